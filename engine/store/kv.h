@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store as the engine's data types see it: a durable, ordered, transactional key-value table.
+ *
+ * `struct oxbow_txn` is its transaction. Keys are 1 to KV_KEY_MAX bytes, ordered by memcmp, shorter
+ * first. Values are 0 to the transaction cap; longer ones go through kv_blob_*. Nothing above this
+ * header knows of fsync, pages or LMDB. All functions are called by the thread that holds the
+ * transaction. An error from a write leaves the transaction fit only for abort (its commit then
+ * gives that error), but for KV's plain answers OXBOW_ENOENT and OXBOW_EINVAL.
+ */
+#ifndef OXBOW_STORE_KV_H
+#define OXBOW_STORE_KV_H
+
+#include "oxbow/oxbow.h"
+
+#include <stdbool.h>
+
+#define KV_KEY_MAX 64u
+
+/* The first byte of every key. Values are stored: never renumbered. */
+enum kv_space {
+    KV_SPACE_STORE = 0x01,   /* the store's own: header, pending blobs */
+    KV_SPACE_CATALOG = 0x10, /* databases and names: catalog.h */
+    KV_SPACE_REAP = 0x18,    /* objects and databases whose content is to be deleted */
+    KV_SPACE_OBJECT = 0x20,  /* be64 object id, then what the data type wants */
+    KV_SPACE_EXPIRE = 0x30,  /* by deadline */
+    KV_SPACE_FORWARD = 0x40, /* forwards: queue/forward.c */
+    KV_SPACE_BLOB = 0x50     /* pieces of large values */
+};
+
+/* Borrowed until the next write in this transaction, or its end. OXBOW_ENOENT. OXBOW_ECORRUPT when
+ * the value fails its checksum: it is never given. */
+OXBOW_MUST_CHECK enum oxbow_err kv_get(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                       struct oxbow_bytes *value);
+OXBOW_MUST_CHECK enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                       struct oxbow_bytes value);
+/* Overwrites value[pos, pos+len) in place, growing the value when that reaches past its end; pos
+ * may be at most the value's length. OXBOW_ENOENT: no such key. OXBOW_EINVAL: pos past the end. */
+OXBOW_MUST_CHECK enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t pos,
+                                         struct oxbow_bytes bytes);
+/* Fine when there is no such key. */
+OXBOW_MUST_CHECK enum oxbow_err kv_del(struct oxbow_txn *txn, struct oxbow_bytes key);
+/* Deletes at most `max` keys in [from, to); *more says whether any is left there. */
+OXBOW_MUST_CHECK enum oxbow_err kv_del_range(struct oxbow_txn *txn, struct oxbow_bytes from,
+                                             struct oxbow_bytes to, size_t max, bool *more);
+
+/* A cursor over the merged state, own writes included. It stays valid through writes of its own
+ * transaction: it stands on a key, and the next step goes to that key's neighbour whatever has
+ * happened since. Made by kv_cursor_init in the caller's memory; kv_cursor_fini before the
+ * transaction ends. */
+struct kv_cursor {
+    struct oxbow_txn *txn;
+    void *impl; /* LMDB's cursor, pooled by the transaction */
+    uint8_t key[KV_KEY_MAX];
+    uint8_t key_len; /* 0: nowhere */
+    uint64_t seen;   /* the transaction's write count when `impl` was placed */
+    uint64_t state[4];
+};
+
+OXBOW_MUST_CHECK enum oxbow_err kv_cursor_init(struct kv_cursor *c, struct oxbow_txn *txn);
+void kv_cursor_fini(struct kv_cursor *c);
+/* The first key at or after `key` / the last one at or before it. OXBOW_ENOENT: there is none. The
+ * results are borrowed until the next call on the cursor or the next write. */
+OXBOW_MUST_CHECK enum oxbow_err kv_cursor_seek(struct kv_cursor *c, struct oxbow_bytes key,
+                                               struct oxbow_bytes *out_key,
+                                               struct oxbow_bytes *out_value);
+OXBOW_MUST_CHECK enum oxbow_err kv_cursor_seek_back(struct kv_cursor *c, struct oxbow_bytes key,
+                                                    struct oxbow_bytes *out_key,
+                                                    struct oxbow_bytes *out_value);
+OXBOW_MUST_CHECK enum oxbow_err kv_cursor_next(struct kv_cursor *c, struct oxbow_bytes *out_key,
+                                               struct oxbow_bytes *out_value);
+OXBOW_MUST_CHECK enum oxbow_err kv_cursor_prev(struct kv_cursor *c, struct oxbow_bytes *out_key,
+                                               struct oxbow_bytes *out_value);
+
+/* Large values: written ahead to LMDB in bounded steps by the checkpoint thread, as pieces that
+ * nothing reaches until the transaction that wrote them commits; pieces whose transaction never
+ * became durable are reaped at open. The blob is named by an id that the caller keeps in a value.
+ */
+OXBOW_MUST_CHECK enum oxbow_err kv_blob_write(struct oxbow_txn *txn, struct oxbow_bytes data,
+                                              uint64_t *blob);
+/* Reads len bytes from pos into buf. OXBOW_ENOENT, OXBOW_ECORRUPT, OXBOW_ERANGE. */
+OXBOW_MUST_CHECK enum oxbow_err kv_blob_read(struct oxbow_txn *txn, uint64_t blob, uint64_t pos,
+                                             void *buf, size_t len);
+OXBOW_MUST_CHECK enum oxbow_err kv_blob_delete(struct oxbow_txn *txn, uint64_t blob);
+
+/* ---- the transaction's surroundings ---- */
+
+struct oxbow *txn_store(const struct oxbow_txn *txn);
+const struct oxbow_port *txn_port(const struct oxbow_txn *txn);
+uint32_t txn_database(const struct oxbow_txn *txn);
+bool txn_forced(const struct oxbow_txn *txn); /* OXBOW_TXN_FORCE */
+bool txn_readonly(const struct oxbow_txn *txn);
+uint32_t txn_entry_bytes_max(const struct oxbow_txn *txn);
+/* Wall time in ms, read once per transaction, and the boot number and uptime beside it. */
+uint64_t txn_wall_ms(struct oxbow_txn *txn);
+uint64_t txn_uptime_ms(struct oxbow_txn *txn);
+uint64_t txn_boot(const struct oxbow_txn *txn);
+/* Pushes and appends call this before they write: OXBOW_EQUOTA when `bytes` more would not fit the
+ * quota. What only deletes, acks or trims does not call it and may use the reserve. */
+OXBOW_MUST_CHECK enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes);
+/* Marks the transaction unusable: commit gives `err` and applies nothing. Returns `err`. */
+enum oxbow_err txn_fail(struct oxbow_txn *txn, enum oxbow_err err);
+
+/* ---- what a layer above hangs on the store ---- */
+
+/* Called by commit, with the store's lock held, after the transaction was applied, once per object
+ * that txn_touch named. Must be short and must not begin a transaction. */
+void store_set_touch_hook(struct oxbow *db, void (*hook)(void *ctx, uint64_t object, uint64_t lsn),
+                          void *ctx);
+OXBOW_MUST_CHECK enum oxbow_err txn_touch(struct oxbow_txn *txn, uint64_t object);
+
+/* A pointer that a layer keeps with the store (say, the blocked readers), with what frees it at
+ * close. Read and set with the store's lock held. */
+enum store_slot { STORE_SLOT_WAIT, STORE_SLOT_FORWARD, STORE_SLOT_COUNT };
+void *store_slot_get(struct oxbow *db, enum store_slot slot);
+void store_slot_set(struct oxbow *db, enum store_slot slot, void *p,
+                    void (*close)(struct oxbow *db, void *p));
+
+/* Work that wants to be done in small steps when the store has time: called by the checkpoint
+ * thread with a transaction of its own after each checkpoint and every so often while *more. */
+void store_set_idle_hook(struct oxbow *db,
+                         enum oxbow_err (*hook)(struct oxbow_txn *txn, bool *more));
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oxbow: an embedded persistent queue engine. The store and its transactions.
+ *
+ * A store is a directory that one process owns while it is open. Everything is read and written in
+ * transactions; the queue operations are in list.h, stream.h, group.h and key.h, the uplink to a
+ * central Redis is in forward.h and uplink.h. Any thread may call anything here; one transaction
+ * belongs to one thread at a time.
+ */
+#ifndef OXBOW_OXBOW_H
+#define OXBOW_OXBOW_H
+
+#include "oxbow/error.h"
+#include "oxbow/port.h"
+#include "oxbow/types.h"
+
+#define OXBOW_VERSION        "0.1.0"
+#define OXBOW_FORMAT_VERSION 1u /* of the bytes on disk: docs/FORMAT.md */
+
+/* When a commit counts as done. `always`: when it is on the device. `interval`: at once; at most
+ * the last `interval_ms` are lost in a power cut. `none` needs the journal, and without it is
+ * refused with OXBOW_ENOTSUP at open and at begin. What is found after a crash is always a prefix
+ * of the order of commits, never a hole. */
+enum oxbow_sync {
+    OXBOW_SYNC_DEFAULT = 0, /* in a transaction: the store's; in a store: always */
+    OXBOW_SYNC_ALWAYS = 1,
+    OXBOW_SYNC_INTERVAL = 2,
+    OXBOW_SYNC_NONE = 3
+};
+
+#define OXBOW_OPEN_EXISTING 0x01u /* OXBOW_ENOENT instead of making a store that is not there */
+#define OXBOW_OPEN_READONLY 0x02u /* nothing in the directory but the lock is written */
+
+/* All zero means default, but for `dir`. Copied by oxbow_open. */
+struct oxbow_config {
+    const char *dir;               /* the store's directory; made if absent (its parent is not) */
+    const struct oxbow_port *port; /* 0: oxbow_port_default() */
+    uint32_t flags;                /* OXBOW_OPEN_* */
+    enum oxbow_sync sync;          /* 0: always */
+    uint32_t interval_ms;          /* for `interval`; 1 to 3,600,000; 0: 1000 */
+    uint64_t quota_bytes;          /* what the data may occupy on disk; at least 1 MiB; 0: 1 GiB */
+    uint64_t map_bytes;            /* LMDB's map; 0: max(4 x quota, 1 GiB), 32-bit: 512 MiB */
+    uint32_t dirty_pages;          /* estimated pages that start a checkpoint; 0: 1024 */
+    uint32_t memtable_bytes;       /* bytes that start a checkpoint; 0: 4 MiB */
+    uint32_t checkpoint_ms;        /* age that starts a checkpoint; 0: 60,000 */
+    uint32_t txn_bytes;            /* hard cap on one transaction; 0: 16 MiB */
+    uint32_t entry_bytes;          /* hard cap on one value or entry; at most 256 MiB; 0: 64 MiB */
+};
+
+/* Opens the store, making it if absent. Recovers, verifies, and says in the log what it found.
+ * On failure nothing is left open and *out is untouched.
+ * OXBOW_EINVAL   a field out of its range
+ * OXBOW_ELOCKED  another process (or this one) has it open
+ * OXBOW_EFORMAT  not a store, or one of another version, word size, byte order or page size; it is
+ *                never overwritten
+ * OXBOW_ECORRUPT the store's files contradict each other
+ * OXBOW_ENOSPC, OXBOW_EIO, OXBOW_EREADONLY, OXBOW_ENOMEM */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out);
+
+/* Makes everything durable, wakes all who wait with OXBOW_ECLOSED, and frees the store, also when
+ * it reports an error: then what was not durable before is lost (OXBOW_EINDOUBT to its waiters).
+ * No transaction may be open. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_close(struct oxbow *db);
+
+/* ---- transactions ---- */
+
+#define OXBOW_TXN_READ   0x01u /* writes answer OXBOW_EREADONLY */
+#define OXBOW_TXN_NOWAIT 0x02u /* commit returns before it is durable; see oxbow_wait */
+#define OXBOW_TXN_FORCE  0x04u /* may touch what a forward protects: forward.h */
+
+struct oxbow_txn_options {
+    enum oxbow_sync sync; /* 0: the store's */
+    uint32_t flags;       /* OXBOW_TXN_* */
+    uint32_t database;    /* 0 to 15, as Redis' SELECT */
+};
+
+/* Begins a transaction and takes the store's one lock until commit or abort: keep it short. `opt`
+ * may be NULL for defaults. Waits while both memtables are full.
+ * OXBOW_ECLOSED, OXBOW_EFAILED, OXBOW_ENODB, OXBOW_ENOTSUP (sync none without a journal),
+ * OXBOW_EREADONLY (a writing one on a read-only store), OXBOW_ENOMEM */
+OXBOW_MUST_CHECK enum oxbow_err
+oxbow_txn_begin(struct oxbow *db, const struct oxbow_txn_options *opt, struct oxbow_txn **out);
+
+/* Applies all of it or nothing, and frees the transaction whatever it returns. `lsn` may be NULL;
+ * it receives the log sequence number that the transaction is (a reader: that it saw). Under
+ * `always` it returns when that LSN is durable, unless OXBOW_TXN_NOWAIT; a reader under `always`
+ * likewise waits until what it saw is durable. Results of the transaction's operations must not be
+ * acted upon before this has returned OXBOW_OK.
+ * Nothing applied: OXBOW_ETXNBIG, OXBOW_EQUOTA, OXBOW_ENOMEM, OXBOW_EFAILED, OXBOW_ECLOSED, and the
+ * first error of an operation that left the transaction unusable.
+ * Unknown: OXBOW_EINDOUBT (applied, but the store failed before it was durable). */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn);
+
+/* Drops the transaction without a trace. */
+void oxbow_txn_abort(struct oxbow_txn *txn);
+
+/* Goes on in another database, as Redis' SELECT. OXBOW_ENODB above 15. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_txn_select(struct oxbow_txn *txn, uint32_t database);
+
+/* ---- durability ---- */
+
+/* Waits until `lsn` is durable, and starts a sync at once if none is on its way.
+ * OXBOW_ETIMEDOUT after timeout_ms (negative: never), OXBOW_EINDOUBT, OXBOW_ECLOSED. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms);
+
+/* Makes everything that was committed so far durable. Errors as oxbow_wait. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_flush(struct oxbow *db);
+
+/* The newest durable LSN, without waiting. */
+uint64_t oxbow_durable_lsn(struct oxbow *db);
+
+/* Asks for a sync of everything up to `lsn` without waiting for it. */
+void oxbow_sync_start(struct oxbow *db, uint64_t lsn);
+
+/* A descriptor that becomes readable whenever the durable LSN has advanced, or the store failed;
+ * call oxbow_durable_clear, then look at oxbow_durable_lsn. Owned by the store. -1: the port has
+ * none. One loop per store may use it. */
+int oxbow_durable_fd(struct oxbow *db);
+void oxbow_durable_clear(struct oxbow *db);
+
+/* ---- status ---- */
+
+struct oxbow_stat {
+    uint64_t lsn_applied;        /* newest committed */
+    uint64_t lsn_durable;        /* newest on the device */
+    uint64_t oldest_unsynced_us; /* age of the oldest commit that is not durable; 0: none */
+    uint64_t quota_bytes;
+    uint64_t used_bytes;     /* of the quota, data file and memtables counted */
+    uint64_t reserve_bytes;  /* above the quota, for deletes, acks and trims only */
+    uint64_t file_bytes;     /* length of the data file */
+    uint64_t free_bytes;     /* of it, free pages */
+    uint64_t memtable_bytes; /* active and frozen */
+    uint64_t checkpoints;    /* since open */
+    uint64_t device_bytes;   /* written to the device since open, as counted at the file calls */
+    uint64_t payload_bytes;  /* of them, what the caller put in */
+    uint64_t keys;           /* in the data file, at the last checkpoint */
+    uint64_t values_bad;     /* values that failed their checksum since open */
+    enum oxbow_sync sync;
+    uint32_t interval_ms;
+    uint64_t store_id; /* random, made with the store */
+    uint64_t boot;     /* how often the store was opened */
+};
+
+/* Fills *out. Never waits for the device. */
+void oxbow_stat(struct oxbow *db, struct oxbow_stat *out);
+
+/* Changes the default policy at run time. Errors: OXBOW_EINVAL, OXBOW_ENOTSUP. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync,
+                                               uint32_t interval_ms);
+
+/* The port that the store was opened with. */
+const struct oxbow_port *oxbow_port_of(const struct oxbow *db);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Results: where reads put what they found.
+ *
+ * A result is the caller's, starts as all zero, is filled by one read at a time (each fill replaces
+ * the one before and reuses its memory), outlives the transaction, and is freed by
+ * oxbow_result_fini. Not to be used by two threads at once.
+ */
+#ifndef OXBOW_RESULT_H
+#define OXBOW_RESULT_H
+
+#include "oxbow/error.h"
+#include "oxbow/types.h"
+
+/* One stream entry. An entry that is still pending but was deleted from the stream has no fields
+ * and `deleted` set, as Redis' nil. */
+struct oxbow_entry {
+    struct oxbow_id id;
+    const struct oxbow_field *fields;
+    uint32_t field_count;
+    uint32_t deleted;
+};
+
+struct oxbow_result {
+    const struct oxbow_bytes *items; /* list elements, names */
+    size_t item_count;
+    const struct oxbow_entry *entries; /* stream entries */
+    size_t entry_count;
+    struct oxbow_result_memory *memory; /* oxbow's own */
+};
+
+/* Frees what a result holds and makes it all zero again. NULL and all-zero are fine. */
+void oxbow_result_fini(struct oxbow_result *result);
+
+#endif

@@ -18,11 +18,12 @@ void buf_fini(struct buf *b);
 /* Makes room for `more` bytes after len. OXBOW_ENOMEM; OXBOW_ETOOBIG past len_max. */
 OXBOW_MUST_CHECK enum oxbow_err buf_reserve(struct buf *b, size_t more);
 OXBOW_MUST_CHECK enum oxbow_err buf_append(struct buf *b, const void *data, size_t len);
-/* Drops the first n bytes. */
+/* Drops the first n bytes; all of them when there are fewer. */
 void buf_consume(struct buf *b, size_t n);
 
-/* Allocation through the port, zeroed; NULL when memory is out. */
+/* Allocation through the port, zeroed; NULL when memory is out. `len` is not 0. */
 void *mem_new(const struct oxbow_alloc *alloc, size_t len);
+/* Frees what has `len` bytes; NULL is fine. */
 void mem_free(const struct oxbow_alloc *alloc, void *p, size_t len);
 
 #endif

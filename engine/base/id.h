@@ -33,7 +33,8 @@ struct oxbow_id id_from_key(const uint8_t *key);
 
 /* "ms-seq" with a closing zero; returns the length without it. */
 size_t id_to_text(char out[ID_TEXT_MAX], struct oxbow_id id);
-/* "ms" (then seq is `seq_default`) or "ms-seq", decimal digits alone. OXBOW_EPARSE. */
+/* "ms" (then seq is `seq_default`) or "ms-seq", decimal digits alone; leading zeros are
+ * fine, as for Redis. OXBOW_EPARSE. */
 OXBOW_MUST_CHECK enum oxbow_err id_from_text(struct oxbow_bytes text, uint64_t seq_default,
                                              struct oxbow_id *out);
 

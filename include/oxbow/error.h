@@ -54,7 +54,9 @@
     X(OXBOW_EPIPE,      33, "ERR",       "the connection is closed")                             \
     X(OXBOW_ECERT,      34, "ERR",       "certificate or key is missing, expired or refused")    \
     X(OXBOW_EIDSMALL,   35, "ERR",       "The ID specified in XSETID is smaller than the target stream top item") \
-    X(OXBOW_ESYS,       36, "ERR",       "the operating system refused")
+    X(OXBOW_ESYS,       36, "ERR",       "the operating system refused")                         \
+    X(OXBOW_EIDDELETED, 37, "ERR",       "The ID specified in XSETID is smaller than current max_deleted_entry_id") \
+    X(OXBOW_EADDEDSMALL, 38, "ERR",      "The entries_added specified in XSETID is smaller than the target stream length")
 /* clang-format on */
 
 enum oxbow_err {

@@ -4,7 +4,10 @@
  *
  * A database number maps to a database id, a name's 64-bit hash within it to the object. DEL,
  * RENAME, FLUSHDB and SWAPDB touch only the catalog; what an object leaves behind is reaped in
- * bounded steps by the store's idle hook.
+ * bounded steps by the store's idle hook, across re-opens. Two names of one hash are told apart by
+ * the names themselves. Every function is called by the thread that holds the transaction and
+ * works in the transaction's database, its own writes included. Besides the errors named, all give
+ * what kv_get and kv_put give; OXBOW_ECORRUPT also for records that make no sense.
  */
 #ifndef OXBOW_STORE_CATALOG_H
 #define OXBOW_STORE_CATALOG_H
@@ -12,10 +15,22 @@
 #include "engine/store/kv.h"
 #include "oxbow/key.h"
 
+#define CATALOG_DATABASES 16u /* numbered from 0 */
+
 struct object {
-    uint64_t id; /* never reused; all its keys begin with KV_SPACE_OBJECT, be64 id */
+    uint64_t id;  /* never reused; all its keys begin with KV_SPACE_OBJECT, be64 id */
+    uint64_t tag; /* stands for (database number, name) and never for the object: what is there to
+                     be waited for before there is an object. Other names may share it by chance.
+                     Lives in memory alone: it differs from store to store */
     enum oxbow_type type;
 };
+
+/* The tag that stands for all names of all databases: a SWAPDB or FLUSHDB touched it. */
+#define CATALOG_TAG_ALL 0u
+
+/* Called by the store when it has opened: seeds the hash, and hangs the reaper on the idle hook.
+ * Fine when it was called before. OXBOW_ENOMEM, and what reading the catalog's header gives. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_attach(struct oxbow_txn *txn);
 
 /* OXBOW_ENOENT. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_find(struct oxbow_txn *txn, struct oxbow_bytes name,
@@ -23,14 +38,61 @@ OXBOW_MUST_CHECK enum oxbow_err catalog_find(struct oxbow_txn *txn, struct oxbow
 /* Finds an object of that type: OXBOW_ENOENT, or OXBOW_EWRONGTYPE when it is of another. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_find_typed(struct oxbow_txn *txn, struct oxbow_bytes name,
                                                    enum oxbow_type type, struct object *out);
-/* Finds or makes one; *made says which. OXBOW_EWRONGTYPE. */
+/* Finds or makes one; *made says which. OXBOW_EWRONGTYPE; OXBOW_ETOOBIG for a name longer than
+ * OXBOW_KEY_NAME_MAX. The caller has reserved room (txn_reserve_bytes) for the name. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_open(struct oxbow_txn *txn, struct oxbow_bytes name,
                                              enum oxbow_type type, struct object *out, bool *made);
 /* Removes the name and queues the object's content for reaping. OXBOW_ENOENT. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_remove(struct oxbow_txn *txn, struct oxbow_bytes name);
+/* Removes the name of an object that has no keys left: nothing is queued. OXBOW_ENOENT. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_remove_empty(struct oxbow_txn *txn,
+                                                     struct oxbow_bytes name);
+/* Gives the object another name; what had that name is removed, or with `only_new` it is
+ * OXBOW_EEXIST. *out is the object under its new name. OXBOW_ENOENT; OXBOW_ETOOBIG. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_rename(struct oxbow_txn *txn, struct oxbow_bytes from,
+                                               struct oxbow_bytes to, bool only_new,
+                                               struct object *out);
+
+/* Calls `each` for names in the order of their hashes, from the hash *cursor on, until at least
+ * `count` (at least 1) were given; all names of one hash come together. *cursor is then where to go
+ * on, 0 at the end. `each` must not write; its error ends the scan. Names that are there from the
+ * first call to the last are all given, whatever else comes, goes or is renamed meanwhile. */
+OXBOW_MUST_CHECK enum oxbow_err
+catalog_scan(struct oxbow_txn *txn, uint64_t *cursor, size_t count,
+             enum oxbow_err (*each)(void *ctx, struct oxbow_bytes name, const struct object *o),
+             void *ctx);
+/* Names in the transaction's database. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_count(struct oxbow_txn *txn, uint64_t *count);
+/* Forgets all names of the transaction's database in O(1). */
+OXBOW_MUST_CHECK enum oxbow_err catalog_flush(struct oxbow_txn *txn);
+/* Swaps two databases' content in O(1). OXBOW_ENODB. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b);
+
+/* The tag of a name in the transaction's database, be it there or not. Never CATALOG_TAG_ALL. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_tag(struct oxbow_txn *txn, struct oxbow_bytes name,
+                                            uint64_t *tag);
+
+/* One bounded step of reaping; *more says whether there is anything left. The idle hook. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_reap(struct oxbow_txn *txn, bool *more);
+
+/* For tests: keeps only so many high bits of each name's hash, so that names collide. To be called
+ * after catalog_attach and before the first name is made. */
+void catalog_hash_bits(struct oxbow *db, unsigned bits);
+
+/* ---- an object's keys ---- */
+
+/* Kinds below this are the catalog's own, a data type's begin here. */
+#define OBJECT_KIND_BLOB 0x01u /* be64 blob: a blob that this object owns; no value */
+#define OBJECT_KIND_TYPE 0x10u /* the first that a data type may use */
 
 /* Builds KV_SPACE_OBJECT, be64 id, kind, tail into out; returns the length. */
 size_t object_key(uint8_t out[KV_KEY_MAX], uint64_t id, uint8_t kind, const void *tail,
                   size_t tail_len);
+/* kv_blob_write and kv_blob_delete for a blob that belongs to an object: written down, so that the
+ * reaper finds it when the object goes. Data types use no others. */
+OXBOW_MUST_CHECK enum oxbow_err object_blob_write(struct oxbow_txn *txn, uint64_t id,
+                                                  struct oxbow_bytes data, uint64_t *blob);
+OXBOW_MUST_CHECK enum oxbow_err object_blob_delete(struct oxbow_txn *txn, uint64_t id,
+                                                   uint64_t blob);
 
 #endif

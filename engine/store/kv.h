@@ -111,7 +111,7 @@ OXBOW_MUST_CHECK enum oxbow_err txn_touch(struct oxbow_txn *txn, uint64_t object
 
 /* A pointer that a layer keeps with the store (say, the blocked readers), with what frees it at
  * close. Read and set with the store's lock held. */
-enum store_slot { STORE_SLOT_WAIT, STORE_SLOT_FORWARD, STORE_SLOT_COUNT };
+enum store_slot { STORE_SLOT_WAIT, STORE_SLOT_FORWARD, STORE_SLOT_CATALOG, STORE_SLOT_COUNT };
 void *store_slot_get(struct oxbow *db, enum store_slot slot);
 void store_slot_set(struct oxbow *db, enum store_slot slot, void *p,
                     void (*close)(struct oxbow *db, void *p));

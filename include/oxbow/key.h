@@ -1,5 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What can be done with a key whatever its type. */
+/*
+ * What can be done with a key whatever its type.
+ *
+ * A key is a name in one database (oxbow_txn_select) and what it names: a list, a stream. It comes
+ * with the first push or append and goes when the last list element goes, or by these functions.
+ * Names are any bytes, none included, up to OXBOW_KEY_NAME_MAX of them.
+ *
+ * Semantics are those of Redis 7.0. Besides the errors named here, every function can give
+ * OXBOW_ENOMEM, OXBOW_ECORRUPT and OXBOW_EIO, and those that write OXBOW_EREADONLY. An error other
+ * than the ones named at a function leaves a writing transaction fit only for abort.
+ */
 #ifndef OXBOW_KEY_H
 #define OXBOW_KEY_H
 
@@ -20,23 +30,32 @@ enum oxbow_type {
     OXBOW_TYPE_ZSET = 6
 };
 
+#define OXBOW_KEY_NAME_MAX 65536u /* bytes; a longer name is OXBOW_ETOOBIG, or simply not there */
+
+/* TYPE: what the key names, OXBOW_TYPE_NONE when there is no such key. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_type(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                enum oxbow_type *type);
-/* DEL of one key: O(1), its content is reaped in the background. *existed may be NULL. */
+/* DEL (UNLINK) of one key: O(1), its content is reaped in the background. *existed may be NULL.
+ * OXBOW_EPROTECTED: a forward has not delivered it yet (forward.h). */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_delete(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                  bool *existed);
-/* RENAME, or RENAMENX with `only_new` (then OXBOW_EEXIST if `to` is there). OXBOW_ENOENT. */
+/* RENAME, or RENAMENX with `only_new` (then OXBOW_EEXIST if `to` is there, be it `from` itself).
+ * What `to` named before is gone. Wakes those who wait for `to`. O(1). OXBOW_ENOENT: no `from`;
+ * OXBOW_ETOOBIG; OXBOW_EPROTECTED. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_rename(struct oxbow_txn *txn, struct oxbow_bytes from,
                                                  struct oxbow_bytes to, bool only_new);
 /* SCAN: names into result->items, in the order of their hashes. Start with *cursor 0; done when it
- * is 0 again. About `count` names a call, never an unbounded number. */
+ * is 0 again. About `count` names a call (0: 10, as Redis' default; at most 10,000), never an
+ * unbounded number. As Redis promises: what is there from the first call to the last is given at
+ * least once, what comes or goes meanwhile may or may not be; cursors stay good across restarts.
+ * OXBOW_EINVAL: count over 10,000. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_scan(struct oxbow_txn *txn, uint64_t *cursor,
                                                size_t count, struct oxbow_result *result);
-/* Number of keys in the transaction's database (DBSIZE). */
+/* DBSIZE: number of keys in the transaction's database. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_count(struct oxbow_txn *txn, uint64_t *count);
-/* FLUSHDB: O(1). */
+/* FLUSHDB (ASYNC): O(1). OXBOW_EPROTECTED. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_flush(struct oxbow_txn *txn);
-/* SWAPDB: O(1). */
+/* SWAPDB: O(1). Wakes all who wait for keys of the two. OXBOW_ENODB; OXBOW_EPROTECTED. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b);
 
 #endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deletes what objects and databases left behind, a bounded step at a time, and the keys that every
+ * object has. It knows nothing of lists or streams: an object's keys share a prefix, and its blobs
+ * are written down under OBJECT_KIND_BLOB.
+ *
+ * Invariants:
+ *  1. A reap record goes in the transaction that finds nothing left of what it names, never before:
+ *     a crash between two steps costs nothing but going on.
+ *  2. A step deletes at most STEP_KEYS keys, STEP_BLOBS blobs or STEP_NAMES names.
+ */
+#include "engine/store/catalog_record.h"
+
+#include <string.h>
+
+#define STEP_KEYS  512u
+#define STEP_BLOBS 8u
+#define STEP_NAMES 64u
+#define REAP_KEY   10u
+
+size_t object_key(uint8_t out[KV_KEY_MAX], uint64_t id, uint8_t kind, const void *tail,
+                  size_t tail_len)
+{
+    out[0] = KV_SPACE_OBJECT;
+    put_be64(out + 1, id);
+    out[9] = kind;
+    if (tail_len > 0) {
+        memcpy(out + 10, tail, tail_len);
+    }
+    return 10 + tail_len;
+}
+
+static struct oxbow_bytes blob_key(uint8_t out[KV_KEY_MAX], uint64_t id, uint64_t blob)
+{
+    uint8_t tail[8];
+
+    put_be64(tail, blob);
+    return (struct oxbow_bytes){out, object_key(out, id, OBJECT_KIND_BLOB, tail, sizeof(tail))};
+}
+
+enum oxbow_err object_blob_write(struct oxbow_txn *txn, uint64_t id, struct oxbow_bytes data,
+                                 uint64_t *blob)
+{
+    uint8_t key[KV_KEY_MAX];
+    uint64_t made;
+    enum oxbow_err err = kv_blob_write(txn, data, &made);
+
+    if (err == OXBOW_OK) {
+        err = kv_put(txn, blob_key(key, id, made), (struct oxbow_bytes){"", 0});
+    }
+    if (err == OXBOW_OK) {
+        *blob = made;
+    }
+    return err;
+}
+
+enum oxbow_err object_blob_delete(struct oxbow_txn *txn, uint64_t id, uint64_t blob)
+{
+    uint8_t key[KV_KEY_MAX];
+    enum oxbow_err err = kv_blob_delete(txn, blob);
+
+    return err == OXBOW_OK ? kv_del(txn, blob_key(key, id, blob)) : err;
+}
+
+static struct oxbow_bytes reap_key(uint8_t out[REAP_KEY], enum reap_kind kind, uint64_t id)
+{
+    out[0] = KV_SPACE_REAP;
+    out[1] = (uint8_t)kind;
+    put_be64(out + 2, id);
+    return (struct oxbow_bytes){out, REAP_KEY};
+}
+
+enum oxbow_err catalog_reap_add(struct oxbow_txn *txn, enum reap_kind kind, uint64_t id,
+                                uint8_t note)
+{
+    uint8_t key[REAP_KEY];
+
+    return kv_put(txn, reap_key(key, kind, id), (struct oxbow_bytes){&note, 1});
+}
+
+/* Deletes some of the object's blobs; *more says whether any is left. */
+static enum oxbow_err reap_blobs(struct oxbow_txn *txn, struct kv_cursor *c, uint64_t id,
+                                 bool *more)
+{
+    uint8_t from[KV_KEY_MAX];
+    struct oxbow_bytes start = blob_key(from, id, 0);
+    struct oxbow_bytes key;
+    struct oxbow_bytes value;
+    unsigned i;
+
+    for (i = 0; i < STEP_BLOBS; i++) {
+        enum oxbow_err err = kv_cursor_seek(c, start, &key, &value);
+
+        if (err == OXBOW_ENOENT ||
+            (err == OXBOW_OK && (key.len != start.len || memcmp(key.data, from, 10) != 0))) {
+            *more = false;
+            return OXBOW_OK;
+        }
+        if (err == OXBOW_OK) {
+            err = object_blob_delete(txn, id, get_be64((const uint8_t *)key.data + 10));
+        }
+        if (err != OXBOW_OK) {
+            return err;
+        }
+    }
+    *more = true;
+    return OXBOW_OK;
+}
+
+static enum oxbow_err reap_object(struct oxbow_txn *txn, struct kv_cursor *c, uint64_t id)
+{
+    uint8_t from[9] = {KV_SPACE_OBJECT};
+    uint8_t to[9] = {KV_SPACE_OBJECT};
+    uint8_t key[REAP_KEY];
+    bool more;
+    enum oxbow_err err = reap_blobs(txn, c, id, &more);
+
+    if (err != OXBOW_OK || more) {
+        return err;
+    }
+    put_be64(from + 1, id);
+    put_be64(to + 1, id + 1);
+    err = kv_del_range(txn, (struct oxbow_bytes){from, sizeof(from)},
+                       (struct oxbow_bytes){to, sizeof(to)}, STEP_KEYS, &more);
+    return err == OXBOW_OK && !more ? kv_del(txn, reap_key(key, REAP_OBJECT, id)) : err;
+}
+
+/* Turns some of a flushed database's names into objects to reap. */
+static enum oxbow_err reap_database(struct oxbow_txn *txn, struct kv_cursor *c, uint64_t id)
+{
+    uint8_t from[CATALOG_NAME_KEY];
+    uint8_t copy[CATALOG_NAME_KEY];
+    struct oxbow_bytes start = catalog_name_key(from, id, 0, 0);
+    struct oxbow_bytes key;
+    struct oxbow_bytes value;
+    struct oxbow_bytes name;
+    struct object object;
+    unsigned i;
+
+    for (i = 0; i < STEP_NAMES; i++) {
+        enum oxbow_err err = kv_cursor_seek(c, start, &key, &value);
+
+        if (err == OXBOW_ENOENT ||
+            (err == OXBOW_OK && (key.len != start.len || memcmp(key.data, from, 10) != 0))) {
+            return kv_del(txn, reap_key(copy, REAP_DATABASE, id));
+        }
+        if (err == OXBOW_OK) {
+            err = catalog_name_decode(value, &object, &name);
+        }
+        if (err != OXBOW_OK) {
+            return err;
+        }
+        memcpy(copy, key.data, key.len);
+        err = catalog_reap_add(txn, REAP_OBJECT, object.id, (uint8_t)object.type);
+        if (err == OXBOW_OK) {
+            err = kv_del(txn, (struct oxbow_bytes){copy, sizeof(copy)});
+        }
+        if (err != OXBOW_OK) {
+            return err;
+        }
+    }
+    return OXBOW_OK;
+}
+
+enum oxbow_err catalog_reap(struct oxbow_txn *txn, bool *more)
+{
+    uint8_t from[1] = {KV_SPACE_REAP};
+    struct oxbow_bytes key;
+    struct oxbow_bytes value;
+    struct kv_cursor c;
+    const uint8_t *p;
+    enum oxbow_err err = kv_cursor_init(&c, txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = kv_cursor_seek(&c, (struct oxbow_bytes){from, 1}, &key, &value);
+    p = key.data;
+    if (err == OXBOW_ENOENT || (err == OXBOW_OK && (key.len != REAP_KEY || p[0] != from[0]))) {
+        *more = false;
+        err = OXBOW_OK;
+    } else if (err == OXBOW_OK) {
+        uint64_t id = get_be64(p + 2);
+
+        *more = true;
+        err = p[1] == REAP_OBJECT     ? reap_object(txn, &c, id)
+              : p[1] == REAP_DATABASE ? reap_database(txn, &c, id)
+                                      : OXBOW_ECORRUPT;
+    }
+    kv_cursor_fini(&c);
+    return err;
+}

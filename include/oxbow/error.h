@@ -10,6 +10,10 @@
 #ifndef OXBOW_ERROR_H
 #define OXBOW_ERROR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #if defined(__GNUC__)
 #define OXBOW_MUST_CHECK __attribute__((warn_unused_result))
 #else
@@ -70,5 +74,9 @@ enum oxbow_err {
 const char *oxbow_err_name(enum oxbow_err err);
 const char *oxbow_err_prefix(enum oxbow_err err);
 const char *oxbow_err_text(enum oxbow_err err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -59,6 +59,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OXBOW_FORWARD_NAME_MAX  63u   /* bytes: letters, digits, '_', '.', '-' */
 #define OXBOW_FORWARD_KEY_MAX   1024u /* bytes of a local key that can be forwarded */
 #define OXBOW_FORWARD_COUNT_MAX 256u  /* forwards in one store */
@@ -305,5 +309,9 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_identity_set(struct oxbow_txn *txn, const 
 
 /* The name of a cause as it is written into gap records; "?" outside the enum. */
 const char *oxbow_gap_cause_name(enum oxbow_gap_cause cause);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

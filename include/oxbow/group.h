@@ -23,6 +23,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OXBOW_GROUP_NAME_MAX 65535u /* bytes of a group's or consumer's name */
 
 /* A stream's group: both names together, as every function here wants them. */
@@ -234,5 +238,9 @@ struct oxbow_acked_prefix {
 OXBOW_MUST_CHECK enum oxbow_err oxbow_group_acked_prefix(struct oxbow_txn *txn,
                                                          struct oxbow_group group,
                                                          struct oxbow_acked_prefix *prefix);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

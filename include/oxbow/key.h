@@ -19,6 +19,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Values are stored: never renumbered. */
 enum oxbow_type {
     OXBOW_TYPE_NONE = 0,
@@ -57,5 +61,9 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_key_count(struct oxbow_txn *txn, uint64_t 
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_flush(struct oxbow_txn *txn);
 /* SWAPDB: O(1). Wakes all who wait for keys of the two. OXBOW_ENODB; OXBOW_EPROTECTED. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

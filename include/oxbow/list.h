@@ -8,6 +8,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum oxbow_end { OXBOW_LEFT = 0, OXBOW_RIGHT = 1 };
 
 OXBOW_MUST_CHECK enum oxbow_err oxbow_list_push(struct oxbow_txn *txn, struct oxbow_bytes key,
@@ -54,5 +58,9 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_list_pos(struct oxbow_txn *txn, struct oxb
                                                struct oxbow_bytes value,
                                                const struct oxbow_list_pos_options *opt,
                                                struct oxbow_result *result);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 #include "oxbow/port.h"
 #include "oxbow/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OXBOW_VERSION        "0.1.0"
 #define OXBOW_FORMAT_VERSION 1u /* of the bytes on disk: docs/FORMAT.md */
 
@@ -150,5 +154,9 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync
 
 /* The port that the store was opened with. */
 const struct oxbow_port *oxbow_port_of(const struct oxbow *db);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

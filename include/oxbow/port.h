@@ -16,6 +16,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Memory. `resize(NULL, 0, n)` allocates, `resize(p, n, 0)` frees and gives NULL. The old size is
  * handed back so that a port may use pools. Returns NULL when memory is out (p stays valid). The
  * result is aligned for any type. */
@@ -125,5 +129,9 @@ struct oxbow_port {
 
 /* The port of this program. Static, read-only. Defined by the port archive, not by the engine. */
 const struct oxbow_port *oxbow_port_default(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

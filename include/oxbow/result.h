@@ -12,6 +12,10 @@
 #include "oxbow/error.h"
 #include "oxbow/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* One stream entry. An entry that is still pending but was deleted from the stream has no fields
  * and `deleted` set, as Redis' nil. */
 struct oxbow_entry {
@@ -31,5 +35,9 @@ struct oxbow_result {
 
 /* Frees what a result holds and makes it all zero again. NULL and all-zero are fine. */
 void oxbow_result_fini(struct oxbow_result *result);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

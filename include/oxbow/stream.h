@@ -22,6 +22,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- add ---- */
 
 /* Which id an added entry gets.
@@ -183,5 +187,9 @@ struct oxbow_stamp {
 /* OXBOW_ENOENT: no such stream or entry. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_stamp(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                    struct oxbow_id id, struct oxbow_stamp *stamp);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Bytes that somebody else owns. Binary safe: zeros are bytes like any other. `data` may be NULL
  * only when `len` is 0. How long they live is said by the function that gives them. */
 struct oxbow_bytes {
@@ -30,5 +34,9 @@ struct oxbow_field {
 
 struct oxbow;     /* an open store */
 struct oxbow_txn; /* a transaction on it */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

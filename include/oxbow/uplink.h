@@ -39,6 +39,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OXBOW_UPLINK_TARGETS_MAX 8u
 #define OXBOW_UPLINK_HOST_MAX    255u
 #define OXBOW_UPLINK_SECRET_MAX  511u /* bytes of a user name or password */
@@ -318,5 +322,9 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_uplink_acl_line(struct oxbow *db, const ch
 /* The text of the guard, the Lua script that every batch runs through, for those who load it as a
  * function or want to read it. Static. */
 const char *oxbow_uplink_guard_script(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

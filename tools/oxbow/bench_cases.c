@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* oxbow's side of each case, through the public API alone, and the table of cases. */
+#include "tools/oxbow/bench.h"
+
+#include "oxbow/group.h"
+#include "oxbow/key.h"
+#include "oxbow/list.h"
+#include "oxbow/oxbow.h"
+#include "oxbow/stream.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PRODUCERS  16u
+#define BATCH      64u
+#define QUEUES     1000u
+#define READ_BATCH 1000u
+
+/* A step gives up its case on the first error. */
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        enum oxbow_err try_err = (call);                                                           \
+        if (try_err != OXBOW_OK) {                                                                 \
+            fprintf(stderr, "oxbow: bench: %s: %s\n", #call, oxbow_err_text(try_err));             \
+            return -1;                                                                             \
+        }                                                                                          \
+    } while (0)
+
+static struct oxbow_bytes name_of(char out[32], const char *prefix, uint64_t i)
+{
+    int n = snprintf(out, 32, "%s:%llu", prefix, (unsigned long long)i);
+
+    return (struct oxbow_bytes){out, (size_t)n};
+}
+
+static int open_store(const struct bench_run *run, enum oxbow_sync sync, struct oxbow **db)
+{
+    char dir[4096];
+    const struct oxbow_config config = {.dir = dir, .sync = sync, .quota_bytes = (uint64_t)8 << 30};
+
+    snprintf(dir, sizeof dir, "%s/store", run->dir);
+    TRY(oxbow_open(&config, db));
+    return 0;
+}
+
+static int close_store(struct oxbow *db, uint64_t payload, struct bench_sample *out)
+{
+    struct oxbow_stat stat;
+
+    TRY(oxbow_flush(db));
+    oxbow_stat(db, &stat);
+    out->checkpoints = stat.checkpoints;
+    out->bytes_per_byte = payload > 0 ? (double)stat.device_bytes / (double)payload : 0;
+    TRY(oxbow_close(db));
+    return 0;
+}
+
+/* Pushes `count` messages, `batch` to a transaction, over `queues` lists by turns. */
+static int push(struct oxbow *db, uint64_t count, uint32_t batch, uint32_t queues)
+{
+    uint8_t payload[BENCH_PAYLOAD];
+    struct oxbow_bytes value = {payload, sizeof payload};
+    uint64_t done = 0;
+
+    while (done < count) {
+        struct oxbow_txn *txn;
+
+        TRY(oxbow_txn_begin(db, NULL, &txn));
+        for (uint32_t i = 0; i < batch && done < count; i++, done++) {
+            char name[32];
+            enum oxbow_err err;
+
+            bench_payload(payload, done);
+            err = oxbow_list_push(txn, name_of(name, "q", done % queues), OXBOW_RIGHT, &value, 1,
+                                  NULL);
+            if (err != OXBOW_OK) {
+                oxbow_txn_abort(txn);
+                TRY(err);
+            }
+        }
+        TRY(oxbow_txn_commit(txn, NULL));
+    }
+    return 0;
+}
+
+static int push_case(const struct bench_run *run, enum oxbow_sync sync, uint64_t count,
+                     uint32_t batch, uint32_t queues, struct bench_sample *out)
+{
+    struct oxbow *db;
+    double start;
+
+    if (open_store(run, sync, &db) != 0) {
+        return -1;
+    }
+    count = bench_scaled(run, count);
+    start = bench_now();
+    if (push(db, count, batch, queues) != 0) {
+        return -1;
+    }
+    out->rate = (double)count / (bench_now() - start);
+    return close_store(db, count * BENCH_PAYLOAD, out);
+}
+
+static int durable_1(const struct bench_run *run, struct bench_sample *out)
+{
+    return push_case(run, OXBOW_SYNC_ALWAYS, 3000, 1, 1, out);
+}
+
+static int interval_single(const struct bench_run *run, struct bench_sample *out)
+{
+    return push_case(run, OXBOW_SYNC_INTERVAL, 1000000, 1, 1, out);
+}
+
+static int interval_64(const struct bench_run *run, struct bench_sample *out)
+{
+    return push_case(run, OXBOW_SYNC_INTERVAL, 3000000, BATCH, 1, out);
+}
+
+static int interval_64_queues(const struct bench_run *run, struct bench_sample *out)
+{
+    return push_case(run, OXBOW_SYNC_INTERVAL, 3000000, BATCH, QUEUES, out);
+}
+
+struct producer {
+    struct oxbow *db;
+    uint64_t count;
+    int rc;
+};
+
+static void *produce(void *arg)
+{
+    struct producer *p = arg;
+
+    p->rc = push(p->db, p->count, 1, 1);
+    return NULL;
+}
+
+static int durable_16(const struct bench_run *run, struct bench_sample *out)
+{
+    struct producer producers[PRODUCERS];
+    pthread_t threads[PRODUCERS];
+    uint64_t each = bench_scaled(run, 1500);
+    struct oxbow *db;
+    double start;
+    int rc = 0;
+
+    if (open_store(run, OXBOW_SYNC_ALWAYS, &db) != 0) {
+        return -1;
+    }
+    start = bench_now();
+    for (uint32_t i = 0; i < PRODUCERS; i++) {
+        producers[i] = (struct producer){db, each, -1};
+        if (pthread_create(&threads[i], NULL, produce, &producers[i]) != 0) {
+            return -1;
+        }
+    }
+    for (uint32_t i = 0; i < PRODUCERS; i++) {
+        pthread_join(threads[i], NULL);
+        rc |= producers[i].rc;
+    }
+    out->rate = (double)(each * PRODUCERS) / (bench_now() - start);
+    return rc != 0 ? -1 : close_store(db, each * PRODUCERS * BENCH_PAYLOAD, out);
+}
+
+static int pop_64(const struct bench_run *run, struct bench_sample *out)
+{
+    uint64_t count = bench_scaled(run, 1000000);
+    struct oxbow_result result = {0};
+    struct oxbow *db;
+    uint64_t got = 0;
+    double start;
+
+    if (open_store(run, OXBOW_SYNC_INTERVAL, &db) != 0 || push(db, count, 1000, 1) != 0) {
+        return -1;
+    }
+    TRY(oxbow_flush(db));
+    start = bench_now();
+    while (got < count) {
+        struct oxbow_txn *txn;
+
+        TRY(oxbow_txn_begin(db, NULL, &txn));
+        TRY(oxbow_list_pop(txn, (struct oxbow_bytes){"q:0", 3}, OXBOW_LEFT, BATCH, &result));
+        got += result.item_count;
+        TRY(oxbow_txn_commit(txn, NULL));
+    }
+    out->rate = (double)count / (bench_now() - start);
+    oxbow_result_fini(&result);
+    return close_store(db, count * BENCH_PAYLOAD, out);
+}
+
+/* Adds `count` entries of one field to the stream "s". */
+static int add(struct oxbow *db, uint64_t count)
+{
+    uint8_t payload[BENCH_PAYLOAD];
+    const struct oxbow_field field = {{"v", 1}, {payload, sizeof payload}};
+    uint64_t done = 0;
+
+    while (done < count) {
+        struct oxbow_txn *txn;
+
+        TRY(oxbow_txn_begin(db, NULL, &txn));
+        for (uint32_t i = 0; i < BATCH && done < count; i++, done++) {
+            struct oxbow_id id;
+            enum oxbow_err err;
+
+            bench_payload(payload, done);
+            err = oxbow_stream_add(txn, (struct oxbow_bytes){"s", 1}, NULL, &field, 1, &id);
+            if (err != OXBOW_OK) {
+                oxbow_txn_abort(txn);
+                TRY(err);
+            }
+        }
+        TRY(oxbow_txn_commit(txn, NULL));
+    }
+    return 0;
+}
+
+static int stream_add(const struct bench_run *run, struct bench_sample *out)
+{
+    uint64_t count = bench_scaled(run, 2000000);
+    struct oxbow *db;
+    double start;
+
+    if (open_store(run, OXBOW_SYNC_INTERVAL, &db) != 0) {
+        return -1;
+    }
+    start = bench_now();
+    if (add(db, count) != 0) {
+        return -1;
+    }
+    out->rate = (double)count / (bench_now() - start);
+    return close_store(db, count * BENCH_PAYLOAD, out);
+}
+
+static int group_read_ack(const struct bench_run *run, struct bench_sample *out)
+{
+    const struct oxbow_group group = {{"s", 1}, {"g", 1}};
+    const struct oxbow_group_read_options opt = {.count = BATCH};
+    const struct oxbow_group_create_options from_start = {0};
+    uint64_t count = bench_scaled(run, 500000);
+    struct oxbow_result result = {0};
+    struct oxbow_txn *txn;
+    struct oxbow *db;
+    uint64_t got = 0;
+    double start;
+
+    if (open_store(run, OXBOW_SYNC_INTERVAL, &db) != 0 || add(db, count) != 0) {
+        return -1;
+    }
+    TRY(oxbow_txn_begin(db, NULL, &txn));
+    TRY(oxbow_group_create(txn, group, &from_start));
+    TRY(oxbow_txn_commit(txn, NULL));
+    start = bench_now();
+    while (got < count) {
+        struct oxbow_id ids[BATCH];
+        uint64_t acked;
+
+        TRY(oxbow_txn_begin(db, NULL, &txn));
+        TRY(oxbow_group_read(txn, group, (struct oxbow_bytes){"c", 1}, &opt, &result));
+        for (size_t i = 0; i < result.entry_count; i++) {
+            ids[i] = result.entries[i].id;
+        }
+        TRY(oxbow_txn_commit(txn, NULL));
+        TRY(oxbow_txn_begin(db, NULL, &txn));
+        TRY(oxbow_group_ack(txn, group, ids, result.entry_count, &acked));
+        TRY(oxbow_txn_commit(txn, NULL));
+        if (acked == 0 || acked != result.entry_count) {
+            return -1;
+        }
+        got += acked;
+    }
+    out->rate = (double)count / (bench_now() - start);
+    oxbow_result_fini(&result);
+    return close_store(db, count * BENCH_PAYLOAD, out);
+}
+
+static int catch_up(const struct bench_run *run, struct bench_sample *out)
+{
+    uint64_t count = bench_scaled(run, 1000000);
+    struct oxbow_result result = {0};
+    struct oxbow_id after = OXBOW_ID_MIN;
+    struct oxbow *db;
+    uint64_t got = 0;
+    double start;
+
+    if (open_store(run, OXBOW_SYNC_INTERVAL, &db) != 0 || add(db, count) != 0) {
+        return -1;
+    }
+    TRY(oxbow_flush(db));
+    start = bench_now();
+    while (got < count) {
+        const struct oxbow_txn_options reading = {.flags = OXBOW_TXN_READ};
+        struct oxbow_txn *txn;
+
+        TRY(oxbow_txn_begin(db, &reading, &txn));
+        TRY(oxbow_stream_read(txn, (struct oxbow_bytes){"s", 1}, after, READ_BATCH, &result));
+        TRY(oxbow_txn_commit(txn, NULL));
+        if (result.entry_count == 0) {
+            return -1;
+        }
+        got += result.entry_count;
+        after = result.entries[result.entry_count - 1].id;
+    }
+    out->rate = (double)count / (bench_now() - start);
+    oxbow_result_fini(&result);
+    return close_store(db, count * BENCH_PAYLOAD, out);
+}
+
+static int open_million(const struct bench_run *run, struct bench_sample *out)
+{
+    uint64_t count = bench_scaled(run, 1000000);
+    const struct oxbow_config existing = {0};
+    struct oxbow *db;
+    double start;
+
+    (void)existing;
+    if (open_store(run, OXBOW_SYNC_INTERVAL, &db) != 0 || push(db, count, 1000, 1) != 0 ||
+        close_store(db, count * BENCH_PAYLOAD, out) != 0) {
+        return -1;
+    }
+    start = bench_now();
+    if (open_store(run, OXBOW_SYNC_ALWAYS, &db) != 0) {
+        return -1;
+    }
+    out->rate = 1 / (bench_now() - start);
+    TRY(oxbow_close(db));
+    return 0;
+}
+
+const struct bench_case bench_cases[] = {
+    {"durable push, 1 producer",
+     "/s",
+     {{"oxbow", durable_1},
+      {"raw write+fdatasync", bench_raw_durable},
+      {"LMDB", bench_lmdb_durable},
+      {"SQLite WAL FULL", bench_sqlite_durable}}},
+    {"durable push, 16 producers",
+     "/s",
+     {{"oxbow", durable_16},
+      {"LMDB, 1 producer", bench_lmdb_durable},
+      {"SQLite, 1 producer", bench_sqlite_durable}}},
+    {"interval push, singly", "/s", {{"oxbow", interval_single}, {"raw write", bench_raw_plain}}},
+    {"interval push, 64 a txn, 1 queue",
+     "/s",
+     {{"oxbow", interval_64},
+      {"LMDB, 64 a txn", bench_lmdb_batch},
+      {"SQLite, 64 a txn", bench_sqlite_batch}}},
+    {"interval push, 64 a txn, 1000 queues", "/s", {{"oxbow", interval_64_queues}}},
+    {"pop, 64 a txn", "/s", {{"oxbow", pop_64}}},
+    {"stream add, 64 a txn", "/s", {{"oxbow", stream_add}}},
+    {"group read + ack, 64 a txn", "/s", {{"oxbow", group_read_ack}}},
+    {"catch-up read, 1000 a call", "/s", {{"oxbow", catch_up}, {"LMDB cursor", bench_lmdb_read}}},
+    {"open, 1,000,000 entries", "opens/s", {{"oxbow", open_million}}},
+    {0},
+};

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Subcommands on the store as a whole and on keys of any type. */
+#include "oxbow/key.h"
+#include "tools/oxbow/command.h"
+#include "tools/oxbow/out.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KEYS_A_CALL 256u
+
+static const char *type_name(enum oxbow_type type)
+{
+    static const char *const names[] = {"none", "list", "stream", "string", "hash", "set", "zset"};
+    size_t at = (size_t)type;
+
+    return at < sizeof names / sizeof names[0] ? names[at] : "unknown";
+}
+
+static int run_stat(struct cli *cli)
+{
+    static const char *const columns[] = {
+        "store",    "policy",      "interval_ms", "lsn_applied", "lsn_durable", "oldest_unsynced",
+        "used",     "quota",       "reserve",     "file",        "free",        "keys",
+        "memtable", "checkpoints", "written",     "values_bad",  NULL};
+    static const char *const policies[] = {"default", "always", "interval", "none"};
+    struct oxbow_stat stat;
+    struct out *out;
+    char id[24];
+
+    oxbow_stat(cli->db, &stat);
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)stat.store_id);
+    out = out_open(cli->opt.json, true, columns);
+    out_text(out, id);
+    out_text(out, policies[(size_t)stat.sync % 4]);
+    out_number(out, stat.interval_ms);
+    out_number(out, stat.lsn_applied);
+    out_number(out, stat.lsn_durable);
+    out_age(out, stat.oldest_unsynced_us / 1000);
+    out_size(out, stat.used_bytes);
+    out_size(out, stat.quota_bytes);
+    out_size(out, stat.reserve_bytes);
+    out_size(out, stat.file_bytes);
+    out_size(out, stat.free_bytes);
+    out_number(out, stat.keys);
+    out_size(out, stat.memtable_bytes);
+    out_number(out, stat.checkpoints);
+    out_size(out, stat.device_bytes);
+    out_number(out, stat.values_bad);
+    return out_close(out) ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int key_row(struct cli *cli, struct oxbow_txn *txn, struct out *out, struct oxbow_bytes name)
+{
+    enum oxbow_type type;
+    enum oxbow_err err = oxbow_key_type(txn, name, &type);
+
+    (void)cli;
+    if (err != OXBOW_OK) {
+        return cli_fail("keys", err);
+    }
+    out_bytes(out, name);
+    out_text(out, type_name(type));
+    return EXIT_DONE;
+}
+
+static int run_keys(struct cli *cli)
+{
+    static const char *const columns[] = {"key", "type", NULL};
+    struct oxbow_result result = {0};
+    struct oxbow_txn *txn;
+    struct out *out;
+    uint64_t cursor = 0;
+    enum oxbow_err err = cli_begin(cli, OXBOW_TXN_READ, &txn);
+    int code = EXIT_DONE;
+
+    if (err != OXBOW_OK) {
+        return cli_fail("keys", err);
+    }
+    out = out_open(cli->opt.json, false, columns);
+    do {
+        err = oxbow_key_scan(txn, &cursor, KEYS_A_CALL, &result);
+        for (size_t i = 0; err == OXBOW_OK && code == EXIT_DONE && i < result.item_count; i++) {
+            code = key_row(cli, txn, out, result.items[i]);
+        }
+    } while (err == OXBOW_OK && code == EXIT_DONE && cursor != 0);
+    oxbow_result_fini(&result);
+    if (code != EXIT_DONE) {
+        oxbow_txn_abort(txn);
+        return code;
+    }
+    code = cli_finish(txn, "keys", err);
+    return code == EXIT_DONE && !out_close(out) ? EXIT_FAILED : code;
+}
+
+static int run_del(struct cli *cli)
+{
+    static const char *const columns[] = {"deleted", NULL};
+    struct oxbow_txn *txn;
+    struct out *out;
+    uint64_t deleted = 0;
+    enum oxbow_err err = cli_begin(cli, cli->opt.force ? OXBOW_TXN_FORCE : 0, &txn);
+    int code;
+
+    if (err != OXBOW_OK) {
+        return cli_fail("del", err);
+    }
+    for (size_t i = 0; err == OXBOW_OK && i < cli->arg_count; i++) {
+        bool existed = false;
+
+        err = oxbow_key_delete(txn, bytes_of(cli->args[i]), &existed);
+        deleted += existed;
+    }
+    code = cli_finish(txn, "del", err);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    out = out_open(cli->opt.json, true, columns);
+    out_number(out, deleted);
+    return out_close(out) ? (deleted > 0 ? EXIT_DONE : EXIT_NOTHING) : EXIT_FAILED;
+}
+
+static const struct option_row del_options[] = {
+    {"force", 0, OPTION_FLAG, offsetof(struct options, force), NULL,
+     "also what a forward has not delivered"},
+    {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
+};
+
+const struct command commands_store[] = {
+    {"stat", "", 0, 0, COMMAND_READ, "sizes, sequence numbers, quota and policy", run_stat, NULL},
+    {"keys", "", 0, 0, COMMAND_READ, "list the keys of the database", run_keys, NULL},
+    {"del", "KEY...", 1, SIZE_MAX, COMMAND_EXIST, "delete keys", run_del, del_options},
+    {0},
+};

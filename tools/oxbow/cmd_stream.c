@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Subcommands on streams. */
+#include "oxbow/stream.h"
+#include "tools/oxbow/command.h"
+#include "tools/oxbow/entry.h"
+#include "tools/oxbow/out.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_DEFAULT 1000u
+
+static int run_add(struct cli *cli)
+{
+    static const char *const columns[] = {"id", NULL};
+    struct oxbow_stream_add_options opt = {0};
+    struct oxbow_field *fields;
+    size_t count = (cli->arg_count - 1) / 2;
+    struct oxbow_txn *txn;
+    struct oxbow_id id;
+    struct out *out;
+    enum oxbow_err err;
+    int code;
+
+    if (cli->arg_count % 2 != 1 || count == 0) {
+        return cli_usage(cli, "add: fields come in pairs, FIELD VALUE");
+    }
+    if (cli->opt.id != NULL && !entry_id_mode(cli->opt.id, &opt.id_mode, &opt.id)) {
+        return cli_usage(cli, "--id %s: want *, MS-* or MS-SEQ", cli->opt.id);
+    }
+    if (cli->opt.maxlen > 0) {
+        opt.trim = (struct oxbow_stream_trim){.by = OXBOW_TRIM_MAXLEN,
+                                              .maxlen = (uint64_t)cli->opt.maxlen};
+    }
+    fields = calloc(count, sizeof *fields);
+    if (fields == NULL) {
+        return cli_fail("add", OXBOW_ENOMEM);
+    }
+    for (size_t i = 0; i < count; i++) {
+        fields[i].name = bytes_of(cli->args[1 + 2 * i]);
+        fields[i].value = bytes_of(cli->args[2 + 2 * i]);
+    }
+    err = cli_begin(cli, 0, &txn);
+    if (err != OXBOW_OK) {
+        free(fields);
+        return cli_fail("add", err);
+    }
+    err = oxbow_stream_add(txn, bytes_of(cli->args[0]), &opt, fields, (uint32_t)count, &id);
+    free(fields);
+    code = cli_finish(txn, "add", err);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    out = out_open(cli->opt.json, true, columns);
+    out_id(out, id);
+    return out_close(out) ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int run_read(struct cli *cli)
+{
+    struct oxbow_stream_range range = {.from = OXBOW_ID_MIN, .to = OXBOW_ID_MAX};
+    struct oxbow_result result = {0};
+    struct oxbow_txn *txn;
+    enum oxbow_err err;
+    int code;
+
+    if ((cli->opt.from != NULL && !entry_id_of(cli->opt.from, 0, &range.from)) ||
+        (cli->opt.to != NULL && !entry_id_of(cli->opt.to, UINT64_MAX, &range.to))) {
+        return cli_usage(cli, "read: ids are MS or MS-SEQ");
+    }
+    range.count = cli->opt.count > 0 ? (uint64_t)cli->opt.count : ROWS_DEFAULT;
+    range.reverse = cli->opt.reverse != 0;
+    err = cli_begin(cli, OXBOW_TXN_READ, &txn);
+    if (err != OXBOW_OK) {
+        return cli_fail("read", err);
+    }
+    err = oxbow_stream_range(txn, bytes_of(cli->args[0]), &range, &result);
+    code = cli_finish(txn, "read", err);
+    if (code == EXIT_DONE) {
+        code = entry_print(cli, &result);
+    }
+    if (code == EXIT_DONE && cli->opt.count == 0 && result.entry_count == ROWS_DEFAULT) {
+        fprintf(stderr, "oxbow: stopped at %u entries; --count N for another limit\n",
+                ROWS_DEFAULT);
+    }
+    oxbow_result_fini(&result);
+    return code;
+}
+
+static const struct option_row add_options[] = {
+    {"id", 0, OPTION_TEXT, offsetof(struct options, id), "ID", "*, MS-* or MS-SEQ (default: *)"},
+    {"maxlen", 0, OPTION_COUNT, offsetof(struct options, maxlen), "N",
+     "then keep only the newest N entries"},
+    {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
+};
+
+static const struct option_row read_options[] = {
+    {"from", 0, OPTION_TEXT, offsetof(struct options, from), "ID", "from this id on (default: -)"},
+    {"to", 0, OPTION_TEXT, offsetof(struct options, to), "ID", "up to this id (default: +)"},
+    {"count", 'c', OPTION_COUNT, offsetof(struct options, count), "N",
+     "at most so many (default 1000)"},
+    {"reverse", 'r', OPTION_FLAG, offsetof(struct options, reverse), NULL, "newest first"},
+    {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
+};
+
+const struct command commands_stream[] = {
+    {"add", "KEY FIELD VALUE...", 3, SIZE_MAX, COMMAND_STORE, "append an entry to a stream",
+     run_add, add_options},
+    {"read", "KEY", 1, 1, COMMAND_READ, "print a stream's entries", run_read, read_options},
+    {0},
+};

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line program: one table of subcommands.
+ *
+ * A subcommand is a row: name, arguments, summary, options, handler. Parser, help, completion and
+ * the manual are made from the rows. A handler gets the parsed command line and gives an exit code.
+ */
+#ifndef OXBOW_TOOLS_COMMAND_H
+#define OXBOW_TOOLS_COMMAND_H
+
+#include "oxbow/oxbow.h"
+
+#include <stdbool.h>
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_NOTHING = 1, /* it worked, and there was nothing: an empty queue, a finding-free "no" */
+    EXIT_USAGE = 2,   /* the words are off */
+    EXIT_FAILED = 3   /* it did not work; standard error says why */
+};
+
+/* Everything that an option can set. All zero means not given. */
+struct options {
+    char *dir;       /* -d */
+    int json;        /* --json */
+    int database;    /* -n */
+    char *sync;      /* --sync */
+    int interval_ms; /* --interval-ms */
+    long long quota; /* --quota, bytes */
+    int help;
+    /* of subcommands */
+    int right, left, existing, reverse, noack, history, make_stream, at_end, force, quick, extended;
+    int stdin_lines;
+    long long count, limit, timeout_ms, idle_ms, maxlen;
+    char *id, *from, *to, *consumer, *file, *name, *target, *group, *url, *config;
+    char *ca, *cert, *key, *server_name, *user, *password_file, *device, *confirm, *after, *select;
+    char *only;
+    long long max_bytes, entries;
+};
+
+enum option_kind { OPTION_FLAG, OPTION_INT, OPTION_COUNT, OPTION_TEXT };
+
+struct option_row {
+    const char *name;
+    char letter; /* 0: none */
+    enum option_kind kind;
+    size_t offset;     /* of the member in struct options */
+    const char *value; /* what its value is called in the help; NULL for a flag */
+    const char *help;
+};
+
+struct cli {
+    struct options opt;
+    const char **args; /* closed by NULL */
+    size_t arg_count;
+    const struct command *command;
+    struct oxbow *db; /* open when the row says so */
+};
+
+#define COMMAND_STORE 0x01u /* opens the store, making it if absent */
+#define COMMAND_EXIST 0x02u /* opens it only if it exists */
+#define COMMAND_READ  0x04u /* opens it read-only */
+
+#define COMMAND_OPTIONS_MAX 16
+
+struct command {
+    const char *name; /* one or two words: "push", "group read" */
+    const char *args; /* "KEY VALUE..." */
+    size_t args_min;
+    size_t args_max; /* SIZE_MAX: any number */
+    uint32_t flags;
+    const char *summary;
+    int (*run)(struct cli *cli);
+    const struct option_row *options; /* closed by an all-zero row; may be NULL */
+};
+
+extern const struct command *const command_groups[]; /* tables, each closed by an all-zero row */
+extern const struct option_row global_options[];
+
+/* The tables, one per file. */
+extern const struct command commands_list[];
+extern const struct command commands_stream[];
+extern const struct command commands_group[];
+extern const struct command commands_store[];
+extern const struct command commands_self[];
+
+/* Walks all rows of all tables: start with *group = *row = 0; NULL at the end. */
+const struct command *command_next(size_t *group, size_t *row);
+
+/* Prints "oxbow: what: why" to standard error and gives EXIT_FAILED. */
+int cli_fail(const char *what, enum oxbow_err err);
+int cli_usage(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Ends the transaction by its outcome: commit when `err` is OK, else abort. Gives the exit code,
+ * having said what went wrong. */
+int cli_finish(struct oxbow_txn *txn, const char *what, enum oxbow_err err);
+/* Begins a transaction in the database that the command line names. */
+OXBOW_MUST_CHECK enum oxbow_err cli_begin(struct cli *cli, uint32_t flags, struct oxbow_txn **txn);
+
+struct oxbow_bytes bytes_of(const char *text);
+
+/* bench.c */
+int bench_main(const struct cli *cli);
+
+#endif

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oxbow: looks at a store and works with it from a shell. Finds the subcommand's row, parses the
+ * options that the row names, opens the store as the row says, runs the handler, closes.
+ */
+#include "tools/oxbow/command.h"
+
+#include <inttypes.h>
+#include <popt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct option_row global_options[] = {
+    {"dir", 'd', OPTION_TEXT, offsetof(struct options, dir), "DIR",
+     "the store's directory (default: $OXBOW_DIR, else ./oxbow-data)"},
+    {"database", 'n', OPTION_INT, offsetof(struct options, database), "N", "database, 0 to 15"},
+    {"json", 0, OPTION_FLAG, offsetof(struct options, json), NULL, "print JSON, for programs"},
+    {"sync", 0, OPTION_TEXT, offsetof(struct options, sync), "POLICY",
+     "always (default) or interval"},
+    {"interval-ms", 0, OPTION_INT, offsetof(struct options, interval_ms), "MS",
+     "for --sync interval (default 1000)"},
+    {"quota", 0, OPTION_COUNT, offsetof(struct options, quota), "BYTES",
+     "what the data may occupy (default 1 GiB)"},
+    {"help", 'h', OPTION_FLAG, offsetof(struct options, help), NULL, "this help"},
+    {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
+};
+
+const struct command *const command_groups[] = {commands_list,  commands_stream, commands_group,
+                                                commands_store, commands_self,   NULL};
+
+const struct command *command_next(size_t *group, size_t *row)
+{
+    while (command_groups[*group] != NULL) {
+        const struct command *c = &command_groups[*group][*row];
+
+        if (c->name != NULL) {
+            (*row)++;
+            return c;
+        }
+        (*group)++;
+        *row = 0;
+    }
+    return NULL;
+}
+
+struct oxbow_bytes bytes_of(const char *text)
+{
+    return (struct oxbow_bytes){text, strlen(text)};
+}
+
+int cli_fail(const char *what, enum oxbow_err err)
+{
+    fprintf(stderr, "oxbow: %s: %s (%s)\n", what, oxbow_err_text(err), oxbow_err_name(err));
+    return EXIT_FAILED;
+}
+
+int cli_usage(const struct cli *cli, const char *fmt, ...)
+{
+    va_list ap;
+
+    fputs("oxbow: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    if (cli->command != NULL) {
+        fprintf(stderr, "\nusage: oxbow %s %s\nsee: oxbow %s --help\n", cli->command->name,
+                cli->command->args, cli->command->name);
+    } else {
+        fputs("\nsee: oxbow --help\n", stderr);
+    }
+    return EXIT_USAGE;
+}
+
+enum oxbow_err cli_begin(struct cli *cli, uint32_t flags, struct oxbow_txn **txn)
+{
+    const struct oxbow_txn_options opt = {.flags = flags, .database = (uint32_t)cli->opt.database};
+
+    return oxbow_txn_begin(cli->db, &opt, txn);
+}
+
+int cli_finish(struct oxbow_txn *txn, const char *what, enum oxbow_err err)
+{
+    if (err != OXBOW_OK) {
+        oxbow_txn_abort(txn);
+        return cli_fail(what, err);
+    }
+    err = oxbow_txn_commit(txn, NULL);
+    return err == OXBOW_OK ? EXIT_DONE : cli_fail(what, err);
+}
+
+static void print_options(const struct option_row *rows)
+{
+    for (; rows->name != NULL; rows++) {
+        char left[64];
+
+        snprintf(left, sizeof left, "%c%c --%s%s%s", rows->letter != 0 ? '-' : ' ',
+                 rows->letter != 0 ? rows->letter : ' ', rows->name, rows->value != NULL ? " " : "",
+                 rows->value != NULL ? rows->value : "");
+        printf("  %-26s %s\n", left, rows->help);
+    }
+}
+
+static int help_of(const struct command *c)
+{
+    printf("usage: oxbow %s %s\n\n%s\n", c->name, c->args, c->summary);
+    if (c->options != NULL) {
+        puts("\noptions:");
+        print_options(c->options);
+    }
+    puts("\noptions of every command:");
+    print_options(global_options);
+    return EXIT_DONE;
+}
+
+static int help(void)
+{
+    const struct command *c;
+    size_t group = 0;
+    size_t row = 0;
+
+    puts("usage: oxbow [OPTIONS] COMMAND [ARGUMENTS]\n\n"
+         "Looks at an oxbow store and works with it.\n\ncommands:");
+    while ((c = command_next(&group, &row)) != NULL) {
+        printf("  %-20s %s\n", c->name, c->summary);
+    }
+    puts("\noptions:");
+    print_options(global_options);
+    puts("\nexit status: 0 done, 1 nothing there, 2 wrong usage, 3 failed\n"
+         "more on a command: oxbow COMMAND --help");
+    return EXIT_DONE;
+}
+
+/* How many of the words at the front are the row's name; 0: not this row. */
+static size_t name_words(const struct command *c, char *const *words, size_t count)
+{
+    const char *space = strchr(c->name, ' ');
+    size_t len = space == NULL ? strlen(c->name) : (size_t)(space - c->name);
+
+    if (count == 0 || strlen(words[0]) != len || memcmp(words[0], c->name, len) != 0) {
+        return 0;
+    }
+    if (space == NULL) {
+        return 1;
+    }
+    return count > 1 && strcmp(words[1], space + 1) == 0 ? 2 : 0;
+}
+
+static const struct command *find(char *const *words, size_t count, size_t *used)
+{
+    const struct command *c;
+    size_t group = 0;
+    size_t row = 0;
+
+    while ((c = command_next(&group, &row)) != NULL) {
+        *used = name_words(c, words, count);
+        if (*used > 0) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+/* Appends the rows as popt's, pointing into *opt. */
+static size_t fill(struct poptOption *out, size_t n, const struct option_row *rows,
+                   struct options *opt)
+{
+    static const int kinds[] = {[OPTION_FLAG] = POPT_ARG_NONE,
+                                [OPTION_INT] = POPT_ARG_INT,
+                                [OPTION_COUNT] = POPT_ARG_LONGLONG,
+                                [OPTION_TEXT] = POPT_ARG_STRING};
+
+    for (; rows != NULL && rows->name != NULL; rows++) {
+        out[n].longName = rows->name;
+        out[n].shortName = rows->letter;
+        out[n].argInfo = (unsigned)kinds[rows->kind];
+        out[n].arg = (char *)opt + rows->offset;
+        n++;
+    }
+    return n;
+}
+
+/* Words before the command are global options too, so all is parsed at once; which rows hold is
+ * known from the first words that are no options. */
+static const struct command *peek_command(int argc, char **argv)
+{
+    char *words[2];
+    size_t count = 0;
+    size_t used;
+
+    for (int i = 1; i < argc && count < 2; i++) {
+        const struct option_row *row = global_options;
+
+        if (argv[i][0] != '-' || argv[i][1] == '\0') {
+            words[count++] = argv[i];
+            continue;
+        }
+        if (count > 0 || strchr(argv[i], '=') != NULL) {
+            continue;
+        }
+        for (; row->name != NULL; row++) {
+            bool named = (argv[i][1] == '-' && strcmp(argv[i] + 2, row->name) == 0) ||
+                         (row->letter != 0 && argv[i][1] == row->letter && argv[i][2] == '\0');
+
+            if (named && row->kind != OPTION_FLAG) {
+                i++;
+            }
+        }
+    }
+    return find(words, count, &used);
+}
+
+static enum oxbow_err open_store(struct cli *cli)
+{
+    const struct command *c = cli->command;
+    const char *dir = cli->opt.dir != NULL ? cli->opt.dir : getenv("OXBOW_DIR");
+    struct oxbow_config config = {.dir = dir != NULL ? dir : "oxbow-data"};
+
+    config.sync = cli->opt.sync != NULL && strcmp(cli->opt.sync, "interval") == 0
+                      ? OXBOW_SYNC_INTERVAL
+                      : OXBOW_SYNC_ALWAYS;
+    config.interval_ms = (uint32_t)cli->opt.interval_ms;
+    config.quota_bytes = (uint64_t)cli->opt.quota;
+    config.flags = ((c->flags & (COMMAND_EXIST | COMMAND_READ)) != 0 ? OXBOW_OPEN_EXISTING : 0) |
+                   ((c->flags & COMMAND_READ) != 0 ? OXBOW_OPEN_READONLY : 0);
+    return oxbow_open(&config, &cli->db);
+}
+
+static int check_globals(const struct cli *cli)
+{
+    const struct options *o = &cli->opt;
+
+    if (o->database < 0 || o->database > 15) {
+        return cli_usage(cli, "-n %d: databases are 0 to 15", o->database);
+    }
+    if (o->sync != NULL && strcmp(o->sync, "always") != 0 && strcmp(o->sync, "interval") != 0) {
+        return cli_usage(cli, "--sync %s: always or interval", o->sync);
+    }
+    if (o->interval_ms < 0 || o->quota < 0 || o->count < 0) {
+        return cli_usage(cli, "a number must not be negative");
+    }
+    if (cli->arg_count < cli->command->args_min) {
+        return cli_usage(cli, "%s: too few arguments", cli->command->name);
+    }
+    if (cli->arg_count > cli->command->args_max) {
+        return cli_usage(cli, "%s: too many arguments", cli->command->name);
+    }
+    return EXIT_DONE;
+}
+
+static int run(struct cli *cli)
+{
+    enum oxbow_err err = OXBOW_OK;
+    int code = check_globals(cli);
+
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if ((cli->command->flags & (COMMAND_STORE | COMMAND_EXIST | COMMAND_READ)) != 0) {
+        err = open_store(cli);
+        if (err != OXBOW_OK) {
+            const char *dir = cli->opt.dir != NULL ? cli->opt.dir : getenv("OXBOW_DIR");
+
+            return cli_fail(dir != NULL ? dir : "oxbow-data", err);
+        }
+    }
+    code = cli->command->run(cli);
+    if (cli->db != NULL) {
+        err = oxbow_close(cli->db);
+    }
+    return err == OXBOW_OK ? code : cli_fail("closing the store", err);
+}
+
+/* Drops the command's own words from the arguments. */
+static int take_arguments(struct cli *cli, poptContext context)
+{
+    const char **words = poptGetArgs(context);
+    size_t used = 0;
+    size_t count = 0;
+
+    while (words != NULL && words[count] != NULL) {
+        count++;
+    }
+    if (cli->command == NULL) {
+        if (cli->opt.help || count == 0) {
+            help();
+            return count == 0 && !cli->opt.help ? EXIT_USAGE : EXIT_DONE;
+        }
+        return cli_usage(cli, "%s: no such command", words[0]);
+    }
+    if (cli->opt.help) {
+        return help_of(cli->command);
+    }
+    find((char *const *)words, count, &used);
+    cli->args = words + used;
+    cli->arg_count = count - used;
+    return run(cli);
+}
+
+int main(int argc, char **argv)
+{
+    struct poptOption table[COMMAND_OPTIONS_MAX + 16] = {{0}};
+    struct cli cli = {.command = peek_command(argc, argv)};
+    poptContext context;
+    size_t n = fill(table, 0, global_options, &cli.opt);
+    int code;
+    int rc;
+
+    signal(SIGPIPE, SIG_IGN);
+    if (cli.command != NULL) {
+        fill(table, n, cli.command->options, &cli.opt);
+    }
+    context = poptGetContext("oxbow", argc, (const char **)argv, table, 0);
+    rc = poptGetNextOpt(context);
+    if (rc < -1) {
+        code = cli_usage(&cli, "%s: %s", poptBadOption(context, 0), poptStrerror(rc));
+    } else {
+        code = take_arguments(&cli, context);
+    }
+    poptFreeContext(context);
+    if (fflush(stdout) != 0 && code == EXIT_DONE) {
+        fputs("oxbow: could not write the output\n", stderr);
+        code = EXIT_FAILED;
+    }
+    return code;
+}

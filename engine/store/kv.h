@@ -103,6 +103,11 @@ enum oxbow_err txn_fail(struct oxbow_txn *txn, enum oxbow_err err);
 
 /* ---- what a layer above hangs on the store ---- */
 
+/* Rises whenever a transaction that could write was aborted or failed to commit: what a layer keeps
+ * in memory and may have taken from such a transaction must then be read again. Called with the
+ * store's lock held. */
+uint64_t store_abort_count(const struct oxbow *db);
+
 /* Called by commit, with the store's lock held, after the transaction was applied, once per object
  * that txn_touch named. Must be short and must not begin a transaction. */
 void store_set_touch_hook(struct oxbow *db, void (*hook)(void *ctx, uint64_t object, uint64_t lsn),

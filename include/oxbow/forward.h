@@ -26,16 +26,16 @@
  * Protection. What lies above `confirmed` is protected: an operation that would remove or change
  * it answers OXBOW_EPROTECTED and changes nothing, unless its transaction has OXBOW_TXN_FORCE:
  *
- *   stream: delete (XDEL) of a protected entry                           refused
- *           trim (XTRIM, XADD MAXLEN/MINID), retention                   stops at the edge, no
- * error set id (XSETID) below the local end                          refused an entry id or count
- * that XADD itself refuses                as without a forward list:   pop, move, trim, remove at
- * or beyond the head (LPOP, LMOVE LEFT, LTRIM, LREM)  refused push at the head (LPUSH, LINSERT,
- * RPOPLPUSH to its head)      refused set of an element (LSET) refused push at the tail, every read
- * as without a forward pop at the tail (RPOP)                                       refused both:
- * delete, rename either way, flush, swap of databases, expiry, overwriting by another type refused
- *   groups of a forwarded stream: everything allowed, but destroying the group that `select`
- *           names: refused
+ *   stream  delete (XDEL) of a protected entry: refused. Trim (XTRIM, MAXLEN and MINID of XADD) and
+ *           retention: stop at the edge, no error. Set id (XSETID) below the local end: refused.
+ *           Append (XADD): as without a forward.
+ *   list    pop, move, trim and remove at or beyond the head (LPOP, LMOVE LEFT, LTRIM, LREM), push
+ *           at the head (LPUSH, LINSERT, RPOPLPUSH to its head), set of an element (LSET), pop at
+ *           the tail (RPOP): refused. Push at the tail (RPUSH), every read: as without a forward.
+ *   both    delete, rename either way, flush, swap of databases, expiry, overwriting by another
+ *           type: refused.
+ *   groups  of a forwarded stream: everything is allowed, but destroying the one that `select`
+ *           names.
  *
  * With FORCE the operation is done; what was lost by it becomes a gap with OXBOW_GAP_FORCED.
  *

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What lists, streams and keys ask of forwards before they change something.
+ *
+ * The data types call these guards; they cost one comparison while the store has no forward. A
+ * guard that answers anything but OXBOW_OK has changed nothing, and neither may its caller.
+ * Forwards' own code changes keys through the types' unguarded functions.
+ */
+#ifndef OXBOW_QUEUE_FORWARD_H
+#define OXBOW_QUEUE_FORWARD_H
+
+#include "engine/store/kv.h"
+#include "oxbow/forward.h"
+
+/* Where a key's protection begins. */
+struct forward_edge {
+    bool on;                   /* a forward carries this key, and the transaction is not forced */
+    struct oxbow_id confirmed; /* entries above it may not be removed */
+};
+
+OXBOW_MUST_CHECK enum oxbow_err forward_edge(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                             struct forward_edge *edge);
+
+/* Before a key is deleted, renamed, overwritten, flushed or changed elsewhere than at its tail:
+ * OXBOW_EPROTECTED when a forward carries it, unless the transaction is forced. */
+OXBOW_MUST_CHECK enum oxbow_err forward_forbid(struct oxbow_txn *txn, struct oxbow_bytes key);
+/* The same for whatever the database holds: FLUSHDB, SWAPDB. */
+OXBOW_MUST_CHECK enum oxbow_err forward_forbid_all(struct oxbow_txn *txn);
+/* Before a group of `key` is destroyed. */
+OXBOW_MUST_CHECK enum oxbow_err forward_forbid_group(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                     struct oxbow_bytes group);
+
+/* Before an append at the tail: `bytes` are names and values, `entries` how many. Counts them
+ * towards the backlog. OXBOW_EBUDGET when they do not fit and the forward refuses; otherwise the
+ * oldest unsent ones make room. */
+OXBOW_MUST_CHECK enum oxbow_err forward_admit(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                              uint64_t bytes, uint64_t entries);
+
+/* After a forced removal of entries [from, to] from a stream, or of the `entries` at a list's head
+ * (from and to are ignored): leaves a gap for what was not confirmed yet. */
+OXBOW_MUST_CHECK enum oxbow_err forward_lost(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                             struct oxbow_id from, struct oxbow_id to,
+                                             uint64_t entries, uint64_t bytes);
+
+#endif

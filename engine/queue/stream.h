@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Streams inside the engine: the header record, adding, and walking entries without a copy. What
+ * the functions of the same meaning promise stands in oxbow/stream.h.
+ */
+#ifndef OXBOW_QUEUE_STREAM_H
+#define OXBOW_QUEUE_STREAM_H
+
+#include "engine/queue/stream_entry.h"
+#include "engine/store/catalog.h"
+#include "oxbow/stream.h"
+
+/* The kinds of a stream object's keys. Values are stored: never renumbered. */
+enum stream_kind {
+    STREAM_KIND_HEAD = OBJECT_KIND_TYPE,              /* no tail: struct stream */
+    STREAM_KIND_CHUNK = OBJECT_KIND_TYPE + 1,         /* first id */
+    STREAM_KIND_BODY = OBJECT_KIND_TYPE + 2,          /* id: fields of an entry of 4 to 64 KiB */
+    STREAM_KIND_GROUP_NAME = OBJECT_KIND_TYPE + 3,    /* hash, slot: group number */
+    STREAM_KIND_GROUP = OBJECT_KIND_TYPE + 4,         /* group number: group.h */
+    STREAM_KIND_CONSUMER_NAME = OBJECT_KIND_TYPE + 5, /* group number, hash, slot */
+    STREAM_KIND_CONSUMER = OBJECT_KIND_TYPE + 6,      /* group number, consumer number */
+    STREAM_KIND_PENDING = OBJECT_KIND_TYPE + 7,       /* group number, first id */
+    STREAM_KIND_DEAD_GROUP = OBJECT_KIND_TYPE + 8     /* group number: what is left of it goes */
+};
+
+/* A result holds at most this many payload bytes. */
+#define STREAM_RESULT_BYTES_MAX ((size_t)1 << 30)
+
+/* The header record, decoded. Written back by stream_save. */
+struct stream {
+    struct oxbow_txn *txn;
+    struct object object;
+    bool made;              /* not stored yet */
+    uint32_t groups;        /* that exist */
+    uint32_t groups_dead;   /* destroyed, with keys left */
+    uint32_t group_next;    /* number of the next one */
+    uint64_t length;        /* live entries */
+    uint64_t entries_added; /* Redis: entries-added */
+    uint64_t bytes;         /* of live entries as stored */
+    uint64_t chunks;
+    struct oxbow_id last;  /* last-generated-id */
+    struct oxbow_id first; /* recorded-first-entry-id; 0-0 when empty */
+    struct oxbow_id tail;  /* first id of the chunk that grows; 0-0: none */
+    struct oxbow_id max_deleted;
+};
+
+/* Finds a stream. OXBOW_ENOENT, OXBOW_EWRONGTYPE, OXBOW_ECORRUPT. */
+OXBOW_MUST_CHECK enum oxbow_err stream_find(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                            struct stream *out);
+/* Finds or makes one (not stored before stream_save). OXBOW_EWRONGTYPE, OXBOW_EQUOTA. */
+OXBOW_MUST_CHECK enum oxbow_err stream_open(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                            struct stream *out);
+/* The same by the object's number, for those who keep it. */
+OXBOW_MUST_CHECK enum oxbow_err stream_load(struct oxbow_txn *txn, const struct object *object,
+                                            struct stream *out);
+OXBOW_MUST_CHECK enum oxbow_err stream_save(struct stream *s);
+
+/* Builds a key of the stream's object whose tail is an id. */
+struct oxbow_bytes stream_id_key(uint8_t out[KV_KEY_MAX], const struct stream *s,
+                                 enum stream_kind kind, struct oxbow_id id);
+
+/* ---- walking ---- */
+
+/* Walks live entries in either direction between two ids (inclusive). What it gives is borrowed
+ * until the next step or the next write of the transaction; a walk goes on after writes that do
+ * not touch chunks. Begin with stream_walk_init, end with stream_walk_fini. */
+struct stream_walk {
+    struct stream *stream;
+    struct kv_cursor cursor;
+    struct oxbow_id from;
+    struct oxbow_id to;
+    bool reverse;
+    bool ended;
+    bool placed;              /* a chunk is loaded */
+    struct chunk_walk chunk;  /* forwards: where the next entry is */
+    uint16_t back[CHUNK_MAX / STREAM_ENTRY_MIN]; /* backwards: positions of the entries... */
+    size_t back_count;                           /* ...that are still to come */
+    uint8_t *body;            /* a blob's bytes, when one had to be fetched */
+    size_t body_len;
+};
+
+OXBOW_MUST_CHECK enum oxbow_err stream_walk_init(struct stream_walk *w, struct stream *s,
+                                                 struct oxbow_id from, struct oxbow_id to,
+                                                 bool reverse);
+void stream_walk_fini(struct stream_walk *w);
+/* The next live entry. OXBOW_ENOENT at the end, OXBOW_ECORRUPT. */
+OXBOW_MUST_CHECK enum oxbow_err stream_walk_next(struct stream_walk *w, struct stream_entry *entry);
+/* The fields of the entry that was given last, wherever they are kept. */
+OXBOW_MUST_CHECK enum oxbow_err stream_walk_fields(struct stream_walk *w,
+                                                   const struct stream_entry *entry,
+                                                   struct field_walk *fields);
+/* Payload bytes of that entry, without fetching it. */
+uint64_t stream_entry_bytes(const struct stream_entry *entry);
+
+/* Whether there is a live entry of that id. With `fill`, adds it to the result. OXBOW_ENOENT. */
+OXBOW_MUST_CHECK enum oxbow_err stream_entry_find(struct stream *s, struct oxbow_id id,
+                                                  struct oxbow_result *fill);
+/* Adds the entry that the walk gave last to a result being filled. */
+OXBOW_MUST_CHECK enum oxbow_err stream_walk_fill(struct stream_walk *w,
+                                                 const struct stream_entry *entry,
+                                                 struct oxbow_result *result);
+/* Fills the result with the range, from begin to finish. */
+OXBOW_MUST_CHECK enum oxbow_err stream_fill(struct stream *s,
+                                            const struct oxbow_stream_range *range,
+                                            struct oxbow_result *result);
+
+/* ---- changing ---- */
+
+/* Adds to an open stream and to its counters; the caller saves it and touches the object. */
+OXBOW_MUST_CHECK enum oxbow_err stream_append(struct stream *s, struct oxbow_id id,
+                                              const struct oxbow_field *fields,
+                                              uint32_t field_count);
+
+/* One step of a trim. `edge`: nothing at or above it is removed. */
+struct stream_cut {
+    struct oxbow_stream_trim trim;
+    struct oxbow_id edge;
+    uint64_t entries_max; /* stop after about so many */
+};
+OXBOW_MUST_CHECK enum oxbow_err stream_cut(struct stream *s, const struct stream_cut *cut,
+                                           uint64_t *removed, bool *more);
+
+/* Removes one entry and keeps all counters right, but does not save. OXBOW_ENOENT: no such one. */
+OXBOW_MUST_CHECK enum oxbow_err stream_remove(struct stream *s, struct oxbow_id id);
+/* Sets `first` anew after removals. */
+OXBOW_MUST_CHECK enum oxbow_err stream_first_renew(struct stream *s);
+
+#endif

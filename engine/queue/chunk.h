@@ -3,7 +3,8 @@
  * The header that every chunk begins with, whatever it holds.
  *
  * A chunk is one value of at most CHUNK_MAX bytes that packs many entries of one list or stream.
- * CHUNK_MAX is what fills one 4096-byte overflow page of the data file to the last byte.
+ * CHUNK_MAX is what fills one 4096-byte overflow page of the data file (16 bytes of page header) to
+ * the last byte, with the store's envelope of 5 bytes around it.
  *
  *   0      1      2          4            8               14              20           24
  *   +------+------+----------+------------+---------------+---------------+------------+----
@@ -19,7 +20,7 @@
 
 #include "engine/store/kv.h"
 
-#define CHUNK_MAX    4080u
+#define CHUNK_MAX    4075u
 #define CHUNK_HEADER 24u
 #define CHUNK_FORMAT 1u
 

@@ -142,5 +142,6 @@ struct oxbow_bytes stream_id_key(uint8_t out[KV_KEY_MAX], const struct stream *s
     uint8_t tail[ID_KEY_LEN];
 
     id_to_key(tail, id);
-    return (struct oxbow_bytes){out, object_key(out, s->object.id, (uint8_t)kind, tail, sizeof tail)};
+    return (struct oxbow_bytes){out,
+                                object_key(out, s->object.id, (uint8_t)kind, tail, sizeof tail)};
 }

@@ -71,11 +71,11 @@ struct stream_walk {
     struct oxbow_id to;
     bool reverse;
     bool ended;
-    bool placed;              /* a chunk is loaded */
-    struct chunk_walk chunk;  /* forwards: where the next entry is */
+    bool placed;                                 /* a chunk is loaded */
+    struct chunk_walk chunk;                     /* forwards: where the next entry is */
     uint16_t back[CHUNK_MAX / STREAM_ENTRY_MIN]; /* backwards: positions of the entries... */
     size_t back_count;                           /* ...that are still to come */
-    uint8_t *body;            /* a blob's bytes, when one had to be fetched */
+    uint8_t *body;                               /* a blob's bytes, when one had to be fetched */
     size_t body_len;
 };
 
@@ -100,9 +100,8 @@ OXBOW_MUST_CHECK enum oxbow_err stream_walk_fill(struct stream_walk *w,
                                                  const struct stream_entry *entry,
                                                  struct oxbow_result *result);
 /* Fills the result with the range, from begin to finish. */
-OXBOW_MUST_CHECK enum oxbow_err stream_fill(struct stream *s,
-                                            const struct oxbow_stream_range *range,
-                                            struct oxbow_result *result);
+OXBOW_MUST_CHECK enum oxbow_err
+stream_fill(struct stream *s, const struct oxbow_stream_range *range, struct oxbow_result *result);
 
 /* ---- changing ---- */
 
@@ -111,18 +110,40 @@ OXBOW_MUST_CHECK enum oxbow_err stream_append(struct stream *s, struct oxbow_id 
                                               const struct oxbow_field *fields,
                                               uint32_t field_count);
 
-/* One step of a trim. `edge`: nothing at or above it is removed. */
+/* OXBOW_EINVAL: options that contradict each other. */
+OXBOW_MUST_CHECK enum oxbow_err stream_trim_check(const struct oxbow_stream_trim *trim);
+
+/* One step of a trim. */
 struct stream_cut {
     struct oxbow_stream_trim trim;
-    struct oxbow_id edge;
+    bool has_edge;
+    struct oxbow_id edge; /* nothing above it is removed */
     uint64_t entries_max; /* stop after about so many */
 };
+/* Removes from the old end and keeps all counters right, but does not save. *more: stopped by
+ * entries_max or the trim's limit alone. */
 OXBOW_MUST_CHECK enum oxbow_err stream_cut(struct stream *s, const struct stream_cut *cut,
                                            uint64_t *removed, bool *more);
+/* The same, with what forwards protect as its edge, and telling them of what a forced one took. */
+OXBOW_MUST_CHECK enum oxbow_err stream_trim_guarded(struct stream *s, struct oxbow_bytes key,
+                                                    const struct oxbow_stream_trim *trim,
+                                                    uint64_t entries_max, uint64_t *removed,
+                                                    bool *more);
 
 /* Removes one entry and keeps all counters right, but does not save. OXBOW_ENOENT: no such one. */
 OXBOW_MUST_CHECK enum oxbow_err stream_remove(struct stream *s, struct oxbow_id id);
-/* Sets `first` anew after removals. */
-OXBOW_MUST_CHECK enum oxbow_err stream_first_renew(struct stream *s);
+/* Removes several, with what forwards protect in mind; asks `may` about each, which may be NULL.
+ * outcomes may be NULL. Saves. */
+struct stream_removal {
+    const struct oxbow_id *ids;
+    size_t count;
+    enum oxbow_delete_outcome *outcomes;
+    /* OXBOW_OK: go on. OXBOW_EBUSY: leave it, something refers to it. Other errors end it all. */
+    enum oxbow_err (*may)(struct stream *s, struct oxbow_id id, void *ctx);
+    void *ctx;
+};
+OXBOW_MUST_CHECK enum oxbow_err stream_remove_all(struct stream *s, struct oxbow_bytes key,
+                                                  const struct stream_removal *removal,
+                                                  uint64_t *removed);
 
 #endif

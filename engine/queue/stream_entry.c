@@ -257,8 +257,7 @@ bool fields_same(struct oxbow_bytes chunk, const struct oxbow_field *fields, uin
     for (i = 0; i < count; i++) {
         struct oxbow_field field;
 
-        if (field_walk_next(&master, &field) != OXBOW_OK ||
-            field.name.len != fields[i].name.len ||
+        if (field_walk_next(&master, &field) != OXBOW_OK || field.name.len != fields[i].name.len ||
             (field.name.len > 0 &&
              memcmp(field.name.data, fields[i].name.data, field.name.len) != 0)) {
             return false;

@@ -19,10 +19,11 @@ enum oxbow_err stream_walk_init(struct stream_walk *w, struct stream *s, struct 
                                 struct oxbow_id to, bool reverse)
 {
     w->stream = s;
-    w->from = from;
+    /* Nothing lives below `first`, and chunks removed there may still be in the way. */
+    w->from = id_compare(from, s->first) < 0 ? s->first : from;
     w->to = to;
     w->reverse = reverse;
-    w->ended = s->length == 0 || id_compare(from, to) > 0;
+    w->ended = s->length == 0 || id_compare(w->from, to) > 0;
     w->placed = false;
     w->back_count = 0;
     w->body = NULL;
@@ -57,7 +58,8 @@ static enum oxbow_err chunk_take(struct stream_walk *w, struct oxbow_bytes key,
     return chunk_walk_init(&w->chunk, value, id_from_key((const uint8_t *)key.data + prefix));
 }
 
-/* Goes to the chunk that holds `id` or, when none does, to its neighbour in the walk's direction. */
+/* Goes to the chunk that holds `id` or, when none does, to its neighbour in the walk's direction.
+ */
 static enum oxbow_err chunk_seek(struct stream_walk *w, struct oxbow_id id)
 {
     uint8_t buf[KV_KEY_MAX];

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Appends entries: chooses the id, grows the tail chunk or begins one, keeps what is too long for a
+ * chunk outside of it. On the usual path that is the catalog, the header, the tail chunk and one
+ * patch of each of the latter two; nothing is allocated.
+ *
+ * 1. Ids grow, whatever the clocks do.
+ * 2. A chunk's entries are of one boot, and of a stretch of time in which the wall clock did not
+ *    jump: the stamp in its header is good for all of them.
+ */
+#include "engine/base/buf.h"
+#include "engine/base/codec.h"
+#include "engine/queue/forward.h"
+#include "engine/queue/stream.h"
+#include "engine/queue/wait.h"
+
+/* A plain body up to this long fits a new chunk: header, flags, two deltas of 0, length. */
+#define INLINE_MAX (CHUNK_MAX - CHUNK_HEADER - 5u)
+/* Longer ones up to this are a value of their own; what is longer still is a blob. */
+#define VALUE_MAX ((size_t)64 * 1024)
+/* The wall clock has jumped when it moved so much more or less than the monotonic one. */
+#define JUMP_MS 2000u
+/* While ids cannot follow the clock they tell no times, and chunks are begun this often. */
+#define STUCK_MS 60000u
+
+/* ---- ids ---- */
+
+static enum oxbow_err id_after(struct oxbow_id last, struct oxbow_id *id)
+{
+    return id_next(&last) ? (*id = last, OXBOW_OK) : OXBOW_EIDLAST;
+}
+
+static enum oxbow_err id_partial(const struct stream *s, uint64_t ms, struct oxbow_id *id)
+{
+    if (ms < s->last.ms || (ms == s->last.ms && s->last.seq == UINT64_MAX)) {
+        return OXBOW_EIDORDER;
+    }
+    *id = (struct oxbow_id){ms, ms == s->last.ms ? s->last.seq + 1 : 0};
+    return OXBOW_OK;
+}
+
+static enum oxbow_err id_choose(const struct stream *s, const struct oxbow_stream_add_options *opt,
+                                struct oxbow_id *id)
+{
+    uint64_t now = txn_wall_ms(s->txn);
+
+    if (id_compare(s->last, OXBOW_ID_MAX) == 0) {
+        return OXBOW_EIDLAST;
+    }
+    switch (opt->id_mode) {
+    case OXBOW_ID_EXPLICIT:
+        *id = opt->id;
+        return id_compare(opt->id, s->last) > 0 ? OXBOW_OK : OXBOW_EIDORDER;
+    case OXBOW_ID_PARTIAL:
+        return id_partial(s, opt->id.ms, id);
+    case OXBOW_ID_AUTO:
+    default:
+        if (now > s->last.ms) {
+            *id = (struct oxbow_id){now, 0};
+            return OXBOW_OK;
+        }
+        return id_after(s->last, id);
+    }
+}
+
+/* ---- chunks ---- */
+
+/* Whether the tail chunk's stamp is good for an entry of now. */
+static bool stamp_fits(const struct stream *s, const struct chunk_head *head)
+{
+    struct chunk_head now;
+    uint64_t up, wall;
+
+    chunk_head_init(&now, s->txn, CHUNK_STREAM);
+    if (head->boot != now.boot || now.uptime_ms < head->uptime_ms) {
+        return false;
+    }
+    up = now.uptime_ms - head->uptime_ms;
+    wall = now.wall_ms - head->wall_ms;
+    if (now.wall_ms < head->wall_ms || wall > up + JUMP_MS || up > wall + JUMP_MS) {
+        return false;
+    }
+    return up < STUCK_MS || s->last.ms <= now.wall_ms;
+}
+
+static enum oxbow_err chunk_begin(struct stream *s, struct oxbow_id id, struct oxbow_bytes entry)
+{
+    uint8_t chunk[CHUNK_MAX];
+    uint8_t key[KV_KEY_MAX];
+    struct chunk_head head;
+    struct buf out = {.data = chunk, .len = CHUNK_HEADER, .cap = sizeof chunk};
+    enum oxbow_err err;
+
+    chunk_head_init(&head, s->txn, CHUNK_STREAM);
+    chunk_head_encode(chunk, &head);
+    err = buf_append(&out, entry.data, entry.len);
+    if (err == OXBOW_OK) {
+        err = kv_put(s->txn, stream_id_key(key, s, STREAM_KIND_CHUNK, id),
+                     (struct oxbow_bytes){chunk, out.len});
+    }
+    if (err == OXBOW_OK) {
+        s->tail = id;
+        s->chunks++;
+    }
+    return err;
+}
+
+/* What is to be appended: the fields, or where they are kept. */
+struct addition {
+    struct oxbow_id id;
+    const struct oxbow_field *fields;
+    uint32_t count;
+    size_t plain_len; /* of a plain body; 0 with outside */
+    uint8_t outside[STREAM_OUTSIDE_MAX];
+    size_t outside_len; /* of `outside` */
+};
+
+static size_t addition_put(uint8_t *out, const struct addition *a, struct oxbow_id base,
+                           uint8_t flags, size_t body_len)
+{
+    size_t n = entry_head_put(out, flags, base, a->id, body_len);
+
+    if ((flags & STREAM_ENTRY_OUTSIDE) != 0) {
+        size_t i;
+
+        for (i = 0; i < body_len; i++) {
+            out[n + i] = a->outside[i];
+        }
+        return n + body_len;
+    }
+    if ((flags & STREAM_ENTRY_SAME) != 0) {
+        return n + fields_same_put(out + n, a->fields, a->count);
+    }
+    return n + fields_plain_put(out + n, a->fields, a->count);
+}
+
+/* The shortest way to write it into a chunk (empty: a new one). */
+static uint8_t addition_flags(const struct addition *a, struct oxbow_bytes chunk, size_t *body_len)
+{
+    uint64_t same_len;
+
+    if (a->outside_len > 0) {
+        *body_len = a->outside_len;
+        return STREAM_ENTRY_OUTSIDE;
+    }
+    if (chunk.len > 0 && fields_same(chunk, a->fields, a->count, &same_len)) {
+        *body_len = (size_t)same_len;
+        return STREAM_ENTRY_SAME;
+    }
+    *body_len = a->plain_len;
+    return 0;
+}
+
+/* Appends to the tail chunk. OXBOW_EAGAIN: there is none, or it does not fit. */
+static enum oxbow_err tail_append(struct stream *s, const struct addition *a, size_t *len)
+{
+    uint8_t entry[CHUNK_MAX + STREAM_ENTRY_HEAD_MAX];
+    uint8_t keybuf[KV_KEY_MAX];
+    struct oxbow_bytes key, chunk;
+    struct chunk_head head;
+    size_t body_len, n;
+    uint8_t flags;
+    enum oxbow_err err;
+
+    if (id_is_zero(s->tail)) {
+        return OXBOW_EAGAIN;
+    }
+    key = stream_id_key(keybuf, s, STREAM_KIND_CHUNK, s->tail);
+    err = kv_get(s->txn, key, &chunk);
+    if (err == OXBOW_OK) {
+        err = chunk_head_decode(chunk, &head);
+    }
+    if (err != OXBOW_OK) {
+        return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+    }
+    flags = addition_flags(a, chunk, &body_len);
+    if (chunk.len + 4 + body_len > CHUNK_MAX || !stamp_fits(s, &head)) {
+        return OXBOW_EAGAIN;
+    }
+    n = addition_put(entry, a, s->tail, flags, body_len);
+    if (chunk.len + n > CHUNK_MAX) {
+        return OXBOW_EAGAIN;
+    }
+    *len = n;
+    return kv_patch(s->txn, key, chunk.len, (struct oxbow_bytes){entry, n});
+}
+
+static enum oxbow_err new_append(struct stream *s, const struct addition *a, size_t *len)
+{
+    uint8_t entry[CHUNK_MAX + STREAM_ENTRY_HEAD_MAX];
+    size_t body_len;
+    uint8_t flags = addition_flags(a, (struct oxbow_bytes){NULL, 0}, &body_len);
+
+    *len = addition_put(entry, a, a->id, flags, body_len);
+    return chunk_begin(s, a->id, (struct oxbow_bytes){entry, *len});
+}
+
+/* ---- long entries ---- */
+
+static enum oxbow_err outside_write(struct stream *s, struct addition *a)
+{
+    const struct oxbow_alloc *alloc = &txn_port(s->txn)->alloc;
+    uint8_t *body = mem_new(alloc, a->plain_len);
+    struct oxbow_bytes bytes = {body, a->plain_len};
+    uint8_t key[KV_KEY_MAX];
+    uint64_t blob = 0;
+    enum oxbow_err err;
+
+    if (body == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    fields_plain_put(body, a->fields, a->count);
+    if (a->plain_len > VALUE_MAX) {
+        err = object_blob_write(s->txn, s->object.id, bytes, &blob);
+    } else {
+        err = kv_put(s->txn, stream_id_key(key, s, STREAM_KIND_BODY, a->id), bytes);
+    }
+    mem_free(alloc, body, a->plain_len);
+    a->outside_len = varint_put(a->outside, blob);
+    a->outside_len += varint_put(a->outside + a->outside_len, a->plain_len);
+    return err;
+}
+
+enum oxbow_err stream_append(struct stream *s, struct oxbow_id id, const struct oxbow_field *fields,
+                             uint32_t field_count)
+{
+    struct addition a = {.id = id,
+                         .fields = fields,
+                         .count = field_count,
+                         .plain_len = (size_t)fields_plain_len(fields, field_count)};
+    size_t len = 0;
+    enum oxbow_err err = OXBOW_OK;
+
+    if (a.plain_len > INLINE_MAX) {
+        err = outside_write(s, &a);
+    }
+    if (err == OXBOW_OK) {
+        err = tail_append(s, &a, &len);
+    }
+    if (err == OXBOW_EAGAIN) {
+        err = new_append(s, &a, &len);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    s->length++;
+    s->entries_added++;
+    s->bytes += len + (a.outside_len > 0 ? a.plain_len : 0);
+    s->last = id;
+    if (s->length == 1) {
+        s->first = id;
+    }
+    return OXBOW_OK;
+}
+
+/* ---- XADD ---- */
+
+static enum oxbow_err fields_check(struct oxbow_txn *txn, const struct oxbow_field *fields,
+                                   uint32_t count, size_t *len)
+{
+    uint64_t total;
+
+    if (fields == NULL || count == 0) {
+        return OXBOW_EINVAL;
+    }
+    total = fields_plain_len(fields, count);
+    if (total > txn_entry_bytes_max(txn) || total > STREAM_RESULT_BYTES_MAX) {
+        return OXBOW_ETOOBIG;
+    }
+    *len = (size_t)total;
+    return OXBOW_OK;
+}
+
+/* Finds the stream and chooses the id; writes nothing. OXBOW_ENOENT: a new stream may take it. */
+static enum oxbow_err add_find(struct oxbow_txn *txn, struct oxbow_bytes key,
+                               const struct oxbow_stream_add_options *opt, struct stream *s,
+                               struct oxbow_id *id)
+{
+    enum oxbow_err err;
+
+    if (opt->id_mode == OXBOW_ID_EXPLICIT && id_is_zero(opt->id)) {
+        return OXBOW_EIDZERO;
+    }
+    err = stream_find(txn, key, s);
+    if (err == OXBOW_OK) {
+        return id_choose(s, opt, id);
+    }
+    if (err == OXBOW_ENOENT && opt->no_create) {
+        return OXBOW_EAGAIN;
+    }
+    if (err == OXBOW_ENOENT) {
+        *s = (struct stream){.txn = txn};
+        err = id_choose(s, opt, id);
+        return err == OXBOW_OK ? OXBOW_ENOENT : err;
+    }
+    return err;
+}
+
+/* Asks quota and forwards for room, and makes the stream where there is none. */
+static enum oxbow_err add_begin(struct stream *s, struct oxbow_bytes key, size_t len, bool found)
+{
+    struct oxbow_txn *txn = s->txn;
+    struct forward_edge edge;
+    enum oxbow_err err = txn_reserve_bytes(txn, len + key.len);
+
+    if (err == OXBOW_OK) {
+        err = forward_edge(txn, key, &edge);
+    }
+    if (err == OXBOW_OK) {
+        err = forward_admit(txn, key, len, 1);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (!found) {
+        return stream_open(txn, key, s);
+    }
+    /* Making room may have removed entries of this very stream. */
+    return edge.on || txn_forced(txn) ? stream_load(txn, &s->object, s) : OXBOW_OK;
+}
+
+static enum oxbow_err add_end(struct stream *s, struct oxbow_bytes key,
+                              const struct oxbow_stream_trim *trim)
+{
+    enum oxbow_err err = OXBOW_OK;
+
+    if (trim->by != OXBOW_TRIM_NONE) {
+        uint64_t removed;
+        bool more;
+
+        err = stream_trim_guarded(s, key, trim, UINT64_MAX, &removed, &more);
+    }
+    if (err == OXBOW_OK) {
+        err = stream_save(s);
+    }
+    return err == OXBOW_OK ? wait_touch(s->txn, &s->object) : err;
+}
+
+enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                const struct oxbow_stream_add_options *opt,
+                                const struct oxbow_field *fields, uint32_t field_count,
+                                struct oxbow_id *id)
+{
+    static const struct oxbow_stream_add_options defaults;
+    struct stream s;
+    struct oxbow_id chosen;
+    size_t len;
+    bool found;
+    enum oxbow_err err;
+
+    opt = opt != NULL ? opt : &defaults;
+    err = fields_check(txn, fields, field_count, &len);
+    if (err == OXBOW_OK) {
+        err = stream_trim_check(&opt->trim);
+    }
+    if (err == OXBOW_OK) {
+        err = txn_readonly(txn) ? OXBOW_EREADONLY : add_find(txn, key, opt, &s, &chosen);
+    }
+    found = err == OXBOW_OK;
+    if (err == OXBOW_OK || err == OXBOW_ENOENT) {
+        err = add_begin(&s, key, len, found);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = stream_append(&s, chosen, fields, field_count);
+    if (err == OXBOW_OK) {
+        err = add_end(&s, key, &opt->trim);
+    }
+    if (err != OXBOW_OK) {
+        return txn_fail(txn, err);
+    }
+    if (id != NULL) {
+        *id = chosen;
+    }
+    return OXBOW_OK;
+}

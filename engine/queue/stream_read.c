@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading streams through the public functions: ranges, what came after an id, information. Walking
+ * itself is stream_walk.c's.
+ */
+#include "engine/base/result.h"
+#include "engine/queue/stream.h"
+
+enum oxbow_err oxbow_stream_len(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t *len)
+{
+    struct stream s;
+    enum oxbow_err err = stream_find(txn, key, &s);
+
+    if (err != OXBOW_OK && err != OXBOW_ENOENT) {
+        return err;
+    }
+    *len = err == OXBOW_OK ? s.length : 0;
+    return OXBOW_OK;
+}
+
+enum oxbow_err oxbow_stream_range(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                  const struct oxbow_stream_range *range,
+                                  struct oxbow_result *result)
+{
+    struct stream s;
+    enum oxbow_err err = stream_find(txn, key, &s);
+
+    if (err == OXBOW_ENOENT) {
+        return result_begin(result, &txn_port(txn)->alloc, 0);
+    }
+    return err == OXBOW_OK ? stream_fill(&s, range, result) : err;
+}
+
+enum oxbow_err oxbow_stream_read(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                 struct oxbow_id after, uint64_t count, struct oxbow_result *result)
+{
+    struct oxbow_stream_range range = {.from = after, .to = OXBOW_ID_MAX, .count = count};
+
+    if (!id_next(&range.from)) {
+        range.to = OXBOW_ID_MIN;
+    }
+    return oxbow_stream_range(txn, key, &range, result);
+}
+
+enum oxbow_err oxbow_stream_info(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                 struct oxbow_stream_info *info)
+{
+    struct stream s;
+    enum oxbow_err err = stream_find(txn, key, &s);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    *info = (struct oxbow_stream_info){.length = s.length,
+                                       .chunks = s.chunks,
+                                       .bytes = s.bytes,
+                                       .last_id = s.last,
+                                       .max_deleted_id = s.max_deleted,
+                                       .entries_added = s.entries_added,
+                                       .recorded_first_id = s.first,
+                                       .groups = s.groups};
+    return OXBOW_OK;
+}
+
+enum oxbow_err oxbow_stream_stamp(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_id id,
+                                  struct oxbow_stamp *stamp)
+{
+    struct stream s;
+    struct stream_walk w;
+    struct stream_entry entry;
+    struct chunk_head head;
+    enum oxbow_err err = stream_find(txn, key, &s);
+
+    if (err == OXBOW_OK) {
+        err = stream_walk_init(&w, &s, id, id, false);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = stream_walk_next(&w, &entry);
+    if (err == OXBOW_OK) {
+        err = chunk_head_decode(w.chunk.bytes, &head);
+    }
+    if (err == OXBOW_OK) {
+        *stamp = (struct oxbow_stamp){.boot = head.boot,
+                                      .uptime_ms = head.uptime_ms,
+                                      .wall_ms = head.wall_ms,
+                                      .first = w.chunk.base};
+    }
+    stream_walk_fini(&w);
+    return err;
+}

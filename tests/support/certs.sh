@@ -55,7 +55,7 @@ export SAN
 
 authority() { # name CN
     openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
-    openssl req -new -x509 -sha256 -key "$1.key" -subj "/CN=$2" -days 3650 -config openssl.cnf \
+    openssl req -new -x509 -sha256 -key "$1.key" -subj "/CN=$2" -days 36500 -config openssl.cnf \
         -extensions root -out "$1.crt"
 }
 issue() { # name CN kind authority [start end]

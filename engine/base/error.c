@@ -11,7 +11,7 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define ROW(name, value, prefix, text) [value] = {#name, prefix, text},
+#define ROW(name, value, prefix, text) [(value)] = {#name, prefix, text},
     OXBOW_ERRORS(ROW)
 #undef ROW
 };

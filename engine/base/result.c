@@ -106,7 +106,7 @@ static enum oxbow_err slot_add(struct oxbow_result_memory *m, struct buf *slots,
 
 static void bytes_copy(uint8_t *space, struct oxbow_bytes bytes)
 {
-    if (bytes.len > 0) {
+    if (space != NULL && bytes.len > 0) {
         memcpy(space, bytes.data, bytes.len);
     }
 }

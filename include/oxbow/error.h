@@ -64,7 +64,7 @@ extern "C" {
 /* clang-format on */
 
 enum oxbow_err {
-#define OXBOW_ERROR_ROW(name, value, prefix, text) name = value,
+#define OXBOW_ERROR_ROW(name, value, prefix, text) name = (value),
     OXBOW_ERRORS(OXBOW_ERROR_ROW)
 #undef OXBOW_ERROR_ROW
 };

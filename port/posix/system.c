@@ -99,7 +99,7 @@ void posix_panic(const char *file, int line, const char *what)
 {
     char prefix[256];
 
-    snprintf(prefix, sizeof prefix, "oxbow: panic: %s:%d: ", file, line);
+    (void)snprintf(prefix, sizeof prefix, "oxbow: panic: %s:%d: ", file, line);
     line_write(prefix, what);
     abort();
 }

@@ -171,7 +171,7 @@ enum oxbow_err posix_thread_open(void *ctx, const char *name, void (*run)(void *
     }
     t->run = run;
     t->arg = arg;
-    snprintf(t->name, sizeof t->name, "%s", name);
+    (void)snprintf(t->name, sizeof t->name, "%s", name);
     sigfillset(&all);
     MUST(pthread_sigmask(SIG_SETMASK, &all, &before));
     rc = pthread_create(&t->thread, NULL, thread_main, t);

@@ -37,7 +37,7 @@ static void owner_write(int fd)
     char text[PID_TEXT_LEN + 1];
     enum oxbow_err ignored;
 
-    snprintf(text, sizeof text, "%20lld\n", (long long)getpid());
+    (void)snprintf(text, sizeof text, "%20lld\n", (long long)getpid());
     ignored = posix_write(NULL, fd, text, PID_TEXT_LEN, 0);
     (void)ignored;
 }
@@ -94,10 +94,10 @@ enum oxbow_err posix_space(void *ctx, const char *dir, uint64_t *free_bytes, uin
     *free_bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize;
     *total_bytes = (uint64_t)fs.f_blocks * (uint64_t)fs.f_frsize;
     magic = (unsigned long)fs.f_type & 0xffffffffu;
-    snprintf(kind, 16, "0x%lx", magic);
+    (void)snprintf(kind, 16, "0x%lx", magic);
     for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (kinds[i].magic == magic) {
-            snprintf(kind, 16, "%s", kinds[i].name);
+            (void)snprintf(kind, 16, "%s", kinds[i].name);
         }
     }
     return OXBOW_OK;

@@ -95,6 +95,7 @@ uint32_t txn_entry_bytes_max(const struct oxbow_txn *txn);
 uint64_t txn_wall_ms(struct oxbow_txn *txn);
 uint64_t txn_uptime_ms(struct oxbow_txn *txn);
 uint64_t txn_boot(const struct oxbow_txn *txn);
+uint64_t txn_store_id(const struct oxbow_txn *txn); /* as in struct oxbow_stat */
 /* Pushes and appends call this before they write: OXBOW_EQUOTA when `bytes` more would not fit the
  * quota. What only deletes, acks or trims does not call it and may use the reserve. */
 OXBOW_MUST_CHECK enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes);

@@ -155,7 +155,8 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_forward_get(struct oxbow_txn *txn, const c
 OXBOW_MUST_CHECK enum oxbow_err oxbow_forward_list(struct oxbow_txn *txn,
                                                    struct oxbow_result *result);
 /* A number that every committed create, change and remove makes larger: tells a session cheaply
- * whether to look again. 0 before the first one since the store was opened. Any thread. */
+ * whether to look again. 0 before the first one since the store was opened. Takes the store's lock
+ * for a moment: not to be called within a transaction. Any thread. */
 uint64_t oxbow_forward_revision(struct oxbow *db);
 
 /* ---- what the session does ---- */
@@ -178,9 +179,8 @@ struct oxbow_forward_batch {
 };
 
 /* What may be sent next, in order. A stream's go to result->entries, gaps among them as entries; a
- * list's to result->items. Nothing to send: OXBOW_OK and count 0. An entry that is damaged on disk
- * is left out and becomes a gap with OXBOW_GAP_DAMAGED (in a read transaction it is given as such
- * each time, and persisted by the oxbow_forward_sent that passes it).
+ * list's to result->items. Nothing to send: OXBOW_OK and count 0. Damaged entries are not
+ * passed over silently: OXBOW_ECORRUPT.
  * It gives what the transaction sees: the caller may send it only once oxbow_durable_lsn has
  * reached the LSN that the commit of this transaction gave. OXBOW_ENOENT: no such forward. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_forward_fetch(struct oxbow_txn *txn, const char *name,

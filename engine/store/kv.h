@@ -16,6 +16,9 @@
 #include <stdbool.h>
 
 #define KV_KEY_MAX 64u
+/* The longest value that takes exactly one page of the data file (4096 bytes, less LMDB's page
+ * header and the envelope): the size to pack chunks to. One byte more costs a second page. */
+#define KV_PAGE_MAX 4075u
 
 /* The first byte of every key. Values are stored: never renumbered. */
 enum kv_space {
@@ -44,23 +47,37 @@ OXBOW_MUST_CHECK enum oxbow_err kv_del(struct oxbow_txn *txn, struct oxbow_bytes
 OXBOW_MUST_CHECK enum oxbow_err kv_del_range(struct oxbow_txn *txn, struct oxbow_bytes from,
                                              struct oxbow_bytes to, size_t max, bool *more);
 
+struct mem_entry;
+struct tree_cursor;
+
 /* A cursor over the merged state, own writes included. It stays valid through writes of its own
  * transaction: it stands on a key, and the next step goes to that key's neighbour whatever has
  * happened since. Made by kv_cursor_init in the caller's memory; kv_cursor_fini before the
  * transaction ends. */
 struct kv_cursor {
     struct oxbow_txn *txn;
-    void *impl; /* LMDB's cursor, pooled by the transaction */
     uint8_t key[KV_KEY_MAX];
     uint8_t key_len; /* 0: nowhere */
-    uint64_t seen;   /* the transaction's write count when `impl` was placed */
-    uint64_t state[4];
+    bool back;       /* the direction that the candidates below are good for */
+    bool placed;
+    /* The nearest key in that direction in each of the three layers. */
+    const struct mem_entry *active; /* good while `seen` is the transaction's write count */
+    const struct mem_entry *frozen;
+    struct tree_cursor *tree; /* a pooled one */
+    struct oxbow_bytes tree_key;
+    struct oxbow_bytes tree_raw;
+    bool tree_has;
+    uint64_t seen;
+    uint64_t snapshot;
 };
 
 OXBOW_MUST_CHECK enum oxbow_err kv_cursor_init(struct kv_cursor *c, struct oxbow_txn *txn);
 void kv_cursor_fini(struct kv_cursor *c);
-/* The first key at or after `key` / the last one at or before it. OXBOW_ENOENT: there is none. The
- * results are borrowed until the next call on the cursor or the next write. */
+/* The first key at or after `key` / the last one at or before it. OXBOW_ENOENT: there is none, and
+ * the cursor stays where it was. OXBOW_ECORRUPT: the key is in c->key, its value failed its
+ * checksum and is not given; the cursor stands there and may go on. The results are borrowed until
+ * the next call on the cursor or the next write. An empty `key` is before all keys. next and prev
+ * on a cursor that stands nowhere: OXBOW_EINVAL. */
 OXBOW_MUST_CHECK enum oxbow_err kv_cursor_seek(struct kv_cursor *c, struct oxbow_bytes key,
                                                struct oxbow_bytes *out_key,
                                                struct oxbow_bytes *out_value);

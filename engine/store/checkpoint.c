@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The checkpoint thread: the only one that begins or commits a write transaction of the tree. It
+ * writes the frozen table, publishes the durable LSN, and between checkpoints lets the layers above
+ * do their idle work.
+ *
+ * Invariants: (1) lsn_durable advances only after the tree's commit has returned success. (2) After
+ * a commit that failed nothing is written any more: the store has failed. (3) The frozen table is
+ * on the device before it is retired.
+ */
+#include "engine/store/store.h"
+
+#define IDLE_STEP_US 20000u /* between two steps of idle work */
+
+/* Under `interval` a checkpoint starts when three quarters of the time are gone, so that the device
+ * has the rest to finish in. */
+static uint64_t interval_start_us(const struct oxbow *db)
+{
+    return (uint64_t)db->interval_ms * 750;
+}
+
+/* In how many microseconds the active table is due; 0: now. */
+static uint64_t due_in(const struct oxbow *db, uint64_t now)
+{
+    const struct memtable *t = db->active;
+    uint64_t due;
+
+    if (!t->dirty) {
+        return UINT64_MAX;
+    }
+    if (db->freeze_wanted || db->stop || db->lsn_wanted > db->lsn_durable || table_full(db, t)) {
+        return 0;
+    }
+    due = t->oldest_us + (uint64_t)db->config.checkpoint_ms * 1000;
+    if (t->oldest_interval_us != 0 && t->oldest_interval_us + interval_start_us(db) < due) {
+        due = t->oldest_interval_us + interval_start_us(db);
+    }
+    return due > now ? due - now : 0;
+}
+
+/* ---- writing the frozen table ---- */
+
+static enum oxbow_err write_entries(struct oxbow *db, const struct memtable *t)
+{
+    const struct mem_entry *e;
+    enum oxbow_err err = OXBOW_OK;
+
+    for (e = mem_first(t); e != NULL && err == OXBOW_OK; e = e->next[0]) {
+        struct oxbow_bytes key = {mem_key(e), e->key_len};
+
+        if (e->state == MEM_VALUE) {
+            err = tree_write_put(db->tree, key, (struct oxbow_bytes){e->data, e->len});
+        } else if (e->state == MEM_TOMB) {
+            err = tree_write_del(db->tree, key);
+        }
+    }
+    return err;
+}
+
+/* Without the mutex: the frozen table is constant. */
+static enum oxbow_err write_frozen(struct oxbow *db, const struct memtable *t,
+                                   const struct tree_header *header)
+{
+    enum oxbow_err err = tree_write_begin(db->tree);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = write_entries(db, t);
+    if (err != OXBOW_OK) {
+        tree_write_abort(db->tree);
+        return err;
+    }
+    return tree_write_commit(db->tree, header);
+}
+
+static void checkpoint(struct oxbow *db)
+{
+    struct memtable *t = db->frozen;
+    struct tree_header header = *tree_header(db->tree);
+    enum oxbow_err err;
+
+    header.lsn = t->lsn;
+    header.boot = db->boot;
+    header.store_id = db->store_id;
+    header.largest_txn = db->largest_txn;
+    header.next_blob = t->next_blob;
+    store_unlock(db);
+    err = write_frozen(db, t, &header);
+    store_lock(db);
+    if (err != OXBOW_OK) {
+        store_fail(db, err);
+        return;
+    }
+    db->lsn_durable = header.lsn;
+    db->retire_pending = true;
+    db->port->threads.cond_broadcast(db->settled);
+    if (db->event != NULL) {
+        db->port->threads.event_set(db->event);
+    }
+}
+
+/* ---- idle work ---- */
+
+/* One step of the layers' idle work, in a transaction of its own. With the mutex held and nobody
+ * having the turn. */
+static void idle_step(struct oxbow *db)
+{
+    enum oxbow_err (*hook)(struct oxbow_txn * txn, bool *more) = db->idle_hook;
+    struct oxbow_txn_options opt = {.sync = OXBOW_SYNC_INTERVAL, .flags = OXBOW_TXN_NOWAIT};
+    struct oxbow_txn *txn;
+    bool more = false;
+    enum oxbow_err err;
+
+    db->busy = true;
+    store_unlock(db);
+    txn = txn_start(db, &opt, OXBOW_SYNC_INTERVAL);
+    txn->internal = true;
+    err = hook(txn, &more);
+    if (err == OXBOW_OK) {
+        err = oxbow_txn_commit(txn, NULL);
+    } else {
+        oxbow_txn_abort(txn);
+    }
+    if (err != OXBOW_OK) {
+        store_log(db, OXBOW_LOG_WARN, "store: a step of idle work failed and will be tried again");
+    }
+    store_lock(db);
+    db->idle_more = more || err != OXBOW_OK;
+    db->idle_at_us = store_now_us(db) + IDLE_STEP_US;
+}
+
+static bool may_idle(const struct oxbow *db)
+{
+    return db->idle_hook != NULL && db->idle_more && db->failed == OXBOW_OK && !db->stop &&
+           !db->busy && db->frozen == NULL && !table_full(db, db->active);
+}
+
+/* ---- the loop ---- */
+
+/* One thing that is due, with the mutex held; false when there was none. */
+static bool act(struct oxbow *db, uint64_t now)
+{
+    if (db->failed != OXBOW_OK) {
+        return false;
+    }
+    if (db->retire_pending) {
+        if (db->busy) {
+            return false; /* who has the turn does it */
+        }
+        turn_retire(db);
+        db->idle_more = true;
+        return true;
+    }
+    if (db->frozen != NULL) {
+        checkpoint(db);
+        return true;
+    }
+    if (due_in(db, now) == 0) {
+        if (db->busy) {
+            db->freeze_wanted = true;
+            return false;
+        }
+        turn_freeze(db);
+        return true;
+    }
+    if (may_idle(db) && now >= db->idle_at_us) {
+        idle_step(db);
+        return true;
+    }
+    return false;
+}
+
+void checkpoint_run(void *arg)
+{
+    struct oxbow *db = arg;
+
+    store_lock(db);
+    for (;;) {
+        uint64_t now = store_now_us(db);
+        uint64_t delay;
+
+        if (act(db, now)) {
+            continue;
+        }
+        if (db->stop && (db->failed != OXBOW_OK || (!db->active->dirty && db->frozen == NULL))) {
+            break;
+        }
+        delay = db->failed != OXBOW_OK || db->frozen != NULL ? 0 : due_in(db, now);
+        if (delay == 0) {
+            delay = UINT64_MAX; /* who gives the turn back wakes us */
+        }
+        if (may_idle(db) && delay > IDLE_STEP_US) {
+            delay = IDLE_STEP_US;
+        }
+        db->port->threads.cond_wait(db->work, db->mutex, delay);
+    }
+    store_unlock(db);
+}

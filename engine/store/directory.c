@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store's directory: LOCK, FORMAT and data.mdb, made in an order that a crash cannot confuse.
+ *
+ *   LOCK      first: nothing else is looked at without it. Never removed.
+ *   data.mdb  written under another name, synced, renamed, the directory synced
+ *   FORMAT    likewise, last: with it the store is initialised and never made again
+ *
+ * Without FORMAT there is no store: a data file that is exactly an empty one is what a crash left
+ * of the making, and is made again; any other belongs to somebody else and is refused.
+ */
+#include "engine/store/store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PATH_ROOM   32u /* the longest file name here, and '/' */
+#define FILE_FORMAT "FORMAT"
+#define FILE_LOCK   "LOCK"
+#define FILE_NEW    ".new"
+#define FREE_LOW    (16u << 20) /* less on the file system than that is worth a warning */
+
+const char *directory_path(struct oxbow *db, const char *name)
+{
+    (void)snprintf(db->path, db->path_bytes, "%s/%s", db->config.dir, name);
+    return db->path;
+}
+
+static enum oxbow_err open_file(struct oxbow *db, const char *name, uint32_t flags, int *fd)
+{
+    return db->port->files.open(db->port->files.ctx, directory_path(db, name), flags, fd);
+}
+
+static enum oxbow_err close_file(struct oxbow *db, int fd, enum oxbow_err before)
+{
+    enum oxbow_err err = db->port->files.close(db->port->files.ctx, fd);
+
+    return before != OXBOW_OK ? before : err;
+}
+
+static bool readonly(const struct oxbow *db)
+{
+    return (db->config.flags & OXBOW_OPEN_READONLY) != 0;
+}
+
+/* ---- the lock ---- */
+
+static enum oxbow_err take_lock(struct oxbow *db)
+{
+    const struct oxbow_files *files = &db->port->files;
+    char text[96];
+    int64_t owner = 0;
+    int fd;
+    enum oxbow_err err =
+        open_file(db, FILE_LOCK, OXBOW_FILE_READ | OXBOW_FILE_WRITE | OXBOW_FILE_CREATE, &fd);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = files->lock(files->ctx, fd, &owner);
+    if (err != OXBOW_OK) {
+        (void)snprintf(text, sizeof text, "store: locked by process %lld", (long long)owner);
+        store_log(db, OXBOW_LOG_ERROR, text);
+        return close_file(db, fd, err);
+    }
+    db->lock_fd = fd;
+    return OXBOW_OK;
+}
+
+/* ---- making and checking files ---- */
+
+/* A whole small file, so that it is there entirely or not at all. */
+static enum oxbow_err make_file(struct oxbow *db, const char *name, const void *data, size_t len)
+{
+    const struct oxbow_files *files = &db->port->files;
+    char part[PATH_ROOM];
+    char from[STORE_DIR_MAX + PATH_ROOM];
+    int fd;
+    enum oxbow_err err;
+
+    (void)snprintf(part, sizeof part, "%s" FILE_NEW, name);
+    err = open_file(db, part, OXBOW_FILE_WRITE | OXBOW_FILE_CREATE, &fd);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = files->truncate(files->ctx, fd, 0);
+    if (err == OXBOW_OK) {
+        err = files->write(files->ctx, fd, data, len, 0);
+    }
+    if (err == OXBOW_OK) {
+        err = files->sync(files->ctx, fd);
+    }
+    err = close_file(db, fd, err);
+    if (err == OXBOW_OK) {
+        (void)snprintf(from, sizeof from, "%s", directory_path(db, part));
+        err = files->rename(files->ctx, from, directory_path(db, name));
+    }
+    if (err == OXBOW_OK) {
+        err = files->sync_dir(files->ctx, db->config.dir);
+    }
+    return err;
+}
+
+/* Reads at most len bytes from the beginning; *size is the whole file's. */
+static enum oxbow_err read_head(struct oxbow *db, const char *name, void *buf, size_t len,
+                                uint64_t *size)
+{
+    const struct oxbow_files *files = &db->port->files;
+    size_t got = 0;
+    int fd;
+    enum oxbow_err err = open_file(db, name, OXBOW_FILE_READ, &fd);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    memset(buf, 0, len);
+    err = files->size(files->ctx, fd, size);
+    if (err == OXBOW_OK) {
+        err = files->read(files->ctx, fd, buf, len, 0, &got);
+    }
+    return close_file(db, fd, err);
+}
+
+/* Whether the data file is what format_meta makes, but for the size of the map. */
+static bool is_empty_tree(uint8_t *raw, uint64_t size)
+{
+    uint8_t want[META_BYTES];
+    size_t map_at = 3 * sizeof(size_t) + 16; /* see format.c */
+    size_t page;
+
+    if (size == 0) {
+        return true; /* created, and the power went before anything was written */
+    }
+    if (size != META_BYTES) {
+        return false;
+    }
+    format_meta(want, 0);
+    for (page = 0; page < 2; page++) {
+        memset(raw + page * TREE_PAGE_BYTES + map_at, 0, sizeof(size_t));
+    }
+    return memcmp(raw, want, META_BYTES) == 0;
+}
+
+static enum oxbow_err make_store(struct oxbow *db)
+{
+    uint8_t raw[META_BYTES];
+    char text[FORMAT_BYTES_MAX];
+    uint64_t size;
+    enum oxbow_err err;
+
+    if ((db->config.flags & (OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY)) != 0) {
+        return OXBOW_ENOENT;
+    }
+    err = read_head(db, TREE_FILE, raw, sizeof raw, &size);
+    if (err == OXBOW_OK && !is_empty_tree(raw, size)) {
+        store_log(db, OXBOW_LOG_ERROR,
+                  "store: there is a data file without FORMAT: not made by oxbow, left alone");
+        return OXBOW_EFORMAT;
+    }
+    if (err != OXBOW_OK && err != OXBOW_ENOENT) {
+        return err;
+    }
+    format_meta(raw, db->config.map_bytes);
+    err = db->port->random.fill(db->port->random.ctx, &db->store_id, sizeof db->store_id);
+    if (err == OXBOW_OK) {
+        err = make_file(db, TREE_FILE, raw, sizeof raw);
+    }
+    if (err == OXBOW_OK) {
+        err = make_file(db, FILE_FORMAT, text, format_text(text, db->store_id));
+    }
+    return err;
+}
+
+static enum oxbow_err check_format(struct oxbow *db)
+{
+    char text[FORMAT_BYTES_MAX];
+    char line[160];
+    const char *why = "";
+    uint64_t size;
+    enum oxbow_err err = read_head(db, FILE_FORMAT, text, sizeof text, &size);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (size == 0) {
+        store_log(db, OXBOW_LOG_ERROR, "store: FORMAT is empty");
+        return OXBOW_ECORRUPT;
+    }
+    err = format_parse(text, size < sizeof text ? (size_t)size : sizeof text, &db->store_id, &why);
+    if (err != OXBOW_OK) {
+        (void)snprintf(line, sizeof line, "store: %s", why);
+        store_log(db, OXBOW_LOG_ERROR, line);
+    }
+    return err;
+}
+
+/* FORMAT is there, so the data file must be. */
+static enum oxbow_err check_data(struct oxbow *db)
+{
+    uint8_t raw[1];
+    uint64_t size = 0;
+    enum oxbow_err err = read_head(db, TREE_FILE, raw, sizeof raw, &size);
+
+    if (err == OXBOW_ENOENT || (err == OXBOW_OK && size < META_BYTES)) {
+        store_log(db, OXBOW_LOG_ERROR,
+                  err == OXBOW_OK ? "store: the data file was cut off"
+                                  : "store: the data file is missing");
+        return OXBOW_ECORRUPT;
+    }
+    return err;
+}
+
+static enum oxbow_err check_space(struct oxbow *db)
+{
+    static const char *const network[] = {"nfs",  "nfs4", "smb", "cifs",
+                                          "smb2", "9p",   "afs", "ceph"};
+    const struct oxbow_files *files = &db->port->files;
+    char kind[16] = "";
+    uint64_t free_bytes = 0;
+    uint64_t total = 0;
+    size_t i;
+    enum oxbow_err err = files->space(files->ctx, db->config.dir, &free_bytes, &total, kind);
+
+    if (err != OXBOW_OK) {
+        return err == OXBOW_ENOTSUP ? OXBOW_OK : err;
+    }
+    for (i = 0; i < sizeof network / sizeof network[0]; i++) {
+        if (strcmp(kind, network[i]) == 0) {
+            store_log(db, OXBOW_LOG_ERROR, "store: a network file system cannot hold a store");
+            return OXBOW_ENOTSUP;
+        }
+    }
+    if (strcmp(kind, "tmpfs") == 0) {
+        store_log(db, OXBOW_LOG_WARN, "store: tmpfs: nothing survives a power cut");
+    }
+    if (free_bytes < FREE_LOW) {
+        store_log(db, OXBOW_LOG_WARN, "store: the file system is nearly full");
+    }
+    return OXBOW_OK;
+}
+
+static enum oxbow_err make_directory(struct oxbow *db)
+{
+    const struct oxbow_files *files = &db->port->files;
+    size_t len = strlen(db->config.dir);
+    enum oxbow_err err;
+
+    if ((db->config.flags & (OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY)) != 0) {
+        return OXBOW_OK; /* then opening LOCK says whether it is there */
+    }
+    err = files->mkdir(files->ctx, db->config.dir);
+    if (err == OXBOW_EEXIST) {
+        return OXBOW_OK;
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    /* The parent must remember it, or a store made before a power cut is gone after it. */
+    while (len > 1 && db->config.dir[len - 1] == '/') {
+        len--;
+    }
+    while (len > 0 && db->config.dir[len - 1] != '/') {
+        len--;
+    }
+    (void)snprintf(db->path, db->path_bytes, "%.*s", (int)len, len == 0 ? "" : db->config.dir);
+    return files->sync_dir(files->ctx, len == 0 ? "." : db->path);
+}
+
+enum oxbow_err directory_open(struct oxbow *db)
+{
+    enum oxbow_err err = make_directory(db);
+    int fd;
+
+    if (err == OXBOW_OK) {
+        err = take_lock(db);
+    }
+    if (err == OXBOW_OK) {
+        err = check_space(db);
+    }
+    if (err == OXBOW_OK) {
+        err = check_format(db);
+        if (err == OXBOW_ENOENT) {
+            err = make_store(db);
+        }
+    }
+    if (err == OXBOW_OK) {
+        err = check_data(db);
+    }
+    if (err == OXBOW_OK && !readonly(db)) {
+        err = open_file(db, TREE_FILE, OXBOW_FILE_READ | OXBOW_FILE_WRITE, &fd);
+        if (err == OXBOW_OK) {
+            db->data_fd = fd;
+        }
+    }
+    return err;
+}
+
+void directory_close(struct oxbow *db)
+{
+    if (db->data_fd >= 0) {
+        (void)db->port->files.close(db->port->files.ctx, db->data_fd);
+        db->data_fd = -1;
+    }
+    if (db->lock_fd >= 0) {
+        (void)db->port->files.close(db->port->files.ctx, db->lock_fd);
+        db->lock_fd = -1;
+    }
+}

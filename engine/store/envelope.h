@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The envelope of a stored value:
+ *
+ *   0        4      5
+ *   | crc le | type | value ...
+ *
+ * crc: CRC-32C over key, type and value. type: 1, a plain value; all else is of the future.
+ */
+#ifndef OXBOW_STORE_ENVELOPE_H
+#define OXBOW_STORE_ENVELOPE_H
+
+#include "oxbow/error.h"
+#include "oxbow/types.h"
+
+#define ENVELOPE_BYTES 5u
+#define ENVELOPE_PLAIN 1u
+
+/* Writes value.len + ENVELOPE_BYTES bytes to out. */
+void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes value);
+/* *value is borrowed from raw. OXBOW_ECORRUPT. */
+OXBOW_MUST_CHECK enum oxbow_err envelope_get(struct oxbow_bytes key, struct oxbow_bytes raw,
+                                             struct oxbow_bytes *value);
+
+#endif

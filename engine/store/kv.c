@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads and writes of a transaction: straight on the active table, with what was there remembered
+ * in the undo log. Below the active table lie the frozen one, which nobody changes, and the
+ * snapshot of the tree.
+ *
+ * Invariants: (1) A value in the active table hides those below, and MEM_ABSENT hides nothing.
+ * (2) A MEM_CLEAN entry equals what is below it and is not in the ordered index unless it was
+ * linked before; nobody but a look-up uses it. (3) Each entry record in the undo log owns the value
+ * that it replaced: no value is in two places.
+ */
+#include "engine/store/kv.h"
+
+#include "engine/store/store.h"
+
+#include <string.h>
+
+#define CLEAN_VALUE_MAX 256u    /* longer ones are not kept in memory for having been read */
+#define CLEAN_TABLE_MAX 262144u /* bytes of them in a table */
+#define INPLACE_MAX     512u    /* a put overwrites a value of at most that in place */
+#define VALUE_MAX       (1u << 30)
+
+enum oxbow_err txn_fail(struct oxbow_txn *txn, enum oxbow_err err)
+{
+    if (txn->failed == OXBOW_OK) {
+        txn->failed = err;
+    }
+    return err;
+}
+
+static bool key_fits(struct oxbow_bytes key)
+{
+    return key.len >= 1 && key.len <= KV_KEY_MAX;
+}
+
+/* ---- reading ---- */
+
+static struct oxbow_bytes value_of(const struct mem_entry *e)
+{
+    return (struct oxbow_bytes){e->data, e->len};
+}
+
+/* Below the active table. */
+static enum oxbow_err get_below(struct oxbow *db, struct oxbow_bytes key, uint32_t hash,
+                                struct oxbow_bytes *value)
+{
+    const struct mem_entry *e = db->frozen != NULL ? mem_find(db->frozen, key, hash) : NULL;
+
+    if (e != NULL && e->state != MEM_ABSENT) {
+        if (e->state == MEM_TOMB) {
+            return OXBOW_ENOENT;
+        }
+        *value = value_of(e);
+        return OXBOW_OK;
+    }
+    return tree_get(db->tree, key, value);
+}
+
+/* Keeps a small value that was read from below, so that the next look-up is a hash look-up. Only a
+ * favour: without memory for it nothing is lost. */
+static void keep_clean(struct memtable *t, struct mem_entry *e, struct oxbow_bytes key,
+                       uint32_t hash, struct oxbow_bytes value)
+{
+    if (value.len > CLEAN_VALUE_MAX || t->clean + value.len + key.len > CLEAN_TABLE_MAX) {
+        return;
+    }
+    if (e == NULL) {
+        e = mem_make(t, key, hash);
+    }
+    if (e == NULL) {
+        return;
+    }
+    if (value.len > 0) {
+        e->data = arena_take(&t->arena, value.len, &e->cap);
+        if (e->data == NULL) {
+            e->cap = 0;
+            return;
+        }
+        memcpy(e->data, value.data, value.len);
+    }
+    e->len = (uint32_t)value.len;
+    e->state = MEM_CLEAN;
+    t->clean += value.len + sizeof *e + key.len;
+}
+
+enum oxbow_err kv_get(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_bytes *value)
+{
+    struct oxbow *db = txn->db;
+    struct memtable *t = db->active;
+    struct oxbow_bytes found;
+    struct mem_entry *e;
+    enum oxbow_err err;
+    uint32_t hash;
+
+    if (!key_fits(key)) {
+        return OXBOW_EINVAL;
+    }
+    hash = mem_hash(key);
+    e = mem_find(t, key, hash);
+    if (e != NULL && e->state != MEM_ABSENT) {
+        if (e->state == MEM_TOMB) {
+            return OXBOW_ENOENT;
+        }
+        *value = value_of(e);
+        return OXBOW_OK;
+    }
+    err = get_below(db, key, hash, &found);
+    if (err == OXBOW_OK) {
+        keep_clean(t, e, key, hash, found);
+        *value = found;
+    }
+    return err;
+}
+
+/* ---- writing ---- */
+
+/* What every write passes first: counts it, and refuses what is too much. */
+static enum oxbow_err admit(struct oxbow_txn *txn, struct oxbow_bytes key, size_t len)
+{
+    if (!key_fits(key) || len > VALUE_MAX) {
+        return OXBOW_EINVAL;
+    }
+    if ((txn->flags & OXBOW_TXN_READ) != 0) {
+        return OXBOW_EREADONLY;
+    }
+    if (txn->failed != OXBOW_OK) {
+        return txn->failed;
+    }
+    if (txn->bytes + key.len + len > txn->db->config.txn_bytes) {
+        return txn_fail(txn, OXBOW_ETXNBIG);
+    }
+    txn->bytes += key.len + len;
+    txn->writes++;
+    return OXBOW_OK;
+}
+
+/* The key's entry in the active table, made if there is none, and in the ordered index. */
+static enum oxbow_err entry_of(struct oxbow_txn *txn, struct oxbow_bytes key, uint32_t hash,
+                               struct mem_entry **out)
+{
+    struct memtable *t = txn->db->active;
+    struct mem_entry *e = mem_find(t, key, hash);
+
+    if (e == NULL) {
+        e = mem_make(t, key, hash);
+    }
+    if (e == NULL) {
+        return txn_fail(txn, OXBOW_ENOMEM);
+    }
+    mem_link(t, e);
+    *out = e;
+    return OXBOW_OK;
+}
+
+/* Gives the entry a new block for at least `room` bytes holding `value`; the old one goes to the
+ * undo log. */
+static enum oxbow_err replace(struct oxbow_txn *txn, struct mem_entry *e, struct oxbow_bytes value,
+                              size_t room)
+{
+    struct memtable *t = txn->db->active;
+    uint8_t *data = NULL;
+    uint32_t cap = 0;
+
+    if (room > 0) {
+        data = arena_take(&t->arena, room, &cap);
+        if (data == NULL) {
+            return txn_fail(txn, OXBOW_ENOMEM);
+        }
+        if (value.len > 0) {
+            memcpy(data, value.data, value.len);
+        }
+    }
+    if (undo_entry(&txn->undo, e) != OXBOW_OK) {
+        arena_give(&t->arena, data, cap);
+        return txn_fail(txn, OXBOW_ENOMEM);
+    }
+    e->data = data;
+    e->cap = cap;
+    e->len = (uint32_t)value.len;
+    e->state = MEM_VALUE;
+    mem_cost(t, e);
+    return OXBOW_OK;
+}
+
+enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_bytes value)
+{
+    enum oxbow_err err = admit(txn, key, value.len);
+    struct mem_entry *e = NULL;
+
+    if (err == OXBOW_OK) {
+        err = entry_of(txn, key, mem_hash(key), &e);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (e->state != MEM_VALUE || value.len > e->cap || e->len > INPLACE_MAX) {
+        return replace(txn, e, value, value.len);
+    }
+    if (undo_bytes(&txn->undo, e, 0, e->len) != OXBOW_OK) {
+        return txn_fail(txn, OXBOW_ENOMEM);
+    }
+    if (value.len > 0) {
+        memmove(e->data, value.data, value.len); /* it may be this value, borrowed */
+    }
+    e->len = (uint32_t)value.len;
+    mem_cost(txn->db->active, e);
+    return OXBOW_OK;
+}
+
+/* Brings the value up into the active table, where it can be changed. */
+static enum oxbow_err raise(struct oxbow_txn *txn, struct oxbow_bytes key, size_t room,
+                            struct mem_entry **out)
+{
+    struct oxbow_bytes below;
+    struct mem_entry *e;
+    enum oxbow_err err;
+    uint32_t hash = mem_hash(key);
+
+    e = mem_find(txn->db->active, key, hash);
+    if (e != NULL && e->state == MEM_VALUE) {
+        *out = e;
+        return OXBOW_OK;
+    }
+    if (e != NULL && e->state == MEM_TOMB) {
+        return OXBOW_ENOENT;
+    }
+    if (e != NULL && e->state == MEM_CLEAN) {
+        below = value_of(e);
+    } else {
+        err = get_below(txn->db, key, hash, &below);
+        if (err != OXBOW_OK) {
+            return err == OXBOW_ENOENT ? err : txn_fail(txn, err);
+        }
+    }
+    err = entry_of(txn, key, hash, &e);
+    if (err == OXBOW_OK) {
+        err = replace(txn, e, below, room > below.len ? room : below.len);
+    }
+    if (err == OXBOW_OK) {
+        *out = e;
+    }
+    return err;
+}
+
+enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t pos,
+                        struct oxbow_bytes bytes)
+{
+    enum oxbow_err err = admit(txn, key, bytes.len);
+    size_t end = pos + bytes.len;
+    struct mem_entry *e = NULL;
+    uint32_t overlap;
+
+    if (err == OXBOW_OK) {
+        err = pos > VALUE_MAX ? OXBOW_EINVAL : raise(txn, key, end, &e);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (pos > e->len) {
+        return OXBOW_EINVAL;
+    }
+    if (end > e->cap) {
+        /* Half as much again: a value that grows by appends is copied few times. */
+        err =
+            replace(txn, e, value_of(e), end < 4096 && end + end / 2 > 4096 ? 4096 : end + end / 2);
+        if (err != OXBOW_OK) {
+            return err;
+        }
+    }
+    overlap = (uint32_t)(end < e->len ? bytes.len : e->len - pos);
+    if (undo_bytes(&txn->undo, e, (uint32_t)pos, overlap) != OXBOW_OK) {
+        return txn_fail(txn, OXBOW_ENOMEM);
+    }
+    if (bytes.len > 0) {
+        memmove(e->data + pos, bytes.data, bytes.len);
+    }
+    if (end > e->len) {
+        e->len = (uint32_t)end;
+        mem_cost(txn->db->active, e);
+    }
+    return OXBOW_OK;
+}
+
+enum oxbow_err kv_del(struct oxbow_txn *txn, struct oxbow_bytes key)
+{
+    enum oxbow_err err = admit(txn, key, 0);
+    struct mem_entry *e = NULL;
+
+    if (err == OXBOW_OK) {
+        err = entry_of(txn, key, mem_hash(key), &e);
+    }
+    if (err != OXBOW_OK || e->state == MEM_TOMB) {
+        return err;
+    }
+    err = replace(txn, e, (struct oxbow_bytes){NULL, 0}, 0);
+    if (err == OXBOW_OK) {
+        e->state = MEM_TOMB;
+        mem_cost(txn->db->active, e);
+    }
+    return err;
+}
+
+enum oxbow_err kv_del_range(struct oxbow_txn *txn, struct oxbow_bytes from, struct oxbow_bytes to,
+                            size_t max, bool *more)
+{
+    struct oxbow_bytes value;
+    struct oxbow_bytes key;
+    struct kv_cursor c;
+    size_t done = 0;
+    bool left = false;
+    enum oxbow_err err = kv_cursor_init(&c, txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = kv_cursor_seek(&c, from, &key, &value);
+    /* A damaged value is deleted like any other: its key is known. */
+    while (err == OXBOW_OK || (err == OXBOW_ECORRUPT && c.key_len > 0)) {
+        key = (struct oxbow_bytes){c.key, c.key_len};
+        if (key_compare(key, to) >= 0) {
+            break;
+        }
+        if (done == max) {
+            left = true;
+            break;
+        }
+        err = kv_del(txn, key);
+        if (err != OXBOW_OK) {
+            break;
+        }
+        done++;
+        err = kv_cursor_next(&c, &key, &value);
+    }
+    if (err == OXBOW_ENOENT || (err == OXBOW_ECORRUPT && c.key_len > 0)) {
+        err = OXBOW_OK;
+    }
+    kv_cursor_fini(&c);
+    if (err == OXBOW_OK) {
+        *more = left;
+    }
+    return err;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hash chains over a bucket array that doubles with the entries, and a skip list over the same
+ * entries. It knows keys and bytes, nothing of transactions or of what lies below.
+ *
+ * Invariants: (1) Each key has at most one entry. (2) An entry is in the skip list exactly when
+ * `linked`. (3) The table's cost is the sum of
+ * all entries' cost and of the leaf pages that mem_link counted.
+ */
+#include "engine/store/memtable.h"
+
+#include "engine/base/buf.h"
+#include "engine/base/hash.h"
+#include "engine/store/kv.h"
+
+#include <string.h>
+
+#define BUCKETS_MIN    1024u
+#define BUCKETS_MAX    (1u << 20)
+#define OBJECT_PREFIX  9u    /* kv_space and object id: what shares leaf pages */
+#define INLINE_MAX     2000u /* longer values get pages of their own */
+#define PAGE_BYTES     4096u
+#define VALUE_OVERHEAD 21u /* envelope and page header */
+#define NODE_OVERHEAD  16u
+
+static size_t head_bytes(void)
+{
+    return sizeof(struct mem_entry) + MEM_HEIGHT_MAX * sizeof(struct mem_entry *);
+}
+
+enum oxbow_err memtable_init(struct memtable *t, const struct oxbow_alloc *alloc)
+{
+    memset(t, 0, sizeof *t);
+    arena_init(&t->arena, alloc);
+    t->head = mem_new(alloc, head_bytes());
+    t->buckets = mem_new(alloc, BUCKETS_MIN * sizeof *t->buckets);
+    if (t->head == NULL || t->buckets == NULL) {
+        t->bucket_cap = BUCKETS_MIN;
+        memtable_fini(t);
+        return OXBOW_ENOMEM;
+    }
+    t->head->height = MEM_HEIGHT_MAX;
+    t->bucket_cap = t->bucket_count = BUCKETS_MIN;
+    t->height = 1;
+    t->dice = 2463534242u;
+    return OXBOW_OK;
+}
+
+void memtable_fini(struct memtable *t)
+{
+    const struct oxbow_alloc *alloc = t->arena.alloc;
+
+    if (alloc == NULL) {
+        return;
+    }
+    arena_fini(&t->arena);
+    if (t->head != NULL) {
+        mem_free(alloc, t->head, head_bytes());
+    }
+    if (t->buckets != NULL) {
+        mem_free(alloc, t->buckets, t->bucket_cap * sizeof *t->buckets);
+    }
+    memset(t, 0, sizeof *t);
+}
+
+void memtable_reset(struct memtable *t, size_t keep)
+{
+    arena_reset(&t->arena, keep);
+    memset(t->buckets, 0, t->bucket_count * sizeof *t->buckets);
+    memset(t->head->next, 0, MEM_HEIGHT_MAX * sizeof t->head->next[0]);
+    t->bucket_count = BUCKETS_MIN;
+    t->count = 0;
+    t->height = 1;
+    t->cost = 0;
+    t->clean = 0;
+    t->dirty = false;
+    t->lsn = 0;
+    t->oldest_us = 0;
+    t->oldest_interval_us = 0;
+}
+
+int key_compare(struct oxbow_bytes a, struct oxbow_bytes b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int order = n == 0 ? 0 : memcmp(a.data, b.data, n);
+
+    if (order != 0) {
+        return order;
+    }
+    return a.len == b.len ? 0 : a.len < b.len ? -1 : 1;
+}
+
+uint32_t mem_hash(struct oxbow_bytes key)
+{
+    uint64_t h = hash64(key.data, key.len, 0);
+
+    return (uint32_t)(h ^ h >> 32);
+}
+
+struct mem_entry *mem_find(const struct memtable *t, struct oxbow_bytes key, uint32_t hash)
+{
+    struct mem_entry *e = t->buckets[hash & (t->bucket_count - 1)];
+
+    while (e != NULL && (e->hash != hash || e->key_len != key.len ||
+                         memcmp(mem_key(e), key.data, key.len) != 0)) {
+        e = e->hash_next;
+    }
+    return e;
+}
+
+/* More buckets, if there is memory for them: with fewer the chains are merely longer. */
+static void buckets_grow(struct memtable *t)
+{
+    size_t want = t->bucket_count * 2;
+    size_t i;
+
+    if (want > t->bucket_cap) {
+        const struct oxbow_alloc *alloc = t->arena.alloc;
+        struct mem_entry **more = alloc->resize(
+            alloc->ctx, t->buckets, t->bucket_cap * sizeof *t->buckets, want * sizeof *t->buckets);
+
+        if (more == NULL) {
+            return;
+        }
+        t->buckets = more;
+        t->bucket_cap = want;
+    }
+    memset(t->buckets + t->bucket_count, 0, t->bucket_count * sizeof *t->buckets);
+    for (i = 0; i < t->bucket_count; i++) {
+        struct mem_entry **low = &t->buckets[i];
+        struct mem_entry **high = &t->buckets[i + t->bucket_count];
+        struct mem_entry *e = *low;
+
+        while (e != NULL) {
+            struct mem_entry ***to = (e->hash & t->bucket_count) != 0 ? &high : &low;
+
+            **to = e;
+            *to = &e->hash_next;
+            e = e->hash_next;
+        }
+        *low = NULL;
+        *high = NULL;
+    }
+    t->bucket_count = want;
+}
+
+/* A quarter of the entries reaches each next level. */
+static uint8_t dice_height(struct memtable *t)
+{
+    uint32_t x = t->dice;
+    uint8_t height = 1;
+
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    t->dice = x;
+    while (height < MEM_HEIGHT_MAX && (x & 3) == 0) {
+        height++;
+        x >>= 2;
+    }
+    return height;
+}
+
+struct mem_entry *mem_make(struct memtable *t, struct oxbow_bytes key, uint32_t hash)
+{
+    uint8_t height = dice_height(t);
+    size_t links = height * sizeof(struct mem_entry *);
+    struct mem_entry *e = arena_bump(&t->arena, sizeof *e + links + key.len);
+    struct mem_entry **bucket;
+
+    if (e == NULL) {
+        return NULL;
+    }
+    if (t->count >= t->bucket_count && t->bucket_count < BUCKETS_MAX) {
+        buckets_grow(t);
+    }
+    memset(e, 0, sizeof *e);
+    e->hash = hash;
+    e->key_len = (uint8_t)key.len;
+    e->height = height;
+    memcpy((uint8_t *)(e->next + height), key.data, key.len);
+    bucket = &t->buckets[hash & (t->bucket_count - 1)];
+    e->hash_next = *bucket;
+    *bucket = e;
+    t->count++;
+    return e;
+}
+
+static struct oxbow_bytes key_of(const struct mem_entry *e)
+{
+    return (struct oxbow_bytes){mem_key(e), e->key_len};
+}
+
+/* The last entry below the key (or at it, with `at_too`), the head when there is none. */
+static struct mem_entry *before(const struct memtable *t, struct oxbow_bytes key, bool at_too,
+                                struct mem_entry **path)
+{
+    struct mem_entry *e = t->head;
+    int limit = at_too ? 1 : 0;
+    uint32_t level = t->height;
+
+    while (level-- > 0) {
+        struct mem_entry *n = e->next[level];
+
+        while (n != NULL) {
+            int order = key_compare(key_of(n), key);
+
+            if ((order > 0) - (order < 0) >= limit) {
+                break;
+            }
+            e = n;
+            n = e->next[level];
+        }
+        if (path != NULL) {
+            path[level] = e;
+        }
+    }
+    return e;
+}
+
+static bool same_object(const struct mem_entry *a, const struct mem_entry *b)
+{
+    return a->key_len >= OBJECT_PREFIX && b->key_len >= OBJECT_PREFIX &&
+           memcmp(mem_key(a), mem_key(b), OBJECT_PREFIX) == 0;
+}
+
+void mem_link(struct memtable *t, struct mem_entry *e)
+{
+    struct mem_entry *path[MEM_HEIGHT_MAX];
+    struct mem_entry *after;
+    uint32_t level;
+
+    if (e->linked) {
+        return;
+    }
+    while (t->height < e->height) {
+        t->height++;
+    }
+    (void)before(t, key_of(e), false, path);
+    after = path[0]->next[0];
+    if ((path[0] == t->head || !same_object(path[0], e)) &&
+        (after == NULL || !same_object(after, e))) {
+        t->cost += MEM_COST_PAGE; /* a leaf page that nothing else dirties yet */
+    }
+    for (level = 0; level < e->height; level++) {
+        e->next[level] = path[level]->next[level];
+        path[level]->next[level] = e;
+    }
+    e->linked = true;
+}
+
+void mem_cost(struct memtable *t, struct mem_entry *e)
+{
+    uint32_t now = 0;
+
+    if (e->state == MEM_VALUE && e->len > INLINE_MAX) {
+        now = (uint32_t)((e->len + VALUE_OVERHEAD + PAGE_BYTES - 1) / PAGE_BYTES) * MEM_COST_PAGE;
+    } else if (e->state == MEM_VALUE) {
+        now =
+            (uint32_t)((e->len + e->key_len + NODE_OVERHEAD) * MEM_COST_PAGE * 3 / 2 / PAGE_BYTES);
+    }
+    t->cost += now;
+    t->cost -= e->cost;
+    e->cost = now;
+}
+
+struct mem_entry *mem_seek(const struct memtable *t, struct oxbow_bytes key, enum mem_seek how)
+{
+    struct mem_entry *e = before(t, key, how == MEM_GT || how == MEM_LE, NULL);
+
+    if (how == MEM_GE || how == MEM_GT) {
+        return e->next[0];
+    }
+    return e == t->head ? NULL : e;
+}

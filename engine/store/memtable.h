@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A memtable: the changed values since a checkpoint, found by key (hash) and in order (skip list).
+ *
+ * An entry, once made, stays where it is until the table is reset; what it says changes through its
+ * state. Not thread safe; reading a table that nobody changes is.
+ */
+#ifndef OXBOW_STORE_MEMTABLE_H
+#define OXBOW_STORE_MEMTABLE_H
+
+#include "engine/store/arena.h"
+
+#include <stdbool.h>
+
+#define MEM_HEIGHT_MAX 12u
+
+enum mem_state {
+    MEM_ABSENT, /* says nothing: ask the tables below */
+    MEM_CLEAN,  /* a copy of what is below: not to be written */
+    MEM_VALUE,
+    MEM_TOMB /* deleted */
+};
+
+struct mem_entry {
+    struct mem_entry *hash_next;
+    uint8_t *data; /* the value: `cap` bytes, `len` of them used; NULL when there is none */
+    uint32_t len;
+    uint32_t cap;
+    uint32_t hash;
+    uint32_t cost; /* its value's share of the table's cost */
+    uint8_t state; /* enum mem_state */
+    uint8_t key_len;
+    uint8_t height;
+    bool linked;              /* in the ordered index */
+    struct mem_entry *next[]; /* `height` links, then the key */
+};
+
+struct memtable {
+    struct arena arena;
+    struct mem_entry **buckets;
+    size_t bucket_count; /* in use, a power of two */
+    size_t bucket_cap;
+    size_t count;           /* entries of any state */
+    struct mem_entry *head; /* of the ordered index */
+    uint32_t height;
+    uint32_t dice;
+    uint64_t cost;               /* estimated dirty pages, in 1/MEM_COST_PAGE */
+    size_t clean;                /* bytes in MEM_CLEAN entries */
+    bool dirty;                  /* something was committed to it */
+    uint64_t lsn;                /* newest in it */
+    uint64_t next_blob;          /* what to store with it */
+    uint64_t oldest_us;          /* when its first commit was; 0: none */
+    uint64_t oldest_interval_us; /* of those under `interval` */
+};
+
+#define MEM_COST_PAGE 64u
+
+OXBOW_MUST_CHECK enum oxbow_err memtable_init(struct memtable *t, const struct oxbow_alloc *alloc);
+void memtable_fini(struct memtable *t);
+/* Empties it, keeping at most `keep` bytes of its memory. */
+void memtable_reset(struct memtable *t, size_t keep);
+
+static inline const uint8_t *mem_key(const struct mem_entry *e)
+{
+    return (const uint8_t *)(e->next + e->height);
+}
+
+uint32_t mem_hash(struct oxbow_bytes key);
+/* NULL when the table says nothing about the key. `hash` is mem_hash(key). */
+struct mem_entry *mem_find(const struct memtable *t, struct oxbow_bytes key, uint32_t hash);
+/* Makes an entry in state MEM_ABSENT; the key must not be there. NULL when memory is out. */
+struct mem_entry *mem_make(struct memtable *t, struct oxbow_bytes key, uint32_t hash);
+/* Puts it into the ordered index, if it is not there. */
+void mem_link(struct memtable *t, struct mem_entry *e);
+/* Recomputes an entry's share of the page estimate after its state or length changed. */
+void mem_cost(struct memtable *t, struct mem_entry *e);
+
+/* The ordered index; states are not looked at. NULL: none. */
+enum mem_seek { MEM_GE, MEM_GT, MEM_LE, MEM_LT };
+struct mem_entry *mem_seek(const struct memtable *t, struct oxbow_bytes key, enum mem_seek how);
+/* The first of all. */
+static inline struct mem_entry *mem_first(const struct memtable *t)
+{
+    return t->head->next[0];
+}
+
+static inline bool mem_says(const struct mem_entry *e)
+{
+    return e->state == MEM_VALUE || e->state == MEM_TOMB;
+}
+
+int key_compare(struct oxbow_bytes a, struct oxbow_bytes b);
+
+#endif

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening and closing a store, and what it says of itself. Open is the one path of recovery: a
+ * store that failed, crashed or was closed is opened the same way.
+ */
+#include "engine/store/store.h"
+#include "engine/base/buf.h"
+#include "engine/base/check.h"
+
+#include <string.h>
+
+#define INTERVAL_DEFAULT   1000u
+#define QUOTA_MIN          (1ull << 20)
+#define QUOTA_DEFAULT      (1ull << 30)
+#define MAP_MIN_64         (1ull << 30)
+#define MAP_32             (512ull << 20)
+#define DIRTY_DEFAULT      1024u
+#define DIRTY_MIN          16u
+#define DIRTY_MAX          16384u
+#define MEMTABLE_DEFAULT   (4u << 20)
+#define MEMTABLE_MIN       (64u << 10)
+#define MEMTABLE_MAX       (256u << 20)
+#define CHECKPOINT_DEFAULT 60000u
+#define TXN_DEFAULT        (16u << 20)
+#define TXN_MIN            (64u << 10)
+#define TXN_MAX            (256u << 20)
+#define ENTRY_DEFAULT      (64u << 20)
+#define ENTRY_MAX          (256u << 20)
+#define PATH_ROOM          32u
+
+static uint32_t or_default(uint32_t v, uint32_t dflt)
+{
+    return v != 0 ? v : dflt;
+}
+
+static bool outside(uint64_t v, uint64_t low, uint64_t high)
+{
+    return v < low || v > high;
+}
+
+static enum oxbow_err fill_config(struct oxbow_config *c)
+{
+    uint64_t map_max = sizeof(size_t) > 4 ? 1ull << 46 : 3ull << 30;
+
+    c->sync = c->sync != OXBOW_SYNC_DEFAULT ? c->sync : OXBOW_SYNC_ALWAYS;
+    c->interval_ms = or_default(c->interval_ms, INTERVAL_DEFAULT);
+    c->quota_bytes = c->quota_bytes != 0 ? c->quota_bytes : QUOTA_DEFAULT;
+    c->dirty_pages = or_default(c->dirty_pages, DIRTY_DEFAULT);
+    c->memtable_bytes = or_default(c->memtable_bytes, MEMTABLE_DEFAULT);
+    c->checkpoint_ms = or_default(c->checkpoint_ms, CHECKPOINT_DEFAULT);
+    c->txn_bytes = or_default(c->txn_bytes, TXN_DEFAULT);
+    c->entry_bytes = or_default(c->entry_bytes, ENTRY_DEFAULT);
+    if (c->map_bytes == 0 && sizeof(size_t) > 4) {
+        c->map_bytes = 4 * c->quota_bytes > MAP_MIN_64 ? 4 * c->quota_bytes : MAP_MIN_64;
+    } else if (c->map_bytes == 0) {
+        c->map_bytes = MAP_32;
+    }
+    c->map_bytes &= ~(uint64_t)0xffff;
+    if (c->sync == OXBOW_SYNC_NONE) {
+        return OXBOW_ENOTSUP; /* until there is a journal */
+    }
+    if (c->sync > OXBOW_SYNC_NONE ||
+        (c->flags & ~(OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY)) != 0 ||
+        outside(c->interval_ms, 1, STORE_INTERVAL_MAX) ||
+        outside(c->quota_bytes, QUOTA_MIN, map_max / 4) ||
+        outside(c->map_bytes, c->quota_bytes, map_max) ||
+        outside(c->dirty_pages, DIRTY_MIN, DIRTY_MAX) ||
+        outside(c->memtable_bytes, MEMTABLE_MIN, MEMTABLE_MAX) ||
+        outside(c->txn_bytes, TXN_MIN, TXN_MAX) || outside(c->entry_bytes, 1, ENTRY_MAX)) {
+        return OXBOW_EINVAL;
+    }
+    return OXBOW_OK;
+}
+
+static enum oxbow_err open_threads(struct oxbow *db)
+{
+    const struct oxbow_threads *threads = &db->port->threads;
+    enum oxbow_err err = threads->mutex_open(threads->ctx, &db->mutex);
+
+    if (err == OXBOW_OK) {
+        err = threads->cond_open(threads->ctx, &db->turn_free);
+    }
+    if (err == OXBOW_OK) {
+        err = threads->cond_open(threads->ctx, &db->room);
+    }
+    if (err == OXBOW_OK) {
+        err = threads->cond_open(threads->ctx, &db->settled);
+    }
+    if (err == OXBOW_OK) {
+        err = threads->cond_open(threads->ctx, &db->work);
+    }
+    if (err == OXBOW_OK) {
+        err = threads->event_open(threads->ctx, &db->event);
+        if (err == OXBOW_ENOTSUP) {
+            db->event = NULL;
+            err = OXBOW_OK;
+        }
+    }
+    return err;
+}
+
+static enum oxbow_err open_memory(struct oxbow *db)
+{
+    const struct oxbow_alloc *alloc = &db->port->alloc;
+    size_t len = strlen(db->config.dir);
+    char *dir = alloc->resize(alloc->ctx, NULL, 0, len + 1);
+    enum oxbow_err err;
+
+    if (dir != NULL) {
+        memcpy(dir, db->config.dir, len + 1);
+    }
+    db->config.dir = dir;
+    db->path_bytes = len + PATH_ROOM;
+    db->path = mem_new(alloc, db->path_bytes);
+    if (dir == NULL || db->path == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    undo_init(&db->txn.undo, alloc);
+    err = memtable_init(&db->tables[0], alloc);
+    if (err == OXBOW_OK) {
+        err = memtable_init(&db->tables[1], alloc);
+    }
+    db->active = &db->tables[0];
+    return err;
+}
+
+/* This opening gets a number of its own, on the device before anything else is written. */
+static enum oxbow_err count_boot(struct oxbow *db)
+{
+    struct tree_header header = *tree_header(db->tree);
+    enum oxbow_err err;
+
+    if (header.boot > 0 && header.store_id != db->store_id) {
+        store_log(db, OXBOW_LOG_ERROR, "store: FORMAT and the data file are of different stores");
+        return OXBOW_ECORRUPT;
+    }
+    header.store_id = db->store_id;
+    if ((db->config.flags & OXBOW_OPEN_READONLY) == 0) {
+        header.boot++;
+        err = tree_write_begin(db->tree);
+        if (err == OXBOW_OK) {
+            err = tree_write_commit(db->tree, &header);
+        }
+        if (err == OXBOW_OK) {
+            err = tree_renew(db->tree);
+        }
+        if (err != OXBOW_OK) {
+            return err;
+        }
+    }
+    db->boot = header.boot;
+    db->next_blob = header.next_blob;
+    db->largest_txn = header.largest_txn;
+    db->lsn_applied = db->lsn_durable = header.lsn;
+    tree_usage(db->tree, &db->usage);
+    db->keys = tree_header(db->tree)->keys;
+    return OXBOW_OK;
+}
+
+static void close_slots(struct oxbow *db)
+{
+    size_t i;
+
+    for (i = 0; i < STORE_SLOT_COUNT; i++) {
+        struct slot s = db->slots[i];
+
+        db->slots[i] = (struct slot){NULL, NULL};
+        if (s.p != NULL && s.close != NULL) {
+            s.close(db, s.p);
+        }
+    }
+}
+
+static void free_threads(struct oxbow *db)
+{
+    const struct oxbow_threads *threads = &db->port->threads;
+    struct oxbow_cond *conds[] = {db->turn_free, db->room, db->settled, db->work};
+    size_t i;
+
+    if (db->event != NULL) {
+        threads->event_close(db->event);
+    }
+    for (i = 0; i < sizeof conds / sizeof conds[0]; i++) {
+        if (conds[i] != NULL) {
+            threads->cond_close(conds[i]);
+        }
+    }
+    if (db->mutex != NULL) {
+        threads->mutex_close(db->mutex);
+    }
+}
+
+/* Frees whatever there is of a store, in the reverse order of its making. */
+static void release(struct oxbow *db)
+{
+    const struct oxbow_alloc *alloc = &db->port->alloc;
+
+    close_slots(db);
+    while (db->cursors_kept > 0) {
+        tree_cursor_close(db->cursors[--db->cursors_kept]);
+    }
+    if (db->tree != NULL) {
+        tree_close(db->tree);
+    }
+    memtable_fini(&db->tables[0]);
+    memtable_fini(&db->tables[1]);
+    if (db->txn.undo.alloc != NULL) {
+        undo_fini(&db->txn.undo);
+    }
+    mem_free(alloc, db->txn.touched, db->txn.touched_cap * sizeof *db->txn.touched);
+    free_threads(db);
+    directory_close(db);
+    if (db->config.dir != NULL) {
+        union {
+            const char *in;
+            char *out;
+        } drop = {db->config.dir}; /* our own copy */
+
+        mem_free(alloc, drop.out, strlen(drop.out) + 1);
+    }
+    mem_free(alloc, db->path, db->path_bytes);
+    mem_free(alloc, db, sizeof *db);
+}
+
+static enum oxbow_err start(struct oxbow *db)
+{
+    struct tree_config tree = {.port = db->port,
+                               .dir = db->config.dir,
+                               .map_bytes = db->config.map_bytes,
+                               .readonly = (db->config.flags & OXBOW_OPEN_READONLY) != 0};
+    enum oxbow_err err = open_memory(db);
+
+    if (err == OXBOW_OK) {
+        err = open_threads(db);
+    }
+    if (err == OXBOW_OK) {
+        err = directory_open(db);
+    }
+    if (err == OXBOW_OK) {
+        err = tree_open(&tree, &db->tree);
+    }
+    if (err == OXBOW_OK) {
+        err = count_boot(db);
+    }
+    if (err == OXBOW_OK) {
+        err = db->port->threads.thread_open(db->port->threads.ctx, "oxbow-ckpt", checkpoint_run, db,
+                                            &db->thread);
+    }
+    return err;
+}
+
+enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
+{
+    struct oxbow_config filled;
+    const struct oxbow_port *port;
+    struct oxbow *db;
+    enum oxbow_err err;
+
+    if (config == NULL || config->dir == NULL || config->dir[0] == '\0' ||
+        strlen(config->dir) > STORE_DIR_MAX) {
+        return OXBOW_EINVAL;
+    }
+    filled = *config;
+    err = fill_config(&filled);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    port = config->port != NULL ? config->port : oxbow_port_default();
+    db = mem_new(&port->alloc, sizeof *db);
+    if (db == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    db->port = port;
+    db->config = filled;
+    db->config.port = port;
+    db->lock_fd = -1;
+    db->data_fd = -1;
+    db->sync = filled.sync;
+    db->interval_ms = filled.interval_ms;
+    db->idle_more = true;
+    err = start(db);
+    if (err != OXBOW_OK) {
+        release(db);
+        return err;
+    }
+    *out = db;
+    return OXBOW_OK;
+}
+
+enum oxbow_err oxbow_close(struct oxbow *db)
+{
+    const struct oxbow_threads *threads = &db->port->threads;
+    struct oxbow_thread *thread;
+    enum oxbow_err err;
+
+    store_lock(db);
+    db->closing = true;
+    db->stop = true;
+    threads->cond_broadcast(db->turn_free);
+    threads->cond_broadcast(db->room);
+    threads->cond_signal(db->work);
+    thread = db->thread;
+    store_unlock(db);
+    threads->thread_join(thread);
+    store_lock(db);
+    CHECK(db->port, !db->busy);
+    db->thread = NULL;
+    threads->cond_broadcast(db->settled);
+    while (db->waiting > 0) {
+        threads->cond_wait(db->work, db->mutex, UINT64_MAX);
+    }
+    err = db->failed;
+    store_unlock(db);
+    release(db);
+    return err;
+}
+
+void oxbow_stat(struct oxbow *db, struct oxbow_stat *out)
+{
+    uint64_t oldest;
+
+    memset(out, 0, sizeof *out);
+    store_lock(db);
+    oldest = db->frozen != NULL && !db->retire_pending ? db->frozen->oldest_us : 0;
+    if (oldest == 0) {
+        oldest = db->active->oldest_us;
+    }
+    out->lsn_applied = db->lsn_applied;
+    out->lsn_durable = db->lsn_durable;
+    out->oldest_unsynced_us = oldest != 0 ? store_now_us(db) - oldest : 0;
+    out->quota_bytes = db->config.quota_bytes;
+    out->used_bytes = (db->usage.pages - db->usage.free_pages) * TREE_PAGE_BYTES;
+    out->reserve_bytes = RESERVE_PAGES * TREE_PAGE_BYTES + 3 * db->largest_txn;
+    out->file_bytes = db->usage.pages * TREE_PAGE_BYTES;
+    out->free_bytes = db->usage.free_pages * TREE_PAGE_BYTES;
+    out->checkpoints = db->usage.commits;
+    out->device_bytes = db->usage.written * TREE_PAGE_BYTES;
+    out->payload_bytes = db->payload_bytes;
+    out->keys = db->keys;
+    out->values_bad = tree_values_bad(db->tree);
+    out->sync = db->sync;
+    out->interval_ms = db->interval_ms;
+    out->store_id = db->store_id;
+    out->boot = db->boot;
+    store_unlock(db);
+}
+
+const struct oxbow_port *oxbow_port_of(const struct oxbow *db)
+{
+    return db->port;
+}
+
+/* ---- what layers above hang on the store ---- */
+
+void store_set_touch_hook(struct oxbow *db, void (*hook)(void *ctx, uint64_t object, uint64_t lsn),
+                          void *ctx)
+{
+    store_lock(db);
+    db->touch_hook = hook;
+    db->touch_ctx = ctx;
+    store_unlock(db);
+}
+
+void *store_slot_get(struct oxbow *db, enum store_slot slot)
+{
+    return db->slots[slot].p;
+}
+
+void store_slot_set(struct oxbow *db, enum store_slot slot, void *p,
+                    void (*close)(struct oxbow *db, void *p))
+{
+    db->slots[slot] = (struct slot){p, close};
+}
+
+void store_set_idle_hook(struct oxbow *db,
+                         enum oxbow_err (*hook)(struct oxbow_txn *txn, bool *more))
+{
+    store_lock(db);
+    db->idle_hook = hook;
+    db->idle_more = true;
+    db->port->threads.cond_signal(db->work);
+    store_unlock(db);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store's own state. For engine/store alone.
+ *
+ * Two locks, one over the other:
+ *   the turn   who has it owns the tables, the snapshot and the one `struct oxbow_txn`. A
+ *              transaction has it from begin to commit or abort; the checkpoint thread takes it
+ *              for the moments between.
+ *   the mutex  guards everything marked M; held for moments, never over a call to the device.
+ * What is marked T belongs to the turn; what is marked C to the checkpoint thread.
+ */
+#ifndef OXBOW_STORE_STORE_H
+#define OXBOW_STORE_STORE_H
+
+#include "engine/store/kv.h"
+#include "engine/store/memtable.h"
+#include "engine/store/tree.h"
+#include "engine/store/undo.h"
+
+#define STORE_DATABASES    16u
+#define STORE_DIR_MAX      1024u /* bytes of a directory's path */
+#define STORE_CURSORS_KEPT 8u
+#define STORE_INTERVAL_MAX 3600000u /* ms */
+#define STORE_KEY_PENDING  'p'      /* KV_SPACE_STORE, this, be64: a blob to be reaped */
+#define RESERVE_PAGES      64u      /* and three times the largest transaction */
+
+struct oxbow_txn {
+    struct oxbow *db;
+    struct undo_log undo;
+    uint64_t writes; /* counts them: a cursor sees that it must look again */
+    uint64_t bytes;  /* of keys and values written */
+    enum oxbow_err failed;
+    enum oxbow_sync sync;
+    uint32_t flags;
+    uint32_t database;
+    bool internal; /* of the checkpoint thread */
+    bool wall_read;
+    uint64_t wall_ms;
+    uint64_t *touched;
+    size_t touched_count;
+    size_t touched_cap;
+    uint32_t cursors; /* open */
+    bool blobs;       /* wrote pieces ahead */
+};
+
+struct slot {
+    void *p;
+    void (*close)(struct oxbow *db, void *p);
+};
+
+struct oxbow {
+    const struct oxbow_port *port;
+    struct oxbow_config config; /* with every default filled in; `dir` is ours */
+    char *path;                 /* room for the path of a file in `dir`; see directory_path */
+    size_t path_bytes;
+    int lock_fd; /* -1: none */
+    int data_fd; /* for reserving space; -1: none */
+
+    struct oxbow_mutex *mutex;
+    struct oxbow_cond *turn_free; /* the turn was given back */
+    struct oxbow_cond *room;      /* there may be room in the tables */
+    struct oxbow_cond *settled;   /* lsn_durable, failed or closing changed */
+    struct oxbow_cond *work;      /* for the checkpoint thread */
+    struct oxbow_thread *thread;
+    struct oxbow_event *event; /* NULL: the port has none */
+
+    struct tree *tree;
+    struct memtable tables[2];
+    struct memtable *active; /* T, and M to change which */
+    struct memtable *frozen; /* M to change; its content is constant. NULL: none */
+    struct oxbow_txn txn;    /* T */
+    struct tree_cursor *cursors[STORE_CURSORS_KEPT]; /* T: spare ones */
+    size_t cursors_kept;
+    struct slot slots[STORE_SLOT_COUNT]; /* T */
+
+    bool busy;             /* M: somebody has the turn */
+    bool stop;             /* M: the checkpoint thread is to end */
+    bool closing;          /* M */
+    bool retire_pending;   /* M: frozen is on the device and waits for the turn */
+    bool freeze_wanted;    /* M: whoever gives the turn back freezes */
+    enum oxbow_err failed; /* M: why nothing is written any more */
+    uint32_t waiting;      /* M: threads inside some wait */
+    uint64_t lsn_applied;  /* M and T to change */
+    uint64_t lsn_durable;  /* M */
+    uint64_t lsn_wanted;   /* M: a sync is wanted up to here */
+    enum oxbow_sync sync;  /* M */
+    uint32_t interval_ms;  /* M */
+    uint64_t boot;
+    uint64_t store_id;
+    uint64_t next_blob;      /* T */
+    uint64_t largest_txn;    /* M */
+    uint64_t payload_bytes;  /* M */
+    struct tree_usage usage; /* M: as of the last retire */
+    uint64_t keys;           /* M: likewise */
+    bool idle_more;          /* C */
+    uint64_t idle_at_us;     /* C */
+
+    void (*touch_hook)(void *ctx, uint64_t object, uint64_t lsn); /* M */
+    void *touch_ctx;
+    enum oxbow_err (*idle_hook)(struct oxbow_txn *txn, bool *more); /* M */
+};
+
+static inline void store_lock(struct oxbow *db)
+{
+    db->port->threads.mutex_lock(db->mutex);
+}
+
+static inline void store_unlock(struct oxbow *db)
+{
+    db->port->threads.mutex_unlock(db->mutex);
+}
+
+static inline uint64_t store_now_us(const struct oxbow *db)
+{
+    return db->port->clock.mono_us(db->port->clock.ctx);
+}
+
+void store_log(const struct oxbow *db, enum oxbow_log_level level, const char *text);
+
+/* ---- turn.c: all with the mutex held ---- */
+
+/* Takes the turn. For a writer, waits while there is no room. OXBOW_ECLOSED, OXBOW_EFAILED. */
+OXBOW_MUST_CHECK enum oxbow_err turn_take(struct oxbow *db, bool writer, bool interval);
+/* Gives it back, after doing what waited for that: retiring, freezing. */
+void turn_give(struct oxbow *db);
+/* Whether the active table is past what starts a checkpoint / past what it may grow to. */
+bool table_full(const struct oxbow *db, const struct memtable *t);
+bool table_overfull(const struct oxbow *db, const struct memtable *t);
+/* With nobody having the turn, or the caller having it. */
+void turn_freeze(struct oxbow *db);
+void turn_retire(struct oxbow *db);
+/* The store has failed: nothing is acknowledged any more. */
+void store_fail(struct oxbow *db, enum oxbow_err err);
+
+/* ---- checkpoint.c ---- */
+
+void checkpoint_run(void *db);
+
+/* ---- sync.c, with the mutex held ---- */
+
+OXBOW_MUST_CHECK enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms);
+
+/* ---- txn.c ---- */
+
+/* Begins the checkpoint thread's own transaction; its caller has the turn. */
+struct oxbow_txn *txn_start(struct oxbow *db, const struct oxbow_txn_options *opt,
+                            enum oxbow_sync sync);
+
+/* ---- directory.c ---- */
+
+/* Makes or checks the directory's files and takes the lock: all that comes before LMDB. */
+OXBOW_MUST_CHECK enum oxbow_err directory_open(struct oxbow *db);
+/* Closes what directory_open opened, after success or failure. */
+void directory_close(struct oxbow *db);
+/* The path of a file in the directory; good until the next call. At open alone. */
+const char *directory_path(struct oxbow *db, const char *name);
+
+/* ---- format.c ---- */
+
+#define FORMAT_BYTES_MAX 128u
+#define META_BYTES       (2 * TREE_PAGE_BYTES)
+
+/* The text of the FORMAT file; returns its length. */
+size_t format_text(char out[FORMAT_BYTES_MAX], uint64_t store_id);
+/* OXBOW_EFORMAT, with *why (static text) saying what does not fit. */
+OXBOW_MUST_CHECK enum oxbow_err format_parse(const char *text, size_t len, uint64_t *store_id,
+                                             const char **why);
+/* The two meta pages of an empty data file. */
+void format_meta(uint8_t out[META_BYTES], uint64_t map_bytes);
+
+#endif

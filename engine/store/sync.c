@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waiting for durability, asking for it, and being told. What makes things durable is
+ * checkpoint.c. */
+#include "engine/store/store.h"
+
+#define MS_MAX (INT64_MAX / 1000)
+
+/* Lets the checkpoint thread know that somebody wants everything up to lsn on the device. */
+static void want(struct oxbow *db, uint64_t lsn)
+{
+    if (lsn > db->lsn_wanted) {
+        db->lsn_wanted = lsn;
+    }
+    db->port->threads.cond_signal(db->work);
+}
+
+enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
+{
+    uint64_t now = timeout_ms < 0 ? 0 : store_now_us(db);
+    uint64_t end =
+        timeout_ms < 0 || timeout_ms > MS_MAX ? UINT64_MAX : now + (uint64_t)timeout_ms * 1000;
+    enum oxbow_err err = OXBOW_OK;
+
+    if (lsn > db->lsn_durable) {
+        want(db, lsn);
+    }
+    db->waiting++;
+    while (lsn > db->lsn_durable) {
+        if (db->failed != OXBOW_OK) {
+            err = OXBOW_EINDOUBT;
+            break;
+        }
+        if (db->closing && db->thread == NULL) {
+            err = OXBOW_ECLOSED;
+            break;
+        }
+        if (end != UINT64_MAX) {
+            now = store_now_us(db);
+            if (now >= end) {
+                err = OXBOW_ETIMEDOUT;
+                break;
+            }
+        }
+        db->port->threads.cond_wait(db->settled, db->mutex,
+                                    end == UINT64_MAX ? UINT64_MAX : end - now);
+    }
+    db->waiting--;
+    if (db->closing) {
+        db->port->threads.cond_signal(db->work); /* close waits until nobody waits */
+    }
+    return err;
+}
+
+enum oxbow_err oxbow_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
+{
+    enum oxbow_err err;
+
+    store_lock(db);
+    err = sync_wait(db, lsn, timeout_ms);
+    store_unlock(db);
+    return err;
+}
+
+enum oxbow_err oxbow_flush(struct oxbow *db)
+{
+    enum oxbow_err err;
+
+    store_lock(db);
+    err = sync_wait(db, db->lsn_applied, -1);
+    store_unlock(db);
+    return err;
+}
+
+uint64_t oxbow_durable_lsn(struct oxbow *db)
+{
+    uint64_t lsn;
+
+    store_lock(db);
+    lsn = db->lsn_durable;
+    store_unlock(db);
+    return lsn;
+}
+
+void oxbow_sync_start(struct oxbow *db, uint64_t lsn)
+{
+    store_lock(db);
+    if (lsn > db->lsn_durable) {
+        want(db, lsn < db->lsn_applied ? lsn : db->lsn_applied);
+    }
+    store_unlock(db);
+}
+
+int oxbow_durable_fd(struct oxbow *db)
+{
+    return db->event != NULL ? db->port->threads.event_fd(db->event) : -1;
+}
+
+void oxbow_durable_clear(struct oxbow *db)
+{
+    if (db->event != NULL) {
+        db->port->threads.event_clear(db->event);
+    }
+}
+
+enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync, uint32_t interval_ms)
+{
+    if (sync == OXBOW_SYNC_NONE) {
+        return OXBOW_ENOTSUP;
+    }
+    if ((sync != OXBOW_SYNC_ALWAYS && sync != OXBOW_SYNC_INTERVAL) ||
+        interval_ms > STORE_INTERVAL_MAX) {
+        return OXBOW_EINVAL;
+    }
+    store_lock(db);
+    db->sync = sync;
+    if (interval_ms > 0) {
+        db->interval_ms = interval_ms;
+    }
+    db->port->threads.cond_signal(db->work);
+    store_unlock(db);
+    return OXBOW_OK;
+}

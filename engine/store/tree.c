@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one file that knows LMDB. One unnamed database holds everything; the header record is a key
+ * in it and so belongs to the same transaction as the data it describes. It knows nothing of
+ * memtables, policies or quotas.
+ *
+ * Invariants: (1) Default sync: never NOSYNC, WRITEMAP, MAPASYNC. (2) At most one write transaction
+ * and one snapshot exist; the snapshot is renewed and never held beyond the next commit but one, so
+ * the file's length is bounded. (3) `header` is what the newest commit stored.
+ */
+#include "engine/store/tree.h"
+
+#include "engine/base/buf.h"
+#include "engine/base/codec.h"
+#include "engine/base/hash.h"
+#include "engine/store/envelope.h"
+#include "engine/store/kv.h"
+
+#include <errno.h>
+#include <lmdb.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define READERS_MAX    4u
+#define HEADER_BYTES   64u
+#define HEADER_VERSION 1u
+
+struct tree {
+    const struct oxbow_port *port;
+    MDB_env *env;
+    MDB_dbi dbi;
+    MDB_txn *read; /* the snapshot: reset only while it is renewed */
+    MDB_txn *write;
+    uint64_t snapshot;
+    struct tree_header header;
+    uint64_t digest; /* of the write transaction */
+    uint64_t keys;
+    struct tree_usage usage;
+    atomic_uint values_bad;
+};
+
+struct tree_cursor {
+    struct tree *tree;
+    MDB_cursor *cursor;
+    uint64_t snapshot;
+};
+
+static const uint8_t header_key[2] = {KV_SPACE_STORE, 'h'};
+
+/* The one place where LMDB's codes become ours. */
+static enum oxbow_err translate(int rc)
+{
+    switch (rc) {
+    case MDB_SUCCESS:
+        return OXBOW_OK;
+    case MDB_NOTFOUND:
+        return OXBOW_ENOENT;
+    case MDB_MAP_FULL:
+    case ENOSPC:
+        return OXBOW_ENOSPC;
+    case ENOMEM:
+        return OXBOW_ENOMEM;
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+        return OXBOW_EFORMAT;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INCOMPATIBLE:
+    case MDB_BAD_DBI:
+        return OXBOW_ECORRUPT;
+    case EROFS:
+    case EACCES:
+        return OXBOW_EREADONLY;
+    case MDB_PANIC:
+    case MDB_BAD_TXN:
+        return OXBOW_EFAILED;
+    default:
+        return OXBOW_EIO;
+    }
+}
+
+static void complain(const struct tree *t, const char *what, int rc)
+{
+    char line[160];
+
+    (void)snprintf(line, sizeof line, "store: %s: %s", what, mdb_strerror(rc));
+    t->port->log.line(t->port->log.ctx, OXBOW_LOG_ERROR, line);
+}
+
+static MDB_val val_of(struct oxbow_bytes b)
+{
+    union {
+        const void *in;
+        void *out;
+    } drop = {b.data}; /* LMDB does not write through it */
+
+    return (MDB_val){b.len, drop.out};
+}
+
+static struct oxbow_bytes bytes_of(MDB_val v)
+{
+    return (struct oxbow_bytes){v.mv_data, v.mv_size};
+}
+
+/* ---- the header record ---- */
+
+/*  0         4        8     16     24         32          40           48       56
+ *  | version | unused | lsn | boot | store id | next blob | largest txn | digest | keys |  all le
+ */
+static void header_encode(uint8_t out[HEADER_BYTES], const struct tree_header *h)
+{
+    put_le32(out, HEADER_VERSION);
+    put_le32(out + 4, 0);
+    put_le64(out + 8, h->lsn);
+    put_le64(out + 16, h->boot);
+    put_le64(out + 24, h->store_id);
+    put_le64(out + 32, h->next_blob);
+    put_le64(out + 40, h->largest_txn);
+    put_le64(out + 48, h->digest);
+    put_le64(out + 56, h->keys);
+}
+
+static enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
+{
+    struct oxbow_bytes value;
+    const uint8_t *p;
+
+    if (envelope_get((struct oxbow_bytes){header_key, sizeof header_key}, raw, &value) !=
+            OXBOW_OK ||
+        value.len < HEADER_BYTES) {
+        return OXBOW_ECORRUPT;
+    }
+    p = value.data;
+    if (get_le32(p) != HEADER_VERSION) {
+        return OXBOW_EFORMAT;
+    }
+    h->lsn = get_le64(p + 8);
+    h->boot = get_le64(p + 16);
+    h->store_id = get_le64(p + 24);
+    h->next_blob = get_le64(p + 32);
+    h->largest_txn = get_le64(p + 40);
+    h->digest = get_le64(p + 48);
+    h->keys = get_le64(p + 56);
+    return OXBOW_OK;
+}
+
+const struct tree_header *tree_header(const struct tree *t)
+{
+    return &t->header;
+}
+
+/* ---- what the file holds ---- */
+
+/* Free pages: each record of the free list begins with how many it names. */
+static int count_free(MDB_txn *txn, uint64_t *pages, uint64_t *newest)
+{
+    MDB_cursor *c;
+    MDB_val key;
+    MDB_val data;
+    int rc = mdb_cursor_open(txn, 0, &c);
+
+    *pages = 0;
+    *newest = 0;
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    for (rc = mdb_cursor_get(c, &key, &data, MDB_FIRST); rc == MDB_SUCCESS;
+         rc = mdb_cursor_get(c, &key, &data, MDB_NEXT)) {
+        size_t count;
+
+        if (data.mv_size < sizeof count) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+        memcpy(&count, data.mv_data, sizeof count);
+        *pages += count;
+        *newest = count;
+    }
+    mdb_cursor_close(c);
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+}
+
+/* What a commit wrote follows from where its pages came from: it used the file's growth and what
+ * left the free list, and put on it, under its own number, what it replaced. One page more for the
+ * meta page. */
+static enum oxbow_err count_usage(struct tree *t, bool committed)
+{
+    MDB_envinfo info;
+    uint64_t free_pages;
+    uint64_t freed;
+    uint64_t pages;
+    int rc = count_free(t->read, &free_pages, &freed);
+
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_info(t->env, &info);
+    }
+    if (rc != MDB_SUCCESS) {
+        complain(t, "free pages cannot be counted", rc);
+        return translate(rc);
+    }
+    pages = info.me_last_pgno + 1;
+    if (committed) {
+        uint64_t grown = pages - t->usage.pages;
+
+        t->usage.written += grown + t->usage.free_pages + freed - free_pages + 1;
+        t->usage.commits++;
+    }
+    t->usage.pages = pages;
+    t->usage.free_pages = free_pages;
+    return OXBOW_OK;
+}
+
+void tree_usage(const struct tree *t, struct tree_usage *out)
+{
+    *out = t->usage;
+}
+
+uint32_t tree_values_bad(const struct tree *t)
+{
+    return atomic_load_explicit(&t->values_bad, memory_order_relaxed);
+}
+
+/* ---- open and close ---- */
+
+static void assertion(MDB_env *env, const char *what)
+{
+    const struct tree *t = mdb_env_get_userctx(env);
+
+    t->port->panic(__FILE__, __LINE__, what);
+}
+
+static int env_open(struct tree *t, const struct tree_config *config)
+{
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD;
+    MDB_txn *txn;
+    int rc = mdb_env_create(&t->env);
+
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_set_userctx(t->env, t);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_set_assert(t->env, assertion);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_set_mapsize(t->env, (size_t)config->map_bytes);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_set_maxreaders(t->env, READERS_MAX);
+    }
+    if (config->readonly) {
+        flags |= MDB_RDONLY | MDB_NOLOCK; /* our own lock keeps writers away */
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_open(t->env, config->dir, flags, 0640);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_txn_begin(t->env, NULL, MDB_RDONLY, &txn);
+    }
+    if (rc == MDB_SUCCESS) {
+        t->read = txn;
+        rc = mdb_dbi_open(txn, NULL, 0, &t->dbi);
+    }
+    return rc;
+}
+
+static enum oxbow_err load(struct tree *t)
+{
+    MDB_val key = val_of((struct oxbow_bytes){header_key, sizeof header_key});
+    MDB_val data;
+    MDB_stat stat;
+    int rc = mdb_get(t->read, t->dbi, &key, &data);
+    enum oxbow_err err = OXBOW_OK;
+
+    if (rc == MDB_SUCCESS) {
+        err = header_decode(bytes_of(data), &t->header);
+    } else if (rc == MDB_NOTFOUND) {
+        rc = mdb_stat(t->read, t->dbi, &stat);
+        if (rc == MDB_SUCCESS && stat.ms_entries != 0) {
+            err = OXBOW_ECORRUPT;
+        }
+    }
+    if (rc != MDB_SUCCESS) {
+        err = translate(rc);
+    }
+    if (err != OXBOW_OK) {
+        complain(t, "the header record is missing or damaged", MDB_CORRUPTED);
+        return err;
+    }
+    return count_usage(t, false);
+}
+
+enum oxbow_err tree_open(const struct tree_config *config, struct tree **out)
+{
+    struct tree *t = mem_new(&config->port->alloc, sizeof *t);
+    enum oxbow_err err;
+    int rc;
+
+    if (t == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    t->port = config->port;
+    rc = env_open(t, config);
+    if (rc != MDB_SUCCESS) {
+        complain(t, "the data file cannot be opened", rc);
+        err = translate(rc);
+    } else {
+        err = load(t);
+    }
+    if (err != OXBOW_OK) {
+        tree_close(t);
+        return err;
+    }
+    t->snapshot = 1;
+    *out = t;
+    return OXBOW_OK;
+}
+
+void tree_close(struct tree *t)
+{
+    if (t->write != NULL) {
+        mdb_txn_abort(t->write);
+    }
+    if (t->read != NULL) {
+        mdb_txn_abort(t->read);
+    }
+    if (t->env != NULL) {
+        mdb_env_close(t->env);
+    }
+    mem_free(&t->port->alloc, t, sizeof *t);
+}
+
+/* ---- reading ---- */
+
+enum oxbow_err tree_renew(struct tree *t)
+{
+    int rc;
+
+    mdb_txn_reset(t->read);
+    rc = mdb_txn_renew(t->read);
+    if (rc != MDB_SUCCESS) {
+        complain(t, "the snapshot cannot be renewed", rc);
+        return translate(rc);
+    }
+    t->snapshot++;
+    return count_usage(t, true);
+}
+
+uint64_t tree_snapshot(const struct tree *t)
+{
+    return t->snapshot;
+}
+
+static enum oxbow_err unwrap(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes raw,
+                             struct oxbow_bytes *value)
+{
+    enum oxbow_err err = envelope_get(key, raw, value);
+
+    if (err != OXBOW_OK) {
+        atomic_fetch_add_explicit(&t->values_bad, 1, memory_order_relaxed);
+        t->port->log.line(t->port->log.ctx, OXBOW_LOG_ERROR,
+                          "store: a value failed its checksum and is not served");
+    }
+    return err;
+}
+
+static enum oxbow_err get_in(struct tree *t, MDB_txn *txn, struct oxbow_bytes key,
+                             struct oxbow_bytes *value)
+{
+    MDB_val k = val_of(key);
+    MDB_val data;
+    int rc = mdb_get(txn, t->dbi, &k, &data);
+
+    if (rc != MDB_SUCCESS) {
+        return translate(rc);
+    }
+    return unwrap(t, key, bytes_of(data), value);
+}
+
+enum oxbow_err tree_get(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes *value)
+{
+    return get_in(t, t->read, key, value);
+}
+
+enum oxbow_err tree_unwrap(struct tree *t, const struct tree_item *item, struct oxbow_bytes *value)
+{
+    return unwrap(t, item->key, item->raw, value);
+}
+
+enum oxbow_err tree_cursor_open(struct tree *t, struct tree_cursor **out)
+{
+    struct tree_cursor *c = mem_new(&t->port->alloc, sizeof *c);
+    int rc;
+
+    if (c == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    c->tree = t;
+    c->snapshot = t->snapshot;
+    rc = mdb_cursor_open(t->read, t->dbi, &c->cursor);
+    if (rc != MDB_SUCCESS) {
+        mem_free(&t->port->alloc, c, sizeof *c);
+        return translate(rc);
+    }
+    *out = c;
+    return OXBOW_OK;
+}
+
+void tree_cursor_close(struct tree_cursor *c)
+{
+    mdb_cursor_close(c->cursor);
+    mem_free(&c->tree->port->alloc, c, sizeof *c);
+}
+
+static int get_at(struct tree_cursor *c, MDB_val *key, MDB_val *data, MDB_cursor_op op)
+{
+    return mdb_cursor_get(c->cursor, key, data, op);
+}
+
+static enum oxbow_err item_of(int rc, MDB_val key, MDB_val data, struct tree_item *out)
+{
+    if (rc == MDB_SUCCESS) {
+        out->key = bytes_of(key);
+        out->raw = bytes_of(data);
+    }
+    return translate(rc);
+}
+
+enum oxbow_err tree_cursor_seek(struct tree_cursor *c, struct oxbow_bytes key, enum tree_seek how,
+                                struct tree_item *out)
+{
+    MDB_val at = val_of(key);
+    MDB_val data = {0, NULL};
+    int rc;
+    bool hit;
+
+    if (c->snapshot != c->tree->snapshot) {
+        rc = mdb_cursor_renew(c->tree->read, c->cursor);
+        if (rc != MDB_SUCCESS) {
+            return translate(rc);
+        }
+        c->snapshot = c->tree->snapshot;
+    }
+    rc = get_at(c, &at, &data, MDB_SET_RANGE);
+    hit = rc == MDB_SUCCESS && at.mv_size == key.len && memcmp(at.mv_data, key.data, key.len) == 0;
+    if (how == TREE_GT && hit) {
+        rc = get_at(c, &at, &data, MDB_NEXT);
+    } else if (how == TREE_LT || (how == TREE_LE && !hit)) {
+        rc = get_at(c, &at, &data, rc == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
+    }
+    return item_of(rc, at, data, out);
+}
+
+enum oxbow_err tree_cursor_step(struct tree_cursor *c, bool back, struct tree_item *out)
+{
+    MDB_val at = {0, NULL};
+    MDB_val data = {0, NULL};
+    int rc = get_at(c, &at, &data, back ? MDB_PREV : MDB_NEXT);
+
+    return item_of(rc, at, data, out);
+}
+
+/* ---- writing ---- */
+
+enum oxbow_err tree_write_begin(struct tree *t)
+{
+    int rc = mdb_txn_begin(t->env, NULL, 0, &t->write);
+
+    if (rc != MDB_SUCCESS) {
+        t->write = NULL;
+        complain(t, "a write transaction cannot begin", rc);
+        return translate(rc);
+    }
+    t->digest = t->header.digest;
+    t->keys = t->header.keys;
+    return OXBOW_OK;
+}
+
+static enum oxbow_err entries(struct tree *t, uint64_t *count)
+{
+    MDB_stat stat;
+    int rc = mdb_stat(t->write, t->dbi, &stat);
+
+    *count = stat.ms_entries;
+    return translate(rc);
+}
+
+static enum oxbow_err put_raw(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes value)
+{
+    MDB_val k = val_of(key);
+    MDB_val room = {value.len + ENVELOPE_BYTES, NULL};
+    int rc = mdb_put(t->write, t->dbi, &k, &room, MDB_RESERVE);
+
+    if (rc != MDB_SUCCESS) {
+        complain(t, "a value cannot be written", rc);
+        return translate(rc);
+    }
+    envelope_put(room.mv_data, key, value);
+    return OXBOW_OK;
+}
+
+enum oxbow_err tree_write_put(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes value)
+{
+    uint64_t before;
+    uint64_t after = 0;
+    enum oxbow_err err = entries(t, &before);
+
+    if (err == OXBOW_OK) {
+        err = put_raw(t, key, value);
+    }
+    if (err == OXBOW_OK) {
+        err = entries(t, &after);
+    }
+    if (err == OXBOW_OK && after != before) {
+        t->digest += hash64(key.data, key.len, 0);
+        t->keys++;
+    }
+    return err;
+}
+
+enum oxbow_err tree_write_del(struct tree *t, struct oxbow_bytes key)
+{
+    MDB_val k = val_of(key);
+    int rc = mdb_del(t->write, t->dbi, &k, NULL);
+
+    if (rc == MDB_NOTFOUND) {
+        return OXBOW_OK;
+    }
+    if (rc != MDB_SUCCESS) {
+        complain(t, "a value cannot be deleted", rc);
+        return translate(rc);
+    }
+    t->digest -= hash64(key.data, key.len, 0);
+    t->keys--;
+    return OXBOW_OK;
+}
+
+enum oxbow_err tree_write_get(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes *value)
+{
+    return get_in(t, t->write, key, value);
+}
+
+enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *header)
+{
+    struct tree_header h = *header;
+    uint8_t raw[HEADER_BYTES];
+    enum oxbow_err err;
+    MDB_txn *txn;
+    int rc;
+
+    h.digest = t->digest;
+    h.keys = t->keys;
+    header_encode(raw, &h);
+    err = put_raw(t, (struct oxbow_bytes){header_key, sizeof header_key},
+                  (struct oxbow_bytes){raw, sizeof raw});
+    if (err != OXBOW_OK) {
+        tree_write_abort(t);
+        return err;
+    }
+    txn = t->write;
+    t->write = NULL;
+    rc = mdb_txn_commit(txn);
+    if (rc != MDB_SUCCESS) {
+        complain(t, "a checkpoint failed", rc);
+        return translate(rc);
+    }
+    t->header = h;
+    return OXBOW_OK;
+}
+
+void tree_write_abort(struct tree *t)
+{
+    mdb_txn_abort(t->write);
+    t->write = NULL;
+}

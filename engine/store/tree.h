@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tree on disk: LMDB behind keys, enveloped values and a header record.
+ *
+ * Reading (get, cursors, renew) and writing (begin to commit) each belong to one thread at a time;
+ * a reader and the writer may run side by side. Every stored value carries a checksum over key and
+ * value; what fails it is answered with OXBOW_ECORRUPT, counted, and never given.
+ */
+#ifndef OXBOW_STORE_TREE_H
+#define OXBOW_STORE_TREE_H
+
+#include "oxbow/port.h"
+
+#include <stdbool.h>
+
+#define TREE_PAGE_BYTES 4096u
+#define TREE_FILE       "data.mdb"
+
+struct tree;
+struct tree_cursor;
+
+struct tree_config {
+    const struct oxbow_port *port; /* outlives the tree */
+    const char *dir;
+    uint64_t map_bytes;
+    bool readonly;
+};
+
+/* The record that says which state of the store this is, written inside each write transaction. */
+struct tree_header {
+    uint64_t lsn;
+    uint64_t boot;
+    uint64_t store_id;
+    uint64_t next_blob;
+    uint64_t largest_txn; /* bytes: what the reserve is sized by */
+    uint64_t digest;      /* sum of the hashes of all keys but the header's */
+    uint64_t keys;        /* how many those are */
+};
+
+/* What the file holds, counted after a commit. */
+struct tree_usage {
+    uint64_t pages;      /* the file's, up to the last one used */
+    uint64_t free_pages; /* of them, on the free list */
+    uint64_t written;    /* pages written by commits since open */
+    uint64_t commits;    /* since open */
+};
+
+/* The file exists and passed file_check. OXBOW_EFORMAT, OXBOW_ECORRUPT, OXBOW_EIO, OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err tree_open(const struct tree_config *config, struct tree **out);
+/* No cursor may be open. */
+void tree_close(struct tree *t);
+
+/* As of the last commit or open. A tree never written to has an all-zero header. */
+const struct tree_header *tree_header(const struct tree *t);
+void tree_usage(const struct tree *t, struct tree_usage *out);
+uint32_t tree_values_bad(const struct tree *t);
+
+/* ---- reading: the snapshot of the last renew ---- */
+
+/* Moves the snapshot to the newest commit. All borrowed values die. */
+OXBOW_MUST_CHECK enum oxbow_err tree_renew(struct tree *t);
+/* Counts renewals: a borrowed value or cursor position of another count is dead. */
+uint64_t tree_snapshot(const struct tree *t);
+/* Borrowed until the next renew. OXBOW_ENOENT, OXBOW_ECORRUPT. */
+OXBOW_MUST_CHECK enum oxbow_err tree_get(struct tree *t, struct oxbow_bytes key,
+                                         struct oxbow_bytes *value);
+
+enum tree_seek { TREE_GE, TREE_GT, TREE_LE, TREE_LT };
+struct tree_item {
+    struct oxbow_bytes key;
+    struct oxbow_bytes raw; /* enveloped: see tree_unwrap */
+};
+/* A cursor survives renewals: a step after one must be a seek. */
+OXBOW_MUST_CHECK enum oxbow_err tree_cursor_open(struct tree *t, struct tree_cursor **out);
+void tree_cursor_close(struct tree_cursor *c);
+/* OXBOW_ENOENT: there is none. */
+OXBOW_MUST_CHECK enum oxbow_err tree_cursor_seek(struct tree_cursor *c, struct oxbow_bytes key,
+                                                 enum tree_seek how, struct tree_item *out);
+OXBOW_MUST_CHECK enum oxbow_err tree_cursor_step(struct tree_cursor *c, bool back,
+                                                 struct tree_item *out);
+/* The value inside an item's envelope. OXBOW_ECORRUPT. */
+OXBOW_MUST_CHECK enum oxbow_err tree_unwrap(struct tree *t, const struct tree_item *item,
+                                            struct oxbow_bytes *value);
+
+/* ---- writing ---- */
+
+/* After an error from any of these the transaction must be aborted. */
+OXBOW_MUST_CHECK enum oxbow_err tree_write_begin(struct tree *t);
+OXBOW_MUST_CHECK enum oxbow_err tree_write_put(struct tree *t, struct oxbow_bytes key,
+                                               struct oxbow_bytes value);
+/* Fine when there is no such key. */
+OXBOW_MUST_CHECK enum oxbow_err tree_write_del(struct tree *t, struct oxbow_bytes key);
+/* The value as this write transaction sees it; borrowed until its next write. OXBOW_ENOENT,
+ * OXBOW_ECORRUPT. */
+OXBOW_MUST_CHECK enum oxbow_err tree_write_get(struct tree *t, struct oxbow_bytes key,
+                                               struct oxbow_bytes *value);
+/* Stores `header` (its digest and keys are filled in here) and makes it all durable. After an error
+ * what is on the disk is unknown: nothing may be written through this tree any more. */
+OXBOW_MUST_CHECK enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *header);
+void tree_write_abort(struct tree *t);
+
+#endif

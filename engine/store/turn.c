@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The turn: who may touch the tables now. It also moves the tables through their round, since that
+ * may only happen between two transactions:
+ *
+ *   active --turn_freeze--> frozen --checkpoint_run writes it--> retire pending --turn_retire-->
+ * empty
+ *
+ * Whoever gives the turn back does what is due, so the checkpoint thread never waits for the turn
+ * and a transaction that waits for the checkpoint thread cannot meet it.
+ */
+#include "engine/store/store.h"
+
+#include <stdio.h>
+
+#define PAGES_OVER                                                                                 \
+    4u /* the active table may grow to that many times `dirty_pages` while a                       \
+          checkpoint is under way: a page is cheaper the more it collects */
+
+void store_log(const struct oxbow *db, enum oxbow_log_level level, const char *text)
+{
+    db->port->log.line(db->port->log.ctx, level, text);
+}
+
+bool table_full(const struct oxbow *db, const struct memtable *t)
+{
+    return t->arena.live >= db->config.memtable_bytes ||
+           t->cost >= (uint64_t)db->config.dirty_pages * MEM_COST_PAGE;
+}
+
+bool table_overfull(const struct oxbow *db, const struct memtable *t)
+{
+    uint64_t bytes = db->config.memtable_bytes;
+
+    return t->arena.live >= bytes + bytes / 4 ||
+           t->cost >= (uint64_t)db->config.dirty_pages * PAGES_OVER * MEM_COST_PAGE;
+}
+
+/* Whether the oldest commit under `interval` is about to miss its promise: nothing new is taken on
+ * under `interval` until it is on the device. */
+static bool stalled(const struct oxbow *db)
+{
+    uint64_t oldest = db->frozen != NULL ? db->frozen->oldest_interval_us : 0;
+
+    if (oldest == 0) {
+        oldest = db->active->oldest_interval_us;
+    }
+    return oldest != 0 && store_now_us(db) - oldest >= (uint64_t)db->interval_ms * 1000;
+}
+
+static bool has_room(struct oxbow *db, bool interval)
+{
+    if (table_overfull(db, db->active) || (interval && stalled(db))) {
+        db->freeze_wanted = true;
+        db->port->threads.cond_signal(db->work);
+        return false;
+    }
+    return true;
+}
+
+enum oxbow_err turn_take(struct oxbow *db, bool writer, bool interval)
+{
+    enum oxbow_err err = OXBOW_OK;
+
+    for (;;) {
+        if (db->closing) {
+            err = OXBOW_ECLOSED;
+            break;
+        }
+        if (db->failed != OXBOW_OK) {
+            err = OXBOW_EFAILED;
+            break;
+        }
+        if (db->busy) {
+            db->waiting++;
+            db->port->threads.cond_wait(db->turn_free, db->mutex, UINT64_MAX);
+            db->waiting--;
+        } else if (writer && !has_room(db, interval)) {
+            db->port->threads.cond_signal(db->turn_free); /* a reader needs no room */
+            db->waiting++;
+            db->port->threads.cond_wait(db->room, db->mutex, UINT64_MAX);
+            db->waiting--;
+        } else {
+            db->busy = true;
+            return OXBOW_OK;
+        }
+    }
+    if (!db->busy) {
+        db->port->threads.cond_signal(db->turn_free); /* it may have been meant for another */
+    }
+    if (db->closing) {
+        db->port->threads.cond_signal(db->work); /* close waits until nobody waits */
+    }
+    return err;
+}
+
+void turn_freeze(struct oxbow *db)
+{
+    struct memtable *full = db->active;
+
+    db->active = full == &db->tables[0] ? &db->tables[1] : &db->tables[0];
+    db->frozen = full;
+    db->freeze_wanted = false;
+    db->port->threads.cond_signal(db->work);
+    db->port->threads.cond_broadcast(db->room);
+}
+
+void turn_retire(struct oxbow *db)
+{
+    enum oxbow_err err = tree_renew(db->tree);
+
+    if (err != OXBOW_OK) {
+        store_fail(db, err);
+        return;
+    }
+    memtable_reset(db->frozen, db->config.memtable_bytes + db->config.memtable_bytes / 4);
+    db->frozen = NULL;
+    db->retire_pending = false;
+    tree_usage(db->tree, &db->usage);
+    db->keys = tree_header(db->tree)->keys;
+    db->port->threads.cond_signal(db->work);
+    db->port->threads.cond_broadcast(db->room);
+}
+
+void turn_give(struct oxbow *db)
+{
+    if (db->retire_pending && db->failed == OXBOW_OK) {
+        turn_retire(db);
+    }
+    if (!db->active->dirty && table_full(db, db->active)) {
+        memtable_reset(db->active, db->config.memtable_bytes); /* what aborts left behind */
+    }
+    if (db->frozen == NULL && db->active->dirty &&
+        (db->freeze_wanted || table_full(db, db->active) || db->lsn_wanted > db->lsn_durable)) {
+        turn_freeze(db);
+    }
+    db->busy = false;
+    db->port->threads.cond_signal(db->turn_free);
+}
+
+void store_fail(struct oxbow *db, enum oxbow_err err)
+{
+    char line[128];
+
+    if (db->failed != OXBOW_OK) {
+        return;
+    }
+    db->failed = err;
+    (void)snprintf(line, sizeof line,
+                   "store: failed (%s): nothing is acknowledged until it is opened again",
+                   oxbow_err_name(err));
+    store_log(db, OXBOW_LOG_ERROR, line);
+    db->port->threads.cond_broadcast(db->turn_free);
+    db->port->threads.cond_broadcast(db->room);
+    db->port->threads.cond_broadcast(db->settled);
+    if (db->event != NULL) {
+        db->port->threads.event_set(db->event);
+    }
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Transactions: begin, commit, abort, and what they know of their surroundings. There is one
+ * `struct oxbow_txn` per store, since one transaction at a time has the turn: nothing is allocated
+ * for one.
+ *
+ * Invariants: (1) A commit that wrote takes the next LSN, and the active table's lsn is the newest
+ * committed to it. (2) What an aborted transaction did is taken back before the turn is given on.
+ */
+#include "engine/base/buf.h"
+#include "engine/base/check.h"
+#include "engine/base/codec.h"
+#include "engine/store/store.h"
+
+#include <string.h>
+
+#define TOUCHED_FIRST 16u
+
+static enum oxbow_sync sync_of(const struct oxbow *db, const struct oxbow_txn_options *opt)
+{
+    return opt != NULL && opt->sync != OXBOW_SYNC_DEFAULT ? opt->sync : db->sync;
+}
+
+struct oxbow_txn *txn_start(struct oxbow *db, const struct oxbow_txn_options *opt,
+                            enum oxbow_sync sync)
+{
+    struct oxbow_txn *txn = &db->txn;
+
+    txn->db = db;
+    txn->writes = 0;
+    txn->bytes = 0;
+    txn->failed = OXBOW_OK;
+    txn->sync = sync;
+    txn->flags = opt != NULL ? opt->flags : 0;
+    txn->database = opt != NULL ? opt->database : 0;
+    txn->internal = false;
+    txn->wall_read = false;
+    txn->touched_count = 0;
+    txn->cursors = 0;
+    txn->blobs = false;
+    return txn;
+}
+
+enum oxbow_err oxbow_txn_begin(struct oxbow *db, const struct oxbow_txn_options *opt,
+                               struct oxbow_txn **out)
+{
+    bool writer = opt == NULL || (opt->flags & OXBOW_TXN_READ) == 0;
+    enum oxbow_sync sync;
+    enum oxbow_err err;
+
+    if (opt != NULL && opt->database >= STORE_DATABASES) {
+        return OXBOW_ENODB;
+    }
+    if (opt != NULL &&
+        (opt->sync > OXBOW_SYNC_NONE ||
+         (opt->flags & ~(OXBOW_TXN_READ | OXBOW_TXN_NOWAIT | OXBOW_TXN_FORCE)) != 0)) {
+        return OXBOW_EINVAL;
+    }
+    if (opt != NULL && opt->sync == OXBOW_SYNC_NONE) {
+        return OXBOW_ENOTSUP; /* until there is a journal */
+    }
+    if (writer && (db->config.flags & OXBOW_OPEN_READONLY) != 0) {
+        return OXBOW_EREADONLY;
+    }
+    store_lock(db);
+    sync = sync_of(db, opt);
+    err = turn_take(db, writer, sync == OXBOW_SYNC_INTERVAL);
+    store_unlock(db);
+    if (err == OXBOW_OK) {
+        *out = txn_start(db, opt, sync);
+    }
+    return err;
+}
+
+/* The active table has one commit more. With the mutex held. */
+static void note_commit(struct oxbow *db, const struct oxbow_txn *txn)
+{
+    struct memtable *t = db->active;
+
+    db->lsn_applied++;
+    db->payload_bytes += txn->bytes;
+    if (txn->bytes > db->largest_txn) {
+        db->largest_txn = txn->bytes;
+    }
+    t->lsn = db->lsn_applied;
+    t->next_blob = db->next_blob;
+    t->dirty = true;
+    if (t->oldest_us == 0 || (txn->sync == OXBOW_SYNC_INTERVAL && t->oldest_interval_us == 0)) {
+        uint64_t now = store_now_us(db);
+
+        if (t->oldest_us == 0) {
+            t->oldest_us = now;
+            db->port->threads.cond_signal(db->work); /* its clock starts */
+        }
+        if (txn->sync == OXBOW_SYNC_INTERVAL) {
+            t->oldest_interval_us = now;
+        }
+    }
+}
+
+static void call_hooks(struct oxbow *db, const struct oxbow_txn *txn, uint64_t lsn)
+{
+    size_t i;
+
+    if (db->touch_hook == NULL) {
+        return;
+    }
+    for (i = 0; i < txn->touched_count; i++) {
+        db->touch_hook(db->touch_ctx, txn->touched[i], lsn);
+    }
+}
+
+enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
+{
+    struct oxbow *db = txn->db;
+    enum oxbow_err err = txn->failed;
+    bool wait = txn->sync == OXBOW_SYNC_ALWAYS && (txn->flags & OXBOW_TXN_NOWAIT) == 0;
+    uint64_t at;
+
+    CHECK(db->port, txn->cursors == 0);
+    store_lock(db);
+    if (err == OXBOW_OK && txn->writes > 0 && db->failed != OXBOW_OK) {
+        err = OXBOW_EFAILED;
+    }
+    if (err != OXBOW_OK) {
+        store_unlock(db);
+        oxbow_txn_abort(txn);
+        return err;
+    }
+    if (txn->writes > 0) {
+        undo_commit(&txn->undo, db->active);
+        note_commit(db, txn);
+        if (txn->sync == OXBOW_SYNC_ALWAYS) {
+            db->lsn_wanted = db->lsn_applied;
+        }
+    }
+    at = db->lsn_applied;
+    if (txn->touched_count > 0) {
+        store_unlock(db);
+        call_hooks(db, txn, at);
+        store_lock(db);
+    }
+    turn_give(db);
+    if (wait) {
+        err = sync_wait(db, at, -1);
+    }
+    store_unlock(db);
+    if (err == OXBOW_OK && lsn != NULL) {
+        *lsn = at;
+    }
+    return err;
+}
+
+void oxbow_txn_abort(struct oxbow_txn *txn)
+{
+    struct oxbow *db = txn->db;
+
+    CHECK(db->port, txn->cursors == 0);
+    undo_abort(&txn->undo, db->active);
+    store_lock(db);
+    turn_give(db);
+    store_unlock(db);
+}
+
+enum oxbow_err oxbow_txn_select(struct oxbow_txn *txn, uint32_t database)
+{
+    if (database >= STORE_DATABASES) {
+        return OXBOW_ENODB;
+    }
+    txn->database = database;
+    return OXBOW_OK;
+}
+
+/* ---- surroundings ---- */
+
+struct oxbow *txn_store(const struct oxbow_txn *txn)
+{
+    return txn->db;
+}
+
+const struct oxbow_port *txn_port(const struct oxbow_txn *txn)
+{
+    return txn->db->port;
+}
+
+uint32_t txn_database(const struct oxbow_txn *txn)
+{
+    return txn->database;
+}
+
+bool txn_forced(const struct oxbow_txn *txn)
+{
+    return (txn->flags & OXBOW_TXN_FORCE) != 0;
+}
+
+bool txn_readonly(const struct oxbow_txn *txn)
+{
+    return (txn->flags & OXBOW_TXN_READ) != 0;
+}
+
+uint32_t txn_entry_bytes_max(const struct oxbow_txn *txn)
+{
+    return txn->db->config.entry_bytes;
+}
+
+uint64_t txn_wall_ms(struct oxbow_txn *txn)
+{
+    const struct oxbow_clock *clock = &txn->db->port->clock;
+
+    if (!txn->wall_read) {
+        txn->wall_ms = clock->wall_ms(clock->ctx);
+        txn->wall_read = true;
+    }
+    return txn->wall_ms;
+}
+
+uint64_t txn_uptime_ms(struct oxbow_txn *txn)
+{
+    return store_now_us(txn->db) / 1000;
+}
+
+uint64_t txn_boot(const struct oxbow_txn *txn)
+{
+    return txn->db->boot;
+}
+
+enum oxbow_err txn_touch(struct oxbow_txn *txn, uint64_t object)
+{
+    const struct oxbow_alloc *alloc = &txn->db->port->alloc;
+    size_t i;
+
+    for (i = txn->touched_count; i > 0; i--) {
+        if (txn->touched[i - 1] == object) {
+            return OXBOW_OK;
+        }
+    }
+    if (txn->touched_count == txn->touched_cap) {
+        size_t cap = txn->touched_cap == 0 ? TOUCHED_FIRST : txn->touched_cap * 2;
+        uint64_t *more = alloc->resize(alloc->ctx, txn->touched, txn->touched_cap * sizeof *more,
+                                       cap * sizeof *more);
+
+        if (more == NULL) {
+            return txn_fail(txn, OXBOW_ENOMEM);
+        }
+        txn->touched = more;
+        txn->touched_cap = cap;
+    }
+    txn->touched[txn->touched_count++] = object;
+    return OXBOW_OK;
+}

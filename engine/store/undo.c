@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records in blocks of memory, each pointing at the one before it. A record is either an entry as
+ * it was, or a piece of its bytes. Blocks stay for the next transaction, all but the first few
+ * being freed when it ends.
+ *
+ * Invariant: taking the records back from the last to the first restores every entry that was made
+ * before the first of them; one made later is left behind in state MEM_ABSENT.
+ */
+#include "engine/store/undo.h"
+
+#include "engine/base/buf.h"
+
+#include <string.h>
+
+#define BLOCK_BYTES 16384u
+#define BLOCKS_KEPT 4u
+
+struct undo_block {
+    struct undo_block *next;
+    size_t cap;
+    uint64_t data[];
+};
+
+struct undo {
+    struct undo *before;
+    struct mem_entry *entry;
+    uint8_t *data; /* of an entry record */
+    uint32_t len;
+    uint32_t cap;
+    uint32_t pos;    /* of a bytes record */
+    uint32_t copied; /* how many bytes follow */
+    uint8_t state;
+    bool bytes;
+    uint8_t copy[];
+};
+
+void undo_init(struct undo_log *log, const struct oxbow_alloc *alloc)
+{
+    memset(log, 0, sizeof *log);
+    log->alloc = alloc;
+}
+
+static void trim(struct undo_log *log, size_t keep)
+{
+    struct undo_block **at = &log->first;
+
+    while (*at != NULL && keep > 0 && (*at)->cap == BLOCK_BYTES) {
+        keep--;
+        at = &(*at)->next;
+    }
+    while (*at != NULL) {
+        struct undo_block *b = *at;
+
+        *at = b->next;
+        mem_free(log->alloc, b, sizeof *b + b->cap);
+    }
+    log->current = NULL;
+    log->pos = 0;
+    log->last = NULL;
+}
+
+void undo_fini(struct undo_log *log)
+{
+    trim(log, 0);
+}
+
+static bool block_next(struct undo_log *log, size_t need)
+{
+    struct undo_block **at = log->current != NULL ? &log->current->next : &log->first;
+    struct undo_block *b = *at;
+
+    if (b == NULL || b->cap < need) {
+        size_t cap = need > BLOCK_BYTES ? need : BLOCK_BYTES;
+
+        b = log->alloc->resize(log->alloc->ctx, NULL, 0, sizeof *b + cap);
+        if (b == NULL) {
+            return false;
+        }
+        b->cap = cap;
+        b->next = *at;
+        *at = b;
+    }
+    log->current = b;
+    log->pos = 0;
+    return true;
+}
+
+static struct undo *record(struct undo_log *log, struct mem_entry *e, size_t copied)
+{
+    size_t need = (sizeof(struct undo) + copied + 7) & ~(size_t)7;
+    struct undo *u;
+
+    if (log->current == NULL || log->pos + need > log->current->cap) {
+        if (!block_next(log, need)) {
+            return NULL;
+        }
+    }
+    u = (struct undo *)(void *)((uint8_t *)log->current->data + log->pos);
+    log->pos += need;
+    u->before = log->last;
+    u->entry = e;
+    u->len = e->len;
+    log->last = u;
+    return u;
+}
+
+enum oxbow_err undo_entry(struct undo_log *log, struct mem_entry *e)
+{
+    struct undo *u = record(log, e, 0);
+
+    if (u == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    u->data = e->data;
+    u->cap = e->cap;
+    u->state = e->state;
+    u->bytes = false;
+    return OXBOW_OK;
+}
+
+enum oxbow_err undo_bytes(struct undo_log *log, struct mem_entry *e, uint32_t pos, uint32_t len)
+{
+    struct undo *u = record(log, e, len);
+
+    if (u == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    u->pos = pos;
+    u->copied = len;
+    u->bytes = true;
+    if (len > 0) {
+        memcpy(u->copy, e->data + pos, len);
+    }
+    return OXBOW_OK;
+}
+
+void undo_commit(struct undo_log *log, struct memtable *t)
+{
+    struct undo *u;
+
+    for (u = log->last; u != NULL; u = u->before) {
+        if (!u->bytes) {
+            arena_give(&t->arena, u->data, u->cap);
+        }
+    }
+    trim(log, BLOCKS_KEPT);
+}
+
+void undo_abort(struct undo_log *log, struct memtable *t)
+{
+    struct undo *u;
+
+    for (u = log->last; u != NULL; u = u->before) {
+        struct mem_entry *e = u->entry;
+
+        if (u->bytes) {
+            if (u->copied > 0) {
+                memcpy(e->data + u->pos, u->copy, u->copied);
+            }
+        } else {
+            arena_give(&t->arena, e->data, e->cap);
+            e->data = u->data;
+            e->cap = u->cap;
+            e->state = u->state;
+        }
+        e->len = u->len;
+        mem_cost(t, e);
+    }
+    trim(log, BLOCKS_KEPT);
+}

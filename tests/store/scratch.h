@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A store's directory for a test, fresh and removed again. */
+#ifndef OXBOW_TESTS_STORE_SCRATCH_H
+#define OXBOW_TESTS_STORE_SCRATCH_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SCRATCH_MAX 256
+
+/* The path of a directory that is not there yet. */
+static inline void scratch_name(char out[SCRATCH_MAX], const char *what)
+{
+    const char *base = getenv("TMPDIR");
+
+    (void)snprintf(out, SCRATCH_MAX, "%s/oxbow-%s-%ld", base != NULL ? base : "/tmp", what,
+                   (long)getpid());
+}
+
+static inline void scratch_remove(const char *dir)
+{
+    static const char *const files[] = {"LOCK",     "FORMAT",       "data.mdb",
+                                        "lock.mdb", "data.mdb.new", "FORMAT.new"};
+    char path[SCRATCH_MAX + 32];
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(dir);
+}
+
+#endif

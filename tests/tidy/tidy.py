@@ -31,8 +31,8 @@ LAYERS = {
     "tests/": ["include/oxbow/", "engine/", "port/", "tools/", "boards/", "tests/"],
 }
 # All that code without a system below it may take from C11. <stdio.h> is for snprintf: symbols.py
-# sees to it that nothing else comes from there.
-ENGINE_SYSTEM = {"limits.h", "stdalign.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h",
+# sees to it that nothing else comes from there. <errno.h> is for its names, which LMDB answers with.
+ENGINE_SYSTEM = {"errno.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h",
                  "stdint.h", "stdio.h", "stdnoreturn.h", "string.h", "inttypes.h"}
 # Foreign libraries: where each may be included; outside of tests.
 FOREIGN = [

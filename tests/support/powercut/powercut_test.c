@@ -131,7 +131,8 @@ static void *counting_thread(void *arg)
 {
     off_t pos = (off_t)(intptr_t)arg * PAGE;
     int fd = open("f", O_RDWR);
-    for (uint32_t n = 1; fd >= 0; n++) {
+    must(fd >= 0);
+    for (uint32_t n = 1;; n++) {
         uint32_t told[2] = {(uint32_t)(intptr_t)arg, n};
         must(pwrite(fd, &n, sizeof n, pos) == sizeof n);
         must(fdatasync(fd) == 0);

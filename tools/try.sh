@@ -21,9 +21,6 @@ Everything it makes is in build/.
 END
 }
 
-packages="build-essential cmake ninja-build pkg-config liblmdb-dev libuv1-dev libmbedtls-dev
-libpopt-dev libjansson-dev libsqlite3-dev libcmocka-dev redis-server openssl python3"
-
 fail()
 {
     echo "try.sh: $*" >&2
@@ -59,21 +56,8 @@ quietly()
 mkdir -p build
 : >build/try.log
 
-missing=()
-for package in $packages; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
-        missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-    echo "1/3 installing ${missing[*]}"
-    as_root=()
-    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-    quietly build/try.log "${as_root[@]}" apt-get -q update
-    quietly build/try.log "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get -q install -y --no-install-recommends "${missing[@]}"
-else
-    echo "1/3 packages: all there"
-fi
+echo "1/3 packages"
+tools/packages.sh build || fail "installing packages failed"
 
 echo "2/3 building"
 quietly build/try.log cmake --preset release

@@ -17,7 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORWARD "readings"
+#define FORWARD            "readings"
+#define BACKOFF_CAP_MIN_MS 1000u
 
 struct link {
     const struct options *opt;
@@ -121,4 +122,98 @@ static enum oxbow_err prepare_store(struct oxbow *db, const struct options *opt)
         return err;
     }
     return oxbow_txn_commit(txn, NULL);
+}
+
+/* The session says what it wants and what it would send; the thread owns the connection. */
+static enum oxbow_err start_session(struct link *link, struct oxbow *db)
+{
+    const struct options *opt = link->opt;
+    const struct oxbow_uplink_target target = {.host = link->host, .port = link->port};
+    struct oxbow_uplink_config config = {
+        .targets = &target,
+        .target_count = 1,
+        .secrets = read_secret,
+        .secrets_ctx = (void *)(uintptr_t)opt,
+    };
+
+    if (!parse_preset(opt->link, &config.link)) {
+        fprintf(stderr, "oxbow-sensor: %s: --link is lan, cellular or satellite\n", opt->link);
+        return OXBOW_EINVAL;
+    }
+    if (opt->timeout_ms > 0) {
+        config.connect_timeout_ms = (uint32_t)opt->timeout_ms;
+        config.handshake_timeout_ms = (uint32_t)opt->timeout_ms;
+        config.answer_timeout_ms = (uint32_t)opt->timeout_ms;
+        config.backoff_base_ms = (uint32_t)opt->timeout_ms / 10 + 1;
+        config.backoff_cap_ms = BACKOFF_CAP_MIN_MS;
+        config.first_spread_ms = 1;
+    }
+    return oxbow_uplink_open(db, &config, &link->session);
+}
+
+static enum oxbow_err start_thread(struct link *link, struct oxbow *db)
+{
+    const struct options *opt = link->opt;
+    const struct oxbow_tls_config tls = {
+        .port = oxbow_port_of(db),
+        .ca = {.path = opt->ca},
+        .cert = {.path = opt->cert},
+        .key = {.path = opt->key},
+        .server_name = opt->server_name != NULL ? opt->server_name : link->host,
+    };
+    const struct oxbow_uplink_uv_config driver = {
+        .db = db,
+        .tls = oxbow_tls_mbedtls(),
+        .tls_config = &tls,
+    };
+    struct oxbow_tls_why why = {""};
+    enum oxbow_err err = oxbow_uplink_thread_open(link->session, &driver, &why, &link->thread);
+
+    if (err != OXBOW_OK && why.text[0] != '\0')
+        fprintf(stderr, "oxbow-sensor: %s\n", why.text);
+    return err;
+}
+
+enum oxbow_err link_open(struct oxbow *db, const struct options *opt, struct link **out)
+{
+    struct link *link = calloc(1, sizeof *link);
+    enum oxbow_err err = OXBOW_EINVAL;
+
+    if (link == NULL)
+        return OXBOW_ENOMEM;
+    link->opt = opt;
+    if (parse_target(link)) {
+        err = prepare_store(db, opt);
+        if (err == OXBOW_OK)
+            err = start_session(link, db);
+        if (err == OXBOW_OK)
+            err = start_thread(link, db);
+    }
+    if (err != OXBOW_OK) {
+        fprintf(stderr, "oxbow-sensor: --target %s: %s\n", opt->target, oxbow_err_text(err));
+        link_close(link);
+        return err;
+    }
+    *out = link;
+    return OXBOW_OK;
+}
+
+/* The thread first: the session belongs to it while it runs. */
+void link_close(struct link *link)
+{
+    if (link == NULL)
+        return;
+    oxbow_uplink_thread_close(link->thread);
+    oxbow_uplink_close(link->session);
+    free(link);
+}
+
+enum oxbow_err link_drain(struct link *link, int64_t timeout_ms)
+{
+    return oxbow_uplink_drain(link->session, FORWARD, timeout_ms);
+}
+
+void link_status(struct link *link, struct oxbow_uplink_status *out)
+{
+    oxbow_uplink_status(link->session, out);
 }

@@ -250,6 +250,8 @@ static enum oxbow_err sensor_open(struct sensor_app *app)
     err = oxbow_open(&config, &app->db);
     if (err != OXBOW_OK) {
         fail(app, app->opt.store, err);
+        if (err == OXBOW_ENOENT)
+            fprintf(stderr, "oxbow-sensor: the directory that is to hold the store is not there\n");
         return err;
     }
     return app->opt.target != NULL ? link_open(app->db, &app->opt, &app->link) : OXBOW_OK;

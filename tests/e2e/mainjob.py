@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,16 +48,17 @@ class Plan:
     liar_readings: int
     liar_cuts: int
     naive_rate: int
+    fault_pace_s: tuple[float, float]  # a connection's time before its fault
 
 
 def plan(args: argparse.Namespace) -> Plan:
     if args.small:
         return Plan(readings=args.readings or 5000, rate=500, producers=4, cuts=1, kills=2,
                     server_kills=1, oom_windows=1, rewinds=1, liar_readings=1500, liar_cuts=1,
-                    naive_rate=400)
+                    naive_rate=400, fault_pace_s=(0.1, 0.5))
     return Plan(readings=args.readings or 100_000, rate=2500, producers=16, cuts=4, kills=6,
                 server_kills=2, oom_windows=3, rewinds=1, liar_readings=20_000, liar_cuts=2,
-                naive_rate=800)
+                naive_rate=800, fault_pace_s=(0.2, 1.5))
 
 
 @dataclass
@@ -88,7 +90,8 @@ class MainJob:
         self.secret = self.work / "password"
         self.secret.touch(mode=0o600)
         self.secret.write_text(self.server.password + "\n", encoding="ascii")
-        self.chaos = Chaos(self.server.port, self.rng.getrandbits(32))
+        self.chaos = Chaos(self.server.port, self.rng.getrandbits(32),
+                           self.plan.fault_pace_s)
         self.device = self.make_device(DEVICE)
         self.naive: subprocess.Popen[bytes] | None = None
 
@@ -259,9 +262,7 @@ class MainJob:
         naive_port = await self.chaos.listen("naive")
         await asyncio.to_thread(self.server.start)
         self.start_naive(naive_port)
-        server_fate = asyncio.create_task(self.disturb_server())
-        await self.disturb_device(device_port)
-        await server_fate
+        await together(self.disturb_server(), self.disturb_device(device_port))
         self.chaos.on = False
         self.say("all readings are accepted; the link is quiet now, the rest goes to the target")
         code = await asyncio.wait_for(self.device.end(), DRAIN_S + 30)
@@ -287,6 +288,17 @@ class MainJob:
             self.server.outlive()
         else:
             self.server.stop()
+
+
+async def together(*jobs: Coroutine[None, None, None]) -> None:
+    """Runs them side by side; when one fails or is stopped, so are the others."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def arguments() -> argparse.Namespace:
@@ -317,8 +329,10 @@ async def main() -> int:
         asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
     try:
         done = await job.run()
-        await job.chaos.close()
+    except (RuntimeError, TimeoutError) as wrong:
+        print(f"\nFAILED: {wrong} (seed {args.seed})")
     finally:
+        await job.chaos.close()
         job.close(args.keep and done)
     return 0 if done else 1
 

@@ -48,7 +48,7 @@ class SensorTest(unittest.TestCase):
             self.refuses(*self.store, "--rate", rate, says="--rate is a number")
         self.refuses(*self.store, "--sync", "none", says="--sync is always or interval")
         self.refuses(*self.store, "--producers", "65", says="--producers is 1 to 64")
-        self.refuses(*self.store, "--producers", "many", says="--producers")
+        self.refuses(*self.store, "--producers", "many", says="many")
         self.refuses(*self.store, "--target", "localhost:6379", says="--device and --ca")
         self.refuses(*self.store, "--cert", "x", says="--cert and --key")
         self.refuses(*self.store, "--user", "x", says="are for a --target")
@@ -62,7 +62,8 @@ class SensorTest(unittest.TestCase):
     def test_missing_files_are_named(self) -> None:
         self.refuses(*self.store, "--replay", "nowhere.csv", says="nowhere.csv: No such file",
                      status=1)
-        self.refuses("--store", str(self.folder / "no" / "such"), says="no such key", status=1)
+        self.refuses("--store", str(self.folder / "no" / "such"), says="the directory that is to hold the store is not there",
+                     status=1)
 
     def test_what_is_no_store_is_left_alone(self) -> None:
         held = self.folder / "file"

@@ -8,17 +8,17 @@ Each connection has a fate: a kind of fault and the moment when it strikes. What
   truncate  half of what came last is passed on, then the connection ends
   chop      the next bytes pass one by one, then a new fate is drawn
   rob       requests pass, the replies do not; then the connection is reset
-It sees bytes, not commands: with TLS inside, a robbed reply is one that the server sent after the
-client had sent something larger than a handshake's last flight.
+It sees bytes, not commands. With TLS inside, a batch is taken for what a client sends that has
+sent more than a handshake's worth already, unless it is too short to hold an entry.
 """
 import asyncio
 import random
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable
 
-BATCH_BYTES = 1024  # of a client since the server's last word: a batch is on its way
+SETTLED_BYTES = 4096  # a client that has sent so much is past its handshake and greeting
+BATCH_BYTES = 200  # sent since the server's last word: a batch is on its way
 HOLE_S = 20.0
 CHOP_BYTES = 1500
 KINDS = ("reset", "hole", "truncate", "chop", "rob", "rob")  # dealt like cards: each comes up
@@ -31,34 +31,39 @@ class _Link:
         self.tag = tag
         self.kind = ""
         self.strike_at = 0.0
-        self.unanswered = 0  # bytes of the client since the server's last
+        self.sent = 0  # bytes of the client
+        self.unanswered = 0  # of them since the server's last
         self.chop_left = 0
-        self.robbed = 0
         self.hole = False
         self.streams: list[asyncio.StreamWriter] = []
         self.ended = asyncio.Event()
+
+    def in_batch(self) -> bool:
+        return self.sent >= SETTLED_BYTES and self.unanswered >= BATCH_BYTES
 
 
 class Chaos:
     """`on` turns the faults on and off; the counters say what has been done, by tag."""
 
-    def __init__(self, port: int, seed: int) -> None:
+    def __init__(self, port: int, seed: int, pace_s: tuple[float, float]) -> None:
         self.target = port
         self.rng = random.Random(seed)
         self.on = True
         self.hands: dict[str, list[str]] = {}
-        self.pace_s = (0.3, 2.0)
+        self.pace_s = pace_s
         self.done: Counter[tuple[str, str]] = Counter()
         self.sent: Counter[str] = Counter()  # bytes that the clients sent
         self.received: Counter[str] = Counter()
         self.links: set[_Link] = set()
-        self.watch: Callable[[str], None] | None = None
         self.servers: list[asyncio.Server] = []
 
     async def listen(self, tag: str) -> int:
         """A port whose connections are counted under `tag`."""
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._serve(tag, reader, writer)
+            try:
+                await self._serve(tag, reader, writer)
+            except asyncio.CancelledError:
+                pass  # the rig is being stopped
         server = await asyncio.start_server(accept, "127.0.0.1", 0)
         self.servers.append(server)
         return int(server.sockets[0].getsockname()[1])
@@ -68,10 +73,11 @@ class Chaos:
             server.close()
         for link in list(self.links):
             self._end(link, reset=True)
+        await asyncio.sleep(0)
 
     def in_batch(self, tag: str) -> bool:
         """Whether a client has sent a batch that the server has not answered yet."""
-        return any(link.tag == tag and link.unanswered >= BATCH_BYTES for link in self.links)
+        return any(link.tag == tag and link.in_batch() for link in self.links)
 
     def _draw(self, link: _Link) -> None:
         hand = self.hands.setdefault(link.tag, [])
@@ -104,6 +110,8 @@ class Chaos:
                  asyncio.create_task(self._pump(link, up_reader, writer, False))]
         await link.ended.wait()
         self.links.discard(link)
+        if link.kind:
+            self.hands[tag].append(link.kind)  # it ended before its fate: another one gets it
         for pump in pumps:
             pump.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
@@ -118,11 +126,13 @@ class Chaos:
                         return  # the server has gone: nobody tells the client
                     break
                 (self.sent if upward else self.received)[link.tag] += len(data)
-                link.unanswered = link.unanswered + len(data) if upward else 0
-                if upward and self.watch is not None and link.unanswered >= BATCH_BYTES:
-                    self.watch(link.tag)
+                if upward:
+                    link.sent += len(data)
+                    link.unanswered += len(data)
                 if not await self._pass(link, data, writer, upward):
                     return
+                if not upward and not link.hole:
+                    link.unanswered = 0
         except (OSError, ConnectionError):
             pass
         self._end(link, reset=False)
@@ -159,16 +169,16 @@ class Chaos:
         if link.kind == "rob":
             return await self._rob(link, data, writer, upward)
         self.done[key] += 1
-        if link.kind == "chop":
-            link.kind = ""
+        kind, link.kind = link.kind, ""
+        if kind == "chop":
             link.chop_left = CHOP_BYTES
             await self._chop(link, data, writer)
             return True
-        if link.kind == "hole":
+        if kind == "hole":
             link.hole = True
             asyncio.get_running_loop().call_later(HOLE_S, self._end, link, True)
             return True
-        if link.kind == "truncate":
+        if kind == "truncate":
             writer.write(data[:len(data) // 2])
             await writer.drain()
             self._end(link, reset=False)
@@ -178,16 +188,12 @@ class Chaos:
 
     async def _rob(self, link: _Link, data: bytes, writer: asyncio.StreamWriter,
                    upward: bool) -> bool:
-        if upward:
-            writer.write(data)
-            await writer.drain()
-            link.robbed = max(link.robbed, link.unanswered)
-            return True
-        if link.robbed < BATCH_BYTES:  # an answer to something small: not worth the robbery
+        if upward or not link.in_batch():
             writer.write(data)
             await writer.drain()
             return True
         self.done[(link.tag, "rob")] += 1
+        link.kind = ""
         self._end(link, reset=True)
         return False
 

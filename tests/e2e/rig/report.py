@@ -60,10 +60,10 @@ def _done(o: Outcome, table: Table) -> None:
     table.line("power cuts", len(told.cuts), f"{middle} in the middle of a commit", len(told.cuts) > 0)
     table.line("kill -9", told.kills, f"{told.kills_in_batch} in mid-batch", told.kills_in_batch > 0)
     table.line("network faults", sum(kinds.values()),
-               f"{kinds['reset']} resets, {kinds['hole']} black holes, {kinds['truncate']} truncated, "
-               f"{kinds['chop']} chopped into bytes", min(kinds.values()) > 0)
-    table.line("lost replies", kinds["rob"],
-               f"{o.totals.lost_replies} batches found at the target when it was asked again",
+               f"reset {kinds['reset']}, black hole {kinds['hole']}, truncated {kinds['truncate']}, "
+               f"chopped into bytes {kinds['chop']}, robbed of replies {kinds['rob']}", min(kinds.values()) > 0)
+    table.line("lost replies", o.totals.lost_replies,
+               "batches found at the target when it was asked again",
                kinds["rob"] > 0 and o.totals.lost_replies > 0)
     table.line("refused batches", o.totals.refused_full,
                f"server out of memory {told.oom_windows} times", o.totals.refused_full > 0)
@@ -116,6 +116,7 @@ def _look(o: Outcome) -> None:
     if o.keep:
         print(f"  REDISCLI_AUTH={o.server.admin_password} redis-cli --user admin "
               f"-s {o.server.socket_path} {query}")
+        print("  the same with SHUTDOWN ends the server")
         return
     print(f"  redis-server {folder}/look.conf && redis-cli -s {folder}/look.sock {query}")
 

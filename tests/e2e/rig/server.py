@@ -33,7 +33,7 @@ class Server:
         self.certs = certs
         self.devices = devices
         self.password = secrets.token_hex(24)
-        self.admin_password = secrets.token_hex(24)
+        self.admin_password = secrets.token_hex(8)
         self.port = free_port()
         # A socket's path is limited to about 100 bytes, the folder's is not.
         self.socket_dir = Path("/tmp") / f"oxbow-{secrets.token_hex(6)}"

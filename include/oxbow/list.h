@@ -66,12 +66,18 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_list_pop(struct oxbow_txn *txn, struct oxb
                                                enum oxbow_end end, size_t count,
                                                struct oxbow_result *result);
 
-/* LMPOP: oxbow_list_pop on the first of `keys` that is there; *which (may be NULL) is its index.
- * count and key_count are at least 1. OXBOW_EWRONGTYPE when a key before it is not a list.
- * OXBOW_ENOENT: none is there (Redis: nil). */
-OXBOW_MUST_CHECK enum oxbow_err
-oxbow_list_pop_first(struct oxbow_txn *txn, const struct oxbow_bytes *keys, size_t key_count,
-                     enum oxbow_end end, size_t count, size_t *which, struct oxbow_result *result);
+struct oxbow_list_pop_options {
+    const struct oxbow_bytes *keys; /* at least one */
+    size_t key_count;
+    enum oxbow_end end;
+    size_t count; /* elements at most; 0: 1 */
+};
+
+/* LMPOP: oxbow_list_pop on the first of the keys that is there; *which (may be NULL) is its index.
+ * OXBOW_EWRONGTYPE when a key before it is not a list. OXBOW_ENOENT: none is there (Redis: nil). */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_list_pop_first(struct oxbow_txn *txn,
+                                                     const struct oxbow_list_pop_options *opt,
+                                                     size_t *which, struct oxbow_result *result);
 
 /* LLEN: 0 for a missing key. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_list_len(struct oxbow_txn *txn, struct oxbow_bytes key,
@@ -128,16 +134,17 @@ struct oxbow_list_pos_options {
     int64_t rank;    /* RANK: 0 and 1: from the first match on; 2: skip one; negative: the same from
                         the right. INT64_MIN is OXBOW_EINVAL */
     uint64_t maxlen; /* MAXLEN: elements compared at most; 0: all */
+    size_t max;      /* room in `positions`; 0: 1 */
 };
 
-/* LPOS: the indexes (never negative) of up to `max` elements that equal `value`, in the order they
- * were found, into `positions`; *found is how many. LPOS without COUNT is max 1; for COUNT 0 (all)
- * call again with a rank beyond those had while *found is max. A missing key finds none. `opt` may
- * be NULL. */
+/* LPOS: the indexes (never negative) of up to opt->max elements that equal `value`, in the order
+ * they were found, into `positions`; *found is how many. LPOS without COUNT is max 1; for COUNT 0
+ * (all) call again with a rank beyond those had while *found is max. A missing key finds none.
+ * `opt` may be NULL. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_list_pos(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                struct oxbow_bytes value,
                                                const struct oxbow_list_pos_options *opt,
-                                               uint64_t *positions, size_t max, size_t *found);
+                                               uint64_t *positions, size_t *found);
 
 struct oxbow_list_info {
     uint64_t length;

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What takes elements off the ends: pop, trim, move. An element goes by moving an offset in the
+ * header record; a chunk is never rewritten for it, and is deleted when its last element goes.
+ */
+#include "engine/queue/list.h"
+
+#include "engine/base/codec.h"
+#include "engine/base/result.h"
+#include "engine/queue/wait.h"
+
+#include <string.h>
+
+enum oxbow_err list_heal(struct list *l)
+{
+    struct list_end *left = &l->ends[OXBOW_LEFT];
+    enum oxbow_err err;
+
+    if (!l->sparse || l->count == 0 || !list_is_single(l)) {
+        return OXBOW_OK;
+    }
+    l->sparse = false;
+    if (left->id < LIST_SERIAL_BEYOND) {
+        l->lo = LIST_INDEX_START;
+        l->hi = LIST_INDEX_START + l->count;
+        err = list_compact(l, OXBOW_LEFT);
+        return err;
+    }
+    if (left->kind == CHUNK_LIST_RIGHT) {
+        l->lo = left->id;
+        l->hi = left->id + l->count;
+    } else {
+        l->hi = left->id + 1;
+        l->lo = l->hi - l->count;
+    }
+    return OXBOW_OK;
+}
+
+enum oxbow_err list_end_move(struct list *l, enum oxbow_end end, uint64_t id)
+{
+    struct list_view v;
+    enum oxbow_err err;
+
+    if (id == l->ends[list_other(end)].id) {
+        l->ends[end] = l->ends[list_other(end)];
+        return OXBOW_OK;
+    }
+    err = list_view_load(l, id, 1, &v);
+    if (err == OXBOW_OK) {
+        l->ends[end] = (struct list_end){.id = id, .from = v.from, .to = v.to, .kind = v.kind};
+    }
+    return err;
+}
+
+/* Deletes the end's chunk, all of whose elements are gone; `inner` is its neighbour. */
+static enum oxbow_err chunk_end(struct list *l, enum oxbow_end end, uint64_t inner)
+{
+    enum oxbow_err err = list_unput(l, l->ends[end].id);
+
+    if (err != OXBOW_OK || l->count == 0) {
+        return err;
+    }
+    if (list_is_single(l)) {
+        return OXBOW_ECORRUPT;
+    }
+    err = list_end_move(l, end, inner);
+    return err == OXBOW_OK ? list_heal(l) : err;
+}
+
+/* Takes the values of entries [first, first + n) in stored order off the list's sums and, where
+ * they live elsewhere, out of the store. */
+static enum oxbow_err values_drop(struct list *l, const struct list_view *v, size_t first, size_t n)
+{
+    uint8_t copy[CHUNK_MAX];
+    const uint8_t *data = v->data;
+    size_t i;
+
+    if (l->big > 0) {
+        memcpy(copy, v->data, v->len);
+        data = copy;
+    }
+    for (i = first; i < first + n; i++) {
+        struct list_entry e;
+        enum oxbow_err err = list_entry_decode(data + v->at[i], (size_t)(v->to - v->at[i]), &e);
+
+        if (err == OXBOW_OK) {
+            err = list_value_drop(l, &e);
+        }
+        if (err != OXBOW_OK) {
+            return err;
+        }
+    }
+    return OXBOW_OK;
+}
+
+/* Removes at most n elements, all from the end's chunk; *done is how many. */
+static enum oxbow_err drop_step(struct list *l, enum oxbow_end end, uint64_t n, uint64_t *done)
+{
+    struct list_end *e = &l->ends[end];
+    bool stack = e->kind == list_kind_at(end); /* what came last goes first */
+    bool single = list_is_single(l);
+    uint64_t inner;
+    struct list_view v;
+    size_t m;
+    enum oxbow_err err =
+        list_view_load(l, e->id, stack || n > LIST_ENTRIES_MAX ? LIST_ENTRIES_MAX : (size_t)n, &v);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    m = n < v.count ? (size_t)n : v.count;
+    if (m > l->count) {
+        return OXBOW_ECORRUPT;
+    }
+    inner = end == OXBOW_LEFT ? v.next : v.prev;
+    err = values_drop(l, &v, stack ? v.count - m : 0, m);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    l->dirty = true;
+    l->count -= m;
+    l->lo += end == OXBOW_LEFT ? m : 0;
+    l->hi -= end == OXBOW_RIGHT ? m : 0;
+    *done = m;
+    if (stack) {
+        e->to = v.at[v.count - m];
+    } else {
+        e->from = v.at[m];
+    }
+    if (single) {
+        l->ends[list_other(end)] = *e;
+    }
+    if (e->from < e->to) {
+        return l->count == 0 ? OXBOW_ECORRUPT : OXBOW_OK;
+    }
+    return chunk_end(l, end, inner);
+}
+
+enum oxbow_err list_drop(struct list *l, enum oxbow_end end, uint64_t n)
+{
+    while (n > 0) {
+        uint64_t done = 0;
+        enum oxbow_err err = drop_step(l, end, n, &done);
+
+        if (err != OXBOW_OK) {
+            return err;
+        }
+        n -= done;
+    }
+    return OXBOW_OK;
+}
+
+/* Reads n <= count elements at an end, in the order in which a pop gives them. */
+static enum oxbow_err ends_read(const struct list *l, enum oxbow_end end, uint64_t n,
+                                struct oxbow_result *result)
+{
+    struct list_iter it;
+    enum oxbow_err err = result_begin(result, &txn_port(l->txn)->alloc, OXBOW_LIST_RESULT_MAX);
+
+    if (err == OXBOW_OK && n > 0) {
+        err = list_iter_init(&it, l, end == OXBOW_LEFT ? 0 : l->count - 1, end == OXBOW_RIGHT);
+        if (err == OXBOW_OK) {
+            err = list_collect(l, &it, n, 0, result);
+        }
+    }
+    if (err == OXBOW_OK) {
+        result_finish(result);
+    }
+    return err;
+}
+
+/* Everything goes: a list of one chunk at once, a longer one by the reaper. */
+static enum oxbow_err drop_all(struct list *l)
+{
+    if (list_is_single(l) && l->big == 0) {
+        return list_close(l, list_drop(l, OXBOW_LEFT, l->count));
+    }
+    return catalog_remove(l->txn, l->name);
+}
+
+static enum oxbow_err pop(struct list *l, enum oxbow_end end, size_t count,
+                          struct oxbow_result *result)
+{
+    uint64_t n = count < l->count ? count : l->count;
+    enum oxbow_err err = ends_read(l, end, n, result);
+
+    if (err != OXBOW_OK || n == 0) {
+        return err;
+    }
+    return n == l->count ? drop_all(l) : list_close(l, list_drop(l, end, n));
+}
+
+enum oxbow_err oxbow_list_pop(struct oxbow_txn *txn, struct oxbow_bytes key, enum oxbow_end end,
+                              size_t count, struct oxbow_result *result)
+{
+    struct list l;
+    enum oxbow_err err;
+
+    if (result == NULL || (end != OXBOW_LEFT && end != OXBOW_RIGHT)) {
+        return OXBOW_EINVAL;
+    }
+    if (txn_readonly(txn)) {
+        return OXBOW_EREADONLY;
+    }
+    err = list_find(txn, key, &l);
+    return err == OXBOW_OK ? pop(&l, end, count, result) : err;
+}
+
+enum oxbow_err oxbow_list_pop_first(struct oxbow_txn *txn, const struct oxbow_list_pop_options *opt,
+                                    size_t *which, struct oxbow_result *result)
+{
+    size_t i;
+
+    if (opt == NULL || opt->keys == NULL || opt->key_count == 0) {
+        return OXBOW_EINVAL;
+    }
+    for (i = 0; i < opt->key_count; i++) {
+        enum oxbow_err err =
+            oxbow_list_pop(txn, opt->keys[i], opt->end, opt->count == 0 ? 1 : opt->count, result);
+
+        if (err == OXBOW_OK && which != NULL) {
+            *which = i;
+        }
+        if (err != OXBOW_ENOENT) {
+            return err;
+        }
+    }
+    return OXBOW_ENOENT;
+}
+
+enum oxbow_err oxbow_list_trim(struct oxbow_txn *txn, struct oxbow_bytes key, int64_t start,
+                               int64_t stop)
+{
+    struct list l;
+    uint64_t first;
+    uint64_t last;
+    uint64_t tail;
+    enum oxbow_err err;
+
+    if (txn_readonly(txn)) {
+        return OXBOW_EREADONLY;
+    }
+    err = list_find(txn, key, &l);
+    if (err != OXBOW_OK) {
+        return err == OXBOW_ENOENT ? OXBOW_OK : err;
+    }
+    if (!list_span(l.count, start, stop, &first, &last)) {
+        return drop_all(&l);
+    }
+    tail = l.count - 1 - last;
+    err = list_drop(&l, OXBOW_LEFT, first);
+    if (err == OXBOW_OK) {
+        err = list_drop(&l, OXBOW_RIGHT, tail);
+    }
+    return list_close(&l, err);
+}
+
+/* The element that a move carries, once it is known that the move can be made. */
+static enum oxbow_err move_check(struct oxbow_txn *txn, struct oxbow_bytes from,
+                                 struct oxbow_bytes to, enum oxbow_end end,
+                                 struct oxbow_result *result)
+{
+    struct object object;
+    struct list l;
+    enum oxbow_err err = list_find(txn, from, &l);
+
+    if (err == OXBOW_OK && to.len > OXBOW_KEY_NAME_MAX) {
+        err = OXBOW_ETOOBIG;
+    }
+    if (err == OXBOW_OK) {
+        err = catalog_find_typed(txn, to, OXBOW_TYPE_LIST, &object);
+        if (err == OXBOW_OK || err == OXBOW_ENOENT) {
+            err = ends_read(&l, end, 1, result);
+        }
+    }
+    return err;
+}
+
+enum oxbow_err oxbow_list_move(struct oxbow_txn *txn, struct oxbow_bytes from,
+                               struct oxbow_bytes to, enum oxbow_end from_end,
+                               enum oxbow_end to_end, struct oxbow_result *result)
+{
+    struct list l;
+    enum oxbow_err err;
+
+    if (result == NULL || (from_end != OXBOW_LEFT && from_end != OXBOW_RIGHT) ||
+        (to_end != OXBOW_LEFT && to_end != OXBOW_RIGHT)) {
+        return OXBOW_EINVAL;
+    }
+    if (txn_readonly(txn)) {
+        return OXBOW_EREADONLY;
+    }
+    err = move_check(txn, from, to, from_end, result);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = list_find(txn, from, &l);
+    if (err == OXBOW_OK) {
+        err = list_close(&l, list_drop(&l, from_end, 1));
+    }
+    if (err == OXBOW_OK) {
+        err = list_open(txn, to, &l);
+    }
+    if (err == OXBOW_OK) {
+        err = list_append(&l, to_end, result->items, 1);
+        if (err == OXBOW_OK) {
+            err = wait_touch(txn, &l.object);
+        }
+        err = list_close(&l, err);
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
+}

@@ -310,7 +310,7 @@ enum oxbow_err oxbow_forward_get(struct oxbow_txn *txn, const char *name, struct
 
 enum oxbow_err oxbow_forward_list(struct oxbow_txn *txn, struct oxbow_result *result)
 {
-    uint16_t order[OXBOW_FORWARD_COUNT_MAX];
+    uint16_t order[OXBOW_FORWARD_COUNT_MAX] = {0};
     struct forward_table *t;
     enum oxbow_err err = forward_table_get(txn, &t);
 

@@ -342,7 +342,7 @@ enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
                                 struct oxbow_id *id)
 {
     static const struct oxbow_stream_add_options defaults;
-    struct stream s;
+    struct stream s = {.txn = txn};
     struct oxbow_id chosen;
     size_t len;
     bool found;

@@ -134,7 +134,7 @@ void store_fail(struct oxbow *db, enum oxbow_err err);
 
 /* ---- checkpoint.c ---- */
 
-void checkpoint_run(void *db);
+void checkpoint_run(void *arg); /* the store */
 
 /* ---- sync.c, with the mutex held ---- */
 

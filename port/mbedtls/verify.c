@@ -43,8 +43,8 @@ struct date_text date_of(const mbedtls_x509_time *t)
 {
     struct date_text d;
 
-    snprintf(d.text, sizeof d.text, "%04u-%02u-%02u", (unsigned)t->year % 10000u,
-             (unsigned)t->mon % 100u, (unsigned)t->day % 100u);
+    (void)snprintf(d.text, sizeof d.text, "%04u-%02u-%02u", (unsigned)t->year % 10000u,
+                   (unsigned)t->mon % 100u, (unsigned)t->day % 100u);
     return d;
 }
 
@@ -127,7 +127,7 @@ static void say_untrusted(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt,
     char issuer[NAME_MAX_LEN];
 
     if (mbedtls_x509_dn_gets(issuer, sizeof issuer, &crt->issuer) < 0) {
-        snprintf(issuer, sizeof issuer, "somebody");
+        (void)snprintf(issuer, sizeof issuer, "somebody");
     }
     why_set(&c->why,
             "unknown authority: the server's certificate %s was issued by %s, which is not among "
@@ -265,7 +265,7 @@ static void tell(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, uint32_t
         return;
     }
     if (mbedtls_x509_dn_gets(subject, sizeof subject, &crt->subject) <= 0) {
-        snprintf(subject, sizeof subject, "(without a name)");
+        (void)snprintf(subject, sizeof subject, "(without a name)");
     }
     c->why_row = row;
     rows[row].say(c, crt, subject);

@@ -69,6 +69,8 @@ PLANTED = [
     ("language", "engine/base/x.h", S + "typedef struct x x_t;\n"),
     ("mirror", "engine/base/x.c", S),
     ("mirror", "port/posix/x.c", S),
+    ("mirror", "engine/queue/lists.c", S),
+    ("mirror", "engine/queue/edit_list.c", S),
     ("exceptions", tidy.EXCEPTIONS, "file-size engine/base/b.c # was long once\n"),
     ("exceptions", tidy.EXCEPTIONS, "file-size engine/base/b.c\n"),
     ("exceptions", tidy.EXCEPTIONS, "no-such-rule engine/base/b.c # why\n"),
@@ -110,6 +112,9 @@ class Tidy(unittest.TestCase):
                                        "static const int t[] = {\n" + "    1,\n" * 90 + "};\n",
         }
         self.assertEqual(self.report(CLEAN | at), [])
+
+    def test_a_part_is_tested_with_its_whole(self):
+        self.assertEqual(self.report(CLEAN | {"engine/queue/list_edit_far.c": S}), [])
 
     def test_an_exception_excuses_its_own_rule_and_file_alone(self):
         files = CLEAN | {"engine/base/b.c": S + "\n" * 900 + "/* FIXME */\n",

@@ -2,6 +2,7 @@
 /* Subcommands on the store as a whole and on keys of any type. */
 #include "oxbow/key.h"
 #include "tools/oxbow/command.h"
+#include "tools/oxbow/move.h"
 #include "tools/oxbow/out.h"
 
 #include <stddef.h>
@@ -130,6 +131,9 @@ static const struct option_row del_options[] = {
 const struct command commands_store[] = {
     {"stat", "", 0, 0, COMMAND_READ, "sizes, sequence numbers, quota and policy", run_stat, NULL},
     {"keys", "", 0, 0, COMMAND_READ, "list the keys of the database", run_keys, NULL},
+    {"export", "[FILE]", 0, 1, COMMAND_READ,
+     "write everything as Redis commands, to move or keep it", move_export, NULL},
+    {"import", "[FILE]", 0, 1, 0, "make a store of what export wrote", move_import, NULL},
     {"del", "KEY...", 1, SIZE_MAX, COMMAND_EXIST, "delete keys", run_del, del_options},
     {0},
 };

@@ -214,20 +214,36 @@ static const struct command *peek_command(int argc, char **argv)
     return find(words, count, &used);
 }
 
+const char *cli_dir(const struct cli *cli)
+{
+    const char *dir = cli->opt.dir != NULL ? cli->opt.dir : getenv("OXBOW_DIR");
+
+    return dir != NULL ? dir : "oxbow-data";
+}
+
+enum oxbow_err cli_open(const struct cli *cli, const char *dir, uint32_t flags, struct oxbow **out)
+{
+    const struct oxbow_config config = {
+        .dir = dir,
+        .flags = flags,
+        .sync = cli->opt.sync != NULL && strcmp(cli->opt.sync, "interval") == 0
+                    ? OXBOW_SYNC_INTERVAL
+                    : OXBOW_SYNC_ALWAYS,
+        .interval_ms = (uint32_t)cli->opt.interval_ms,
+        .quota_bytes = (uint64_t)cli->opt.quota,
+    };
+
+    return oxbow_open(&config, out);
+}
+
 static enum oxbow_err open_store(struct cli *cli)
 {
-    const struct command *c = cli->command;
-    const char *dir = cli->opt.dir != NULL ? cli->opt.dir : getenv("OXBOW_DIR");
-    struct oxbow_config config = {.dir = dir != NULL ? dir : "oxbow-data"};
+    uint32_t flags = cli->command->flags;
 
-    config.sync = cli->opt.sync != NULL && strcmp(cli->opt.sync, "interval") == 0
-                      ? OXBOW_SYNC_INTERVAL
-                      : OXBOW_SYNC_ALWAYS;
-    config.interval_ms = (uint32_t)cli->opt.interval_ms;
-    config.quota_bytes = (uint64_t)cli->opt.quota;
-    config.flags = ((c->flags & (COMMAND_EXIST | COMMAND_READ)) != 0 ? OXBOW_OPEN_EXISTING : 0) |
-                   ((c->flags & COMMAND_READ) != 0 ? OXBOW_OPEN_READONLY : 0);
-    return oxbow_open(&config, &cli->db);
+    return cli_open(cli, cli_dir(cli),
+                    ((flags & (COMMAND_EXIST | COMMAND_READ)) != 0 ? OXBOW_OPEN_EXISTING : 0) |
+                        ((flags & COMMAND_READ) != 0 ? OXBOW_OPEN_READONLY : 0),
+                    &cli->db);
 }
 
 static int check_globals(const struct cli *cli)
@@ -263,9 +279,7 @@ static int run(struct cli *cli)
     if ((cli->command->flags & (COMMAND_STORE | COMMAND_EXIST | COMMAND_READ)) != 0) {
         err = open_store(cli);
         if (err != OXBOW_OK) {
-            const char *dir = cli->opt.dir != NULL ? cli->opt.dir : getenv("OXBOW_DIR");
-
-            return cli_fail(dir != NULL ? dir : "oxbow-data", err);
+            return cli_fail(cli_dir(cli), err);
         }
     }
     code = cli->command->run(cli);

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oxbow import: makes a store from an export. The store grows under another name beside its place
+ * and is renamed into it when all was read, counted and checked: a file that is damaged or cut
+ * short leaves nothing behind. Commands are rows of a table, in the forms that export writes.
+ */
+#include "oxbow/group.h"
+#include "oxbow/key.h"
+#include "oxbow/list.h"
+#include "oxbow/stream.h"
+#include "tools/oxbow/command.h"
+#include "tools/oxbow/entry.h"
+#include "tools/oxbow/move.h"
+#include "tools/oxbow/resp_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define TXN_COMMANDS 256u
+#define TXN_BYTES    ((uint64_t)1 << 20)
+#define WORD_MAX     48u
+#define FIELDS_STACK 32u
+
+struct importer {
+    struct oxbow *db;
+    struct oxbow_txn *txn;
+    struct resp_file file;
+    uint32_t database;
+    uint64_t txn_commands;
+    uint64_t txn_start; /* bytes read when it began */
+    bool begun;         /* the first mark was seen */
+    bool ended;         /* the last one */
+};
+
+/* A short argument as text; false: too long, or with a zero inside. */
+static bool word(struct oxbow_bytes arg, char out[WORD_MAX])
+{
+    if (arg.len >= WORD_MAX || memchr(arg.data, 0, arg.len) != NULL) {
+        return false;
+    }
+    memcpy(out, arg.data, arg.len);
+    out[arg.len] = '\0';
+    return true;
+}
+
+static bool is(struct oxbow_bytes arg, const char *text)
+{
+    return arg.len == strlen(text) && strncasecmp(arg.data, text, arg.len) == 0;
+}
+
+static bool number_arg(struct oxbow_bytes arg, uint64_t *out)
+{
+    char text[WORD_MAX];
+    struct oxbow_id id;
+
+    if (!word(arg, text) || strchr(text, '-') != NULL || !entry_id_of(text, 0, &id)) {
+        return false;
+    }
+    *out = id.ms;
+    return true;
+}
+
+static bool id_arg(struct oxbow_bytes arg, struct oxbow_id *out)
+{
+    char text[WORD_MAX];
+
+    return word(arg, text) && entry_id_of(text, 0, out);
+}
+
+/* ---- the commands; args[0] is the name ---- */
+
+static enum oxbow_err on_echo(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    (void)count;
+    if (is(args[1], MOVE_FIRST)) {
+        m->begun = true;
+    }
+    return OXBOW_OK;
+}
+
+static enum oxbow_err on_select(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    uint64_t n;
+
+    (void)count;
+    if (!number_arg(args[1], &n) || n > 15) {
+        return OXBOW_EPARSE;
+    }
+    m->database = (uint32_t)n;
+    return oxbow_txn_select(m->txn, m->database);
+}
+
+static enum oxbow_err on_rpush(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    return oxbow_list_push(m->txn, args[1], OXBOW_RIGHT, args + 2, count - 2, NULL);
+}
+
+static enum oxbow_err on_xadd(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    struct oxbow_stream_add_options opt = {.id_mode = OXBOW_ID_EXPLICIT};
+    struct oxbow_field small[FIELDS_STACK];
+    struct oxbow_field *fields = small;
+    size_t at = 2;
+    size_t n;
+    enum oxbow_err err;
+
+    if (count > 5 && is(args[2], "MAXLEN")) {
+        opt.trim.by = OXBOW_TRIM_MAXLEN;
+        if (!number_arg(args[3], &opt.trim.maxlen)) {
+            return OXBOW_EPARSE;
+        }
+        at = 4;
+    }
+    n = (count - at - 1) / 2;
+    if (!id_arg(args[at], &opt.id) || n == 0 || (count - at - 1) % 2 != 0) {
+        return OXBOW_EPARSE;
+    }
+    if (n > FIELDS_STACK) {
+        fields = calloc(n, sizeof *fields);
+        if (fields == NULL) {
+            return OXBOW_ENOMEM;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        fields[i] = (struct oxbow_field){args[at + 1 + 2 * i], args[at + 2 + 2 * i]};
+    }
+    err = oxbow_stream_add(m->txn, args[1], &opt, fields, (uint32_t)n, NULL);
+    if (fields != small) {
+        free(fields);
+    }
+    return err;
+}
+
+static enum oxbow_err on_xsetid(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    struct oxbow_stream_set_id_options opt = {.has_entries_added = true,
+                                              .has_max_deleted_id = true};
+
+    if (count != 7 || !is(args[3], "ENTRIESADDED") || !is(args[5], "MAXDELETEDID") ||
+        !id_arg(args[2], &opt.last_id) || !number_arg(args[4], &opt.entries_added) ||
+        !id_arg(args[6], &opt.max_deleted_id)) {
+        return OXBOW_EPARSE;
+    }
+    return oxbow_stream_set_id(m->txn, args[1], &opt);
+}
+
+static enum oxbow_err on_xgroup(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    const struct oxbow_group group = {args[2], args[3]};
+    struct oxbow_group_create_options opt = {.has_entries_read = count == 7};
+
+    if (is(args[1], "CREATECONSUMER") && count == 5) {
+        return oxbow_group_consumer_create(m->txn, group, args[4], NULL);
+    }
+    if (!is(args[1], "CREATE") || (count != 5 && count != 7) || !id_arg(args[4], &opt.id) ||
+        (count == 7 && (!is(args[5], "ENTRIESREAD") || !number_arg(args[6], &opt.entries_read)))) {
+        return OXBOW_EPARSE;
+    }
+    return oxbow_group_create(m->txn, group, &opt);
+}
+
+static enum oxbow_err on_xclaim(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    const struct oxbow_group group = {args[1], args[2]};
+    struct oxbow_result result = {0};
+    struct oxbow_id id;
+    struct oxbow_claim_options opt = {.ids = &id,
+                                      .count = 1,
+                                      .has_idle = true,
+                                      .has_deliveries = true,
+                                      .force = true,
+                                      .just_id = true};
+    enum oxbow_err err;
+
+    if (count != 12 || !id_arg(args[5], &id) || !is(args[6], "IDLE") ||
+        !number_arg(args[7], &opt.idle_ms) || !is(args[8], "RETRYCOUNT") ||
+        !number_arg(args[9], &opt.deliveries)) {
+        return OXBOW_EPARSE;
+    }
+    err = oxbow_group_claim(m->txn, group, args[3], &opt, &result);
+    oxbow_result_fini(&result);
+    return err;
+}
+
+static const struct import_row {
+    const char *name;
+    size_t args_min;
+    enum oxbow_err (*run)(struct importer *m, const struct oxbow_bytes *args, size_t count);
+} rows[] = {
+    {"ECHO", 2, on_echo},     {"SELECT", 2, on_select}, {"RPUSH", 3, on_rpush},
+    {"XADD", 5, on_xadd},     {"XSETID", 3, on_xsetid}, {"XGROUP", 5, on_xgroup},
+    {"XCLAIM", 6, on_xclaim},
+};
+
+static enum oxbow_err run_one(struct importer *m)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (is(m->file.args[0], rows[i].name)) {
+            return m->file.arg_count < rows[i].args_min
+                       ? OXBOW_EPARSE
+                       : rows[i].run(m, m->file.args, m->file.arg_count);
+        }
+    }
+    return OXBOW_EPARSE;
+}
+
+/* ---- the file ---- */
+
+static enum oxbow_err begin(struct importer *m)
+{
+    const struct oxbow_txn_options opt = {.sync = OXBOW_SYNC_INTERVAL, .database = m->database};
+
+    m->txn_commands = 0;
+    m->txn_start = m->file.bytes;
+    return oxbow_txn_begin(m->db, &opt, &m->txn);
+}
+
+/* Whether this is the last mark, and says the truth about what stood before it. */
+static enum oxbow_err check_end(struct importer *m, uint64_t commands, uint32_t crc)
+{
+    const struct resp_file *f = &m->file;
+    char text[96];
+    char want[96];
+
+    if (f->arg_count != 2 || !is(f->args[0], "ECHO") || f->args[1].len >= sizeof text ||
+        f->args[1].len < strlen(MOVE_LAST) ||
+        memcmp(f->args[1].data, MOVE_LAST, strlen(MOVE_LAST)) != 0) {
+        return OXBOW_OK;
+    }
+    memcpy(text, f->args[1].data, f->args[1].len);
+    text[f->args[1].len] = '\0';
+    snprintf(want, sizeof want, MOVE_LAST "%" PRIu64 " %08" PRIx32, commands, crc);
+    m->ended = strcmp(text, want) == 0;
+    return m->ended ? OXBOW_OK : OXBOW_ECORRUPT;
+}
+
+static enum oxbow_err import_commands(struct importer *m)
+{
+    enum oxbow_err err = begin(m);
+
+    while (err == OXBOW_OK && !m->ended) {
+        uint64_t commands = m->file.commands;
+        uint32_t crc = m->file.crc;
+
+        err = resp_next(&m->file);
+        if (err == OXBOW_OK) {
+            err = check_end(m, commands, crc);
+        }
+        if (err == OXBOW_OK && !m->ended) {
+            err = run_one(m);
+        }
+        if (err == OXBOW_OK && !m->begun) {
+            err = OXBOW_EFORMAT;
+        }
+        if (err == OXBOW_OK &&
+            (++m->txn_commands == TXN_COMMANDS || m->file.bytes - m->txn_start > TXN_BYTES)) {
+            err = oxbow_txn_commit(m->txn, NULL);
+            m->txn = NULL;
+            err = err == OXBOW_OK ? begin(m) : err;
+        }
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_txn_commit(m->txn, NULL);
+    } else if (m->txn != NULL) {
+        oxbow_txn_abort(m->txn);
+    }
+    if (err == OXBOW_EAGAIN) {
+        err = OXBOW_EPARSE; /* the end of the file before the last mark */
+    }
+    return err == OXBOW_OK ? oxbow_flush(m->db) : err;
+}
+
+static void remove_store(const char *dir)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        char path[PATH_MAX + NAME_MAX + 2];
+
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+            unlink(path);
+        }
+    }
+    if (d != NULL) {
+        closedir(d);
+    }
+    rmdir(dir);
+}
+
+/* Renames the finished store into its place, durably. */
+static int put_in_place(const char *from, const char *to)
+{
+    char parent[PATH_MAX];
+    char *slash;
+    int fd;
+    int rc;
+
+    if (rename(from, to) != 0) {
+        return -1;
+    }
+    snprintf(parent, sizeof parent, "%s", to);
+    slash = strrchr(parent, '/');
+    if (slash == NULL) {
+        strcpy(parent, ".");
+    } else {
+        slash[slash == parent] = '\0';
+    }
+    fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rc = fd < 0 ? -1 : fsync(fd);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return rc;
+}
+
+static int import_into(struct cli *cli, struct importer *m, const char *temp, const char *dir)
+{
+    enum oxbow_err err = cli_open(cli, temp, 0, &m->db);
+
+    if (err != OXBOW_OK) {
+        return cli_fail(temp, err);
+    }
+    err = import_commands(m);
+    if (err != OXBOW_OK) {
+        fprintf(stderr, "oxbow: import: command %" PRIu64 ", byte %" PRIu64 ": %s (%s)\n",
+                m->file.commands, m->file.bytes, oxbow_err_text(err), oxbow_err_name(err));
+    }
+    if (oxbow_close(m->db) != OXBOW_OK && err == OXBOW_OK) {
+        return cli_fail("closing the store", OXBOW_EIO);
+    }
+    if (err == OXBOW_OK && put_in_place(temp, dir) != 0) {
+        fprintf(stderr, "oxbow: import: %s: %s\n", dir, strerror(errno));
+        err = OXBOW_EIO;
+    }
+    if (err != OXBOW_OK) {
+        remove_store(temp);
+        return EXIT_FAILED;
+    }
+    fprintf(stderr, "imported %" PRIu64 " commands into %s\n", m->file.commands, dir);
+    return EXIT_DONE;
+}
+
+int move_import(struct cli *cli)
+{
+    const char *dir = cli_dir(cli);
+    const char *path = cli->arg_count > 0 ? cli->args[0] : NULL;
+    struct importer m = {.file = {.file = path != NULL ? fopen(path, "re") : stdin}};
+    char temp[PATH_MAX];
+    int code;
+
+    if (m.file.file == NULL) {
+        fprintf(stderr, "oxbow: import: %s: %s\n", path, strerror(errno));
+        return EXIT_FAILED;
+    }
+    snprintf(temp, sizeof temp, "%s.importing", dir);
+    if (access(dir, F_OK) == 0 && rmdir(dir) != 0) {
+        fprintf(stderr, "oxbow: import: %s is there already and is not empty\n", dir);
+        code = EXIT_FAILED;
+    } else {
+        if (access(temp, F_OK) == 0) {
+            remove_store(temp); /* of an import that was cut off */
+        }
+        code = import_into(cli, &m, temp, dir);
+    }
+    if (path != NULL) {
+        fclose(m.file.file);
+    }
+    resp_fini(&m.file);
+    return code;
+}

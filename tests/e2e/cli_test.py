@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The command line program as a person uses it: what it prints, and how it fails.
+
+    cli_test.py PROGRAM [TEST...]
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PROGRAM = ""
+
+
+def resp(data):
+    """The commands of an export, each a list of byte strings."""
+    at, out = 0, []
+
+    def head(kind):
+        nonlocal at
+        end = data.index(b"\r\n", at)
+        assert data[at:at + 1] == kind, data[at:at + 20]
+        number, at = int(data[at + 1:end]), end + 2
+        return number
+
+    while at < len(data):
+        command = []
+        for _ in range(head(b"*")):
+            size = head(b"$")
+            command.append(data[at:at + size])
+            at += size + 2
+        out.append(command)
+    return out
+
+
+def by_key(data):
+    """An export as {key: its commands in order}: keys come in the order of a store's own hash."""
+    keys = {}
+    for command in resp(data):
+        if command[0] in (b"ECHO", b"SELECT"):
+            continue
+        name = command[2] if command[0] == b"XGROUP" else command[1]
+        if command[0] == b"XCLAIM":
+            command = command[:6] + command[8:]  # without IDLE: time goes on
+        keys.setdefault(name, []).append(command)
+    return keys
+
+
+class Cli(unittest.TestCase):
+    def setUp(self):
+        self.top = tempfile.mkdtemp(prefix="oxbow-cli-")
+        self.dir = os.path.join(self.top, "store")
+
+    def tearDown(self):
+        shutil.rmtree(self.top)
+
+    def run_cli(self, *args, code=0, stdin=None, directory=None):
+        done = subprocess.run([PROGRAM, "-d", directory or self.dir, *args], input=stdin,
+                              capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, code, (args, done.stdout, done.stderr))
+        return done
+
+    def out(self, *args, **kw):
+        return self.run_cli(*args, **kw).stdout.decode()
+
+    def error(self, *args, code, **kw):
+        done = self.run_cli(*args, code=code, **kw)
+        self.assertTrue(done.stderr.startswith(b"oxbow: "), done.stderr)
+        return done.stderr.decode()
+
+    # ---- words
+
+    def test_every_command_is_in_the_help_and_has_its_own(self):
+        lines = self.out("--help").split("commands:\n")[1].split("\n\n")[0].splitlines()
+        self.assertGreater(len(lines), 15)
+        for line in lines:
+            name = line[2:22].strip().split(" ")
+            text = self.out(*name, "--help")
+            self.assertTrue(text.startswith("usage: oxbow " + " ".join(name)), text)
+        self.assertFalse(os.path.exists(self.dir))
+
+    def test_wrong_words_are_told_and_nothing_is_made(self):
+        self.assertIn("no such command", self.error("psuh", "k", "v", code=2))
+        self.assertIn("--nonsense", self.error("push", "--nonsense", "k", "v", code=2))
+        self.assertIn("too few", self.error("push", code=2))
+        self.assertIn("too many", self.error("len", "a", "b", code=2))
+        self.assertIn("no values", self.error("push", "k", code=2))
+        self.assertIn("databases", self.error("-n", "16", "len", "k", code=2))
+        self.assertIn("always or interval", self.error("--sync", "none", "len", "k", code=2))
+        self.assertIn("numbers", self.error("range", "k", "one", code=2))
+        self.assertIn("pairs", self.error("add", "s", "f", "v", "g", code=2))
+        self.assertIn("MS-SEQ", self.error("add", "s", "--id", "x-1", "f", "v", code=2))
+        self.assertFalse(os.path.exists(self.dir))
+
+    def test_reading_makes_no_store(self):
+        self.assertIn("OXBOW_ENOENT", self.error("len", "k", code=3))
+        self.assertFalse(os.path.exists(self.dir))
+
+    def test_completion_is_a_script_that_completes(self):
+        script = self.out("completion", "bash")
+        probe = script + "\nCOMP_WORDS=(oxbow group re); COMP_CWORD=2; _oxbow; " \
+                         "echo \"${COMPREPLY[@]}\"\nCOMP_WORDS=(oxbow pu); COMP_CWORD=1; _oxbow; " \
+                         "echo \"${COMPREPLY[@]}\"\nCOMP_WORDS=(oxbow pop --c); COMP_CWORD=2; " \
+                         "_oxbow; echo \"${COMPREPLY[@]}\"\n"
+        done = subprocess.run(["bash", "-c", probe], capture_output=True, text=True)
+        self.assertEqual(done.stderr, "")
+        self.assertEqual(done.stdout.split(), ["read", "push", "--count"])
+
+    # ---- queues
+
+    def test_lists_keep_their_order_and_their_bytes(self):
+        self.out("push", "k", "a", "b c", "ö")
+        self.out("push", "--left", "k", "first")
+        self.assertEqual(self.out("range", "k"), "first\na\nb c\nö\n")
+        self.assertEqual(self.out("range", "k", "-2", "-1"), "b c\nö\n")
+        self.assertEqual(json.loads(self.out("len", "k", "--json")), {"length": 4})
+        self.assertEqual(self.out("pop", "k", "--count", "2"), "first\na\n")
+        self.assertEqual(self.out("pop", "k", "-r"), "ö\n")
+        self.assertEqual(self.out("pop", "k"), "b c\n")
+        self.run_cli("pop", "k", code=1)
+        self.run_cli("push", "-x", "k", "v")
+        self.run_cli("range", "k", code=1)
+
+    def test_lines_of_standard_input_are_values(self):
+        lines = [b"line %d" % i for i in range(1000)] + [b"", b"\xff\x00\xfe", b"no newline"]
+        self.run_cli("push", "k", "--stdin", stdin=b"\n".join(lines))
+        self.assertEqual(self.run_cli("range", "k").stdout, b"\n".join(lines) + b"\n")
+        rows = json.loads(self.out("range", "k", "1001", "1001", "--json"))
+        self.assertEqual(rows, [{"value": {"base64": "/wD+"}}])
+
+    def test_streams_refuse_ids_that_go_back(self):
+        self.assertEqual(self.out("add", "s", "--id", "5-1", "f", "v").split()[-1], "5-1")
+        self.assertIn("equal or smaller", self.error("add", "s", "--id", "5-1", "f", "v", code=3))
+        self.out("add", "s", "--id", "5-*", "f", "w")
+        rows = json.loads(self.out("read", "s", "--json"))
+        self.assertEqual([r["id"] for r in rows], ["5-1", "5-2"])
+        self.assertEqual(json.loads(self.out("read", "s", "--json", "-r"))[0]["value"], "w")
+
+    def test_a_key_has_one_type(self):
+        self.out("push", "k", "v")
+        self.assertIn("wrong kind", self.error("add", "k", "f", "v", code=3))
+        self.assertEqual(self.out("range", "k"), "v\n")
+
+    def test_a_group_hands_out_and_takes_acks(self):
+        for i in range(3):
+            self.out("add", "s", "--id", "%d-0" % (i + 1), "f", str(i))
+        self.assertIn("OXBOW_ENOGROUP", self.error("group", "read", "s", "g", "c", code=3))
+        self.out("group", "create", "s", "g")
+        self.assertIn("OXBOW_EBUSYGROUP", self.error("group", "create", "s", "g", code=3))
+        got = json.loads(self.out("group", "read", "s", "g", "c", "--count", "2", "--json"))
+        self.assertEqual([r["id"] for r in got], ["1-0", "2-0"])
+        self.out("group", "ack", "s", "g", "1-0")
+        self.run_cli("group", "ack", "s", "g", "1-0", code=1)
+        pending = json.loads(self.out("group", "pending", "s", "g", "--json"))
+        self.assertEqual([(p["id"], p["consumer"], p["deliveries"]) for p in pending],
+                         [("2-0", "c", 1)])
+        rows = json.loads(self.out("group", "list", "s", "--json"))
+        self.assertEqual((rows[0]["pending"], rows[0]["lag"]), (1, 1))
+
+    # ---- the store
+
+    def test_a_store_in_use_is_left_alone(self):
+        holder = subprocess.Popen([PROGRAM, "-d", self.dir, "push", "k", "--stdin"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        try:
+            for _ in range(200):
+                if os.path.exists(os.path.join(self.dir, "FORMAT")):
+                    break
+                time.sleep(0.02)
+            self.assertIn("in use", self.error("push", "k", "v", code=3))
+        finally:
+            holder.stdin.close()
+            self.assertEqual(holder.wait(30), 0)
+
+    def test_an_interrupted_push_leaves_whole_batches(self):
+        holder = subprocess.Popen([PROGRAM, "-d", self.dir, "push", "k", "--stdin"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        holder.stdin.write(b"x\n" * 300)
+        holder.stdin.flush()
+        time.sleep(0.5)
+        holder.send_signal(signal.SIGINT)
+        holder.wait(30)
+        holder.stdin.close()
+        self.assertEqual(self.out("len", "k").split()[-1], "256")
+
+    def test_a_foreign_directory_is_not_overwritten(self):
+        os.mkdir(self.dir)
+        path = os.path.join(self.dir, "data.mdb")
+        with open(path, "wb") as f:
+            f.write(b"somebody else's\n" * 1000)
+        self.error("push", "k", "v", code=3)
+        with open(path, "rb") as f:
+            self.assertEqual(f.read(), b"somebody else's\n" * 1000)
+
+    def test_a_full_store_refuses_pushes_and_gives_what_it_has(self):
+        block = "x" * 60000
+        code = 0
+        for _ in range(60):
+            done = subprocess.run([PROGRAM, "-d", self.dir, "--quota", "1048576", "push", "k",
+                                   block], capture_output=True)
+            code = done.returncode
+            if code != 0:
+                break
+        self.assertEqual(code, 3)
+        self.assertIn(b"OXBOW_EQUOTA", done.stderr)
+        self.out("--quota", "1048576", "pop", "k", "--count", "8")
+        self.out("--quota", "1048576", "push", "k", "there is room again")
+
+    def test_stat_and_keys_tell_what_is_there(self):
+        self.out("push", "jobs", "v")
+        self.out("add", "log", "f", "v")
+        stat = json.loads(self.out("stat", "--json"))
+        self.assertEqual(stat["policy"], "always")
+        self.assertGreaterEqual(stat["lsn_durable"], 2)
+        self.assertEqual(stat["values_bad"], 0)
+        keys = {k["key"]: k["type"] for k in json.loads(self.out("keys", "--json"))}
+        self.assertEqual(keys, {"jobs": "list", "log": "stream"})
+        self.out("del", "jobs")
+        self.run_cli("del", "jobs", code=1)
+
+    # ---- export and import
+
+    def fill(self):
+        self.run_cli("push", "list", "--stdin", stdin=b"".join(b"%d\n" % i for i in range(500)))
+        self.run_cli("push", "big", "--stdin", stdin=b"y" * 300000 + b"\n\xff\x00\n")
+        for i in range(1, 20):
+            self.out("add", "s", "--id", "%d-%d" % (i, i), "f", str(i), "g", "")
+        self.out("group", "create", "s", "g")
+        self.out("group", "read", "s", "g", "c", "--count", "5")
+        self.out("group", "ack", "s", "g", "2-2")
+        self.out("add", "empty", "--id", "7-7", "--maxlen", "1", "f", "v")
+        self.out("-n", "3", "push", "elsewhere", "v")
+
+    def test_what_is_exported_can_be_imported(self):
+        self.fill()
+        path = os.path.join(self.top, "dump")
+        self.run_cli("export", path)
+        other = os.path.join(self.top, "other")
+        self.run_cli("import", path, directory=other)
+        with open(path, "rb") as f:
+            first = f.read()
+        second = self.run_cli("export", directory=other).stdout
+        self.assertEqual(by_key(first), by_key(second))
+        self.assertEqual(len(by_key(first)), 5)
+        self.assertIn("already", self.error("import", path, code=3, directory=other))
+
+    def test_a_damaged_export_leaves_nothing_behind(self):
+        self.fill()
+        data = self.run_cli("export").stdout
+        other = os.path.join(self.top, "other")
+        flipped = bytearray(data)
+        flipped[data.index(b"$1\r\nf") + 4] ^= 1
+        for bad in (data[:-1], data[:len(data) // 2], data[40:], bytes(flipped), b"",
+                    b"PING\r\n", data.replace(b"XADD", b"XBAD", 1)):
+            self.error("import", code=3, directory=other, stdin=bad)
+            self.assertEqual([n for n in os.listdir(self.top) if n.startswith("other")], [])
+        self.run_cli("import", directory=other, stdin=data)
+
+    def test_an_export_does_not_overwrite_a_file(self):
+        self.out("push", "k", "v")
+        path = os.path.join(self.top, "dump")
+        with open(path, "w") as f:
+            f.write("mine")
+        self.error("export", path, code=3)
+        with open(path) as f:
+            self.assertEqual(f.read(), "mine")
+
+    def test_a_real_redis_takes_an_export(self):
+        server = shutil.which("redis-server")
+        if server is None:
+            self.skipTest("no redis-server on this machine")
+        self.fill()
+        data = self.run_cli("export").stdout
+        socket = os.path.join(self.top, "redis.sock")
+        redis = subprocess.Popen([server, "--port", "0", "--unixsocket", socket, "--save", "",
+                                  "--dir", self.top], stdout=subprocess.DEVNULL)
+        try:
+            cli = ["redis-cli", "-s", socket]
+            for _ in range(200):
+                if subprocess.run(cli + ["ping"], capture_output=True).stdout == b"PONG\n":
+                    break
+                time.sleep(0.05)
+            done = subprocess.run(cli + ["--pipe"], input=data, capture_output=True)
+            self.assertIn(b"errors: 0", done.stdout)
+            self.assertEqual(subprocess.run(cli + ["llen", "list"], capture_output=True).stdout,
+                             b"500\n")
+            self.assertEqual(subprocess.run(cli + ["xlen", "s"], capture_output=True).stdout,
+                             b"19\n")
+            pending = subprocess.run(cli + ["xpending", "s", "g"], capture_output=True).stdout
+            self.assertEqual(pending.split(b"\n")[0], b"4")
+        finally:
+            redis.terminate()
+            redis.wait(30)
+
+
+if __name__ == "__main__":
+    PROGRAM = sys.argv[1]
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:])

@@ -35,7 +35,8 @@ static const char *unix_path(const struct dial *a)
 static void set_failed(struct dial *a, enum oxbow_err why, const char *text)
 {
     a->failed = why;
-    snprintf(a->text, sizeof a->text, "%s:%u: %s", a->host, (unsigned)a->port, text);
+    /* The reason comes first in importance: it is short, and the host is cut if one must be. */
+    snprintf(a->text, sizeof a->text, "%.200s:%u: %.170s", a->host, (unsigned)a->port, text);
 }
 
 static uint64_t timeout_us(uint32_t ms, uint32_t fallback_ms)

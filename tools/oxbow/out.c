@@ -96,6 +96,8 @@ static char *format(const char *fmt, ...)
 /* Well-formed UTF-8 stays as it is; control characters, quotes of C and other bytes are escaped. */
 static char *escaped(struct oxbow_bytes bytes)
 {
+    static const char raw[] = "\n\r\t\\";
+    static const char letters[] = "nrt\\";
     const unsigned char *p = bytes.data;
     char *text = must(malloc(4 * bytes.len + 1));
     json_t *probe = json_stringn(bytes.len == 0 ? "" : bytes.data, bytes.len);
@@ -104,11 +106,11 @@ static char *escaped(struct oxbow_bytes bytes)
 
     json_decref(probe);
     for (size_t i = 0; i < bytes.len; i++) {
-        const char *special = p[i] == 0 ? NULL : strchr("\nn\rr\tt\\\\", p[i]);
+        const char *special = p[i] == 0 ? NULL : strchr(raw, p[i]);
 
         if (special != NULL) {
             text[n++] = '\\';
-            text[n++] = special[1];
+            text[n++] = letters[special - raw];
         } else if (p[i] < 0x20 || p[i] == 0x7f || (p[i] >= 0x80 && !utf8)) {
             n += (size_t)sprintf(text + n, "\\x%02x", p[i]);
         } else {

@@ -56,6 +56,8 @@ struct oxbow {
     int lock_fd; /* -1: none */
     int data_fd; /* for reserving space; -1: none */
 
+    uint64_t aborts; /* of transactions that could write: store_abort_count */
+
     struct oxbow_mutex *mutex;
     struct oxbow_cond *turn_free; /* the turn was given back */
     struct oxbow_cond *room;      /* there may be room in the tables */

@@ -157,6 +157,9 @@ void oxbow_txn_abort(struct oxbow_txn *txn)
 
     CHECK(db->port, txn->cursors == 0);
     undo_abort(&txn->undo, db->active);
+    if (!txn_readonly(txn)) {
+        db->aborts++;
+    }
     store_lock(db);
     turn_give(db);
     store_unlock(db);
@@ -172,6 +175,11 @@ enum oxbow_err oxbow_txn_select(struct oxbow_txn *txn, uint32_t database)
 }
 
 /* ---- surroundings ---- */
+
+uint64_t store_abort_count(const struct oxbow *db)
+{
+    return db->aborts;
+}
 
 struct oxbow *txn_store(const struct oxbow_txn *txn)
 {

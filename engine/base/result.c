@@ -220,3 +220,32 @@ void result_finish(struct oxbow_result *r)
     }
     r->entries = entry;
 }
+
+static int bytes_compare(struct oxbow_bytes a, struct oxbow_bytes b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
+
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+void result_finish_sorted(struct oxbow_result *r)
+{
+    struct oxbow_bytes *item;
+    size_t gap, i;
+
+    result_finish(r);
+    item = (void *)r->memory->items.data;
+    /* Shell's sort: no memory, no recursion, and far from quadratic. */
+    for (gap = r->item_count / 2; gap > 0; gap = gap == 2 ? 1 : gap * 5 / 11) {
+        for (i = gap; i < r->item_count; i++) {
+            struct oxbow_bytes moved = item[i];
+            size_t j = i;
+
+            for (; j >= gap && bytes_compare(item[j - gap], moved) > 0; j -= gap) {
+                item[j] = item[j - gap];
+            }
+            item[j] = moved;
+        }
+    }
+}

@@ -43,5 +43,7 @@ size_t result_bytes(const struct oxbow_result *r);
 size_t result_count(const struct oxbow_result *r);
 /* Gives the reader what was filled in. Cannot fail. */
 void result_finish(struct oxbow_result *r);
+/* The same, with the items sorted bytewise, shorter first. */
+void result_finish_sorted(struct oxbow_result *r);
 
 #endif

@@ -142,6 +142,9 @@ struct stream_removal {
     enum oxbow_err (*may)(struct stream *s, struct oxbow_id id, void *ctx);
     void *ctx;
 };
+/* OXBOW_EPROTECTED when one of the ids is an entry that a forward has not delivered. */
+OXBOW_MUST_CHECK enum oxbow_err stream_removal_check(struct stream *s, struct oxbow_bytes key,
+                                                     const struct stream_removal *removal);
 OXBOW_MUST_CHECK enum oxbow_err stream_remove_all(struct stream *s, struct oxbow_bytes key,
                                                   const struct stream_removal *removal,
                                                   uint64_t *removed);

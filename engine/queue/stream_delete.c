@@ -6,9 +6,8 @@
 #include "engine/queue/forward.h"
 #include "engine/queue/stream.h"
 
-/* OXBOW_EPROTECTED when one of the ids is an entry that a forward has not delivered. */
-static enum oxbow_err edge_check(struct stream *s, struct oxbow_bytes key,
-                                 const struct stream_removal *r)
+enum oxbow_err stream_removal_check(struct stream *s, struct oxbow_bytes key,
+                                    const struct stream_removal *r)
 {
     struct forward_edge edge;
     size_t i;
@@ -47,7 +46,7 @@ enum oxbow_err stream_remove_all(struct stream *s, struct oxbow_bytes key,
 {
     uint64_t count = 0;
     size_t i;
-    enum oxbow_err err = edge_check(s, key, r);
+    enum oxbow_err err = stream_removal_check(s, key, r);
 
     if (err != OXBOW_OK) {
         return err;

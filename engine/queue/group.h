@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Groups inside the engine: their records, names, clock and pending entries. What the functions of
+ * the same meaning promise stands in oxbow/group.h.
+ */
+#ifndef OXBOW_QUEUE_GROUP_H
+#define OXBOW_QUEUE_GROUP_H
+
+#include "engine/queue/stream.h"
+#include "oxbow/group.h"
+
+/* entries_read when nobody knows it. */
+#define GROUP_READ_UNKNOWN UINT64_MAX
+
+/* A group's record, decoded. Written back by group_save. */
+struct group {
+    struct stream *stream;
+    uint32_t number; /* never reused within its stream */
+    uint32_t consumers;
+    uint32_t consumer_next;
+    struct oxbow_id last; /* last-delivered-id */
+    uint64_t entries_read;
+    uint64_t pending;
+    struct oxbow_id pending_low;  /* base of the first chunk of pending entries; none: ID_MAX */
+    struct oxbow_id pending_tail; /* base of the last one, which may be empty; none: 0-0 */
+    /* The group's clock stood at clock_age when the store's clocks stood at the other three. */
+    uint64_t clock_boot;
+    uint64_t clock_uptime_ms;
+    uint64_t clock_wall_ms;
+    uint64_t clock_age_ms;
+};
+
+/* A consumer's record, decoded. Times are the group's clock. */
+struct consumer {
+    uint32_t number; /* never 0, never reused within its group */
+    uint64_t pending;
+    uint64_t seen_ms;
+    uint64_t active_ms; /* 0: never */
+};
+
+/* ---- records (group_record.c) ---- */
+
+/* The stream and its group. OXBOW_ENOENT: no such stream; OXBOW_ENOGROUP: no such group. */
+OXBOW_MUST_CHECK enum oxbow_err group_find(struct oxbow_txn *txn, struct oxbow_group group,
+                                           struct stream *s, struct group *g);
+/* The same, with OXBOW_ENOGROUP for both. */
+OXBOW_MUST_CHECK enum oxbow_err group_find_any(struct oxbow_txn *txn, struct oxbow_group group,
+                                               struct stream *s, struct group *g);
+OXBOW_MUST_CHECK enum oxbow_err group_find_in(struct stream *s, struct oxbow_bytes name,
+                                              struct group *g);
+/* Makes a group's record and name; counts it in the stream, which the caller saves. */
+OXBOW_MUST_CHECK enum oxbow_err group_make(struct stream *s, struct oxbow_bytes name,
+                                           struct group *g);
+OXBOW_MUST_CHECK enum oxbow_err group_save(struct group *g);
+/* Removes the record and the name, and most of what belongs to it; the rest is left to group_reap.
+ * The caller saves the stream. */
+OXBOW_MUST_CHECK enum oxbow_err group_drop(struct group *g, struct oxbow_bytes name);
+/* One bounded step of removing what dropped groups left; saves nothing, sets *changed. */
+OXBOW_MUST_CHECK enum oxbow_err group_reap(struct stream *s, bool *changed);
+
+/* Calls `each` for every group of the stream, in the order of their numbers. `each` may write. */
+OXBOW_MUST_CHECK enum oxbow_err
+group_each(struct stream *s,
+           enum oxbow_err (*each)(void *ctx, struct group *g, struct oxbow_bytes name), void *ctx);
+
+/* What the group's clock says now, and setting it so. */
+uint64_t group_now(const struct group *g);
+void group_clock_set(struct group *g);
+/* Whether the clock was last set in an earlier opening of the store. */
+bool group_clock_old(const struct group *g);
+
+OXBOW_MUST_CHECK enum oxbow_err consumer_find(struct group *g, struct oxbow_bytes name,
+                                              struct consumer *c); /* OXBOW_ENOENT */
+/* Finds or makes one. The caller saves the group. */
+OXBOW_MUST_CHECK enum oxbow_err consumer_open(struct group *g, struct oxbow_bytes name,
+                                              struct consumer *c, bool *made);
+/* By number, with its name if `name` is not NULL (borrowed until the next write). */
+OXBOW_MUST_CHECK enum oxbow_err consumer_load(struct group *g, uint32_t number, struct consumer *c,
+                                              struct oxbow_bytes *name);
+OXBOW_MUST_CHECK enum oxbow_err consumer_save(struct group *g, const struct consumer *c);
+OXBOW_MUST_CHECK enum oxbow_err consumer_drop(struct group *g, struct oxbow_bytes name,
+                                              const struct consumer *c);
+/* Calls `each` for every consumer. `each` must not write. */
+OXBOW_MUST_CHECK enum oxbow_err
+consumer_each(struct group *g,
+              enum oxbow_err (*each)(void *ctx, const struct consumer *c, struct oxbow_bytes name),
+              void *ctx);
+
+/* ---- pending entries (group_pending.c) ---- */
+
+#define PENDING_DELIVERIES_MAX (((uint64_t)1 << 48) - 1)
+
+struct pending {
+    struct oxbow_id id;
+    uint32_t consumer;
+    uint64_t age_ms; /* the group's clock at its last delivery; 48 bits */
+    uint64_t deliveries;
+};
+
+/* Works on the pending entries of one group, remembering where it was last. */
+struct pending_table {
+    struct group *group;
+    struct kv_cursor cursor;
+    bool cursor_open;
+    bool has_base;
+    struct oxbow_id base;    /* of the chunk that was used last */
+    uint32_t tally_consumer; /* whose count of pending entries is behind, */
+    uint64_t tally_removed;  /* by so many */
+};
+
+void pending_open(struct pending_table *t, struct group *g);
+void pending_close(struct pending_table *t);
+/* Brings the consumers' counts up to date; to be called after the last change. The group itself is
+ * saved by the caller. */
+OXBOW_MUST_CHECK enum oxbow_err pending_flush(struct pending_table *t);
+
+/* OXBOW_ENOENT: not pending. */
+OXBOW_MUST_CHECK enum oxbow_err pending_find(struct pending_table *t, struct oxbow_id id,
+                                             struct pending *out);
+/* Adds or replaces, counting for the group and, for whom it is taken from, in the tally; the one
+ * who gets it counts himself: *added says that he has one more. */
+OXBOW_MUST_CHECK enum oxbow_err pending_set(struct pending_table *t, const struct pending *p,
+                                            bool *added);
+/* Adds entries that were just delivered, ids growing, all with the same consumer and age and one
+ * delivery. *added: how many the consumer did not have pending before. */
+struct pending_batch {
+    const struct oxbow_entry *entries;
+    size_t count;
+    uint32_t consumer;
+    uint64_t age_ms;
+};
+OXBOW_MUST_CHECK enum oxbow_err pending_add(struct pending_table *t, const struct pending_batch *b,
+                                            uint64_t *added);
+/* OXBOW_ENOENT: not pending. */
+OXBOW_MUST_CHECK enum oxbow_err pending_remove(struct pending_table *t, struct oxbow_id id);
+
+/* Walks pending entries from an id on. Reads a chunk at a time into its own memory, so that what
+ * was given may be changed or removed meanwhile. */
+#define PENDING_CHUNK_BYTES 4064u
+struct pending_walk {
+    struct pending_table *table;
+    struct oxbow_id from;
+    uint32_t consumer;   /* 0: all */
+    uint64_t age_max_ms; /* only what was delivered at or before it */
+    bool reverse;        /* from the last one downwards; `from` must be 0-0 */
+    bool loaded;
+    struct oxbow_id base;
+    size_t count;
+    size_t idx;
+    uint8_t chunk[PENDING_CHUNK_BYTES];
+};
+void pending_walk_init(struct pending_walk *w, struct pending_table *t, struct oxbow_id from);
+/* OXBOW_ENOENT at the end. */
+OXBOW_MUST_CHECK enum oxbow_err pending_walk_next(struct pending_walk *w, struct pending *out);
+
+/* ---- what deletions ask of groups (group_refs.c) ---- */
+
+/* Whether some group has not read the entry yet, or has it pending. */
+OXBOW_MUST_CHECK enum oxbow_err group_refers(struct stream *s, struct oxbow_id id, bool *refers);
+/* Takes the entry from all groups' pending lists. */
+OXBOW_MUST_CHECK enum oxbow_err group_forget(struct stream *s, struct oxbow_id id);
+
+/* The lag and read counter of a group as Redis 7.0 computes them (group_lag.c). */
+void group_read_advance(struct group *g, struct oxbow_id id);
+bool group_lag(const struct group *g, int64_t *lag);
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * XREADGROUP and XACK. A read first fills the result, which copies, and then writes: what the store
+ * lends does not outlive a write.
+ *
+ * A read that finds nothing new writes nothing: polling must not wear the flash.
+ */
+#include "engine/base/result.h"
+#include "engine/queue/group.h"
+
+/* Reading makes entries pending, which takes room. A full store must still be read and acked, so
+ * only beyond this many pending entries does the quota have a say. */
+#define PENDING_FREE 4096u
+#define PENDING_COST 36u /* bytes of one pending entry */
+
+/* The one who reads, known or not. */
+struct reader {
+    struct group *group;
+    struct oxbow_bytes name;
+    struct consumer consumer;
+};
+
+/* Finds or makes the consumer, counts what he got, and notes that he was here. */
+static enum oxbow_err reader_save(struct reader *r, uint64_t added, bool got)
+{
+    struct group *g = r->group;
+    bool made;
+    enum oxbow_err err = consumer_open(g, r->name, &r->consumer, &made);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    r->consumer.pending += added;
+    r->consumer.seen_ms = group_now(g);
+    if (got) {
+        r->consumer.active_ms = r->consumer.seen_ms;
+    }
+    return consumer_save(g, &r->consumer);
+}
+
+/* ---- new entries ---- */
+
+static enum oxbow_err pend_new(struct reader *r, const struct oxbow_result *result, uint64_t *added)
+{
+    struct group *g = r->group;
+    struct pending_batch batch = {.entries = result->entries,
+                                  .count = result->entry_count,
+                                  .consumer = r->consumer.number,
+                                  .age_ms = group_now(g)};
+    struct pending_table t;
+    enum oxbow_err err = OXBOW_OK;
+
+    if (g->pending > PENDING_FREE) {
+        err = txn_reserve_bytes(g->stream->txn, batch.count * PENDING_COST);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    pending_open(&t, g);
+    err = pending_add(&t, &batch, added);
+    if (err == OXBOW_OK) {
+        err = pending_flush(&t);
+    }
+    pending_close(&t);
+    return err;
+}
+
+static enum oxbow_err deliver(struct reader *r, const struct oxbow_group_read_options *opt,
+                              const struct oxbow_result *result)
+{
+    struct group *g = r->group;
+    uint64_t added = 0;
+    size_t i;
+    enum oxbow_err err = reader_save(r, 0, true);
+
+    if (err == OXBOW_OK && !opt->noack) {
+        err = pend_new(r, result, &added);
+    }
+    if (err == OXBOW_OK && added > 0) {
+        err = reader_save(r, added, true);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    for (i = 0; i < result->entry_count; i++) {
+        group_read_advance(g, result->entries[i].id);
+    }
+    group_clock_set(g);
+    return group_save(g);
+}
+
+static enum oxbow_err read_new(struct reader *r, const struct oxbow_group_read_options *opt,
+                               struct oxbow_result *result)
+{
+    struct group *g = r->group;
+    struct stream *s = g->stream;
+    struct oxbow_stream_range range = {
+        .from = g->last, .to = OXBOW_ID_MAX, .count = opt->count, .bytes = opt->bytes};
+    bool changed;
+    enum oxbow_err err;
+
+    if (s->length == 0 || id_compare(s->last, g->last) <= 0 || !id_next(&range.from)) {
+        return result_begin(result, &txn_port(s->txn)->alloc, 0);
+    }
+    err = stream_fill(s, &range, result);
+    if (err != OXBOW_OK || result->entry_count == 0) {
+        return err;
+    }
+    err = deliver(r, opt, result);
+    if (err == OXBOW_OK) {
+        err = group_reap(s, &changed);
+    }
+    if (err == OXBOW_OK && changed) {
+        err = stream_save(s);
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(s->txn, err);
+}
+
+/* ---- history ---- */
+
+static enum oxbow_err history_fill(struct reader *r, const struct oxbow_group_read_options *opt,
+                                   struct pending_table *t, struct oxbow_result *result)
+{
+    struct pending_walk w;
+    struct pending p;
+    struct oxbow_id from = opt->after;
+    uint64_t count = 0;
+    enum oxbow_err err;
+
+    if (r->consumer.pending == 0 || !id_next(&from)) {
+        return OXBOW_OK;
+    }
+    pending_walk_init(&w, t, from);
+    w.consumer = r->consumer.number;
+    while (opt->count == 0 || count < opt->count) {
+        if (opt->bytes > 0 && count > 0 && result_bytes(result) >= opt->bytes) {
+            return OXBOW_OK;
+        }
+        err = pending_walk_next(&w, &p);
+        if (err != OXBOW_OK) {
+            return err == OXBOW_ENOENT ? OXBOW_OK : err;
+        }
+        err = stream_entry_find(r->group->stream, p.id, result);
+        if (err == OXBOW_ENOENT) {
+            err = result_entry_deleted(result, p.id);
+        }
+        if (err != OXBOW_OK) {
+            return err;
+        }
+        count++;
+    }
+    return OXBOW_OK;
+}
+
+/* Counts one delivery more for what was given again. */
+static enum oxbow_err history_count(struct reader *r, struct pending_table *t,
+                                    const struct oxbow_result *result)
+{
+    uint64_t now = group_now(r->group);
+    size_t i;
+
+    for (i = 0; i < result->entry_count; i++) {
+        struct pending p;
+        bool added;
+        enum oxbow_err err;
+
+        if (result->entries[i].deleted) {
+            continue;
+        }
+        err = pending_find(t, result->entries[i].id, &p);
+        if (err == OXBOW_OK) {
+            p.age_ms = now;
+            p.deliveries++;
+            err = pending_set(t, &p, &added);
+        }
+        if (err != OXBOW_OK) {
+            return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+        }
+    }
+    return OXBOW_OK;
+}
+
+static enum oxbow_err read_history(struct reader *r, const struct oxbow_group_read_options *opt,
+                                   struct oxbow_result *result)
+{
+    struct group *g = r->group;
+    struct oxbow_txn *txn = g->stream->txn;
+    struct pending_table t;
+    bool made;
+    enum oxbow_err err = result_begin(result, &txn_port(txn)->alloc, STREAM_RESULT_BYTES_MAX);
+
+    if (err == OXBOW_OK) {
+        err = consumer_open(g, r->name, &r->consumer, &made);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    pending_open(&t, g);
+    err = history_fill(r, opt, &t, result);
+    if (err == OXBOW_OK) {
+        result_finish(result);
+        err = history_count(r, &t, result);
+    }
+    pending_close(&t);
+    if (err == OXBOW_OK && result->entry_count > 0) {
+        err = reader_save(r, 0, true);
+    }
+    if (err == OXBOW_OK && (made || result->entry_count > 0)) {
+        group_clock_set(g);
+        err = group_save(g);
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
+}
+
+enum oxbow_err oxbow_group_read(struct oxbow_txn *txn, struct oxbow_group group,
+                                struct oxbow_bytes consumer,
+                                const struct oxbow_group_read_options *opt,
+                                struct oxbow_result *result)
+{
+    static const struct oxbow_group_read_options defaults;
+    struct stream s;
+    struct group g;
+    struct reader reader = {.group = &g, .name = consumer};
+    enum oxbow_err err;
+
+    if (consumer.len > OXBOW_GROUP_NAME_MAX) {
+        return OXBOW_EINVAL;
+    }
+    opt = opt != NULL ? opt : &defaults;
+    err = txn_readonly(txn) ? OXBOW_EREADONLY : group_find_any(txn, group, &s, &g);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = opt->history ? read_history(&reader, opt, result) : read_new(&reader, opt, result);
+    if (err != OXBOW_OK) {
+        /* What was filled in is not to be seen. */
+        *result = (struct oxbow_result){.memory = result->memory};
+    }
+    return err;
+}
+
+/* ---- ack ---- */
+
+static enum oxbow_err ack_ids(struct group *g, const struct oxbow_id *ids, size_t count,
+                              uint64_t *acked)
+{
+    struct pending_table t;
+    enum oxbow_err err = OXBOW_OK;
+    size_t i;
+
+    *acked = 0;
+    pending_open(&t, g);
+    for (i = 0; i < count && err == OXBOW_OK; i++) {
+        err = pending_remove(&t, ids[i]);
+        *acked += err == OXBOW_OK;
+        err = err == OXBOW_ENOENT ? OXBOW_OK : err;
+    }
+    if (err == OXBOW_OK) {
+        err = pending_flush(&t);
+    }
+    pending_close(&t);
+    if (err == OXBOW_OK && *acked > 0) {
+        err = group_save(g);
+    }
+    return err;
+}
+
+enum oxbow_err oxbow_group_ack(struct oxbow_txn *txn, struct oxbow_group group,
+                               const struct oxbow_id *ids, size_t count, uint64_t *acked)
+{
+    struct stream s;
+    struct group g;
+    uint64_t done = 0;
+    enum oxbow_err err = txn_readonly(txn) ? OXBOW_EREADONLY : group_find_any(txn, group, &s, &g);
+
+    if (err == OXBOW_OK) {
+        err = ack_ids(&g, ids, count, &done);
+        if (err != OXBOW_OK) {
+            return txn_fail(txn, err);
+        }
+    } else if (err != OXBOW_ENOGROUP) {
+        return err;
+    }
+    if (acked != NULL) {
+        *acked = done;
+    }
+    return OXBOW_OK;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records of groups, and the group's clock.
+ *
+ *   0      4           8               12     16        32             40        48
+ *   +------+-----------+---------------+------+---------+--------------+---------+--
+ *   | form | consumers | consumer_next | zero | last id | entries_read | pending | ...
+ *   +------+-----------+---------------+------+---------+--------------+---------+--
+ *   48            64             80           88             96           104         112
+ *   +-------------+--------------+------------+--------------+------------+-----------+------
+ *   | pending_low | pending_tail | clock_boot | clock_uptime | clock_wall | clock_age | name
+ *   +-------------+--------------+------------+--------------+------------+-----------+------
+ *                                                                   all little endian
+ *
+ * 1. Numbers are never reused, so that what a destroyed group left behind is nobody's.
+ * 2. The clock never goes back within one opening of the store.
+ */
+#include "engine/queue/group.h"
+#include "engine/queue/group_name.h"
+
+#include "engine/base/codec.h"
+
+#include <string.h>
+
+#define GROUP_FIXED 112u
+#define REAP_KEYS   64u   /* removed by one step of reaping */
+#define DROP_KEYS   4096u /* removed at once when a group is destroyed */
+
+/* The clock starts here, so that times before it can be told. */
+#define CLOCK_START_MS ((uint64_t)1 << 46)
+/* 2024-01-01: a wall clock before it was never set. */
+#define WALL_BELIEVED_MS 1704067200000u
+
+static struct names group_names(const struct stream *s)
+{
+    return (struct names){s, STREAM_KIND_GROUP_NAME, STREAM_KIND_GROUP, 0, GROUP_FIXED};
+}
+
+/* ---- groups ---- */
+
+static void group_encode(uint8_t out[GROUP_FIXED], const struct group *g)
+{
+    memset(out, 0, GROUP_FIXED);
+    put_le32(out, RECORD_FORMAT);
+    put_le32(out + 4, g->consumers);
+    put_le32(out + 8, g->consumer_next);
+    put_le64(out + 16, g->last.ms);
+    put_le64(out + 24, g->last.seq);
+    put_le64(out + 32, g->entries_read);
+    put_le64(out + 40, g->pending);
+    put_le64(out + 48, g->pending_low.ms);
+    put_le64(out + 56, g->pending_low.seq);
+    put_le64(out + 64, g->pending_tail.ms);
+    put_le64(out + 72, g->pending_tail.seq);
+    put_le64(out + 80, g->clock_boot);
+    put_le64(out + 88, g->clock_uptime_ms);
+    put_le64(out + 96, g->clock_wall_ms);
+    put_le64(out + 104, g->clock_age_ms);
+}
+
+static void group_decode(struct stream *s, uint32_t number, struct oxbow_bytes record,
+                         struct group *g)
+{
+    const uint8_t *p = record.data;
+
+    *g = (struct group){.stream = s,
+                        .number = number,
+                        .consumers = get_le32(p + 4),
+                        .consumer_next = get_le32(p + 8),
+                        .last = {get_le64(p + 16), get_le64(p + 24)},
+                        .entries_read = get_le64(p + 32),
+                        .pending = get_le64(p + 40),
+                        .pending_low = {get_le64(p + 48), get_le64(p + 56)},
+                        .pending_tail = {get_le64(p + 64), get_le64(p + 72)},
+                        .clock_boot = get_le64(p + 80),
+                        .clock_uptime_ms = get_le64(p + 88),
+                        .clock_wall_ms = get_le64(p + 96),
+                        .clock_age_ms = get_le64(p + 104)};
+}
+
+enum oxbow_err group_find_in(struct stream *s, struct oxbow_bytes name, struct group *g)
+{
+    struct names names = group_names(s);
+    struct oxbow_bytes record;
+    uint32_t slot, number;
+    enum oxbow_err err = name_find(&names, name, &slot, &number, &record);
+
+    if (err == OXBOW_OK) {
+        group_decode(s, number, record, g);
+    }
+    return err == OXBOW_ENOENT ? OXBOW_ENOGROUP : err;
+}
+
+enum oxbow_err group_find(struct oxbow_txn *txn, struct oxbow_group group, struct stream *s,
+                          struct group *g)
+{
+    enum oxbow_err err = stream_find(txn, group.key, s);
+
+    return err == OXBOW_OK ? group_find_in(s, group.name, g) : err;
+}
+
+enum oxbow_err group_find_any(struct oxbow_txn *txn, struct oxbow_group group, struct stream *s,
+                              struct group *g)
+{
+    enum oxbow_err err = group_find(txn, group, s, g);
+
+    return err == OXBOW_ENOENT ? OXBOW_ENOGROUP : err;
+}
+
+enum oxbow_err group_save(struct group *g)
+{
+    struct names names = group_names(g->stream);
+    uint8_t key[KV_KEY_MAX];
+    uint8_t fixed[GROUP_FIXED];
+
+    group_encode(fixed, g);
+    return kv_patch(g->stream->txn, record_key(key, &names, g->number), 0,
+                    (struct oxbow_bytes){fixed, sizeof fixed});
+}
+
+enum oxbow_err group_make(struct stream *s, struct oxbow_bytes name, struct group *g)
+{
+    struct names names = group_names(s);
+    struct oxbow_bytes record;
+    uint8_t fixed[GROUP_FIXED];
+    uint32_t slot, number;
+    enum oxbow_err err;
+
+    if (name.len > OXBOW_GROUP_NAME_MAX) {
+        return OXBOW_EINVAL;
+    }
+    err = name_find(&names, name, &slot, &number, &record);
+    if (err != OXBOW_ENOENT) {
+        return err == OXBOW_OK ? OXBOW_EBUSYGROUP : err;
+    }
+    *g = (struct group){.stream = s,
+                        .number = s->group_next,
+                        .consumer_next = 1,
+                        .entries_read = GROUP_READ_UNKNOWN,
+                        .pending_low = OXBOW_ID_MAX,
+                        .clock_age_ms = CLOCK_START_MS};
+    g->clock_boot = txn_boot(s->txn);
+    g->clock_uptime_ms = txn_uptime_ms(s->txn);
+    g->clock_wall_ms = txn_wall_ms(s->txn);
+    group_encode(fixed, g);
+    err = name_add(&names, name, &(struct name_record){slot, g->number, fixed});
+    if (err == OXBOW_OK) {
+        s->groups++;
+        s->group_next++;
+    }
+    return err;
+}
+
+enum oxbow_err
+group_each(struct stream *s,
+           enum oxbow_err (*each)(void *ctx, struct group *g, struct oxbow_bytes name), void *ctx)
+{
+    struct names names = group_names(s);
+    uint8_t low[KV_KEY_MAX];
+    struct oxbow_bytes want = record_key(low, &names, 0), key, value;
+    struct kv_cursor cursor;
+    enum oxbow_err err = kv_cursor_init(&cursor, s->txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = kv_cursor_seek(&cursor, want, &key, &value);
+    while (err == OXBOW_OK && key.len == want.len && memcmp(key.data, low, want.len - 4) == 0) {
+        struct group g;
+
+        err = record_check(&names, value);
+        if (err != OXBOW_OK) {
+            break;
+        }
+        group_decode(s, get_be32((const uint8_t *)key.data + want.len - 4), value, &g);
+        err = each(ctx, &g, record_name(&names, value));
+        if (err == OXBOW_OK) {
+            err = kv_cursor_next(&cursor, &key, &value);
+        }
+    }
+    kv_cursor_fini(&cursor);
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+/* ---- dropping a group ---- */
+
+static const enum stream_kind owned[] = {STREAM_KIND_CONSUMER_NAME, STREAM_KIND_CONSUMER,
+                                         STREAM_KIND_PENDING};
+
+static struct oxbow_bytes scope_key(uint8_t out[KV_KEY_MAX], const struct stream *s,
+                                    enum stream_kind kind, uint32_t scope)
+{
+    uint8_t tail[4];
+
+    put_be32(tail, scope);
+    return (struct oxbow_bytes){out,
+                                object_key(out, s->object.id, (uint8_t)kind, tail, sizeof tail)};
+}
+
+/* Removes at most `max` keys of each kind that the group owned. */
+static enum oxbow_err owned_delete(struct stream *s, uint32_t number, size_t max, bool *more)
+{
+    size_t i;
+
+    *more = false;
+    for (i = 0; i < sizeof owned / sizeof owned[0]; i++) {
+        uint8_t from[KV_KEY_MAX], to[KV_KEY_MAX];
+        bool left;
+        enum oxbow_err err = kv_del_range(s->txn, scope_key(from, s, owned[i], number),
+                                          scope_key(to, s, owned[i], number + 1), max, &left);
+
+        if (err != OXBOW_OK) {
+            return err;
+        }
+        *more = *more || left;
+    }
+    return OXBOW_OK;
+}
+
+enum oxbow_err group_drop(struct group *g, struct oxbow_bytes name)
+{
+    struct stream *s = g->stream;
+    struct names names = group_names(s);
+    uint8_t key[KV_KEY_MAX];
+    bool more;
+    enum oxbow_err err = name_remove(&names, name, g->number);
+
+    if (err == OXBOW_OK) {
+        err = owned_delete(s, g->number, DROP_KEYS, &more);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    s->groups--;
+    if (more) {
+        s->groups_dead++;
+        err = kv_put(s->txn, scope_key(key, s, STREAM_KIND_DEAD_GROUP, g->number),
+                     (struct oxbow_bytes){"", 0});
+    }
+    return err;
+}
+
+enum oxbow_err group_reap(struct stream *s, bool *changed)
+{
+    uint8_t low[KV_KEY_MAX];
+    struct oxbow_bytes want = scope_key(low, s, STREAM_KIND_DEAD_GROUP, 0), key, value;
+    struct kv_cursor cursor;
+    uint32_t number = 0;
+    bool more = true;
+    enum oxbow_err err;
+
+    *changed = false;
+    if (s->groups_dead == 0) {
+        return OXBOW_OK;
+    }
+    err = kv_cursor_init(&cursor, s->txn);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = kv_cursor_seek(&cursor, want, &key, &value);
+    if (err == OXBOW_OK && key.len == want.len && memcmp(key.data, low, want.len - 4) == 0) {
+        number = get_be32((const uint8_t *)key.data + want.len - 4);
+    }
+    kv_cursor_fini(&cursor);
+    if (err != OXBOW_OK || number == 0) {
+        return err == OXBOW_OK || err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+    }
+    err = owned_delete(s, number, REAP_KEYS, &more);
+    if (err == OXBOW_OK && !more) {
+        s->groups_dead--;
+        *changed = true;
+        err = kv_del(s->txn, scope_key(low, s, STREAM_KIND_DEAD_GROUP, number));
+    }
+    return err;
+}
+
+/* ---- the clock ---- */
+
+bool group_clock_old(const struct group *g)
+{
+    return g->clock_boot != txn_boot(g->stream->txn);
+}
+
+/* How much time has gone by since the clock was set: the monotonic clock knows at least a part of
+ * it even across a restart, the wall clock may know all. */
+uint64_t group_now(const struct group *g)
+{
+    struct oxbow_txn *txn = g->stream->txn;
+    uint64_t up = txn_uptime_ms(txn);
+    uint64_t wall = txn_wall_ms(txn);
+    uint64_t gone = up >= g->clock_uptime_ms ? up - g->clock_uptime_ms : up;
+
+    if (group_clock_old(g) && g->clock_wall_ms >= WALL_BELIEVED_MS && wall >= g->clock_wall_ms &&
+        wall - g->clock_wall_ms > gone) {
+        gone = wall - g->clock_wall_ms;
+    }
+    return g->clock_age_ms + gone;
+}
+
+void group_clock_set(struct group *g)
+{
+    struct oxbow_txn *txn = g->stream->txn;
+
+    g->clock_age_ms = group_now(g);
+    g->clock_boot = txn_boot(txn);
+    g->clock_uptime_ms = txn_uptime_ms(txn);
+    g->clock_wall_ms = txn_wall_ms(txn);
+}

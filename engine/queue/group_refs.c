@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deletions that heed groups: XDELEX and XACKDEL. What all groups hold of an entry is looked up in
+ * each group's own pending list; a stream has few groups.
+ */
+#include "engine/queue/group.h"
+
+struct reference {
+    struct oxbow_id id;
+    bool found;
+};
+
+static enum oxbow_err refers_one(void *ctx, struct group *g, struct oxbow_bytes name)
+{
+    struct reference *r = ctx;
+    struct pending_table t;
+    struct pending p;
+    enum oxbow_err err;
+
+    (void)name;
+    if (id_compare(r->id, g->last) > 0) {
+        r->found = true;
+    }
+    if (r->found || g->pending == 0) {
+        return OXBOW_OK;
+    }
+    pending_open(&t, g);
+    err = pending_find(&t, r->id, &p);
+    pending_close(&t);
+    r->found = err == OXBOW_OK;
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+enum oxbow_err group_refers(struct stream *s, struct oxbow_id id, bool *refers)
+{
+    struct reference r = {.id = id};
+    enum oxbow_err err = group_each(s, refers_one, &r);
+
+    if (err == OXBOW_OK) {
+        *refers = r.found;
+    }
+    return err;
+}
+
+static enum oxbow_err forget_one(void *ctx, struct group *g, struct oxbow_bytes name)
+{
+    const struct oxbow_id *id = ctx;
+    struct pending_table t;
+    enum oxbow_err err;
+
+    (void)name;
+    if (g->pending == 0) {
+        return OXBOW_OK;
+    }
+    pending_open(&t, g);
+    err = pending_remove(&t, *id);
+    if (err == OXBOW_OK) {
+        err = pending_flush(&t);
+        if (err == OXBOW_OK) {
+            err = group_save(g);
+        }
+    } else if (err == OXBOW_ENOENT) {
+        err = OXBOW_OK;
+    }
+    pending_close(&t);
+    return err;
+}
+
+enum oxbow_err group_forget(struct stream *s, struct oxbow_id id)
+{
+    return group_each(s, forget_one, &id);
+}
+
+/* Asked by stream_remove_all about each entry. */
+static enum oxbow_err refs_may(struct stream *s, struct oxbow_id id, void *ctx)
+{
+    const enum oxbow_refs *refs = ctx;
+    bool refers = false;
+    enum oxbow_err err = OXBOW_OK;
+
+    if (*refs == OXBOW_REFS_ACKED) {
+        err = group_refers(s, id, &refers);
+    } else if (*refs == OXBOW_REFS_DELETE) {
+        err = group_forget(s, id);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    return refers ? OXBOW_EBUSY : OXBOW_OK;
+}
+
+static bool refs_valid(enum oxbow_refs refs)
+{
+    return refs == OXBOW_REFS_KEEP || refs == OXBOW_REFS_DELETE || refs == OXBOW_REFS_ACKED;
+}
+
+enum oxbow_err oxbow_stream_delete_refs(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                        enum oxbow_refs refs, const struct oxbow_id *ids,
+                                        size_t count, enum oxbow_delete_outcome *outcomes)
+{
+    struct stream_removal removal = {
+        .ids = ids, .count = count, .outcomes = outcomes, .may = refs_may, .ctx = &refs};
+    struct stream s;
+    uint64_t removed;
+    size_t i;
+    enum oxbow_err err;
+
+    if (!refs_valid(refs)) {
+        return OXBOW_EINVAL;
+    }
+    err = txn_readonly(txn) ? OXBOW_EREADONLY : stream_find(txn, key, &s);
+    if (err == OXBOW_ENOENT) {
+        for (i = 0; i < count; i++) {
+            outcomes[i] = OXBOW_DELETE_NONE;
+        }
+        return OXBOW_OK;
+    }
+    return err == OXBOW_OK ? stream_remove_all(&s, key, &removal, &removed) : err;
+}
+
+/* ---- ack and delete ---- */
+
+/* Acks each id in the group: DONE where it was pending, NONE where it was not. */
+static enum oxbow_err ack_each(struct group *g, const struct oxbow_group_ack_delete_options *opt,
+                               enum oxbow_delete_outcome *outcomes)
+{
+    struct pending_table t;
+    enum oxbow_err err = OXBOW_OK;
+    size_t i;
+
+    pending_open(&t, g);
+    for (i = 0; i < opt->count && err == OXBOW_OK; i++) {
+        err = pending_remove(&t, opt->ids[i]);
+        outcomes[i] = err == OXBOW_OK ? OXBOW_DELETE_DONE : OXBOW_DELETE_NONE;
+        err = err == OXBOW_ENOENT ? OXBOW_OK : err;
+    }
+    if (err == OXBOW_OK) {
+        err = pending_flush(&t);
+    }
+    pending_close(&t);
+    return err == OXBOW_OK ? group_save(g) : err;
+}
+
+/* Deletes from the stream what was acked. */
+static enum oxbow_err delete_acked(struct stream *s, struct oxbow_bytes key,
+                                   const struct oxbow_group_ack_delete_options *opt,
+                                   enum oxbow_delete_outcome *outcomes)
+{
+    enum oxbow_refs refs = opt->refs;
+    size_t i;
+
+    for (i = 0; i < opt->count; i++) {
+        enum oxbow_delete_outcome outcome;
+        struct stream_removal removal = {
+            .ids = &opt->ids[i], .count = 1, .outcomes = &outcome, .may = refs_may, .ctx = &refs};
+        uint64_t removed;
+        enum oxbow_err err;
+
+        if (outcomes[i] != OXBOW_DELETE_DONE) {
+            continue;
+        }
+        err = stream_remove_all(s, key, &removal, &removed);
+        if (err != OXBOW_OK) {
+            return err;
+        }
+        if (outcome == OXBOW_DELETE_REFERENCED) {
+            outcomes[i] = OXBOW_DELETE_REFERENCED;
+        }
+    }
+    return OXBOW_OK;
+}
+
+enum oxbow_err oxbow_group_ack_delete(struct oxbow_txn *txn, struct oxbow_group group,
+                                      const struct oxbow_group_ack_delete_options *opt,
+                                      enum oxbow_delete_outcome *outcomes)
+{
+    struct stream_removal all = {.ids = opt->ids, .count = opt->count};
+    struct stream s;
+    struct group g;
+    size_t i;
+    enum oxbow_err err;
+
+    if (!refs_valid(opt->refs)) {
+        return OXBOW_EINVAL;
+    }
+    err = txn_readonly(txn) ? OXBOW_EREADONLY : group_find_any(txn, group, &s, &g);
+    if (err == OXBOW_ENOGROUP) {
+        for (i = 0; i < opt->count; i++) {
+            outcomes[i] = OXBOW_DELETE_NONE;
+        }
+        return OXBOW_OK;
+    }
+    if (err == OXBOW_OK) {
+        err = stream_removal_check(&s, group.key, &all);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = ack_each(&g, opt, outcomes);
+    if (err == OXBOW_OK) {
+        err = delete_acked(&s, group.key, opt, outcomes);
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
+}

@@ -79,6 +79,7 @@ void arena_reset(struct arena *a, size_t keep)
     a->current = a->first;
     a->pos = 0;
     a->live = 0;
+    a->used = 0;
 }
 
 void arena_fini(struct arena *a)
@@ -119,6 +120,7 @@ static void *carve(struct arena *a, size_t len)
     }
     p = (uint8_t *)a->current->data + a->pos;
     a->pos += len;
+    a->used += len;
     a->live += len;
     return p;
 }
@@ -145,6 +147,7 @@ static void *large_take(struct arena *a, size_t len, uint32_t *cap)
     }
     a->large = l;
     a->held += l->len;
+    a->used += room;
     a->live += room;
     *cap = (uint32_t)room;
     return l->data;
@@ -193,6 +196,7 @@ void arena_give(struct arena *a, void *p, uint32_t cap)
         if (l->next != NULL) {
             l->next->prev = l->prev;
         }
+        a->used -= cap;
         large_free(a, l);
         return;
     }

@@ -21,6 +21,7 @@ struct arena {
     void *spare[ARENA_CLASSES];
     struct arena_large *large; /* too big for a block: straight from the allocator */
     size_t live;               /* bytes handed out and not given back */
+    size_t used;               /* bytes of blocks in use, and of what is too big for one */
     size_t held;               /* bytes taken from the allocator */
 };
 

@@ -8,9 +8,13 @@
  * a commit that failed nothing is written any more: the store has failed. (3) The frozen table is
  * on the device before it is retired.
  */
-#include "engine/store/store.h"
+#include "engine/store/value.h"
 
-#define IDLE_STEP_US 20000u /* between two steps of idle work */
+#include <string.h>
+
+#define IDLE_STEP_US  20000u /* between two steps of idle work */
+#define GATHER_PART   2u
+#define GATHER_MAX_US 2000u
 
 /* Under `interval` a checkpoint starts when three quarters of the time are gone, so that the device
  * has the rest to finish in. */
@@ -28,17 +32,35 @@ static uint64_t due_in(const struct oxbow *db, uint64_t now)
     if (!t->dirty) {
         return UINT64_MAX;
     }
-    if (db->freeze_wanted || db->stop || db->lsn_wanted > db->lsn_durable || table_full(db, t)) {
+    if (db->freeze_wanted || db->stop || sync_due(db, t) || table_full(db, t)) {
         return 0;
     }
     due = t->oldest_us + (uint64_t)db->config.checkpoint_ms * 1000;
     if (t->oldest_interval_us != 0 && t->oldest_interval_us + interval_start_us(db) < due) {
         due = t->oldest_interval_us + interval_start_us(db);
     }
+    if (db->lsn_wanted > db->lsn_durable && db->gather_until_us < due) {
+        due = db->gather_until_us;
+    }
     return due > now ? due - now : 0;
 }
 
 /* ---- writing the frozen table ---- */
+
+/* A value of which the table holds only the end. Its front was checked when the tail was begun. */
+static enum oxbow_err write_tail(struct oxbow *db, const struct mem_entry *e,
+                                 struct oxbow_bytes key)
+{
+    struct oxbow_bytes front;
+    enum oxbow_err err = tree_write_get(db->tree, key, &front);
+
+    if (err != OXBOW_OK || front.len < e->base) {
+        return err == OXBOW_OK || err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+    }
+    memcpy(db->front, front.data, e->base); /* the put may overwrite it where it is */
+    return tree_write_put_two(db->tree, key, (struct oxbow_bytes){db->front, e->base},
+                              (struct oxbow_bytes){e->data, e->len - e->base});
+}
 
 static enum oxbow_err write_entries(struct oxbow *db, const struct memtable *t)
 {
@@ -48,7 +70,9 @@ static enum oxbow_err write_entries(struct oxbow *db, const struct memtable *t)
     for (e = mem_first(t); e != NULL && err == OXBOW_OK; e = e->next[0]) {
         struct oxbow_bytes key = {mem_key(e), e->key_len};
 
-        if (e->state == MEM_VALUE) {
+        if (e->state == MEM_VALUE && e->base > 0) {
+            err = write_tail(db, e, key);
+        } else if (e->state == MEM_VALUE) {
             err = tree_write_put(db->tree, key, (struct oxbow_bytes){e->data, e->len});
         } else if (e->state == MEM_TOMB) {
             err = tree_write_del(db->tree, key);
@@ -74,10 +98,23 @@ static enum oxbow_err write_frozen(struct oxbow *db, const struct memtable *t,
     return tree_write_commit(db->tree, header);
 }
 
+/* As many as this checkpoint has released will soon want the next: it waits for them, a small part
+ * of what a checkpoint takes, rather than carry one of them and make the others wait for another.
+ */
+static void gather_next(struct oxbow *db, uint64_t commits, uint64_t began)
+{
+    uint64_t now = store_now_us(db);
+    uint64_t wait = (now - began) / GATHER_PART;
+
+    db->gather = commits + db->active->commits;
+    db->gather_until_us = now + (wait < GATHER_MAX_US ? wait : GATHER_MAX_US);
+}
+
 static void checkpoint(struct oxbow *db)
 {
     struct memtable *t = db->frozen;
     struct tree_header header = *tree_header(db->tree);
+    uint64_t began;
     enum oxbow_err err;
 
     header.lsn = t->lsn;
@@ -85,6 +122,7 @@ static void checkpoint(struct oxbow *db)
     header.store_id = db->store_id;
     header.largest_txn = db->largest_txn;
     header.next_blob = t->next_blob;
+    began = store_now_us(db);
     store_unlock(db);
     err = write_frozen(db, t, &header);
     store_lock(db);
@@ -93,6 +131,7 @@ static void checkpoint(struct oxbow *db)
         return;
     }
     db->lsn_durable = header.lsn;
+    gather_next(db, t->commits, began);
     db->retire_pending = true;
     db->port->threads.cond_broadcast(db->settled);
     if (db->event != NULL) {

@@ -8,7 +8,7 @@
  * table does not change while a transaction has the turn, nor does the snapshot but by a renewal
  * that its count shows; the active table does, so its candidate is looked up again after a write.
  */
-#include "engine/store/store.h"
+#include "engine/store/value.h"
 
 #include <string.h>
 
@@ -56,8 +56,7 @@ static struct oxbow_bytes key_of(const struct mem_entry *e)
 }
 
 /* The nearest entry from e on, e included, that says something. */
-static const struct mem_entry *saying(const struct memtable *t, const struct mem_entry *e,
-                                      bool back)
+static struct mem_entry *saying(const struct memtable *t, struct mem_entry *e, bool back)
 {
     while (e != NULL && !mem_says(e)) {
         e = back ? mem_seek(t, key_of(e), MEM_LT) : e->next[0];
@@ -65,8 +64,8 @@ static const struct mem_entry *saying(const struct memtable *t, const struct mem
     return e;
 }
 
-static const struct mem_entry *place_table(const struct memtable *t, struct oxbow_bytes key,
-                                           bool at_too, bool back)
+static struct mem_entry *place_table(const struct memtable *t, struct oxbow_bytes key, bool at_too,
+                                     bool back)
 {
     enum mem_seek how = back ? (at_too ? MEM_LE : MEM_LT) : (at_too ? MEM_GE : MEM_GT);
 
@@ -138,8 +137,8 @@ static bool nearer(const struct kv_cursor *c, struct oxbow_bytes a, bool any, st
     return c->back ? order > 0 : order < 0;
 }
 
-static const struct mem_entry *step_table(const struct kv_cursor *c, const struct memtable *t,
-                                          const struct mem_entry *e)
+static struct mem_entry *step_table(const struct kv_cursor *c, const struct memtable *t,
+                                    struct mem_entry *e)
 {
     return saying(t, c->back ? mem_seek(t, key_of(e), MEM_LT) : e->next[0], c->back);
 }
@@ -151,8 +150,7 @@ static bool at(struct oxbow_bytes a, const struct kv_cursor *c)
 
 /* Takes the nearest candidate: puts its key into c->key, says which layer speaks for it (the upper
  * one), and moves all candidates off it. `raw` is the tree's. */
-static enum oxbow_err take(struct kv_cursor *c, const struct mem_entry **said,
-                           struct oxbow_bytes *raw)
+static enum oxbow_err take(struct kv_cursor *c, struct mem_entry **said, struct oxbow_bytes *raw)
 {
     struct oxbow *db = c->txn->db;
     struct oxbow_bytes best = {NULL, 0};
@@ -199,7 +197,7 @@ static enum oxbow_err take(struct kv_cursor *c, const struct mem_entry **said,
 static enum oxbow_err advance(struct kv_cursor *c, struct oxbow_bytes *out_key,
                               struct oxbow_bytes *out_value)
 {
-    const struct mem_entry *said;
+    struct mem_entry *said;
     struct oxbow_bytes raw;
     uint8_t from[KV_KEY_MAX];
     uint8_t from_len = c->key_len;
@@ -222,8 +220,7 @@ static enum oxbow_err advance(struct kv_cursor *c, struct oxbow_bytes *out_key,
     }
     *out_key = (struct oxbow_bytes){c->key, c->key_len};
     if (said != NULL) {
-        *out_value = (struct oxbow_bytes){said->data, said->len};
-        return OXBOW_OK;
+        return value_said(c->txn->db, said, out_value);
     }
     return tree_unwrap(c->txn->db->tree, &(struct tree_item){*out_key, raw}, out_value);
 }

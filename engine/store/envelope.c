@@ -13,13 +13,17 @@ static uint32_t sum(struct oxbow_bytes key, const uint8_t *body, size_t len)
     return crc32c(crc32c(0, key.data, key.len), body, len);
 }
 
-void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes value)
+void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes front,
+                  struct oxbow_bytes back)
 {
     out[4] = ENVELOPE_PLAIN;
-    if (value.len > 0) {
-        memcpy(out + ENVELOPE_BYTES, value.data, value.len);
+    if (front.len > 0) {
+        memcpy(out + ENVELOPE_BYTES, front.data, front.len);
     }
-    put_le32(out, sum(key, out + 4, value.len + 1));
+    if (back.len > 0) {
+        memcpy(out + ENVELOPE_BYTES + front.len, back.data, back.len);
+    }
+    put_le32(out, sum(key, out + 4, 1 + front.len + back.len));
 }
 
 enum oxbow_err envelope_get(struct oxbow_bytes key, struct oxbow_bytes raw,

@@ -16,8 +16,9 @@
 #define ENVELOPE_BYTES 5u
 #define ENVELOPE_PLAIN 1u
 
-/* Writes value.len + ENVELOPE_BYTES bytes to out. */
-void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes value);
+/* Writes ENVELOPE_BYTES, then the value, which is `front` followed by `back`, to out. */
+void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes front,
+                  struct oxbow_bytes back);
 /* *value is borrowed from raw. OXBOW_ECORRUPT. */
 OXBOW_MUST_CHECK enum oxbow_err envelope_get(struct oxbow_bytes key, struct oxbow_bytes raw,
                                              struct oxbow_bytes *value);

@@ -5,20 +5,17 @@
  * snapshot of the tree.
  *
  * Invariants: (1) A value in the active table hides those below, and MEM_ABSENT hides nothing.
- * (2) A MEM_CLEAN entry equals what is below it and is not in the ordered index unless it was
- * linked before; nobody but a look-up uses it. (3) Each entry record in the undo log owns the value
+ * (2) Each entry record in the undo log owns the value
  * that it replaced: no value is in two places.
  */
 #include "engine/store/kv.h"
 
-#include "engine/store/store.h"
+#include "engine/store/value.h"
 
 #include <string.h>
 
-#define CLEAN_VALUE_MAX 256u    /* longer ones are not kept in memory for having been read */
-#define CLEAN_TABLE_MAX 262144u /* bytes of them in a table */
-#define INPLACE_MAX     512u    /* a put overwrites a value of at most that in place */
-#define VALUE_MAX       (1u << 30)
+#define INPLACE_MAX 512u /* a put overwrites a value of at most that in place */
+#define VALUE_MAX   (1u << 30)
 
 enum oxbow_err txn_fail(struct oxbow_txn *txn, enum oxbow_err err)
 {
@@ -35,81 +32,21 @@ static bool key_fits(struct oxbow_bytes key)
 
 /* ---- reading ---- */
 
-static struct oxbow_bytes value_of(const struct mem_entry *e)
-{
-    return (struct oxbow_bytes){e->data, e->len};
-}
-
-/* Below the active table. */
-static enum oxbow_err get_below(struct oxbow *db, struct oxbow_bytes key, uint32_t hash,
-                                struct oxbow_bytes *value)
-{
-    const struct mem_entry *e = db->frozen != NULL ? mem_find(db->frozen, key, hash) : NULL;
-
-    if (e != NULL && e->state != MEM_ABSENT) {
-        if (e->state == MEM_TOMB) {
-            return OXBOW_ENOENT;
-        }
-        *value = value_of(e);
-        return OXBOW_OK;
-    }
-    return tree_get(db->tree, key, value);
-}
-
-/* Keeps a small value that was read from below, so that the next look-up is a hash look-up. Only a
- * favour: without memory for it nothing is lost. */
-static void keep_clean(struct memtable *t, struct mem_entry *e, struct oxbow_bytes key,
-                       uint32_t hash, struct oxbow_bytes value)
-{
-    if (value.len > CLEAN_VALUE_MAX || t->clean + value.len + key.len > CLEAN_TABLE_MAX) {
-        return;
-    }
-    if (e == NULL) {
-        e = mem_make(t, key, hash);
-    }
-    if (e == NULL) {
-        return;
-    }
-    if (value.len > 0) {
-        e->data = arena_take(&t->arena, value.len, &e->cap);
-        if (e->data == NULL) {
-            e->cap = 0;
-            return;
-        }
-        memcpy(e->data, value.data, value.len);
-    }
-    e->len = (uint32_t)value.len;
-    e->state = MEM_CLEAN;
-    t->clean += value.len + sizeof *e + key.len;
-}
-
 enum oxbow_err kv_get(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_bytes *value)
 {
     struct oxbow *db = txn->db;
-    struct memtable *t = db->active;
-    struct oxbow_bytes found;
     struct mem_entry *e;
-    enum oxbow_err err;
     uint32_t hash;
 
     if (!key_fits(key)) {
         return OXBOW_EINVAL;
     }
     hash = mem_hash(key);
-    e = mem_find(t, key, hash);
-    if (e != NULL && e->state != MEM_ABSENT) {
-        if (e->state == MEM_TOMB) {
-            return OXBOW_ENOENT;
-        }
-        *value = value_of(e);
-        return OXBOW_OK;
+    e = mem_find(db->active, key, hash);
+    if (e == NULL || e->state == MEM_ABSENT) {
+        return value_below(db, key, hash, value);
     }
-    err = get_below(db, key, hash, &found);
-    if (err == OXBOW_OK) {
-        keep_clean(t, e, key, hash, found);
-        *value = found;
-    }
-    return err;
+    return e->state == MEM_TOMB ? OXBOW_ENOENT : value_said(db, e, value);
 }
 
 /* ---- writing ---- */
@@ -152,10 +89,10 @@ static enum oxbow_err entry_of(struct oxbow_txn *txn, struct oxbow_bytes key, ui
     return OXBOW_OK;
 }
 
-/* Gives the entry a new block for at least `room` bytes holding `value`; the old one goes to the
- * undo log. */
+/* Gives the entry a new block for at least `room` bytes holding `value`, which is all of it but for
+ * `base` bytes in front; the old block goes to the undo log. */
 static enum oxbow_err replace(struct oxbow_txn *txn, struct mem_entry *e, struct oxbow_bytes value,
-                              size_t room)
+                              size_t room, size_t base)
 {
     struct memtable *t = txn->db->active;
     uint8_t *data = NULL;
@@ -176,7 +113,8 @@ static enum oxbow_err replace(struct oxbow_txn *txn, struct mem_entry *e, struct
     }
     e->data = data;
     e->cap = cap;
-    e->len = (uint32_t)value.len;
+    e->base = (uint32_t)base;
+    e->len = (uint32_t)(base + value.len);
     e->state = MEM_VALUE;
     mem_cost(t, e);
     return OXBOW_OK;
@@ -193,8 +131,8 @@ enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbo
     if (err != OXBOW_OK) {
         return err;
     }
-    if (e->state != MEM_VALUE || value.len > e->cap || e->len > INPLACE_MAX) {
-        return replace(txn, e, value, value.len);
+    if (e->state != MEM_VALUE || e->base > 0 || value.len > e->cap || e->len > INPLACE_MAX) {
+        return replace(txn, e, value, value.len, 0);
     }
     if (undo_bytes(&txn->undo, e, 0, e->len) != OXBOW_OK) {
         return txn_fail(txn, OXBOW_ENOMEM);
@@ -207,16 +145,24 @@ enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbo
     return OXBOW_OK;
 }
 
-/* Brings the value up into the active table, where it can be changed. */
-static enum oxbow_err raise(struct oxbow_txn *txn, struct oxbow_bytes key, size_t room,
+static struct oxbow_bytes value_of(const struct mem_entry *e)
+{
+    return (struct oxbow_bytes){e->data, e->len - e->base};
+}
+
+/* Brings the value up into the active table for a change of [pos, end): all of it, or for an append
+ * to a long one nothing of it. */
+static enum oxbow_err raise(struct oxbow_txn *txn, struct oxbow_bytes key, size_t pos, size_t end,
                             struct mem_entry **out)
 {
-    struct oxbow_bytes below;
-    struct mem_entry *e;
-    enum oxbow_err err;
+    struct oxbow *db = txn->db;
     uint32_t hash = mem_hash(key);
+    struct mem_entry *e = mem_find(db->active, key, hash);
+    struct oxbow_bytes below = {NULL, 0};
+    size_t base = 0;
+    size_t len;
+    enum oxbow_err err;
 
-    e = mem_find(txn->db->active, key, hash);
     if (e != NULL && e->state == MEM_VALUE) {
         *out = e;
         return OXBOW_OK;
@@ -224,22 +170,32 @@ static enum oxbow_err raise(struct oxbow_txn *txn, struct oxbow_bytes key, size_
     if (e != NULL && e->state == MEM_TOMB) {
         return OXBOW_ENOENT;
     }
-    if (e != NULL && e->state == MEM_CLEAN) {
-        below = value_of(e);
-    } else {
-        err = get_below(txn->db, key, hash, &below);
-        if (err != OXBOW_OK) {
-            return err == OXBOW_ENOENT ? err : txn_fail(txn, err);
-        }
+    err = value_below_len(db, key, hash, &len);
+    if (err == OXBOW_OK && pos > len) {
+        return OXBOW_EINVAL;
+    }
+    if (err == OXBOW_OK && pos == len && len >= TAIL_BASE_MIN && len <= TAIL_BASE_MAX) {
+        base = len;
+    } else if (err == OXBOW_OK) {
+        err = value_below(db, key, hash, &below);
+    }
+    if (err != OXBOW_OK) {
+        return err == OXBOW_ENOENT ? err : txn_fail(txn, err);
     }
     err = entry_of(txn, key, hash, &e);
     if (err == OXBOW_OK) {
-        err = replace(txn, e, below, room > below.len ? room : below.len);
-    }
-    if (err == OXBOW_OK) {
         *out = e;
+        err = replace(txn, e, below, end > len ? end - base : len, base);
     }
     return err;
+}
+
+/* Half as much again: a value that grows by appends is copied few times. */
+static size_t roomy(size_t need)
+{
+    size_t more = need + need / 2;
+
+    return need <= TREE_PAGE_BYTES && more > TREE_PAGE_BYTES ? TREE_PAGE_BYTES : more;
 }
 
 enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t pos,
@@ -251,7 +207,7 @@ enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t po
     uint32_t overlap;
 
     if (err == OXBOW_OK) {
-        err = pos > VALUE_MAX ? OXBOW_EINVAL : raise(txn, key, end, &e);
+        err = pos > VALUE_MAX ? OXBOW_EINVAL : raise(txn, key, pos, end, &e);
     }
     if (err != OXBOW_OK) {
         return err;
@@ -259,10 +215,14 @@ enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t po
     if (pos > e->len) {
         return OXBOW_EINVAL;
     }
-    if (end > e->cap) {
-        /* Half as much again: a value that grows by appends is copied few times. */
-        err =
-            replace(txn, e, value_of(e), end < 4096 && end + end / 2 > 4096 ? 4096 : end + end / 2);
+    if (pos < e->base) {
+        err = value_whole(txn->db, e);
+        if (err != OXBOW_OK) {
+            return txn_fail(txn, err);
+        }
+    }
+    if (end - e->base > e->cap) {
+        err = replace(txn, e, value_of(e), roomy(end - e->base), e->base);
         if (err != OXBOW_OK) {
             return err;
         }
@@ -272,7 +232,7 @@ enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t po
         return txn_fail(txn, OXBOW_ENOMEM);
     }
     if (bytes.len > 0) {
-        memmove(e->data + pos, bytes.data, bytes.len);
+        memmove(e->data + (pos - e->base), bytes.data, bytes.len);
     }
     if (end > e->len) {
         e->len = (uint32_t)end;
@@ -292,7 +252,7 @@ enum oxbow_err kv_del(struct oxbow_txn *txn, struct oxbow_bytes key)
     if (err != OXBOW_OK || e->state == MEM_TOMB) {
         return err;
     }
-    err = replace(txn, e, (struct oxbow_bytes){NULL, 0}, 0);
+    err = replace(txn, e, (struct oxbow_bytes){NULL, 0}, 0, 0);
     if (err == OXBOW_OK) {
         e->state = MEM_TOMB;
         mem_cost(txn->db->active, e);

@@ -61,8 +61,8 @@ struct kv_cursor {
     bool back;       /* the direction that the candidates below are good for */
     bool placed;
     /* The nearest key in that direction in each of the three layers. */
-    const struct mem_entry *active; /* good while `seen` is the transaction's write count */
-    const struct mem_entry *frozen;
+    struct mem_entry *active; /* good while `seen` is the transaction's write count */
+    struct mem_entry *frozen;
     struct tree_cursor *tree; /* a pooled one */
     struct oxbow_bytes tree_key;
     struct oxbow_bytes tree_raw;

@@ -75,6 +75,7 @@ void memtable_reset(struct memtable *t, size_t keep)
     t->clean = 0;
     t->dirty = false;
     t->lsn = 0;
+    t->commits = 0;
     t->oldest_us = 0;
     t->oldest_interval_us = 0;
 }

@@ -23,8 +23,9 @@ enum mem_state {
 
 struct mem_entry {
     struct mem_entry *hash_next;
-    uint8_t *data; /* the value: `cap` bytes, `len` of them used; NULL when there is none */
-    uint32_t len;
+    uint8_t *data; /* `cap` bytes: the value from `base` on; NULL when there is none */
+    uint32_t len;  /* of the whole value */
+    uint32_t base; /* so many bytes in front are as in the tables below */
     uint32_t cap;
     uint32_t hash;
     uint32_t cost; /* its value's share of the table's cost */
@@ -49,6 +50,7 @@ struct memtable {
     bool dirty;                  /* something was committed to it */
     uint64_t lsn;                /* newest in it */
     uint64_t next_blob;          /* what to store with it */
+    uint64_t commits;            /* under `always` that went into it */
     uint64_t oldest_us;          /* when its first commit was; 0: none */
     uint64_t oldest_interval_us; /* of those under `interval` */
 };

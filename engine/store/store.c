@@ -3,9 +3,9 @@
  * Opening and closing a store, and what it says of itself. Open is the one path of recovery: a
  * store that failed, crashed or was closed is opened the same way.
  */
-#include "engine/store/store.h"
 #include "engine/base/buf.h"
 #include "engine/base/check.h"
+#include "engine/store/value.h"
 
 #include <string.h>
 
@@ -112,7 +112,8 @@ static enum oxbow_err open_memory(struct oxbow *db)
     db->config.dir = dir;
     db->path_bytes = len + PATH_ROOM;
     db->path = mem_new(alloc, db->path_bytes);
-    if (dir == NULL || db->path == NULL) {
+    db->front = mem_new(alloc, TAIL_BASE_MAX);
+    if (dir == NULL || db->path == NULL || db->front == NULL) {
         return OXBOW_ENOMEM;
     }
     undo_init(&db->txn.undo, alloc);
@@ -219,6 +220,7 @@ static void release(struct oxbow *db)
         mem_free(alloc, drop.out, strlen(drop.out) + 1);
     }
     mem_free(alloc, db->path, db->path_bytes);
+    mem_free(alloc, db->front, TAIL_BASE_MAX);
     mem_free(alloc, db, sizeof *db);
 }
 

@@ -75,18 +75,20 @@ struct oxbow {
     size_t cursors_kept;
     struct slot slots[STORE_SLOT_COUNT]; /* T */
 
-    bool busy;             /* M: somebody has the turn */
-    bool stop;             /* M: the checkpoint thread is to end */
-    bool closing;          /* M */
-    bool retire_pending;   /* M: frozen is on the device and waits for the turn */
-    bool freeze_wanted;    /* M: whoever gives the turn back freezes */
-    enum oxbow_err failed; /* M: why nothing is written any more */
-    uint32_t waiting;      /* M: threads inside some wait */
-    uint64_t lsn_applied;  /* M and T to change */
-    uint64_t lsn_durable;  /* M */
-    uint64_t lsn_wanted;   /* M: a sync is wanted up to here */
-    enum oxbow_sync sync;  /* M */
-    uint32_t interval_ms;  /* M */
+    bool busy;                /* M: somebody has the turn */
+    bool stop;                /* M: the checkpoint thread is to end */
+    bool closing;             /* M */
+    bool retire_pending;      /* M: frozen is on the device and waits for the turn */
+    bool freeze_wanted;       /* M: whoever gives the turn back freezes */
+    enum oxbow_err failed;    /* M: why nothing is written any more */
+    uint32_t waiting;         /* M: threads inside some wait */
+    uint64_t lsn_applied;     /* M and T to change */
+    uint64_t lsn_durable;     /* M */
+    uint64_t lsn_wanted;      /* M: a sync is wanted up to here */
+    uint64_t gather;          /* M: a sync waits a moment until that many commits want it */
+    uint64_t gather_until_us; /* M: but not longer than this */
+    enum oxbow_sync sync;     /* M */
+    uint32_t interval_ms;     /* M */
     uint64_t boot;
     uint64_t store_id;
     uint64_t next_blob;      /* T */
@@ -94,6 +96,7 @@ struct oxbow {
     uint64_t payload_bytes;  /* M */
     struct tree_usage usage; /* M: as of the last retire */
     uint64_t keys;           /* M: likewise */
+    uint8_t *front;          /* C: TAIL_BASE_MAX bytes */
     bool idle_more;          /* C */
     uint64_t idle_at_us;     /* C */
 
@@ -128,6 +131,8 @@ void turn_give(struct oxbow *db);
 /* Whether the active table is past what starts a checkpoint / past what it may grow to. */
 bool table_full(const struct oxbow *db, const struct memtable *t);
 bool table_overfull(const struct oxbow *db, const struct memtable *t);
+/* Whether somebody waits for a sync of what the active table holds, and enough have come. */
+bool sync_due(const struct oxbow *db, const struct memtable *t);
 /* With nobody having the turn, or the caller having it. */
 void turn_freeze(struct oxbow *db);
 void turn_retire(struct oxbow *db);

@@ -485,28 +485,35 @@ static enum oxbow_err entries(struct tree *t, uint64_t *count)
     return translate(rc);
 }
 
-static enum oxbow_err put_raw(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes value)
+static enum oxbow_err put_raw(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes front,
+                              struct oxbow_bytes back)
 {
     MDB_val k = val_of(key);
-    MDB_val room = {value.len + ENVELOPE_BYTES, NULL};
+    MDB_val room = {front.len + back.len + ENVELOPE_BYTES, NULL};
     int rc = mdb_put(t->write, t->dbi, &k, &room, MDB_RESERVE);
 
     if (rc != MDB_SUCCESS) {
         complain(t, "a value cannot be written", rc);
         return translate(rc);
     }
-    envelope_put(room.mv_data, key, value);
+    envelope_put(room.mv_data, key, front, back);
     return OXBOW_OK;
 }
 
 enum oxbow_err tree_write_put(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes value)
+{
+    return tree_write_put_two(t, key, value, (struct oxbow_bytes){NULL, 0});
+}
+
+enum oxbow_err tree_write_put_two(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes front,
+                                  struct oxbow_bytes back)
 {
     uint64_t before;
     uint64_t after = 0;
     enum oxbow_err err = entries(t, &before);
 
     if (err == OXBOW_OK) {
-        err = put_raw(t, key, value);
+        err = put_raw(t, key, front, back);
     }
     if (err == OXBOW_OK) {
         err = entries(t, &after);
@@ -552,7 +559,7 @@ enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *heade
     h.keys = t->keys;
     header_encode(raw, &h);
     err = put_raw(t, (struct oxbow_bytes){header_key, sizeof header_key},
-                  (struct oxbow_bytes){raw, sizeof raw});
+                  (struct oxbow_bytes){raw, sizeof raw}, (struct oxbow_bytes){NULL, 0});
     if (err != OXBOW_OK) {
         tree_write_abort(t);
         return err;

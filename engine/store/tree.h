@@ -88,6 +88,10 @@ OXBOW_MUST_CHECK enum oxbow_err tree_unwrap(struct tree *t, const struct tree_it
 OXBOW_MUST_CHECK enum oxbow_err tree_write_begin(struct tree *t);
 OXBOW_MUST_CHECK enum oxbow_err tree_write_put(struct tree *t, struct oxbow_bytes key,
                                                struct oxbow_bytes value);
+/* A value in two parts. */
+OXBOW_MUST_CHECK enum oxbow_err tree_write_put_two(struct tree *t, struct oxbow_bytes key,
+                                                   struct oxbow_bytes front,
+                                                   struct oxbow_bytes back);
 /* Fine when there is no such key. */
 OXBOW_MUST_CHECK enum oxbow_err tree_write_del(struct tree *t, struct oxbow_bytes key);
 /* The value as this write transaction sees it; borrowed until its next write. OXBOW_ENOENT,

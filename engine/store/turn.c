@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#define SPINS_MAX 100u /* looks at a turn that is taken before sleeping: most take microseconds */
 #define PAGES_OVER                                                                                 \
     4u /* the active table may grow to that many times `dirty_pages` while a                       \
           checkpoint is under way: a page is cheaper the more it collects */
@@ -24,7 +25,7 @@ void store_log(const struct oxbow *db, enum oxbow_log_level level, const char *t
 
 bool table_full(const struct oxbow *db, const struct memtable *t)
 {
-    return t->arena.live >= db->config.memtable_bytes ||
+    return t->arena.used >= db->config.memtable_bytes ||
            t->cost >= (uint64_t)db->config.dirty_pages * MEM_COST_PAGE;
 }
 
@@ -32,8 +33,13 @@ bool table_overfull(const struct oxbow *db, const struct memtable *t)
 {
     uint64_t bytes = db->config.memtable_bytes;
 
-    return t->arena.live >= bytes + bytes / 4 ||
+    return t->arena.used >= bytes + bytes / 4 ||
            t->cost >= (uint64_t)db->config.dirty_pages * PAGES_OVER * MEM_COST_PAGE;
+}
+
+bool sync_due(const struct oxbow *db, const struct memtable *t)
+{
+    return db->lsn_wanted > db->lsn_durable && t->commits >= db->gather;
 }
 
 /* Whether the oldest commit under `interval` is about to miss its promise: nothing new is taken on
@@ -61,6 +67,7 @@ static bool has_room(struct oxbow *db, bool interval)
 enum oxbow_err turn_take(struct oxbow *db, bool writer, bool interval)
 {
     enum oxbow_err err = OXBOW_OK;
+    uint32_t spins = 0;
 
     for (;;) {
         if (db->closing) {
@@ -71,7 +78,11 @@ enum oxbow_err turn_take(struct oxbow *db, bool writer, bool interval)
             err = OXBOW_EFAILED;
             break;
         }
-        if (db->busy) {
+        if (db->busy && spins < SPINS_MAX) {
+            spins++;
+            store_unlock(db);
+            store_lock(db);
+        } else if (db->busy) {
             db->waiting++;
             db->port->threads.cond_wait(db->turn_free, db->mutex, UINT64_MAX);
             db->waiting--;
@@ -131,7 +142,7 @@ void turn_give(struct oxbow *db)
         memtable_reset(db->active, db->config.memtable_bytes); /* what aborts left behind */
     }
     if (db->frozen == NULL && db->active->dirty &&
-        (db->freeze_wanted || table_full(db, db->active) || db->lsn_wanted > db->lsn_durable)) {
+        (db->freeze_wanted || table_full(db, db->active) || sync_due(db, db->active))) {
         turn_freeze(db);
     }
     db->busy = false;

@@ -85,6 +85,7 @@ static void note_commit(struct oxbow *db, const struct oxbow_txn *txn)
     t->lsn = db->lsn_applied;
     t->next_blob = db->next_blob;
     t->dirty = true;
+    t->commits += txn->sync == OXBOW_SYNC_ALWAYS;
     if (t->oldest_us == 0 || (txn->sync == OXBOW_SYNC_INTERVAL && t->oldest_interval_us == 0)) {
         uint64_t now = store_now_us(db);
 

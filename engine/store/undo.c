@@ -4,6 +4,9 @@
  * it was, or a piece of its bytes. Blocks stay for the next transaction, all but the first few
  * being freed when it ends.
  *
+ * A bytes record stays good when the entry's value was made whole since (its base became 0), for
+ * its position is one in the whole value.
+ *
  * Invariant: taking the records back from the last to the first restores every entry that was made
  * before the first of them; one made later is left behind in state MEM_ABSENT.
  */
@@ -27,8 +30,9 @@ struct undo {
     struct mem_entry *entry;
     uint8_t *data; /* of an entry record */
     uint32_t len;
+    uint32_t base;
     uint32_t cap;
-    uint32_t pos;    /* of a bytes record */
+    uint32_t pos;    /* of a bytes record, in the whole value */
     uint32_t copied; /* how many bytes follow */
     uint8_t state;
     bool bytes;
@@ -113,6 +117,7 @@ enum oxbow_err undo_entry(struct undo_log *log, struct mem_entry *e)
         return OXBOW_ENOMEM;
     }
     u->data = e->data;
+    u->base = e->base;
     u->cap = e->cap;
     u->state = e->state;
     u->bytes = false;
@@ -130,7 +135,7 @@ enum oxbow_err undo_bytes(struct undo_log *log, struct mem_entry *e, uint32_t po
     u->copied = len;
     u->bytes = true;
     if (len > 0) {
-        memcpy(u->copy, e->data + pos, len);
+        memcpy(u->copy, e->data + (pos - e->base), len);
     }
     return OXBOW_OK;
 }
@@ -156,11 +161,12 @@ void undo_abort(struct undo_log *log, struct memtable *t)
 
         if (u->bytes) {
             if (u->copied > 0) {
-                memcpy(e->data + u->pos, u->copy, u->copied);
+                memcpy(e->data + (u->pos - e->base), u->copy, u->copied);
             }
         } else {
             arena_give(&t->arena, e->data, e->cap);
             e->data = u->data;
+            e->base = u->base;
             e->cap = u->cap;
             e->state = u->state;
         }

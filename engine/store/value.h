@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Values through the layers. A value in a table may be a tail: only its bytes from `base` on, the
+ * ones in front being those of the layers below. An append to a long value costs its own bytes so.
+ */
+#ifndef OXBOW_STORE_VALUE_H
+#define OXBOW_STORE_VALUE_H
+
+#include "engine/store/store.h"
+
+#define TAIL_BASE_MIN 256u  /* shorter values are copied whole */
+#define TAIL_BASE_MAX 8192u /* and so are longer ones */
+
+/* With the turn. All keys are of a length that fits; `hash` is mem_hash(key). */
+
+/* What lies below the active table; borrowed until the next write. OXBOW_ENOENT, OXBOW_ECORRUPT,
+ * OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err value_below(struct oxbow *db, struct oxbow_bytes key, uint32_t hash,
+                                            struct oxbow_bytes *value);
+/* Only its length. Errors likewise. */
+OXBOW_MUST_CHECK enum oxbow_err value_below_len(struct oxbow *db, struct oxbow_bytes key,
+                                                uint32_t hash, size_t *len);
+/* Makes an entry's value whole; the entry is the active table's. */
+OXBOW_MUST_CHECK enum oxbow_err value_whole(struct oxbow *db, struct mem_entry *e);
+/* The value of an entry of either table. */
+OXBOW_MUST_CHECK enum oxbow_err value_said(struct oxbow *db, struct mem_entry *e,
+                                           struct oxbow_bytes *value);
+
+#endif

@@ -125,7 +125,7 @@ static enum oxbow_err read_head(struct oxbow *db, const char *name, void *buf, s
 static bool is_empty_tree(uint8_t *raw, uint64_t size)
 {
     uint8_t want[META_BYTES];
-    size_t map_at = 3 * sizeof(size_t) + 16; /* see format.c */
+    size_t map_at = 2 * sizeof(size_t) + 16; /* see format.c */
     size_t page;
 
     if (size == 0) {

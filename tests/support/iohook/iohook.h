@@ -2,7 +2,7 @@
 /*
  * What a program does to the files below one directory, told to an observer.
  *
- * iohook.c defines the C library's file functions (open, pwrite, writev, ftruncate, fallocate,
+ * These files define the C library's file functions (open, pwrite, writev, ftruncate, fallocate,
  * fdatasync, rename, unlink, mkdir and their relatives); linked into a program with `-rdynamic`, or
  * preloaded as a shared object, it sees the calls of the program, of its port and of liblmdb alike,
  * at one level, so that nothing is counted twice. Each call reaches the real function, and the

@@ -1,225 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The interposed file functions. Each one finds out whether its file is watched, tells the
- * observer, and does the real thing. It keeps the list of watched files and nothing else: what an
- * event means is the observer's business.
- *
- * 1. A watched file changes only under the lock, so an observer that never returns stops all
- *    writers.
- * 2. No lock is held while the kernel syncs.
- * 3. A descriptor of ours stays open as long as its directory is watched: closing it would drop the
- *    program's own POSIX locks on the file.
+ * The interposed functions that change or sync the bytes of a file: they tell the observer, then do
+ * the real thing.
  */
-#include "tests/support/iohook/iohook.h"
+#include "tests/support/iohook/hook.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-static struct {
-    int (*open)(const char *, int, ...);
-    ssize_t (*write)(int, const void *, size_t);
-    ssize_t (*writev)(int, const struct iovec *, int);
-    ssize_t (*pwritev)(int, const struct iovec *, int, off64_t);
-    int (*ftruncate)(int, off64_t);
-    int (*fallocate)(int, int, off64_t, off64_t);
-    int (*posix_fallocate)(int, off64_t, off64_t);
-    int (*fsync)(int);
-    int (*fdatasync)(int);
-    int (*rename)(const char *, const char *);
-    int (*unlink)(const char *);
-    int (*rmdir)(const char *);
-    int (*mkdir)(const char *, mode_t);
-    int (*link)(const char *, const char *);
-} real;
-
-static pthread_once_t resolved = PTHREAD_ONCE_INIT;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local bool bypass;
-static char root[PATH_MAX]; /* empty: nothing is watched */
-static struct iofile *files;
-static uint64_t files_seen;
 static uint64_t failed_writes;
 static uint64_t sync_us;
 static bool sync_really = true;
 
-static void die(const char *what, const char *path)
+uint64_t iohook_failed_writes(void)
 {
-    fprintf(stderr, "iohook: %s: %s\n", what, path);
-    abort();
-}
-
-static void resolve_one(void *slot, const char *name)
-{
-    void *fn = dlsym(RTLD_NEXT, name);
-    if (fn == NULL)
-        die("the C library lacks", name);
-    memcpy(slot, &fn, sizeof fn);
-}
-
-static void fork_child(void)
-{
-    pthread_mutex_unlock(&lock);
-}
-
-static void resolve_all(void)
-{
-    resolve_one(&real.open, "open64");
-    resolve_one(&real.write, "write");
-    resolve_one(&real.writev, "writev");
-    resolve_one(&real.pwritev, "pwritev64");
-    resolve_one(&real.ftruncate, "ftruncate64");
-    resolve_one(&real.fallocate, "fallocate64");
-    resolve_one(&real.posix_fallocate, "posix_fallocate64");
-    resolve_one(&real.fsync, "fsync");
-    resolve_one(&real.fdatasync, "fdatasync");
-    resolve_one(&real.rename, "rename");
-    resolve_one(&real.unlink, "unlink");
-    resolve_one(&real.rmdir, "rmdir");
-    resolve_one(&real.mkdir, "mkdir");
-    resolve_one(&real.link, "link");
-    pthread_atfork(iohook_lock, iohook_unlock, fork_child);
-}
-
-/* Whether this thread's calls are to be looked at. */
-static bool watching(void)
-{
-    pthread_once(&resolved, resolve_all);
-    return !bypass && root[0] != '\0';
-}
-
-static int give(int result, int err)
-{
-    errno = err;
-    return result;
-}
-
-/* ---- paths ---- */
-
-/* The parent with links resolved, and the last part as it is. */
-static bool absolute(const char *path, char out[PATH_MAX])
-{
-    char copy[PATH_MAX];
-    size_t len = strlen(path);
-    while (len > 1 && path[len - 1] == '/')
-        len--;
-    if (len == 0 || len >= sizeof copy)
-        return false;
-    memcpy(copy, path, len);
-    copy[len] = '\0';
-    char *slash = strrchr(copy, '/');
-    const char *base = slash == NULL ? copy : slash + 1;
-    char parent[PATH_MAX];
-    if (slash == NULL) {
-        if (realpath(".", parent) == NULL)
-            return false;
-    } else {
-        *slash = '\0';
-        if (realpath(slash == copy ? "/" : copy, parent) == NULL)
-            return false;
-    }
-    int n = snprintf(out, PATH_MAX, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, base);
-    return n > 0 && n < PATH_MAX;
-}
-
-static bool below_root(const char *path)
-{
-    size_t len = strlen(root);
-    return strncmp(path, root, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
-
-/* The watched path behind a name. errno is kept. */
-static bool watched_path(const char *path, char out[PATH_MAX])
-{
-    int err = errno;
-    bool yes = path != NULL && absolute(path, out) && below_root(out);
-    errno = err;
-    return yes;
-}
-
-/* Whether `path` is the parent of the root: making the root is an operation in it. */
-static bool parent_of_root(const char *path)
-{
-    const char *slash = strrchr(root, '/');
-    size_t len = (size_t)(slash - root);
-    return (len == 0 && strcmp(path, "/") == 0) ||
-           (strlen(path) == len && strncmp(path, root, len) == 0);
-}
-
-/* ---- files ---- */
-
-static struct iofile *find_inode(dev_t dev, ino_t ino)
-{
-    struct iofile *f = files;
-    while (f != NULL && (f->ino != ino || f->dev != dev))
-        f = f->next;
-    return f;
-}
-
-/* The watched file behind a descriptor, or NULL. */
-static struct iofile *find_fd(int fd, struct stat64 *st)
-{
-    int err = errno;
-    struct iofile *f = NULL;
-    if (fstat64(fd, st) == 0 && S_ISREG(st->st_mode))
-        f = find_inode(st->st_dev, st->st_ino);
-    errno = err;
-    return f;
-}
-
-/* Makes the file at `path` known. NULL for what is not a regular file we may write to. */
-static struct iofile *adopt(const char *path)
-{
-    struct stat64 st;
-    if (lstat64(path, &st) != 0 || !S_ISREG(st.st_mode))
-        return NULL;
-    struct iofile *f = find_inode(st.st_dev, st.st_ino);
-    if (f != NULL)
-        return f;
-    int fd = real.open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return NULL;
-    f = calloc(1, sizeof *f);
-    if (f == NULL)
-        die("out of memory", path);
-    *f = (struct iofile){
-        .id = ++files_seen, .dev = st.st_dev, .ino = st.st_ino, .fd = fd, .next = files};
-    files = f;
-    return f;
-}
-
-void iohook_watch(const char *dir)
-{
-    pthread_once(&resolved, resolve_all);
-    pthread_mutex_lock(&lock);
-    while (files != NULL) {
-        struct iofile *f = files;
-        files = f->next;
-        close(f->fd);
-        free(f);
-    }
-    files_seen = 0;
-    root[0] = '\0';
-    if (dir != NULL && !absolute(dir, root))
-        die("no such directory to watch in", dir);
-    char full[PATH_MAX];
-    if (dir != NULL && realpath(root, full) != NULL)
-        memcpy(root, full, sizeof root);
-    pthread_mutex_unlock(&lock);
-}
-
-void iohook_bypass(bool on)
-{
-    bypass = on;
+    return failed_writes;
 }
 
 void iohook_sync_cost(bool real_syncs, uint64_t min_us)
@@ -228,63 +28,34 @@ void iohook_sync_cost(bool real_syncs, uint64_t min_us)
     sync_us = min_us;
 }
 
-void iohook_lock(void)
-{
-    pthread_mutex_lock(&lock);
-}
-
-void iohook_unlock(void)
-{
-    pthread_mutex_unlock(&lock);
-}
-
-struct iofile *iohook_files(void)
-{
-    return files;
-}
-
-uint64_t iohook_failed_writes(void)
-{
-    return failed_writes;
-}
-
 /* ---- open ---- */
 
 static int hooked_open(const char *path, int flags, mode_t mode)
 {
     char full[PATH_MAX];
-    if (!watching() || (flags & O_TMPFILE) == O_TMPFILE || !watched_path(path, full))
-        return real.open(path, flags, mode);
-    pthread_mutex_lock(&lock);
+    if (!hook_watching() || (flags & O_TMPFILE) == O_TMPFILE || !hook_path(path, full))
+        return hook_real.open(path, flags, mode);
+    pthread_mutex_lock(&hook_lock);
     struct stat64 st;
     bool existed = lstat64(full, &st) == 0;
     bool cut = existed && S_ISREG(st.st_mode) && (flags & O_TRUNC) != 0;
-    int fd = real.open(path, cut ? flags & ~O_TRUNC : flags, mode);
+    int fd = hook_real.open(path, cut ? flags & ~O_TRUNC : flags, mode);
     int err = errno;
     if (fd >= 0) {
-        struct iofile *f = (flags & O_DIRECTORY) != 0 ? NULL : adopt(full);
+        struct iofile *f = (flags & O_DIRECTORY) != 0 ? NULL : hook_adopt(full);
         if (!existed && (flags & O_CREAT) != 0) {
             on_create(full, f);
             on_done();
         }
         if (cut && f != NULL) {
             on_resize(f, (uint64_t)st.st_size, 0);
-            if (real.ftruncate(f->fd, 0) != 0)
-                die("cannot truncate", full);
+            if (hook_real.ftruncate(f->fd, 0) != 0)
+                hook_die("cannot truncate", full);
             on_done();
         }
     }
-    pthread_mutex_unlock(&lock);
-    return give(fd, err);
-}
-
-/* A path relative to a directory's descriptor, as an ordinary one. */
-static const char *at_path(int dir, const char *path, char out[PATH_MAX])
-{
-    if (dir == AT_FDCWD || path == NULL || path[0] == '/')
-        return path;
-    int n = snprintf(out, PATH_MAX, "/proc/self/fd/%d/%s", dir, path);
-    return n > 0 && n < PATH_MAX ? out : path;
+    pthread_mutex_unlock(&hook_lock);
+    return hook_give(fd, err);
 }
 
 static mode_t mode_argument(int flags, va_list args)
@@ -311,7 +82,7 @@ static mode_t mode_argument(int flags, va_list args)
         mode_t mode = mode_argument(flags, args);                                                  \
         va_end(args);                                                                              \
         char full[PATH_MAX];                                                                       \
-        return hooked_open(at_path(dir, path, full), flags, mode);                                 \
+        return hooked_open(hook_at(dir, path, full), flags, mode);                                 \
     }
 /* What a fortified caller uses instead. */
 #define HOOK_OPEN_2(name)                                                                          \
@@ -325,7 +96,7 @@ static mode_t mode_argument(int flags, va_list args)
     int name(int dir, const char *path, int flags)                                                 \
     {                                                                                              \
         char full[PATH_MAX];                                                                       \
-        return hooked_open(at_path(dir, path, full), flags, 0);                                    \
+        return hooked_open(hook_at(dir, path, full), flags, 0);                                    \
     }
 #define HOOK_CREAT(name)                                                                           \
     int name(const char *path, mode_t mode);                                                       \
@@ -362,15 +133,15 @@ static int sync_range(struct iofile *f, uint64_t pos, uint64_t len)
     uint64_t token = on_sync_begin(f, pos, len);
     if (token == 0)
         return 0;
-    pthread_mutex_unlock(&lock);
-    int result = device_sync(f->fd, real.fdatasync);
+    pthread_mutex_unlock(&hook_lock);
+    int result = device_sync(f->fd, hook_real.fdatasync);
     int err = errno;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&hook_lock);
     if (result == 0)
         on_sync_end(f, token, pos, len);
     else
         on_sync_fail(f, token);
-    return give(result, err);
+    return hook_give(result, err);
 }
 
 /* Whether `fd` is a directory whose names are watched; its path. */
@@ -384,53 +155,53 @@ static bool watched_dir(int fd, const struct stat64 *st, char out[PATH_MAX])
     if (n <= 0)
         return false;
     out[n] = '\0';
-    return below_root(out) || parent_of_root(out);
+    return hook_names_in(out);
 }
 
 static int sync_dir(int fd, const char *dir, int (*how)(int))
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&hook_lock);
     on_done();
     uint64_t token = on_dirsync_begin(dir);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&hook_lock);
     if (token == 0)
         return 0;
     int result = device_sync(fd, how);
     int err = errno;
     if (result == 0) {
-        pthread_mutex_lock(&lock);
+        pthread_mutex_lock(&hook_lock);
         on_dirsync_end(dir, token);
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_unlock(&hook_lock);
     }
-    return give(result, err);
+    return hook_give(result, err);
 }
 
 static int hooked_sync(int fd, int (*how)(int))
 {
     struct stat64 st;
     char dir[PATH_MAX];
-    if (!watching() || fstat64(fd, &st) != 0)
+    if (!hook_watching() || fstat64(fd, &st) != 0)
         return how(fd);
     if (watched_dir(fd, &st, dir))
         return sync_dir(fd, dir, how);
-    pthread_mutex_lock(&lock);
-    struct iofile *f = find_fd(fd, &st);
+    pthread_mutex_lock(&hook_lock);
+    struct iofile *f = hook_find(fd, &st);
     int result = f == NULL ? -1 : sync_range(f, 0, IOHOOK_TO_END);
     int err = errno;
-    pthread_mutex_unlock(&lock);
-    return f == NULL ? how(fd) : give(result, err);
+    pthread_mutex_unlock(&hook_lock);
+    return f == NULL ? how(fd) : hook_give(result, err);
 }
 
 int fsync(int fd)
 {
-    pthread_once(&resolved, resolve_all);
-    return hooked_sync(fd, real.fsync);
+    hook_resolve();
+    return hooked_sync(fd, hook_real.fsync);
 }
 
 int fdatasync(int fd)
 {
-    pthread_once(&resolved, resolve_all);
-    return hooked_sync(fd, real.fdatasync);
+    hook_resolve();
+    return hooked_sync(fd, hook_real.fdatasync);
 }
 
 /* ---- writes ---- */
@@ -454,12 +225,12 @@ static ssize_t write_watched(struct iofile *f, int fd, const struct iovec *iov, 
         pos = (mode & O_APPEND) != 0 ? st->st_size : lseek64(fd, 0, SEEK_CUR);
     uint64_t len = iov_bytes(iov, count);
     on_write(f, (uint64_t)pos, iov, count, len);
-    ssize_t n = real.pwritev(f->fd, iov, count, pos);
+    ssize_t n = hook_real.pwritev(f->fd, iov, count, pos);
     int err = errno;
     if (n < 0 || (uint64_t)n != len)
         failed_writes++;
     if (n < 0)
-        return give(-1, err);
+        return hook_give(-1, err);
     if (moves)
         (void)lseek64(fd, pos + n, SEEK_SET);
     on_done();
@@ -472,21 +243,22 @@ static ssize_t write_watched(struct iofile *f, int fd, const struct iovec *iov, 
 static ssize_t write_plain(int fd, const struct iovec *iov, int count, int64_t pos)
 {
     if (pos >= 0)
-        return real.pwritev(fd, iov, count, pos);
-    return count == 1 ? real.write(fd, iov->iov_base, iov->iov_len) : real.writev(fd, iov, count);
+        return hook_real.pwritev(fd, iov, count, pos);
+    return count == 1 ? hook_real.write(fd, iov->iov_base, iov->iov_len)
+                      : hook_real.writev(fd, iov, count);
 }
 
 static ssize_t hooked_write(int fd, const struct iovec *iov, int count, int64_t pos)
 {
     struct stat64 st;
-    if (!watching())
+    if (!hook_watching())
         return write_plain(fd, iov, count, pos);
-    pthread_mutex_lock(&lock);
-    struct iofile *f = find_fd(fd, &st);
+    pthread_mutex_lock(&hook_lock);
+    struct iofile *f = hook_find(fd, &st);
     bool writable = f != NULL && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
     ssize_t n = writable ? write_watched(f, fd, iov, count, pos, &st) : 0;
     int err = errno;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&hook_lock);
     if (!writable)
         return write_plain(fd, iov, count, pos);
     errno = err;
@@ -506,8 +278,8 @@ static struct iovec one_iov(const void *buf, size_t len)
 /* A position below zero is the kernel's to refuse, and must not be taken for "where it stands". */
 static ssize_t hooked_pwrite(int fd, const struct iovec *iov, int count, int64_t pos)
 {
-    pthread_once(&resolved, resolve_all);
-    return pos < 0 ? real.pwritev(fd, iov, count, pos) : hooked_write(fd, iov, count, pos);
+    hook_resolve();
+    return pos < 0 ? hook_real.pwritev(fd, iov, count, pos) : hooked_write(fd, iov, count, pos);
 }
 
 ssize_t write(int fd, const void *buf, size_t len)
@@ -544,29 +316,29 @@ HOOK_PWRITEV(pwritev64, off64_t)
 static int hooked_ftruncate(int fd, int64_t size)
 {
     struct stat64 st;
-    if (!watching() || size < 0)
-        return real.ftruncate(fd, size);
-    pthread_mutex_lock(&lock);
-    struct iofile *f = find_fd(fd, &st);
+    if (!hook_watching() || size < 0)
+        return hook_real.ftruncate(fd, size);
+    pthread_mutex_lock(&hook_lock);
+    struct iofile *f = hook_find(fd, &st);
     if (f != NULL)
         on_resize(f, (uint64_t)st.st_size, (uint64_t)size);
-    int result = real.ftruncate(fd, size);
+    int result = hook_real.ftruncate(fd, size);
     int err = errno;
     if (f != NULL)
         on_done();
-    pthread_mutex_unlock(&lock);
-    return give(result, err);
+    pthread_mutex_unlock(&hook_lock);
+    return hook_give(result, err);
 }
 
 /* Tells the observer what a reservation changes. True when the file is watched. */
 static bool tell_reserve(int fd, int mode, int64_t pos, int64_t len)
 {
     struct stat64 st;
-    struct iofile *f = find_fd(fd, &st);
+    struct iofile *f = hook_find(fd, &st);
     if (f == NULL || pos < 0 || len <= 0)
         return false;
     if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0)
-        die("fallocate mode that is not modelled", "");
+        hook_die("fallocate mode that is not modelled", "");
     if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0)
         on_zero(f, (uint64_t)pos, (uint64_t)len);
     if ((mode & FALLOC_FL_KEEP_SIZE) == 0 && pos + len > st.st_size)
@@ -576,28 +348,28 @@ static bool tell_reserve(int fd, int mode, int64_t pos, int64_t len)
 
 static int hooked_fallocate(int fd, int mode, int64_t pos, int64_t len)
 {
-    if (!watching())
-        return real.fallocate(fd, mode, pos, len);
-    pthread_mutex_lock(&lock);
+    if (!hook_watching())
+        return hook_real.fallocate(fd, mode, pos, len);
+    pthread_mutex_lock(&hook_lock);
     bool told = tell_reserve(fd, mode, pos, len);
-    int result = real.fallocate(fd, mode, pos, len);
+    int result = hook_real.fallocate(fd, mode, pos, len);
     int err = errno;
     if (told)
         on_done();
-    pthread_mutex_unlock(&lock);
-    return give(result, err);
+    pthread_mutex_unlock(&hook_lock);
+    return hook_give(result, err);
 }
 
 static int hooked_posix_fallocate(int fd, int64_t pos, int64_t len)
 {
-    if (!watching())
-        return real.posix_fallocate(fd, pos, len);
-    pthread_mutex_lock(&lock);
+    if (!hook_watching())
+        return hook_real.posix_fallocate(fd, pos, len);
+    pthread_mutex_lock(&hook_lock);
     bool told = tell_reserve(fd, 0, pos, len);
-    int result = real.posix_fallocate(fd, pos, len);
+    int result = hook_real.posix_fallocate(fd, pos, len);
     if (told)
         on_done();
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&hook_lock);
     return result;
 }
 
@@ -625,111 +397,3 @@ HOOK_FALLOCATE(fallocate, off_t)
 HOOK_FALLOCATE(fallocate64, off64_t)
 HOOK_POSIX_FALLOCATE(posix_fallocate, off_t)
 HOOK_POSIX_FALLOCATE(posix_fallocate64, off64_t)
-
-/* ---- names ---- */
-
-static bool is_dir(const char *path)
-{
-    struct stat64 st;
-    return lstat64(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-int rename(const char *from, const char *to)
-{
-    char a[PATH_MAX], b[PATH_MAX];
-    if (!watching() || !watched_path(from, a) || !watched_path(to, b))
-        return real.rename(from, to);
-    pthread_mutex_lock(&lock);
-    if (is_dir(a))
-        die("rename of a directory is not modelled", a);
-    struct iofile *f = adopt(a);
-    struct iofile *replaced = adopt(b);
-    int result = real.rename(from, to);
-    int err = errno;
-    if (result == 0 && f != replaced) {
-        on_rename(a, b, f, replaced);
-        on_done();
-    }
-    pthread_mutex_unlock(&lock);
-    return give(result, err);
-}
-
-int renameat(int from_dir, const char *from, int to_dir, const char *to)
-{
-    char a[PATH_MAX], b[PATH_MAX];
-    return rename(at_path(from_dir, from, a), at_path(to_dir, to, b));
-}
-
-int unlink(const char *path)
-{
-    char full[PATH_MAX];
-    if (!watching() || !watched_path(path, full))
-        return real.unlink(path);
-    pthread_mutex_lock(&lock);
-    struct iofile *f = adopt(full);
-    int result = real.unlink(path);
-    int err = errno;
-    if (result == 0) {
-        on_unlink(full, f);
-        on_done();
-    }
-    pthread_mutex_unlock(&lock);
-    return give(result, err);
-}
-
-/* link, mkdir and rmdir: done, then told. */
-static int told(int result, const char *full, void (*tell)(const char *path))
-{
-    int err = errno;
-    if (result == 0) {
-        tell(full);
-        on_done();
-    }
-    pthread_mutex_unlock(&lock);
-    return give(result, err);
-}
-
-static void tell_link(const char *path)
-{
-    on_create(path, adopt(path));
-}
-
-int link(const char *from, const char *to)
-{
-    char full[PATH_MAX];
-    if (!watching() || !watched_path(to, full))
-        return real.link(from, to);
-    pthread_mutex_lock(&lock);
-    return told(real.link(from, to), full, tell_link);
-}
-
-int mkdir(const char *path, mode_t mode)
-{
-    char full[PATH_MAX];
-    if (!watching() || !watched_path(path, full))
-        return real.mkdir(path, mode);
-    pthread_mutex_lock(&lock);
-    return told(real.mkdir(path, mode), full, on_mkdir);
-}
-
-int mkdirat(int dir, const char *path, mode_t mode)
-{
-    char full[PATH_MAX];
-    return mkdir(at_path(dir, path, full), mode);
-}
-
-int rmdir(const char *path)
-{
-    char full[PATH_MAX];
-    if (!watching() || !watched_path(path, full))
-        return real.rmdir(path);
-    pthread_mutex_lock(&lock);
-    return told(real.rmdir(path), full, on_rmdir);
-}
-
-int unlinkat(int dir, const char *path, int flags)
-{
-    char full[PATH_MAX];
-    const char *at = at_path(dir, path, full);
-    return (flags & AT_REMOVEDIR) != 0 ? rmdir(at) : unlink(at);
-}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opens what a power cut left, with the real library, and says which step it stands at.
+ *
+ * States are judged in a child process, so that one that ends it (a fault in the map, an abort, a
+ * loop without end) is a verdict like any other.
+ */
+#ifndef OXBOW_TESTS_CRASH_JUDGE_H
+#define OXBOW_TESTS_CRASH_JUDGE_H
+
+#include "tests/crash/enumerate.h"
+#include "tests/crash/subject.h"
+
+enum verdict_kind {
+    VERDICT_PENDING,
+    VERDICT_GOOD,
+    VERDICT_DIED,     /* a signal, an abort, or no end */
+    VERDICT_NO_OPEN,  /* oxbow_open refused it */
+    VERDICT_NO_READ,  /* an operation failed */
+    VERDICT_UNKNOWN,  /* it holds what never was */
+    VERDICT_LSN,      /* its content and its LSN do not belong together */
+    VERDICT_NO_WRITE, /* it takes no more steps, or loses them */
+    VERDICT_PAGES,    /* the data file's pages are not owned once each */
+    VERDICT_RECOVERY, /* a power cut during recovery changed the outcome */
+    VERDICT_KINDS
+};
+
+#define VERDICT_LOGS 3u
+
+struct verdict {
+    enum verdict_kind kind;
+    uint64_t step; /* it stands after so many steps */
+    uint64_t store_id;
+    char reason[200];
+    char log[VERDICT_LOGS][96]; /* what recovery said, digits as # */
+    uint64_t deeper;            /* states of its own recovery that were judged */
+};
+
+struct judge_config {
+    const struct subject *subject;
+    uint64_t seed;
+    const uint64_t *hashes; /* of the model's dump after 0, 1, 2 ... steps */
+    const uint64_t *lsns;   /* of those steps; [0] is the LSN of an empty store */
+    size_t steps;
+    unsigned deeper_max; /* states of recovery per judged state; 0: none */
+};
+
+/* The store's configuration in all of the lab. */
+void judge_store_config(struct oxbow_config *config, const char *dir);
+/* A port that keeps log lines instead of printing them. */
+const struct oxbow_port *judge_port(void);
+
+/* Judges <base>/store and says so in *v, which others can see at any time. */
+void judge_state(const struct judge_config *config, const char *base, struct verdict *v);
+
+/* Judges the directories <base>/0, <base>/1 ... <base>/count-1 in child processes, `jobs` at a
+ * time. `verdicts` is memory shared with children. */
+void judge_batch(const struct judge_config *config, const char *base, struct verdict *verdicts,
+                 size_t count, unsigned jobs);
+
+uint64_t judge_hash_store(const struct subject *s, struct oxbow *db, enum oxbow_err *err);
+uint64_t judge_hash_model(const struct subject *s, const struct model *m);
+const char *verdict_name(enum verdict_kind kind);
+
+#endif

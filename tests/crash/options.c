@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the options, one row each in `usage` and in `long_options`. */
+#include "tests/crash/options.h"
+
+#include "tests/crash/record.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char usage[] =
+    "crash_lab: cuts the power of a store in every way and looks at what is left\n"
+    "  --subject NAME     kv (default)\n"
+    "  --seed N           default: from the clock, or OXBOW_SEED\n"
+    "  --steps N          transactions of the workload; default 12\n"
+    "  --policy P         always (default) or interval\n"
+    "  --exhaustive N     every subset of up to N units in flight; default 6, at most 16\n"
+    "  --random N         random subsets per event beyond that; default 8\n"
+    "  --singles N        units dropped or kept alone per event; default 8\n"
+    "  --deeper N         cut the recovery of every state up to N ways; default 0\n"
+    "  --images N         stop after N distinct states\n"
+    "  --seconds N        stop generating after N seconds\n"
+    "  --jobs N           processes that judge; default 2\n"
+    "  --mutant M         none (default), no-sync, no-dir-sync, lsn\n"
+    "  --expect-caught    succeed if failures are found\n"
+    "  --save DIR         keep failing states there\n"
+    "  --verbose          print the events before a failure\n";
+
+enum { OPT_CAUGHT = 1, OPT_VERBOSE, OPT_HELP };
+
+static const struct option long_options[] = {{"subject", 1, NULL, 's'},
+                                             {"seed", 1, NULL, 'S'},
+                                             {"steps", 1, NULL, 'n'},
+                                             {"policy", 1, NULL, 'p'},
+                                             {"exhaustive", 1, NULL, 'e'},
+                                             {"random", 1, NULL, 'r'},
+                                             {"singles", 1, NULL, 'i'},
+                                             {"deeper", 1, NULL, 'd'},
+                                             {"images", 1, NULL, 'm'},
+                                             {"seconds", 1, NULL, 't'},
+                                             {"jobs", 1, NULL, 'j'},
+                                             {"mutant", 1, NULL, 'M'},
+                                             {"expect-caught", 0, NULL, OPT_CAUGHT},
+                                             {"save", 1, NULL, 'k'},
+                                             {"verbose", 0, NULL, OPT_VERBOSE},
+                                             {"help", 0, NULL, OPT_HELP},
+                                             {NULL, 0, NULL, 0}};
+
+static uint64_t number(const char *text)
+{
+    char *end = NULL;
+    uint64_t n = strtoull(text, &end, 10);
+    if (*text == '\0' || *end != '\0')
+        lab_die("not a number", text);
+    return n;
+}
+
+static void take_number(struct options *o, int c, uint64_t n)
+{
+    switch (c) {
+    case 'S':
+        o->seed = n;
+        break;
+    case 'n':
+        o->steps = (unsigned)n;
+        break;
+    case 'e':
+        o->enumerate.exhaustive_max = n > 16 ? 16 : (unsigned)n;
+        break;
+    case 'r':
+        o->enumerate.random_subsets = (unsigned)n;
+        break;
+    case 'i':
+        o->enumerate.singles_max = (unsigned)n;
+        break;
+    case 'd':
+        o->deeper_every = (unsigned)n;
+        break;
+    case 'm':
+        o->images_max = (size_t)n;
+        break;
+    case 't':
+        o->seconds = (unsigned)n;
+        break;
+    default:
+        o->jobs = n < 1 ? 1 : (unsigned)n;
+        break;
+    }
+}
+
+static bool take_option(struct options *o, int c)
+{
+    switch (c) {
+    case 's':
+        o->subject = optarg;
+        return subject_find(optarg) != NULL;
+    case 'p':
+        o->policy = strcmp(optarg, "interval") == 0 ? OXBOW_SYNC_INTERVAL : OXBOW_SYNC_ALWAYS;
+        return o->policy == OXBOW_SYNC_INTERVAL || strcmp(optarg, "always") == 0;
+    case 'M':
+        return mutant_find(optarg, &o->mutant);
+    case 'k':
+        o->save = optarg;
+        return true;
+    case OPT_CAUGHT:
+        o->expect_caught = true;
+        return true;
+    case OPT_VERBOSE:
+        o->verbose = true;
+        return true;
+    case OPT_HELP:
+    case '?':
+        return false;
+    default:
+        take_number(o, c, number(optarg));
+        return true;
+    }
+}
+
+bool options_read(struct options *o, int argc, char **argv, int *status)
+{
+    const char *env = getenv("OXBOW_SEED");
+    *o = (struct options){
+        .subject = "kv",
+        .seed = env != NULL ? number(env) : (uint64_t)time(NULL),
+        .steps = 12,
+        .policy = OXBOW_SYNC_ALWAYS,
+        .jobs = 2,
+        .enumerate = {
+            .exhaustive_max = 6, .random_subsets = 8, .singles_max = 8, .fresh_events = 64}};
+    for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;)
+        if (!take_option(o, c)) {
+            fputs(usage, c == OPT_HELP ? stdout : stderr);
+            *status = c == OPT_HELP ? 0 : 2;
+            return false;
+        }
+    o->enumerate.seed = o->seed;
+    return true;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the crash lab is told on its command line. */
+#ifndef OXBOW_TESTS_CRASH_OPTIONS_H
+#define OXBOW_TESTS_CRASH_OPTIONS_H
+
+#include "tests/crash/enumerate.h"
+#include "tests/crash/mutant.h"
+#include "tests/crash/subject.h"
+
+/* Zero or NULL where the usage names no default. */
+struct options {
+    const char *subject;
+    uint64_t seed;
+    unsigned steps;
+    enum oxbow_sync policy;
+    enum mutant mutant;
+    bool expect_caught;
+    unsigned jobs;
+    unsigned deeper_every; /* every n-th image has its recovery cut; 0: none */
+    size_t images_max;
+    unsigned seconds; /* stop generating then; 0: no limit */
+    const char *save; /* where failing states go */
+    bool verbose;
+    struct enumerate_config enumerate;
+};
+
+/* False: the program is to end with *status. */
+bool options_read(struct options *o, int argc, char **argv, int *status);
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fills the record from the hook's calls. A sync is noted when it has succeeded, with the number of
+ * events that there were when it began: what was written before that is durable, what was written
+ * while it ran may not be.
+ */
+#include "tests/crash/record.h"
+
+#include "tests/support/iohook/iohook.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct record record;
+static size_t base_len;
+static unsigned lying;
+
+/* ---- what the lab shares ---- */
+
+uint64_t lab_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+uint64_t lab_hash(const void *data, size_t len, uint64_t seed)
+{
+    const uint8_t *p = data;
+    uint64_t h = seed ^ (len * 0x9e3779b97f4a7c15u);
+    for (; len >= 8; p += 8, len -= 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        h = (h ^ word) * 0x9fb21c651e98df25u;
+        h ^= h >> 32;
+    }
+    for (; len > 0; p++, len--)
+        h = (h ^ *p) * 0x100000001b3u;
+    h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9u;
+    return h ^ (h >> 32);
+}
+
+void lab_die(const char *what, const char *detail)
+{
+    fprintf(stderr, "crash lab: %s: %s\n", what, detail);
+    abort();
+}
+
+void *lab_alloc(size_t bytes)
+{
+    void *p = calloc(1, bytes == 0 ? 1 : bytes);
+    if (p == NULL)
+        lab_die("memory", "out of it");
+    return p;
+}
+
+void *lab_grow(void *p, size_t bytes)
+{
+    void *q = realloc(p, bytes);
+    if (q == NULL)
+        lab_die("memory", "out of it");
+    return q;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st;
+    (void)type;
+    (void)where;
+    (void)remove(path);
+    return 0;
+}
+
+void lab_remove_tree(const char *path)
+{
+    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- the record ---- */
+
+const struct record *record_get(void)
+{
+    return &record;
+}
+
+static void clear(void)
+{
+    for (size_t i = 0; i < record.count; i++) {
+        free(record.events[i].data);
+        free(record.events[i].path);
+        free(record.events[i].from);
+    }
+    free(record.events);
+    record = (struct record){0};
+}
+
+void record_start(const char *base, const char *name)
+{
+    char path[4096];
+    record_stop();
+    clear();
+    base_len = strlen(base) + 1;
+    snprintf(path, sizeof path, "%s/%s", base, name);
+    iohook_sync_cost(false, 0);
+    iohook_watch(path);
+}
+
+void record_stop(void)
+{
+    iohook_watch(NULL);
+}
+
+void record_fini(void)
+{
+    record_stop();
+    clear();
+}
+
+void record_lie(unsigned lie)
+{
+    lying = lie;
+}
+
+static char *relative(const char *path)
+{
+    if (path == NULL)
+        return NULL;
+    char *copy = strdup(strlen(path) >= base_len ? path + base_len : "");
+    if (copy == NULL)
+        lab_die("memory", "out of it");
+    return copy;
+}
+
+static struct event *add(struct event e)
+{
+    if (record.count == record.cap) {
+        record.cap = record.cap == 0 ? 256 : 2 * record.cap;
+        record.events = lab_grow(record.events, record.cap * sizeof e);
+    }
+    record.kinds[e.kind]++;
+    record.events[record.count] = e;
+    return &record.events[record.count++];
+}
+
+void record_mark(enum event_kind kind, uint64_t number)
+{
+    iohook_lock();
+    add((struct event){.kind = kind, .number = number});
+    iohook_unlock();
+}
+
+/* ---- the observer ---- */
+
+void on_write(struct iofile *f, uint64_t pos, const struct iovec *iov, int count, uint64_t len)
+{
+    uint8_t *data = lab_alloc((size_t)len);
+    size_t have = 0;
+    for (int i = 0; i < count; i++) {
+        memcpy(data + have, iov[i].iov_base, iov[i].iov_len);
+        have += iov[i].iov_len;
+    }
+    add((struct event){.kind = EVENT_WRITE, .file = f->ino, .pos = pos, .len = len, .data = data});
+}
+
+void on_resize(struct iofile *f, uint64_t old, uint64_t size)
+{
+    (void)old;
+    add((struct event){.kind = EVENT_RESIZE, .file = f->ino, .pos = size});
+}
+
+void on_zero(struct iofile *f, uint64_t pos, uint64_t len)
+{
+    add((struct event){.kind = EVENT_ZERO, .file = f->ino, .pos = pos, .len = len});
+}
+
+/* 0 means that the device lies, so a token is the number of events and one. */
+uint64_t on_sync_begin(struct iofile *f, uint64_t pos, uint64_t len)
+{
+    (void)f;
+    (void)pos;
+    (void)len;
+    return (lying & RECORD_LIE_DATA) != 0 ? 0 : record.count + 1;
+}
+
+void on_sync_end(struct iofile *f, uint64_t token, uint64_t pos, uint64_t len)
+{
+    add((struct event){
+        .kind = EVENT_SYNC, .file = f->ino, .pos = pos, .len = len, .begin = (size_t)(token - 1)});
+}
+
+void on_sync_fail(struct iofile *f, uint64_t token)
+{
+    (void)f;
+    (void)token;
+}
+
+void on_create(const char *path, struct iofile *f)
+{
+    add((struct event){
+        .kind = EVENT_CREATE, .path = relative(path), .file = f == NULL ? 0 : f->ino});
+}
+
+void on_unlink(const char *path, struct iofile *f)
+{
+    (void)f;
+    add((struct event){.kind = EVENT_UNLINK, .path = relative(path)});
+}
+
+void on_rename(const char *from, const char *to, struct iofile *f, struct iofile *replaced)
+{
+    (void)replaced;
+    add((struct event){.kind = EVENT_RENAME,
+                       .path = relative(to),
+                       .from = relative(from),
+                       .file = f == NULL ? 0 : f->ino});
+}
+
+void on_mkdir(const char *path)
+{
+    add((struct event){.kind = EVENT_MKDIR, .path = relative(path)});
+}
+
+void on_rmdir(const char *path)
+{
+    add((struct event){.kind = EVENT_RMDIR, .path = relative(path)});
+}
+
+uint64_t on_dirsync_begin(const char *dir)
+{
+    (void)dir;
+    return (lying & RECORD_LIE_DIR) != 0 ? 0 : record.count + 1;
+}
+
+void on_dirsync_end(const char *dir, uint64_t token)
+{
+    add((struct event){.kind = EVENT_DIRSYNC, .path = relative(dir), .begin = (size_t)(token - 1)});
+}
+
+void on_done(void)
+{
+}
+
+/* ---- printing ---- */
+
+const char *event_name(enum event_kind kind)
+{
+    static const char *const names[EVENT_KINDS] = {"write",  "resize", "zero",  "sync",  "create",
+                                                   "unlink", "rename", "mkdir", "rmdir", "dirsync",
+                                                   "issue",  "ack",    "opened"};
+    return kind < EVENT_KINDS ? names[kind] : "?";
+}
+
+void event_print(size_t idx, const struct event *e)
+{
+    fprintf(stderr, "  %5zu %-7s", idx, event_name(e->kind));
+    if (e->file != 0)
+        fprintf(stderr, " inode %llu", (unsigned long long)e->file);
+    if (e->kind == EVENT_WRITE || e->kind == EVENT_ZERO || e->kind == EVENT_RESIZE)
+        fprintf(stderr, " at %llu", (unsigned long long)e->pos);
+    if (e->len != 0 && e->len != IOHOOK_TO_END)
+        fprintf(stderr, " len %llu", (unsigned long long)e->len);
+    if (e->from != NULL)
+        fprintf(stderr, " %s ->", e->from);
+    if (e->path != NULL)
+        fprintf(stderr, " %s", e->path);
+    if (e->kind == EVENT_SYNC || e->kind == EVENT_DIRSYNC)
+        fprintf(stderr, " begun at %zu", e->begin);
+    if (e->kind == EVENT_ISSUE || e->kind == EVENT_ACK)
+        fprintf(stderr, " %llu", (unsigned long long)e->number);
+    fputc('\n', stderr);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The record of everything that one run did to its files: what iohook tells, in order.
+ *
+ * Files are named by their inode, paths are relative to the directory above the watched one. One
+ * record per process; it is filled under the hook's lock and read when nobody writes.
+ */
+#ifndef OXBOW_TESTS_CRASH_RECORD_H
+#define OXBOW_TESTS_CRASH_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum event_kind {
+    EVENT_WRITE,   /* file, pos, len, data */
+    EVENT_RESIZE,  /* file, pos: the new length */
+    EVENT_ZERO,    /* file, pos, len */
+    EVENT_SYNC,    /* file, pos, len, begin; recorded when it has succeeded */
+    EVENT_CREATE,  /* path, file (0: not a regular one) */
+    EVENT_UNLINK,  /* path */
+    EVENT_RENAME,  /* from, path, file */
+    EVENT_MKDIR,   /* path */
+    EVENT_RMDIR,   /* path */
+    EVENT_DIRSYNC, /* path, begin */
+    EVENT_ISSUE,   /* number: so many commits were begun */
+    EVENT_ACK,     /* number: so many commits are said to be durable */
+    EVENT_OPENED,  /* oxbow_open has succeeded */
+    EVENT_KINDS
+};
+
+struct event {
+    enum event_kind kind;
+    uint64_t file;
+    uint64_t pos, len;
+    uint64_t number;
+    size_t begin;  /* of a sync: the number of events when it started */
+    uint8_t *data; /* of a write */
+    char *path, *from;
+};
+
+struct record {
+    struct event *events;
+    size_t count, cap;
+    uint64_t kinds[EVENT_KINDS];
+};
+
+/* The record. Its events belong to it until the next record_start. */
+const struct record *record_get(void);
+
+/* Forgets everything and watches <base>/<name>; `base` is an absolute path without links. */
+void record_start(const char *base, const char *name);
+void record_stop(void);
+void record_fini(void); /* stops and frees */
+
+/* EVENT_ISSUE, EVENT_ACK, EVENT_OPENED. */
+void record_mark(enum event_kind kind, uint64_t number);
+
+/* What the device does not do though it says so. */
+#define RECORD_LIE_DATA 1u
+#define RECORD_LIE_DIR  2u
+void record_lie(unsigned lie);
+
+const char *event_name(enum event_kind kind);
+/* Prints the event on stderr, one line. */
+void event_print(size_t idx, const struct event *e);
+
+/* ---- what the lab shares ---- */
+
+uint64_t lab_random(uint64_t *state); /* splitmix64 */
+uint64_t lab_hash(const void *data, size_t len, uint64_t seed);
+_Noreturn void lab_die(const char *what, const char *detail);
+void *lab_alloc(size_t bytes);          /* zeroed, never NULL */
+void *lab_grow(void *p, size_t bytes);  /* never NULL */
+void lab_remove_tree(const char *path); /* whatever is there */
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the lab runs, and what it expects to find: a workload beside an independent model of it.
+ *
+ * A workload is a sequence of steps, each one transaction, fully determined by a seed, the step's
+ * number and the model's state. A store and a model that took the same steps dump the same bytes,
+ * and no two numbers of steps dump the same.
+ */
+#ifndef OXBOW_TESTS_CRASH_SUBJECT_H
+#define OXBOW_TESTS_CRASH_SUBJECT_H
+
+#include "oxbow/oxbow.h"
+
+#include <stdbool.h>
+
+struct dump {
+    uint8_t *bytes;
+    size_t len, cap;
+};
+
+void dump_add(struct dump *d, const void *bytes, size_t len);
+void dump_number(struct dump *d, uint64_t number);
+void dump_bytes(struct dump *d, struct oxbow_bytes b); /* its length, then it */
+void dump_free(struct dump *d);
+
+struct model;
+
+struct subject {
+    const char *name;
+    struct model *(*open)(void);
+    void (*close)(struct model *m);
+    /* Takes step number `step`. With a store, does it there too, in one transaction with the given
+     * options, and gives its LSN. */
+    enum oxbow_err (*step)(struct model *m, uint64_t seed, uint64_t step, struct oxbow *db,
+                           const struct oxbow_txn_options *opt, uint64_t *lsn);
+    enum oxbow_err (*dump_store)(struct oxbow *db, struct dump *out);
+    void (*dump_model)(const struct model *m, struct dump *out);
+};
+
+extern const struct subject subject_kv;
+
+/* NULL: no such subject. */
+const struct subject *subject_find(const char *name);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store's own interface as a subject: put, patch, delete, delete of a range, over some sixty
+ * keys with values from nothing to a few pages. The model is an array in key order. Key number 0
+ * counts the steps, so that no two states are alike.
+ */
+#include "engine/store/kv.h"
+#include "tests/crash/record.h"
+#include "tests/crash/subject.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define KEYS      64u
+#define KEY_BYTES 10u
+#define VALUE_MAX 9000u
+
+struct value {
+    bool there;
+    size_t len;
+    uint8_t *bytes;
+};
+
+struct model {
+    struct value values[KEYS];
+};
+
+struct step {
+    struct model *model;
+    struct oxbow_txn *txn; /* NULL: the model only */
+    uint64_t random;
+    enum oxbow_err err;
+};
+
+static struct oxbow_bytes key_of(unsigned idx, uint8_t buf[KEY_BYTES])
+{
+    memset(buf, 0, KEY_BYTES);
+    buf[0] = KV_SPACE_OBJECT;
+    buf[1] = 0xf0;
+    buf[8] = (uint8_t)(idx / 8);
+    buf[9] = (uint8_t)(idx % 8);
+    return (struct oxbow_bytes){buf, KEY_BYTES};
+}
+
+/* Grows when needed; bytes past `len` are never read. */
+static void model_write(struct model *m, unsigned idx, size_t pos, const uint8_t *bytes, size_t len)
+{
+    struct value *v = &m->values[idx];
+    size_t end = pos + len > v->len ? pos + len : v->len;
+    v->bytes = lab_grow(v->bytes, end + 1);
+    memcpy(v->bytes + pos, bytes, len);
+    v->len = end;
+    v->there = true;
+}
+
+static size_t fill(struct step *s, uint8_t *out, size_t max)
+{
+    static const size_t sizes[] = {8, 40, 200, 900, 3000, 4060, VALUE_MAX};
+    size_t limit = sizes[lab_random(&s->random) % 7];
+    size_t len = lab_random(&s->random) % (limit < max ? limit : max);
+    uint64_t word = 0;
+    for (size_t i = 0; i < len; i++) {
+        word = i % 8 == 0 ? lab_random(&s->random) : word >> 8;
+        out[i] = (uint8_t)word;
+    }
+    return len;
+}
+
+static void put(struct step *s, unsigned idx, const uint8_t *bytes, size_t len)
+{
+    uint8_t key[KEY_BYTES];
+    s->model->values[idx].len = 0;
+    model_write(s->model, idx, 0, bytes, len);
+    if (s->txn != NULL && s->err == OXBOW_OK)
+        s->err = kv_put(s->txn, key_of(idx, key), (struct oxbow_bytes){bytes, len});
+}
+
+static void patch(struct step *s, unsigned idx, const uint8_t *bytes, size_t len)
+{
+    uint8_t key[KEY_BYTES];
+    size_t pos = lab_random(&s->random) % (s->model->values[idx].len + 1);
+    if (lab_random(&s->random) % 2 == 0)
+        pos = s->model->values[idx].len;
+    model_write(s->model, idx, pos, bytes, len);
+    if (s->txn != NULL && s->err == OXBOW_OK)
+        s->err = kv_patch(s->txn, key_of(idx, key), pos, (struct oxbow_bytes){bytes, len});
+}
+
+static void del(struct step *s, unsigned idx)
+{
+    uint8_t key[KEY_BYTES];
+    s->model->values[idx].there = false;
+    s->model->values[idx].len = 0;
+    if (s->txn != NULL && s->err == OXBOW_OK)
+        s->err = kv_del(s->txn, key_of(idx, key));
+}
+
+static void del_range(struct step *s, unsigned from, unsigned to)
+{
+    uint8_t a[KEY_BYTES], b[KEY_BYTES];
+    for (unsigned i = from; i < to; i++) {
+        s->model->values[i].there = false;
+        s->model->values[i].len = 0;
+    }
+    bool more = false;
+    if (s->txn != NULL && s->err == OXBOW_OK)
+        s->err = kv_del_range(s->txn, key_of(from, a), key_of(to, b), KEYS, &more);
+    if (more)
+        lab_die("kv_del_range", "left keys behind");
+}
+
+static void act(struct step *s)
+{
+    static uint8_t buf[VALUE_MAX];
+    unsigned idx = 1 + (unsigned)(lab_random(&s->random) % (KEYS - 1));
+    unsigned what = (unsigned)(lab_random(&s->random) % 16);
+    if (what < 8) {
+        size_t len = fill(s, buf, sizeof buf);
+        put(s, idx, buf, len);
+    } else if (what < 13 && s->model->values[idx].there) {
+        size_t room = s->model->values[idx].len < VALUE_MAX ? 600 : 1;
+        size_t len = fill(s, buf, room);
+        patch(s, idx, buf, len);
+    } else if (what < 15) {
+        del(s, idx);
+    } else {
+        unsigned to = idx + (unsigned)(lab_random(&s->random) % 6);
+        del_range(s, idx, to < KEYS ? to : KEYS - 1);
+    }
+}
+
+static enum oxbow_err kv_step(struct model *m, uint64_t seed, uint64_t step, struct oxbow *db,
+                              const struct oxbow_txn_options *opt, uint64_t *lsn)
+{
+    struct step s = {.model = m, .random = seed + step * 0x632be59bd9b4e019u};
+    if (db != NULL)
+        s.err = oxbow_txn_begin(db, opt, &s.txn);
+    if (s.err != OXBOW_OK)
+        return s.err;
+    unsigned acts = 1 + (unsigned)(lab_random(&s.random) % 5);
+    for (unsigned i = 0; i < acts; i++)
+        act(&s);
+    uint64_t number = step + 1;
+    uint8_t count[8];
+    memcpy(count, &number, sizeof count);
+    put(&s, 0, count, sizeof count);
+    if (s.txn == NULL)
+        return OXBOW_OK;
+    if (s.err == OXBOW_OK)
+        return oxbow_txn_commit(s.txn, lsn);
+    oxbow_txn_abort(s.txn);
+    return s.err;
+}
+
+static enum oxbow_err kv_dump(struct oxbow *db, struct dump *out)
+{
+    struct oxbow_txn *txn = NULL;
+    struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ, .sync = OXBOW_SYNC_INTERVAL};
+    enum oxbow_err err = oxbow_txn_begin(db, &opt, &txn);
+    if (err != OXBOW_OK)
+        return err;
+    uint8_t from[KEY_BYTES], to[KEY_BYTES];
+    struct oxbow_bytes last = key_of(KEYS - 1, to), key, value;
+    struct kv_cursor c;
+    err = kv_cursor_init(&c, txn);
+    if (err == OXBOW_OK) {
+        err = kv_cursor_seek(&c, key_of(0, from), &key, &value);
+        while (err == OXBOW_OK && key.len == last.len &&
+               memcmp(key.data, last.data, last.len) <= 0) {
+            dump_bytes(out, key);
+            dump_bytes(out, value);
+            err = kv_cursor_next(&c, &key, &value);
+        }
+        kv_cursor_fini(&c);
+    }
+    if (err != OXBOW_OK && err != OXBOW_ENOENT) {
+        oxbow_txn_abort(txn);
+        return err;
+    }
+    return oxbow_txn_commit(txn, NULL);
+}
+
+static void kv_dump_model(const struct model *m, struct dump *out)
+{
+    uint8_t key[KEY_BYTES];
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (!m->values[i].there)
+            continue;
+        dump_bytes(out, key_of(i, key));
+        dump_bytes(out, (struct oxbow_bytes){m->values[i].bytes, m->values[i].len});
+    }
+}
+
+static struct model *kv_open(void)
+{
+    return lab_alloc(sizeof(struct model));
+}
+
+static void kv_close(struct model *m)
+{
+    for (unsigned i = 0; i < KEYS; i++)
+        free(m->values[i].bytes);
+    free(m);
+}
+
+const struct subject subject_kv = {
+    .name = "kv",
+    .open = kv_open,
+    .close = kv_close,
+    .step = kv_step,
+    .dump_store = kv_dump,
+    .dump_model = kv_dump_model,
+};

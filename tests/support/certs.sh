@@ -8,7 +8,7 @@
 #   expired.crt future.crt (.key)   servers whose time has gone by (2020) or has not come (2090)
 #   revoked.crt .key       a server that crl.pem revokes
 #   client.crt .key        CN=dev-0001            client2.crt .key    CN=dev-0001, renewed
-#   foreign.crt .key       a client that other-ca signed
+#   foreign.crt .key       a client that other-ca signed        oldclient.crt .key  expired in 2020
 #   crl.pem                revokes `revoked`      crl-old.pem         the same, out of date
 #   both-ca.crt            both authorities in one file
 set -eu
@@ -79,6 +79,7 @@ issue wrongname other.test server ca
 issue client dev-0001 client ca
 issue client2 dev-0001 client ca
 issue foreign dev-0001 client other-ca
+issue oldclient dev-0001 client ca 20190101000000Z 20200101000000Z
 openssl ca -config openssl.cnf -cert ca.crt -keyfile ca.key -revoke revoked.crt 2>openssl.log
 openssl ca -config openssl.cnf -cert ca.crt -keyfile ca.key -gencrl -out crl.pem 2>openssl.log
 openssl ca -config openssl.cnf -cert ca.crt -keyfile ca.key -gencrl -crl_lastupdate 20200101000000Z \

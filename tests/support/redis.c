@@ -582,9 +582,9 @@ void certs_remove(char *dir)
 
 const char *certs_file(const char *dir, const char *name)
 {
-    static char paths[8][160];
+    static char paths[64][160];
     static unsigned next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
 
     snprintf(path, sizeof paths[0], "%s/%s", dir, name);
     return path;

@@ -54,7 +54,7 @@ const char *redis_info(struct redis *r, const char *field);
  * caller hands it to certs_remove. */
 char *certs_make(void);
 void certs_remove(char *dir);
-/* `dir`/`name`, in one of eight rotating buffers. */
+/* `dir`/`name`, in one of 64 rotating buffers. */
 const char *certs_file(const char *dir, const char *name);
 
 #endif

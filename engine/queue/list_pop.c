@@ -67,9 +67,16 @@ static enum oxbow_err chunk_end(struct list *l, enum oxbow_end end, uint64_t inn
     return err == OXBOW_OK ? list_heal(l) : err;
 }
 
-/* Takes the values of entries [first, first + n) in stored order off the list's sums and, where
- * they live elsewhere, out of the store. */
-static enum oxbow_err values_drop(struct list *l, const struct list_view *v, size_t first, size_t n)
+/* What becomes of the elements that leave. */
+struct leave {
+    bool stack;                  /* the chunk grows at this end: what came last goes first */
+    struct oxbow_result *result; /* where they go; NULL: nowhere */
+};
+
+/* Takes the values of the m elements at the end off the list's sums and, where they live elsewhere,
+ * out of the store. */
+static enum oxbow_err values_leave(struct list *l, const struct list_view *v, size_t m,
+                                   const struct leave *leave)
 {
     uint8_t copy[CHUNK_MAX];
     const uint8_t *data = v->data;
@@ -79,10 +86,14 @@ static enum oxbow_err values_drop(struct list *l, const struct list_view *v, siz
         memcpy(copy, v->data, v->len);
         data = copy;
     }
-    for (i = first; i < first + n; i++) {
+    for (i = 0; i < m; i++) {
+        size_t pos = v->at[leave->stack ? v->count - 1 - i : i];
         struct list_entry e;
-        enum oxbow_err err = list_entry_decode(data + v->at[i], (size_t)(v->to - v->at[i]), &e);
+        enum oxbow_err err = list_entry_decode(data + pos, v->to - pos, &e);
 
+        if (err == OXBOW_OK && leave->result != NULL) {
+            err = list_value_read(l, &e, leave->result);
+        }
         if (err == OXBOW_OK) {
             err = list_value_drop(l, &e);
         }
@@ -94,16 +105,17 @@ static enum oxbow_err values_drop(struct list *l, const struct list_view *v, siz
 }
 
 /* Removes at most n elements, all from the end's chunk; *done is how many. */
-static enum oxbow_err drop_step(struct list *l, enum oxbow_end end, uint64_t n, uint64_t *done)
+static enum oxbow_err drop_step(struct list *l, enum oxbow_end end, uint64_t n,
+                                struct oxbow_result *result, uint64_t *done)
 {
     struct list_end *e = &l->ends[end];
-    bool stack = e->kind == list_kind_at(end); /* what came last goes first */
+    const struct leave leave = {e->kind == list_kind_at(end), result};
     bool single = list_is_single(l);
     uint64_t inner;
     struct list_view v;
     size_t m;
-    enum oxbow_err err =
-        list_view_load(l, e->id, stack || n > LIST_ENTRIES_MAX ? LIST_ENTRIES_MAX : (size_t)n, &v);
+    enum oxbow_err err = list_view_load(
+        l, e->id, leave.stack || n > LIST_ENTRIES_MAX ? LIST_ENTRIES_MAX : (size_t)n, &v);
 
     if (err != OXBOW_OK) {
         return err;
@@ -113,7 +125,7 @@ static enum oxbow_err drop_step(struct list *l, enum oxbow_end end, uint64_t n, 
         return OXBOW_ECORRUPT;
     }
     inner = end == OXBOW_LEFT ? v.next : v.prev;
-    err = values_drop(l, &v, stack ? v.count - m : 0, m);
+    err = values_leave(l, &v, m, &leave);
     if (err != OXBOW_OK) {
         return err;
     }
@@ -122,7 +134,7 @@ static enum oxbow_err drop_step(struct list *l, enum oxbow_end end, uint64_t n, 
     l->lo += end == OXBOW_LEFT ? m : 0;
     l->hi -= end == OXBOW_RIGHT ? m : 0;
     *done = m;
-    if (stack) {
+    if (leave.stack) {
         e->to = v.at[v.count - m];
     } else {
         e->from = v.at[m];
@@ -136,11 +148,13 @@ static enum oxbow_err drop_step(struct list *l, enum oxbow_end end, uint64_t n, 
     return chunk_end(l, end, inner);
 }
 
-enum oxbow_err list_drop(struct list *l, enum oxbow_end end, uint64_t n)
+/* Removes n <= count elements; into a result that was begun, unless it is NULL. */
+static enum oxbow_err take(struct list *l, enum oxbow_end end, uint64_t n,
+                           struct oxbow_result *result)
 {
     while (n > 0) {
         uint64_t done = 0;
-        enum oxbow_err err = drop_step(l, end, n, &done);
+        enum oxbow_err err = drop_step(l, end, n, result, &done);
 
         if (err != OXBOW_OK) {
             return err;
@@ -148,6 +162,11 @@ enum oxbow_err list_drop(struct list *l, enum oxbow_end end, uint64_t n)
         n -= done;
     }
     return OXBOW_OK;
+}
+
+enum oxbow_err list_drop(struct list *l, enum oxbow_end end, uint64_t n)
+{
+    return take(l, end, n, NULL);
 }
 
 /* Reads n <= count elements at an end, in the order in which a pop gives them. */
@@ -169,10 +188,16 @@ static enum oxbow_err ends_read(const struct list *l, enum oxbow_end end, uint64
     return err;
 }
 
+/* Whether the elements leave by the reaper, since the list goes as a whole. */
+static bool goes_whole(const struct list *l, uint64_t n)
+{
+    return n == l->count && (!list_is_single(l) || l->big > 0);
+}
+
 /* Everything goes: a list of one chunk at once, a longer one by the reaper. */
 static enum oxbow_err drop_all(struct list *l)
 {
-    if (list_is_single(l) && l->big == 0) {
+    if (!goes_whole(l, l->count)) {
         return list_close(l, list_drop(l, OXBOW_LEFT, l->count));
     }
     return catalog_remove(l->txn, l->name);
@@ -182,12 +207,23 @@ static enum oxbow_err pop(struct list *l, enum oxbow_end end, size_t count,
                           struct oxbow_result *result)
 {
     uint64_t n = count < l->count ? count : l->count;
-    enum oxbow_err err = ends_read(l, end, n, result);
+    enum oxbow_err err;
 
-    if (err != OXBOW_OK || n == 0) {
-        return err;
+    if (n == 0 || goes_whole(l, n) || l->bytes > OXBOW_LIST_RESULT_MAX) {
+        err = ends_read(l, end, n, result);
+        if (err != OXBOW_OK || n == 0) {
+            return err;
+        }
+        return goes_whole(l, n) ? drop_all(l) : list_close(l, list_drop(l, end, n));
     }
-    return n == l->count ? drop_all(l) : list_close(l, list_drop(l, end, n));
+    err = result_begin(result, &txn_port(l->txn)->alloc, OXBOW_LIST_RESULT_MAX);
+    if (err == OXBOW_OK) {
+        err = list_close(l, take(l, end, n, result));
+    }
+    if (err == OXBOW_OK) {
+        result_finish(result);
+    }
+    return err;
 }
 
 enum oxbow_err oxbow_list_pop(struct oxbow_txn *txn, struct oxbow_bytes key, enum oxbow_end end,

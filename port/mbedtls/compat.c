@@ -11,7 +11,7 @@
 #include <psa/crypto.h>
 #endif
 
-int compat_init(void)
+int mbed_compat_init(void)
 {
 #if MBEDTLS_VERSION_MAJOR >= 3 && defined(MBEDTLS_PSA_CRYPTO_C)
     /* TLS 1.3 keeps its keys there. */
@@ -21,7 +21,7 @@ int compat_init(void)
 #endif
 }
 
-void compat_configure(mbedtls_ssl_config *conf)
+void mbed_compat_configure(mbedtls_ssl_config *conf)
 {
 #if MBEDTLS_VERSION_MAJOR >= 3
     mbedtls_ssl_conf_min_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_2);
@@ -41,7 +41,7 @@ void compat_configure(mbedtls_ssl_config *conf)
 #endif
 }
 
-bool compat_is_ticket(int ret)
+bool mbed_compat_is_ticket(int ret)
 {
 #if defined(MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
     return ret == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET;
@@ -51,8 +51,8 @@ bool compat_is_ticket(int ret)
 #endif
 }
 
-int compat_key_parse(mbedtls_pk_context *key, const unsigned char *text, size_t len,
-                     const char *password, mbedtls_ctr_drbg_context *rng)
+int mbed_compat_key_parse(mbedtls_pk_context *key, const unsigned char *text, size_t len,
+                          const char *password, mbedtls_ctr_drbg_context *rng)
 {
     const unsigned char *word = (const unsigned char *)password;
     size_t word_len = password != NULL ? strlen(password) : 0;
@@ -65,8 +65,8 @@ int compat_key_parse(mbedtls_pk_context *key, const unsigned char *text, size_t 
 #endif
 }
 
-int compat_key_matches(const mbedtls_pk_context *public_key, const mbedtls_pk_context *key,
-                       mbedtls_ctr_drbg_context *rng)
+int mbed_compat_key_matches(const mbedtls_pk_context *public_key, const mbedtls_pk_context *key,
+                            mbedtls_ctr_drbg_context *rng)
 {
 #if MBEDTLS_VERSION_MAJOR >= 3
     return mbedtls_pk_check_pair(public_key, key, mbedtls_ctr_drbg_random, rng);

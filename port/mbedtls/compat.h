@@ -12,22 +12,22 @@
 
 /* Readies the library's own state, once per process or often: it does not matter. 0 or an mbedTLS
  * error. Must have returned before a second thread uses the library. */
-int compat_init(void);
+int mbed_compat_init(void);
 
 /* The library's name and version. */
 #define COMPAT_NAME "mbedTLS " MBEDTLS_VERSION_STRING
 
 /* TLS 1.2 or newer, renegotiation never, and what 3.6 only does when asked: say so when a session
  * ticket comes. */
-void compat_configure(mbedtls_ssl_config *conf);
+void mbed_compat_configure(mbedtls_ssl_config *conf);
 
 /* Whether `ret` only says that a session ticket came: the same call is to be made again. */
-bool compat_is_ticket(int ret);
+bool mbed_compat_is_ticket(int ret);
 
 /* As mbedtls_pk_parse_key and mbedtls_pk_check_pair. `text` ends with a zero if it is PEM. */
-int compat_key_parse(mbedtls_pk_context *key, const unsigned char *text, size_t len,
-                     const char *password, mbedtls_ctr_drbg_context *rng);
-int compat_key_matches(const mbedtls_pk_context *public_key, const mbedtls_pk_context *key,
-                       mbedtls_ctr_drbg_context *rng);
+int mbed_compat_key_parse(mbedtls_pk_context *key, const unsigned char *text, size_t len,
+                          const char *password, mbedtls_ctr_drbg_context *rng);
+int mbed_compat_key_matches(const mbedtls_pk_context *public_key, const mbedtls_pk_context *key,
+                            mbedtls_ctr_drbg_context *rng);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * One TLS connection as bytes in, bytes out. mbedTLS pulls from `in` and pushes to `out`.
  *
- *   handshake --conn_handshake--> open --conn_end--> goodbye said
+ *   handshake --mbed_conn_handshake--> open --mbed_conn_end--> goodbye said
  *        \__________ any error ________\___> failed: for good; `out` may hold the alert
  *
  * 1. "Want read" from mbedTLS does not mean that `in` is empty (a session ticket in TLS 1.3 gives
@@ -57,7 +57,7 @@ static int bio_send(void *ctx, const unsigned char *data, size_t len)
 
 /* ---- open, close ---- */
 
-enum oxbow_err conn_open(struct oxbow_tls *tls, struct oxbow_tls_conn **out)
+enum oxbow_err mbed_conn_open(struct oxbow_tls *tls, struct oxbow_tls_conn **out)
 {
     struct oxbow_tls_conn *c = mem_new(&tls->port->alloc, sizeof *c);
 
@@ -65,23 +65,23 @@ enum oxbow_err conn_open(struct oxbow_tls *tls, struct oxbow_tls_conn **out)
         return OXBOW_ENOMEM;
     }
     c->tls = tls;
-    c->creds = creds_ref(tls->creds);
+    c->creds = mbed_creds_ref(tls->creds);
     c->alert = -1;
     buf_init(&c->out, &tls->port->alloc, OUT_MAX);
     mbedtls_ssl_init(&c->ssl);
     if (mbedtls_ssl_setup(&c->ssl, &c->creds->conf) != 0 ||
         mbedtls_ssl_set_hostname(&c->ssl, tls->config.server_name) != 0) {
-        conn_close(c);
+        mbed_conn_close(c);
         return OXBOW_ENOMEM;
     }
     mbedtls_ssl_set_bio(&c->ssl, c, bio_send, bio_recv, NULL);
-    mbedtls_ssl_set_verify(&c->ssl, verify_step, c);
-    c->offered = session_offer(&tls->session, c->creds->digest, &c->ssl);
+    mbedtls_ssl_set_verify(&c->ssl, mbed_verify_step, c);
+    c->offered = mbed_session_offer(&tls->session, c->creds->digest, &c->ssl);
     *out = c;
     return OXBOW_OK;
 }
 
-void conn_close(struct oxbow_tls_conn *c)
+void mbed_conn_close(struct oxbow_tls_conn *c)
 {
     const struct oxbow_alloc *alloc;
 
@@ -91,7 +91,7 @@ void conn_close(struct oxbow_tls_conn *c)
     alloc = &c->tls->port->alloc;
     mbedtls_ssl_free(&c->ssl);
     buf_fini(&c->out);
-    creds_unref(c->creds);
+    mbed_creds_unref(c->creds);
     mem_free(alloc, c, sizeof *c);
 }
 
@@ -131,7 +131,7 @@ static void watch(struct oxbow_tls_conn *c, const uint8_t *p, size_t n)
     }
 }
 
-enum oxbow_err conn_feed(struct oxbow_tls_conn *c, const void *data, size_t len, size_t *used)
+enum oxbow_err mbed_conn_feed(struct oxbow_tls_conn *c, const void *data, size_t len, size_t *used)
 {
     size_t room;
     size_t n;
@@ -158,12 +158,12 @@ enum oxbow_err conn_feed(struct oxbow_tls_conn *c, const void *data, size_t len,
     return OXBOW_OK;
 }
 
-struct oxbow_bytes conn_peek(const struct oxbow_tls_conn *c)
+struct oxbow_bytes mbed_conn_peek(const struct oxbow_tls_conn *c)
 {
     return (struct oxbow_bytes){c->out.data, c->out.len};
 }
 
-void conn_sent(struct oxbow_tls_conn *c, size_t len)
+void mbed_conn_sent(struct oxbow_tls_conn *c, size_t len)
 {
     CHECK(c->tls->port, len <= c->out.len);
     buf_consume(&c->out, len);
@@ -173,7 +173,8 @@ void conn_sent(struct oxbow_tls_conn *c, size_t len)
 
 static void keep_session(struct oxbow_tls_conn *c)
 {
-    session_keep(&c->tls->session, c->creds->digest, &c->ssl, c->verified ? c->peer_until_ms : 0);
+    mbed_session_keep(&c->tls->session, c->creds->digest, &c->ssl,
+                      c->verified ? c->peer_until_ms : 0);
 }
 
 /* What one call into mbedTLS came to. */
@@ -189,7 +190,7 @@ static enum step step_of(struct oxbow_tls_conn *c, struct rounds *r, int ret)
     bool moved = c->in_pos != r->in_pos;
 
     r->in_pos = c->in_pos;
-    if (compat_is_ticket(ret)) {
+    if (mbed_compat_is_ticket(ret)) {
         keep_session(c);
         return STEP_AGAIN;
     }
@@ -203,7 +204,7 @@ static enum step step_of(struct oxbow_tls_conn *c, struct rounds *r, int ret)
     return ret < 0 ? STEP_FAILED : STEP_DONE;
 }
 
-enum oxbow_err conn_handshake(struct oxbow_tls_conn *c)
+enum oxbow_err mbed_conn_handshake(struct oxbow_tls_conn *c)
 {
     struct rounds r = {.in_pos = c->in_pos};
 
@@ -221,17 +222,17 @@ enum oxbow_err conn_handshake(struct oxbow_tls_conn *c)
         case STEP_WAIT:
             return OXBOW_EAGAIN;
         case STEP_FAILED:
-            return explain(c, ret);
+            return mbed_explain(c, ret);
         case STEP_AGAIN:
             break;
         }
     }
 }
 
-enum oxbow_err conn_read(struct oxbow_tls_conn *c, void *out, size_t len, size_t *got)
+enum oxbow_err mbed_conn_read(struct oxbow_tls_conn *c, void *out, size_t len, size_t *got)
 {
     struct rounds r = {.in_pos = c->in_pos};
-    enum oxbow_err err = conn_handshake(c);
+    enum oxbow_err err = mbed_conn_handshake(c);
 
     if (err != OXBOW_OK) {
         return err;
@@ -242,7 +243,7 @@ enum oxbow_err conn_read(struct oxbow_tls_conn *c, void *out, size_t len, size_t
         switch (step_of(c, &r, ret)) {
         case STEP_DONE:
             if (ret == 0) {
-                return explain(c, ret);
+                return mbed_explain(c, ret);
             }
             c->heard = true;
             *got = (size_t)ret;
@@ -250,17 +251,17 @@ enum oxbow_err conn_read(struct oxbow_tls_conn *c, void *out, size_t len, size_t
         case STEP_WAIT:
             return OXBOW_EAGAIN;
         case STEP_FAILED:
-            return explain(c, ret);
+            return mbed_explain(c, ret);
         case STEP_AGAIN:
             break;
         }
     }
 }
 
-enum oxbow_err conn_write(struct oxbow_tls_conn *c, const void *data, size_t len, size_t *took)
+enum oxbow_err mbed_conn_write(struct oxbow_tls_conn *c, const void *data, size_t len, size_t *took)
 {
     struct rounds r = {.in_pos = c->in_pos};
-    enum oxbow_err err = conn_handshake(c);
+    enum oxbow_err err = mbed_conn_handshake(c);
     size_t n = len < RECORD_MAX ? len : RECORD_MAX;
 
     if (err != OXBOW_OK) {
@@ -284,14 +285,14 @@ enum oxbow_err conn_write(struct oxbow_tls_conn *c, const void *data, size_t len
             c->write_len = n;
             return OXBOW_EAGAIN;
         case STEP_FAILED:
-            return explain(c, ret);
+            return mbed_explain(c, ret);
         case STEP_AGAIN:
             break;
         }
     }
 }
 
-void conn_end(struct oxbow_tls_conn *c)
+void mbed_conn_end(struct oxbow_tls_conn *c)
 {
     if (c->open && c->failed == OXBOW_OK && !c->goodbye && c->write_len == 0) {
         /* A courtesy: one try, and whatever comes of it, the connection ends now. */
@@ -302,23 +303,23 @@ void conn_end(struct oxbow_tls_conn *c)
 
 /* ---- what became of it ---- */
 
-const char *conn_error(const struct oxbow_tls_conn *c)
+const char *mbed_conn_error(const struct oxbow_tls_conn *c)
 {
     return c->failed != OXBOW_OK ? c->why.text : "";
 }
 
-bool conn_retry_without_session(struct oxbow_tls_conn *c)
+bool mbed_conn_retry_without_session(struct oxbow_tls_conn *c)
 {
     /* A server that showed its certificate had declined the session: it is not to blame. */
     bool suspect = c->offered && !c->verified && !c->heard;
 
     if (suspect) {
-        session_drop(&c->tls->session);
+        mbed_session_drop(&c->tls->session);
     }
     return suspect;
 }
 
-struct oxbow_tls_info conn_info(const struct oxbow_tls_conn *c)
+struct oxbow_tls_info mbed_conn_info(const struct oxbow_tls_conn *c)
 {
     return (struct oxbow_tls_info){
         .version = mbedtls_ssl_get_version(&c->ssl),

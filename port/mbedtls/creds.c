@@ -95,16 +95,16 @@ static enum oxbow_err text_read(struct text *t, const struct oxbow_port *port,
         err = buf_append(&t->buf, "", 1);
     }
     if (err == OXBOW_ENOENT) {
-        why_set(why, "%s is missing: %s does not exist", what, t->name);
+        mbed_why_set(why, "%s is missing: %s does not exist", what, t->name);
     } else if (err == OXBOW_ENOMEM) {
-        why_set(why, "out of memory reading %s", t->name);
+        mbed_why_set(why, "out of memory reading %s", t->name);
     } else if (err == OXBOW_ETOOBIG) {
-        why_set(why, "%s: %s is longer than %u bytes", what, t->name, FILE_MAX);
+        mbed_why_set(why, "%s: %s is longer than %u bytes", what, t->name, FILE_MAX);
         err = OXBOW_ECERT;
     } else if (err != OXBOW_OK) {
-        why_set(why, "%s cannot be read: %s: %s", what, t->name, oxbow_err_text(err));
+        mbed_why_set(why, "%s cannot be read: %s: %s", what, t->name, oxbow_err_text(err));
     } else if (t->len == 0) {
-        why_set(why, "%s is empty: %s", what, t->name);
+        mbed_why_set(why, "%s is empty: %s", what, t->name);
         err = OXBOW_ECERT;
     }
     return err;
@@ -142,12 +142,12 @@ static enum oxbow_err ca_parse(struct creds *c, const struct text *t, struct oxb
     struct oxbow_tls_why note;
 
     if (ret < 0) {
-        why_set(why, "the authority file %s holds no certificate that can be read", t->name);
+        mbed_why_set(why, "the authority file %s holds no certificate that can be read", t->name);
         return OXBOW_ECERT;
     }
     if (ret > 0) {
-        why_set(&note, "tls: %d certificate(s) in %s cannot be read and are not trusted", ret,
-                t->name);
+        mbed_why_set(&note, "tls: %d certificate(s) in %s cannot be read and are not trusted", ret,
+                     t->name);
         log_line(c->port, OXBOW_LOG_WARN, note.text);
     }
     return OXBOW_OK;
@@ -156,7 +156,7 @@ static enum oxbow_err ca_parse(struct creds *c, const struct text *t, struct oxb
 static enum oxbow_err crl_parse(struct creds *c, const struct text *t, struct oxbow_tls_why *why)
 {
     if (mbedtls_x509_crl_parse(&c->crl, t->buf.data, parse_len(t)) != 0) {
-        why_set(why, "%s is not a revocation list", t->name);
+        mbed_why_set(why, "%s is not a revocation list", t->name);
         return OXBOW_ECERT;
     }
     c->has_crl = true;
@@ -166,7 +166,7 @@ static enum oxbow_err crl_parse(struct creds *c, const struct text *t, struct ox
 static enum oxbow_err cert_parse(struct creds *c, const struct text *t, struct oxbow_tls_why *why)
 {
     if (mbedtls_x509_crt_parse(&c->cert, t->buf.data, parse_len(t)) != 0) {
-        why_set(why, "%s is not a certificate", t->name);
+        mbed_why_set(why, "%s is not a certificate", t->name);
         return OXBOW_ECERT;
     }
     return OXBOW_OK;
@@ -176,13 +176,13 @@ static enum oxbow_err cert_parse(struct creds *c, const struct text *t, struct o
 static enum oxbow_err key_parse(struct creds *c, const struct text *t, const char *password,
                                 mbedtls_ctr_drbg_context *rng, struct oxbow_tls_why *why)
 {
-    if (compat_key_parse(&c->key, t->buf.data, parse_len(t), password, rng) != 0) {
-        why_set(why, "%s is not a private key%s", t->name,
-                password != NULL ? ", or the password is wrong" : ", or it needs a password");
+    if (mbed_compat_key_parse(&c->key, t->buf.data, parse_len(t), password, rng) != 0) {
+        mbed_why_set(why, "%s is not a private key%s", t->name,
+                     password != NULL ? ", or the password is wrong" : ", or it needs a password");
         return OXBOW_ECERT;
     }
-    if (compat_key_matches(&c->cert.pk, &c->key, rng) != 0) {
-        why_set(why, "the key %s does not belong to the client certificate", t->name);
+    if (mbed_compat_key_matches(&c->cert.pk, &c->key, rng) != 0) {
+        mbed_why_set(why, "the key %s does not belong to the client certificate", t->name);
         return OXBOW_ECERT;
     }
     c->has_cert = true;
@@ -227,7 +227,7 @@ static enum oxbow_err conf_make(struct creds *c, const struct oxbow_tls_config *
     int ret = mbedtls_ssl_config_defaults(&c->conf, MBEDTLS_SSL_IS_CLIENT,
                                           MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
 
-    compat_configure(&c->conf);
+    mbed_compat_configure(&c->conf);
     mbedtls_ssl_conf_rng(&c->conf, mbedtls_ctr_drbg_random, rng);
     mbedtls_ssl_conf_authmode(&c->conf, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_ca_chain(&c->conf, &c->ca, c->has_crl ? &c->crl : NULL);
@@ -268,14 +268,14 @@ static enum oxbow_err texts_parse(struct creds *c, const struct oxbow_tls_config
         err = digest_make(c, config->server_name, t, KEY);
         err = err != OXBOW_OK ? err : conf_make(c, config, rng);
         if (err != OXBOW_OK) {
-            why_set(why, "out of memory preparing TLS");
+            mbed_why_set(why, "out of memory preparing TLS");
         }
     }
     return err;
 }
 
-enum oxbow_err creds_open(const struct oxbow_tls_config *config, mbedtls_ctr_drbg_context *rng,
-                          struct oxbow_tls_why *why, struct creds **out)
+enum oxbow_err mbed_creds_open(const struct oxbow_tls_config *config, mbedtls_ctr_drbg_context *rng,
+                               struct oxbow_tls_why *why, struct creds **out)
 {
     static const char *const what[TEXTS] = {"the authority file", "the revocation list",
                                             "the client certificate", "the client key"};
@@ -285,7 +285,7 @@ enum oxbow_err creds_open(const struct oxbow_tls_config *config, mbedtls_ctr_drb
     size_t i;
 
     if (c == NULL) {
-        why_set(why, "out of memory");
+        mbed_why_set(why, "out of memory");
         return OXBOW_ENOMEM;
     }
     c->port = config->port;
@@ -303,20 +303,20 @@ enum oxbow_err creds_open(const struct oxbow_tls_config *config, mbedtls_ctr_drb
         text_fini(&texts[i]);
     }
     if (err != OXBOW_OK) {
-        creds_unref(c);
+        mbed_creds_unref(c);
         return err;
     }
     *out = c;
     return OXBOW_OK;
 }
 
-struct creds *creds_ref(struct creds *c)
+struct creds *mbed_creds_ref(struct creds *c)
 {
     c->refs++;
     return c;
 }
 
-void creds_unref(struct creds *c)
+void mbed_creds_unref(struct creds *c)
 {
     if (c == NULL || --c->refs > 0) {
         return;

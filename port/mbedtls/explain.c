@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void why_set(struct oxbow_tls_why *why, const char *format, ...)
+void mbed_why_set(struct oxbow_tls_why *why, const char *format, ...)
 {
     va_list ap;
 
@@ -48,30 +48,32 @@ static enum oxbow_err explain_alert(struct oxbow_tls_conn *c)
 
     for (i = 0; i < sizeof alerts / sizeof alerts[0]; i++) {
         if (alerts[i].code == c->alert) {
-            why_set(why, "%s", alerts[i].text);
+            mbed_why_set(why, "%s", alerts[i].text);
             if (alerts[i].err == OXBOW_ECERT && c->creds->has_cert) {
-                why_set(why, "%s; ours is valid from %s to %s", alerts[i].text,
-                        date_of(&own->valid_from).text, date_of(&own->valid_to).text);
+                mbed_why_set(why, "%s; ours is valid from %s to %s", alerts[i].text,
+                             mbed_date_of(&own->valid_from).text,
+                             mbed_date_of(&own->valid_to).text);
             }
             return alerts[i].err;
         }
     }
     if (!c->heard && !c->creds->has_cert) {
-        why_set(why, "the server refused us; none is configured, and it may want a client "
-                     "certificate");
+        mbed_why_set(why, "the server refused us; none is configured, and it may want a client "
+                          "certificate");
         return OXBOW_ECERT;
     }
     if (!c->heard && c->creds->has_cert && c->alert != 40) {
-        why_set(why,
-                "the server refused us, perhaps for our certificate (valid from %s to %s); its "
-                "log may say more",
-                date_of(&own->valid_from).text, date_of(&own->valid_to).text);
+        mbed_why_set(
+            why,
+            "the server refused us, perhaps for our certificate (valid from %s to %s); its "
+            "log may say more",
+            mbed_date_of(&own->valid_from).text, mbed_date_of(&own->valid_to).text);
         return OXBOW_ECERT;
     }
     if (c->alert >= 0) {
-        why_set(why, "the server ended the connection with alert %d", c->alert);
+        mbed_why_set(why, "the server ended the connection with alert %d", c->alert);
     } else {
-        why_set(why, "the server ended the connection with a fatal alert");
+        mbed_why_set(why, "the server ended the connection with a fatal alert");
     }
     return OXBOW_EPIPE;
 }
@@ -92,8 +94,8 @@ static enum oxbow_err explain_not_tls(struct oxbow_tls_conn *c)
         seen[i] = c->sniff[i] >= ' ' && c->sniff[i] <= '~' ? (char)c->sniff[i] : '.';
     }
     seen[i] = '\0';
-    why_set(&c->why, "the peer does not speak TLS: it began with \"%s\"; is this the TLS port?",
-            seen);
+    mbed_why_set(&c->why,
+                 "the peer does not speak TLS: it began with \"%s\"; is this the TLS port?", seen);
     return OXBOW_EPARSE;
 }
 
@@ -103,11 +105,11 @@ static enum oxbow_err translate(struct oxbow_tls_conn *c, int ret)
     case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
     case MBEDTLS_ERR_SSL_CONN_EOF:
     case 0:
-        why_set(&c->why, "the server closed the connection");
+        mbed_why_set(&c->why, "the server closed the connection");
         return OXBOW_EPIPE;
     case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
         if (c->why.text[0] == '\0') {
-            why_set(&c->why, "the server's certificate is refused");
+            mbed_why_set(&c->why, "the server's certificate is refused");
         }
         return OXBOW_ECERT;
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
@@ -115,22 +117,22 @@ static enum oxbow_err translate(struct oxbow_tls_conn *c, int ret)
     case MBEDTLS_ERR_SSL_ALLOC_FAILED:
     case MBEDTLS_ERR_X509_ALLOC_FAILED:
     case MBEDTLS_ERR_PK_ALLOC_FAILED:
-        why_set(&c->why, "out of memory");
+        mbed_why_set(&c->why, "out of memory");
         return OXBOW_ENOMEM;
     case MBEDTLS_ERR_SSL_INVALID_MAC:
-        why_set(&c->why, "what arrived was damaged or forged on its way");
+        mbed_why_set(&c->why, "what arrived was damaged or forged on its way");
         return OXBOW_EPARSE;
     default:
         if (!looks_like_tls(c)) {
             return explain_not_tls(c);
         }
-        why_set(&c->why, "the peer broke the TLS protocol (%s error -0x%04x)", COMPAT_NAME,
-                (unsigned)-ret);
+        mbed_why_set(&c->why, "the peer broke the TLS protocol (%s error -0x%04x)", COMPAT_NAME,
+                     (unsigned)-ret);
         return OXBOW_EPARSE;
     }
 }
 
-enum oxbow_err explain(struct oxbow_tls_conn *c, int ret)
+enum oxbow_err mbed_explain(struct oxbow_tls_conn *c, int ret)
 {
     c->failed = translate(c, ret);
     return c->failed;

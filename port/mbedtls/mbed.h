@@ -32,11 +32,11 @@ struct creds {
 };
 
 /* Errors as oxbow_tls_ops.open. `rng` must outlive it. */
-OXBOW_MUST_CHECK enum oxbow_err creds_open(const struct oxbow_tls_config *config,
-                                           mbedtls_ctr_drbg_context *rng, struct oxbow_tls_why *why,
-                                           struct creds **out);
-struct creds *creds_ref(struct creds *c);
-void creds_unref(struct creds *c); /* NULL is fine */
+OXBOW_MUST_CHECK enum oxbow_err mbed_creds_open(const struct oxbow_tls_config *config,
+                                                mbedtls_ctr_drbg_context *rng,
+                                                struct oxbow_tls_why *why, struct creds **out);
+struct creds *mbed_creds_ref(struct creds *c);
+void mbed_creds_unref(struct creds *c); /* NULL is fine */
 
 /* ---- session.c: the session to resume ---- */
 
@@ -51,16 +51,17 @@ struct session {
 };
 
 /* Reads the file, if the configuration says so. Nothing usable there: no session. */
-void session_init(struct session *s, const struct oxbow_tls_config *config, const uint8_t *digest);
-void session_fini(struct session *s);
+void mbed_session_init(struct session *s, const struct oxbow_tls_config *config,
+                       const uint8_t *digest);
+void mbed_session_fini(struct session *s);
 /* Forgets it, in the file as well. */
-void session_drop(struct session *s);
+void mbed_session_drop(struct session *s);
 /* Hands it to a new connection if it is fit for use; says whether it did. */
-bool session_offer(struct session *s, const uint8_t *digest, mbedtls_ssl_context *ssl);
+bool mbed_session_offer(struct session *s, const uint8_t *digest, mbedtls_ssl_context *ssl);
 /* Keeps the connection's session. `not_after_ms` is 0 when the connection was itself resumed: then
  * the age still counts from the last full handshake. */
-void session_keep(struct session *s, const uint8_t *digest, const mbedtls_ssl_context *ssl,
-                  uint64_t not_after_ms);
+void mbed_session_keep(struct session *s, const uint8_t *digest, const mbedtls_ssl_context *ssl,
+                       uint64_t not_after_ms);
 
 /* ---- the context, tls.c ---- */
 
@@ -75,7 +76,7 @@ struct oxbow_tls {
 };
 
 /* When oxbow was built, ms since 1970, to the day. */
-uint64_t build_time_ms(void);
+uint64_t mbed_build_ms(void);
 
 /* ---- the connection, conn.c ---- */
 
@@ -108,42 +109,43 @@ struct oxbow_tls_conn {
     struct oxbow_tls_why why;
 };
 
-OXBOW_MUST_CHECK enum oxbow_err conn_open(struct oxbow_tls *tls, struct oxbow_tls_conn **out);
-void conn_close(struct oxbow_tls_conn *c);
-enum oxbow_err conn_feed(struct oxbow_tls_conn *c, const void *data, size_t len, size_t *used);
-enum oxbow_err conn_handshake(struct oxbow_tls_conn *c);
-enum oxbow_err conn_read(struct oxbow_tls_conn *c, void *out, size_t len, size_t *got);
-enum oxbow_err conn_write(struct oxbow_tls_conn *c, const void *data, size_t len, size_t *took);
-struct oxbow_bytes conn_peek(const struct oxbow_tls_conn *c);
-void conn_sent(struct oxbow_tls_conn *c, size_t len);
-void conn_end(struct oxbow_tls_conn *c);
-const char *conn_error(const struct oxbow_tls_conn *c);
-bool conn_retry_without_session(struct oxbow_tls_conn *c);
-struct oxbow_tls_info conn_info(const struct oxbow_tls_conn *c);
+OXBOW_MUST_CHECK enum oxbow_err mbed_conn_open(struct oxbow_tls *tls, struct oxbow_tls_conn **out);
+void mbed_conn_close(struct oxbow_tls_conn *c);
+enum oxbow_err mbed_conn_feed(struct oxbow_tls_conn *c, const void *data, size_t len, size_t *used);
+enum oxbow_err mbed_conn_handshake(struct oxbow_tls_conn *c);
+enum oxbow_err mbed_conn_read(struct oxbow_tls_conn *c, void *out, size_t len, size_t *got);
+enum oxbow_err mbed_conn_write(struct oxbow_tls_conn *c, const void *data, size_t len,
+                               size_t *took);
+struct oxbow_bytes mbed_conn_peek(const struct oxbow_tls_conn *c);
+void mbed_conn_sent(struct oxbow_tls_conn *c, size_t len);
+void mbed_conn_end(struct oxbow_tls_conn *c);
+const char *mbed_conn_error(const struct oxbow_tls_conn *c);
+bool mbed_conn_retry_without_session(struct oxbow_tls_conn *c);
+struct oxbow_tls_info mbed_conn_info(const struct oxbow_tls_conn *c);
 
 /* ---- verify.c: is this the server, and is its time right ---- */
 
 /* mbedTLS' verify callback; `ctx` is the connection. */
-int verify_step(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
+int mbed_verify_step(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 /* Milliseconds since 1970; 0 before that. */
-uint64_t x509_time_ms(const mbedtls_x509_time *t);
+uint64_t mbed_time_ms(const mbedtls_x509_time *t);
 /* "2026-11-21" */
 struct date_text {
     char text[16];
 };
-struct date_text date_of(const mbedtls_x509_time *t);
+struct date_text mbed_date_of(const mbedtls_x509_time *t);
 /* What a certificate's dates come to under the context's policy, right now. */
 enum date_verdict { DATE_GOOD, DATE_PAST, DATE_FUTURE };
-enum date_verdict date_judge(const struct oxbow_tls *tls, const mbedtls_x509_time *from,
-                             const mbedtls_x509_time *to);
+enum date_verdict mbed_date_judge(const struct oxbow_tls *tls, const mbedtls_x509_time *from,
+                                  const mbedtls_x509_time *to);
 
 /* ---- explain.c: words for an operator ---- */
 
 /* Translates an mbedTLS error of this connection, keeps it as the connection's error with the
  * reason in words, and returns it. */
-enum oxbow_err explain(struct oxbow_tls_conn *c, int ret);
+enum oxbow_err mbed_explain(struct oxbow_tls_conn *c, int ret);
 /* printf into *why. */
-void why_set(struct oxbow_tls_why *why, const char *format, ...)
+void mbed_why_set(struct oxbow_tls_why *why, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -46,8 +46,8 @@ static void log_failure(const struct session *s, const char *what, enum oxbow_er
     struct oxbow_tls_why line;
 
     if (log->line != NULL) {
-        why_set(&line, "tls: the session file %s %s: %s", s->config->session_path, what,
-                oxbow_err_text(err));
+        mbed_why_set(&line, "tls: the session file %s %s: %s", s->config->session_path, what,
+                     oxbow_err_text(err));
         log->line(log->ctx, OXBOW_LOG_WARN, line.text);
     }
 }
@@ -203,7 +203,8 @@ static void store(struct session *s)
 
 /* ---- the session ---- */
 
-void session_init(struct session *s, const struct oxbow_tls_config *config, const uint8_t *digest)
+void mbed_session_init(struct session *s, const struct oxbow_tls_config *config,
+                       const uint8_t *digest)
 {
     *s = (struct session){.config = config};
     buf_init(&s->blob, &config->port->alloc, BLOB_MAX);
@@ -215,13 +216,13 @@ void session_init(struct session *s, const struct oxbow_tls_config *config, cons
     }
 }
 
-void session_fini(struct session *s)
+void mbed_session_fini(struct session *s)
 {
     blob_clear(s);
     buf_fini(&s->blob);
 }
 
-void session_drop(struct session *s)
+void mbed_session_drop(struct session *s)
 {
     enum oxbow_err err = OXBOW_OK;
 
@@ -246,7 +247,7 @@ static bool too_old(const struct session *s)
             s->config->clock != OXBOW_TLS_CLOCK_INSECURE);
 }
 
-bool session_offer(struct session *s, const uint8_t *digest, mbedtls_ssl_context *ssl)
+bool mbed_session_offer(struct session *s, const uint8_t *digest, mbedtls_ssl_context *ssl)
 {
     mbedtls_ssl_session saved;
     bool ok;
@@ -255,7 +256,7 @@ bool session_offer(struct session *s, const uint8_t *digest, mbedtls_ssl_context
         return false;
     }
     if (memcmp(s->digest, digest, DIGEST_LEN) != 0 || too_old(s)) {
-        session_drop(s);
+        mbed_session_drop(s);
         return false;
     }
     mbedtls_ssl_session_init(&saved);
@@ -263,7 +264,7 @@ bool session_offer(struct session *s, const uint8_t *digest, mbedtls_ssl_context
          mbedtls_ssl_set_session(ssl, &saved) == 0;
     mbedtls_ssl_session_free(&saved);
     if (!ok) {
-        session_drop(s);
+        mbed_session_drop(s);
     }
     return ok;
 }
@@ -285,8 +286,8 @@ static void blob_from(struct session *s, const mbedtls_ssl_context *ssl)
     mbedtls_ssl_session_free(&now);
 }
 
-void session_keep(struct session *s, const uint8_t *digest, const mbedtls_ssl_context *ssl,
-                  uint64_t not_after_ms)
+void mbed_session_keep(struct session *s, const uint8_t *digest, const mbedtls_ssl_context *ssl,
+                       uint64_t not_after_ms)
 {
     const struct oxbow_clock *clock = &s->config->port->clock;
 

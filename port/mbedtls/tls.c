@@ -21,7 +21,7 @@
 #define PEM_MAX         (4u << 20)
 #define PERSONALISATION 32u
 
-uint64_t build_time_ms(void)
+uint64_t mbed_build_ms(void)
 {
     return OXBOW_BUILD_DAY * DAY_MS;
 }
@@ -116,17 +116,17 @@ static enum oxbow_err config_check(const struct oxbow_tls_config *c, struct oxbo
     uint32_t f = c->fragment_max;
 
     if (!pem_given(&c->ca)) {
-        why_set(why, "no authority is configured: whom should the server be signed by?");
+        mbed_why_set(why, "no authority is configured: whom should the server be signed by?");
     } else if (c->server_name == NULL || c->server_name[0] == '\0') {
-        why_set(why, "no server name is configured: whom must the server's certificate name?");
+        mbed_why_set(why, "no server name is configured: whom must the server's certificate name?");
     } else if (strlen(c->server_name) > MBEDTLS_SSL_MAX_HOST_NAME_LEN) {
-        why_set(why, "the server name is longer than %d bytes", MBEDTLS_SSL_MAX_HOST_NAME_LEN);
+        mbed_why_set(why, "the server name is longer than %d bytes", MBEDTLS_SSL_MAX_HOST_NAME_LEN);
     } else if (pem_given(&c->cert) != pem_given(&c->key)) {
-        why_set(why, "a client certificate needs its key, and a key its certificate");
+        mbed_why_set(why, "a client certificate needs its key, and a key its certificate");
     } else if (f != 0 && f != 512 && f != 1024 && f != 2048 && f != 4096) {
-        why_set(why, "fragment_max is %u; it may be 512, 1024, 2048 or 4096", (unsigned)f);
+        mbed_why_set(why, "fragment_max is %u; it may be 512, 1024, 2048 or 4096", (unsigned)f);
     } else if (c->sessions == OXBOW_TLS_SESSIONS_DISK && c->session_path == NULL) {
-        why_set(why, "sessions are to be kept on disk, but no file is named");
+        mbed_why_set(why, "sessions are to be kept on disk, but no file is named");
     } else {
         return OXBOW_OK;
     }
@@ -139,12 +139,12 @@ static enum oxbow_err rng_open(struct oxbow_tls *tls, struct oxbow_tls_why *why)
     enum oxbow_err err = tls->port->random.fill(tls->port->random.ctx, own, sizeof own);
 
     if (err == OXBOW_OK &&
-        (compat_init() != 0 || mbedtls_ctr_drbg_seed(&tls->rng, mbedtls_entropy_func, &tls->entropy,
-                                                     own, sizeof own) != 0)) {
+        (mbed_compat_init() != 0 || mbedtls_ctr_drbg_seed(&tls->rng, mbedtls_entropy_func,
+                                                          &tls->entropy, own, sizeof own) != 0)) {
         err = OXBOW_ESYS;
     }
     if (err != OXBOW_OK) {
-        why_set(why, "the system gives no random bytes");
+        mbed_why_set(why, "the system gives no random bytes");
     }
     return err;
 }
@@ -154,8 +154,8 @@ static void tls_close(struct oxbow_tls *tls)
     if (tls == NULL) {
         return;
     }
-    session_fini(&tls->session);
-    creds_unref(tls->creds);
+    mbed_session_fini(&tls->session);
+    mbed_creds_unref(tls->creds);
     mbedtls_ctr_drbg_free(&tls->rng);
     mbedtls_entropy_free(&tls->entropy);
     config_free(&tls->port->alloc, &tls->config);
@@ -181,32 +181,32 @@ static enum oxbow_err tls_open(const struct oxbow_tls_config *config, struct oxb
     }
     tls = mem_new(&port->alloc, sizeof *tls);
     if (tls == NULL) {
-        why_set(why, "out of memory");
+        mbed_why_set(why, "out of memory");
         return OXBOW_ENOMEM;
     }
     tls->port = port;
     tls->config = *config;
     tls->config.port = port;
-    tls->floor_ms = build_time_ms();
+    tls->floor_ms = mbed_build_ms();
     tls_raise_floor(tls, config->floor_ms);
     mbedtls_entropy_init(&tls->entropy);
     mbedtls_ctr_drbg_init(&tls->rng);
     buf_init(&tls->session.blob, &port->alloc, PEM_MAX);
     if (!config_own(&port->alloc, &tls->config)) {
-        why_set(why, "out of memory");
+        mbed_why_set(why, "out of memory");
         err = OXBOW_ENOMEM;
     }
     if (err == OXBOW_OK) {
         err = rng_open(tls, why);
     }
     if (err == OXBOW_OK) {
-        err = creds_open(&tls->config, &tls->rng, why, &tls->creds);
+        err = mbed_creds_open(&tls->config, &tls->rng, why, &tls->creds);
     }
     if (err != OXBOW_OK) {
         tls_close(tls);
         return err;
     }
-    session_init(&tls->session, &tls->config, tls->creds->digest);
+    mbed_session_init(&tls->session, &tls->config, tls->creds->digest);
     *out = tls;
     return OXBOW_OK;
 }
@@ -214,12 +214,12 @@ static enum oxbow_err tls_open(const struct oxbow_tls_config *config, struct oxb
 static enum oxbow_err tls_reload(struct oxbow_tls *tls, struct oxbow_tls_why *why)
 {
     struct creds *fresh;
-    enum oxbow_err err = creds_open(&tls->config, &tls->rng, why, &fresh);
+    enum oxbow_err err = mbed_creds_open(&tls->config, &tls->rng, why, &fresh);
 
     if (err != OXBOW_OK) {
         return err;
     }
-    creds_unref(tls->creds);
+    mbed_creds_unref(tls->creds);
     tls->creds = fresh;
     return OXBOW_OK;
 }
@@ -230,18 +230,18 @@ static const struct oxbow_tls_ops ops = {
     .reload = tls_reload,
     .close = tls_close,
     .raise_floor = tls_raise_floor,
-    .conn_open = conn_open,
-    .conn_close = conn_close,
-    .feed = conn_feed,
-    .handshake = conn_handshake,
-    .read = conn_read,
-    .write = conn_write,
-    .peek = conn_peek,
-    .sent = conn_sent,
-    .end = conn_end,
-    .error = conn_error,
-    .retry_without_session = conn_retry_without_session,
-    .info = conn_info,
+    .conn_open = mbed_conn_open,
+    .conn_close = mbed_conn_close,
+    .feed = mbed_conn_feed,
+    .handshake = mbed_conn_handshake,
+    .read = mbed_conn_read,
+    .write = mbed_conn_write,
+    .peek = mbed_conn_peek,
+    .sent = mbed_conn_sent,
+    .end = mbed_conn_end,
+    .error = mbed_conn_error,
+    .retry_without_session = mbed_conn_retry_without_session,
+    .info = mbed_conn_info,
 };
 
 const struct oxbow_tls_ops *oxbow_tls_mbedtls(void)

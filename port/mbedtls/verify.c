@@ -32,14 +32,14 @@ static int64_t days_of(int year, int mon, int day)
     return y * 365 + leaps + (m * 153 + 2) / 5 + day - 1 - 719468;
 }
 
-uint64_t x509_time_ms(const mbedtls_x509_time *t)
+uint64_t mbed_time_ms(const mbedtls_x509_time *t)
 {
     int64_t s = days_of(t->year, t->mon, t->day) * 86400 + t->hour * 3600 + t->min * 60 + t->sec;
 
     return s > 0 ? (uint64_t)s * SECOND_MS : 0;
 }
 
-struct date_text date_of(const mbedtls_x509_time *t)
+struct date_text mbed_date_of(const mbedtls_x509_time *t)
 {
     struct date_text d;
 
@@ -51,14 +51,14 @@ struct date_text date_of(const mbedtls_x509_time *t)
 static enum date_verdict judge_by(uint64_t now_ms, const mbedtls_x509_time *from,
                                   const mbedtls_x509_time *to)
 {
-    if (x509_time_ms(to) + SECOND_MS <= now_ms) {
+    if (mbed_time_ms(to) + SECOND_MS <= now_ms) {
         return DATE_PAST;
     }
-    return x509_time_ms(from) > now_ms ? DATE_FUTURE : DATE_GOOD;
+    return mbed_time_ms(from) > now_ms ? DATE_FUTURE : DATE_GOOD;
 }
 
-enum date_verdict date_judge(const struct oxbow_tls *tls, const mbedtls_x509_time *from,
-                             const mbedtls_x509_time *to)
+enum date_verdict mbed_date_judge(const struct oxbow_tls *tls, const mbedtls_x509_time *from,
+                                  const mbedtls_x509_time *to)
 {
     const struct oxbow_clock *clock = &tls->port->clock;
     uint64_t now_ms = clock->wall_ms(clock->ctx);
@@ -79,7 +79,7 @@ enum date_verdict date_judge(const struct oxbow_tls *tls, const mbedtls_x509_tim
 
 static uint32_t cert_dates(const struct oxbow_tls *tls, const mbedtls_x509_crt *crt)
 {
-    switch (date_judge(tls, &crt->valid_from, &crt->valid_to)) {
+    switch (mbed_date_judge(tls, &crt->valid_from, &crt->valid_to)) {
     case DATE_PAST:
         return MBEDTLS_X509_BADCERT_EXPIRED;
     case DATE_FUTURE:
@@ -102,7 +102,7 @@ static uint32_t crl_dates(const struct oxbow_tls *tls, const struct creds *creds
             memcmp(crl->issuer_raw.p, crt->issuer_raw.p, crt->issuer_raw.len) != 0) {
             continue;
         }
-        switch (date_judge(tls, &crl->this_update, &crl->next_update)) {
+        switch (mbed_date_judge(tls, &crl->this_update, &crl->next_update)) {
         case DATE_PAST:
             flags |= MBEDTLS_X509_BADCRL_EXPIRED;
             break;
@@ -129,16 +129,17 @@ static void say_untrusted(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt,
     if (mbedtls_x509_dn_gets(issuer, sizeof issuer, &crt->issuer) < 0) {
         (void)snprintf(issuer, sizeof issuer, "somebody");
     }
-    why_set(&c->why,
-            "unknown authority: the server's certificate %s was issued by %s, which is not among "
-            "the configured authorities",
-            subject, issuer);
+    mbed_why_set(
+        &c->why,
+        "unknown authority: the server's certificate %s was issued by %s, which is not among "
+        "the configured authorities",
+        subject, issuer);
 }
 
 static void say_revoked(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
 {
     (void)crt;
-    why_set(&c->why, "revoked: the certificate %s is on the revocation list", subject);
+    mbed_why_set(&c->why, "revoked: the certificate %s is on the revocation list", subject);
 }
 
 static struct date_text today(const struct oxbow_tls *tls)
@@ -155,19 +156,19 @@ static struct date_text today(const struct oxbow_tls *tls)
     t.day = (int)(doy - (153 * m + 2) / 5 + 1);
     t.mon = (int)(m < 10 ? m + 3 : m - 9);
     t.year = (int)(yoe + era * 400 + (t.mon <= 2 ? 1 : 0));
-    return date_of(&t);
+    return mbed_date_of(&t);
 }
 
 static void say_expired(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
 {
-    why_set(&c->why, "expired: the certificate %s was valid until %s (clock: %s)", subject,
-            date_of(&crt->valid_to).text, today(c->tls).text);
+    mbed_why_set(&c->why, "expired: the certificate %s was valid until %s (clock: %s)", subject,
+                 mbed_date_of(&crt->valid_to).text, today(c->tls).text);
 }
 
 static void say_future(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
 {
-    why_set(&c->why, "not yet valid: the certificate %s begins on %s (clock: %s)", subject,
-            date_of(&crt->valid_from).text, today(c->tls).text);
+    mbed_why_set(&c->why, "not yet valid: the certificate %s begins on %s (clock: %s)", subject,
+                 mbed_date_of(&crt->valid_from).text, today(c->tls).text);
 }
 
 static void say_name(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
@@ -185,49 +186,49 @@ static void say_name(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, cons
         }
         used += (size_t)n;
     }
-    why_set(&c->why, "wrong name: the server's certificate is for %s, not for %s",
-            names[0] != '\0' ? names : subject, c->tls->config.server_name);
+    mbed_why_set(&c->why, "wrong name: the server's certificate is for %s, not for %s",
+                 names[0] != '\0' ? names : subject, c->tls->config.server_name);
 }
 
 static void say_old_list(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
 {
     (void)crt;
     (void)subject;
-    why_set(&c->why, "the revocation list is out of date (clock: %s): fetch a new one",
-            today(c->tls).text);
+    mbed_why_set(&c->why, "the revocation list is out of date (clock: %s): fetch a new one",
+                 today(c->tls).text);
 }
 
 static void say_bad_list(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
 {
     (void)crt;
     (void)subject;
-    why_set(&c->why, "the revocation list is not signed by the authority, or too weakly");
+    mbed_why_set(&c->why, "the revocation list is not signed by the authority, or too weakly");
 }
 
 static void say_weak(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
 {
     (void)crt;
-    why_set(&c->why, "too weak: the certificate %s has a key or signature that is refused",
-            subject);
+    mbed_why_set(&c->why, "too weak: the certificate %s has a key or signature that is refused",
+                 subject);
 }
 
 static void say_missing(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
 {
     (void)crt;
     (void)subject;
-    why_set(&c->why, "the server showed no certificate");
+    mbed_why_set(&c->why, "the server showed no certificate");
 }
 
 static void say_misused(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
 {
     (void)crt;
-    why_set(&c->why, "the certificate %s is not meant for a server", subject);
+    mbed_why_set(&c->why, "the certificate %s is not meant for a server", subject);
 }
 
 static void say_other(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
 {
     (void)crt;
-    why_set(&c->why, "the certificate %s is refused", subject);
+    mbed_why_set(&c->why, "the certificate %s is refused", subject);
 }
 
 /* The more telling first: of several faults, one is told. */
@@ -271,13 +272,13 @@ static void tell(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, uint32_t
     rows[row].say(c, crt, subject);
 }
 
-int verify_step(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+int mbed_verify_step(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct oxbow_tls_conn *c = ctx;
 
     c->verified = true;
     if (depth == 0) {
-        c->peer_until_ms = x509_time_ms(&crt->valid_to);
+        c->peer_until_ms = mbed_time_ms(&crt->valid_to);
     }
     *flags &= ~DATE_FLAGS;
     *flags |= cert_dates(c->tls, crt) | crl_dates(c->tls, c->creds, crt);

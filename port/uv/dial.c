@@ -51,7 +51,7 @@ static void open_link(struct oxbow_uplink_uv *d)
     struct dial *a = &d->dial;
     const char *path = unix_path(a);
     const struct sockaddr *addr = (const struct sockaddr *)&a->addrs[a->addr_at];
-    enum oxbow_err err = link_open(d, addr, path, &a->link);
+    enum oxbow_err err = uvlink_open(d, addr, path, &a->link);
 
     if (err != OXBOW_OK) {
         a->link = NULL;
@@ -59,7 +59,7 @@ static void open_link(struct oxbow_uplink_uv *d)
         return;
     }
     a->stage = LINK_CONNECTING;
-    a->deadline_us = driver_now_us(d) + timeout_us(d->config.tcp_timeout_ms, TCP_TIMEOUT_MS);
+    a->deadline_us = uvdriver_now_us(d) + timeout_us(d->config.tcp_timeout_ms, TCP_TIMEOUT_MS);
 }
 
 static bool take_address(struct dial *a, const struct sockaddr *addr)
@@ -104,9 +104,9 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list
     uv_freeaddrinfo(list);
     mem_free(&d->port->alloc, r, sizeof *r);
     if (wanted) {
-        driver_turn(d);
+        uvdriver_turn(d);
     }
-    driver_release(d);
+    uvdriver_release(d);
 }
 
 static int start_resolve(struct oxbow_uplink_uv *d, struct resolve *r)
@@ -129,14 +129,14 @@ static void resolve(struct oxbow_uplink_uv *d)
 
     if (status < 0) {
         mem_free(&d->port->alloc, r, sizeof *r);
-        set_failed(a, error_of_uv(status), uv_strerror(status));
+        set_failed(a, uverror_of(status), uv_strerror(status));
         return;
     }
     a->resolve = r;
     d->pending++;
 }
 
-void dial_begin(struct oxbow_uplink_uv *d, const struct oxbow_uplink_next *n)
+void uvdial_begin(struct oxbow_uplink_uv *d, const struct oxbow_uplink_next *n)
 {
     struct dial *a = &d->dial;
     union {
@@ -173,11 +173,12 @@ static void watch_stage(struct oxbow_uplink_uv *d)
         a->deadline_us = 0;
     } else if (l->state == LINK_SHAKING && a->stage != LINK_SHAKING) {
         a->stage = LINK_SHAKING;
-        a->deadline_us = driver_now_us(d) + timeout_us(d->config.tls_timeout_ms, TLS_TIMEOUT_MS);
-    } else if (a->deadline_us != 0 && driver_now_us(d) >= a->deadline_us) {
-        link_fail(l, OXBOW_ETIMEDOUT,
-                  l->state == LINK_SHAKING ? "it does not answer TLS in time; is this the TLS port?"
-                                           : "no answer in time");
+        a->deadline_us = uvdriver_now_us(d) + timeout_us(d->config.tls_timeout_ms, TLS_TIMEOUT_MS);
+    } else if (a->deadline_us != 0 && uvdriver_now_us(d) >= a->deadline_us) {
+        uvlink_fail(l, OXBOW_ETIMEDOUT,
+                    l->state == LINK_SHAKING
+                        ? "it does not answer TLS in time; is this the TLS port?"
+                        : "no answer in time");
     }
 }
 
@@ -193,15 +194,16 @@ static bool try_again(struct oxbow_uplink_uv *d)
         again = true;
     } else if (!a->told && !a->retried && l->tls != NULL && l->died_in == LINK_SHAKING &&
                d->config.tls->retry_without_session(l->tls)) {
-        driver_log(d, OXBOW_LOG_INFO, "uplink: %s:%u refused to resume the TLS session; without it",
-                   a->host, (unsigned)a->port);
+        uvdriver_log(d, OXBOW_LOG_INFO,
+                     "uplink: %s:%u refused to resume the TLS session; without it", a->host,
+                     (unsigned)a->port);
         a->retried = true;
         again = true;
     }
     set_failed(a, l->why, l->text);
     a->link = NULL;
     a->deadline_us = 0;
-    link_end(l, false);
+    uvlink_end(l, false);
     if (again) {
         a->failed = OXBOW_OK;
         open_link(d);
@@ -209,7 +211,7 @@ static bool try_again(struct oxbow_uplink_uv *d)
     return again;
 }
 
-void dial_check(struct oxbow_uplink_uv *d)
+void uvdial_check(struct oxbow_uplink_uv *d)
 {
     struct dial *a = &d->dial;
     enum oxbow_err why;
@@ -226,12 +228,12 @@ void dial_check(struct oxbow_uplink_uv *d)
     if (a->link == NULL && a->resolve == NULL) {
         why = a->failed;
         a->busy = false;
-        driver_learn_time(d);
+        uvdriver_learn_time(d);
         oxbow_uplink_closed(d->session, why, a->text);
     }
 }
 
-void dial_end(struct oxbow_uplink_uv *d, bool polite)
+void uvdial_end(struct oxbow_uplink_uv *d, bool polite)
 {
     struct dial *a = &d->dial;
 
@@ -241,7 +243,7 @@ void dial_end(struct oxbow_uplink_uv *d, bool polite)
         a->resolve = NULL;
     }
     if (a->link != NULL) {
-        link_end(a->link, polite);
+        uvlink_end(a->link, polite);
         a->link = NULL;
     }
     a->deadline_us = 0;

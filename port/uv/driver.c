@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The driver on a loop: asks the session what it wants, and does it. All that happens on the loop
- * ends in driver_turn, which does whatever there is to do now; so nothing here depends on which
+ * ends in uvdriver_turn, which does whatever there is to do now; so nothing here depends on which
  * event came.
  *
  * 1. `pending` counts what libuv holds of the driver: three handles, links, resolves. The driver is
@@ -24,13 +24,13 @@
 #define WAKE_MS_MAX  60000u /* clocks differ; look again */
 #define LOG_LINE_MAX 512u
 
-uint64_t driver_now_us(const struct oxbow_uplink_uv *d)
+uint64_t uvdriver_now_us(const struct oxbow_uplink_uv *d)
 {
     return d->port->clock.mono_us(d->port->clock.ctx);
 }
 
-void driver_log(const struct oxbow_uplink_uv *d, enum oxbow_log_level level, const char *format,
-                ...)
+void uvdriver_log(const struct oxbow_uplink_uv *d, enum oxbow_log_level level, const char *format,
+                  ...)
 {
     char line[LOG_LINE_MAX];
     va_list ap;
@@ -58,13 +58,13 @@ static void reload(struct oxbow_uplink_uv *d, uint64_t generation)
     d->reload = generation;
     err = d->config.tls->reload(d->tls, &why);
     if (err == OXBOW_OK) {
-        driver_log(d, OXBOW_LOG_INFO, "uplink: certificates read again");
+        uvdriver_log(d, OXBOW_LOG_INFO, "uplink: certificates read again");
     } else {
-        driver_log(d, OXBOW_LOG_ERROR, "uplink: certificates stay as they were: %s", why.text);
+        uvdriver_log(d, OXBOW_LOG_ERROR, "uplink: certificates stay as they were: %s", why.text);
     }
 }
 
-void driver_learn_time(struct oxbow_uplink_uv *d)
+void uvdriver_learn_time(struct oxbow_uplink_uv *d)
 {
     struct oxbow_uplink_status status;
     uint64_t now_ms = d->port->clock.wall_ms(d->port->clock.ctx);
@@ -81,7 +81,7 @@ void driver_learn_time(struct oxbow_uplink_uv *d)
 
 /* ---- what the link tells ---- */
 
-void driver_opened(struct oxbow_uplink_uv *d, const struct link *l)
+void uvdriver_opened(struct oxbow_uplink_uv *d, const struct link *l)
 {
     char about[96] = "plain, not encrypted";
 
@@ -94,7 +94,7 @@ void driver_opened(struct oxbow_uplink_uv *d, const struct link *l)
     oxbow_uplink_connected(d->session, about);
 }
 
-void driver_data(struct oxbow_uplink_uv *d, const void *data, size_t len)
+void uvdriver_data(struct oxbow_uplink_uv *d, const void *data, size_t len)
 {
     oxbow_uplink_feed(d->session, data, len);
 }
@@ -108,7 +108,7 @@ static void flush(struct oxbow_uplink_uv *d)
 
     while (d->dial.link != NULL && d->dial.link->state == LINK_OPEN) {
         oxbow_uplink_output(d->session, &out);
-        if (out.len == 0 || link_write(d->dial.link, out.data, out.len, &took) != OXBOW_OK) {
+        if (out.len == 0 || uvlink_write(d->dial.link, out.data, out.len, &took) != OXBOW_OK) {
             return;
         }
         oxbow_uplink_sent(d->session, took);
@@ -117,7 +117,7 @@ static void flush(struct oxbow_uplink_uv *d)
 
 static void finish(struct oxbow_uplink_uv *d)
 {
-    dial_end(d, true);
+    uvdial_end(d, true);
     if (!d->finished) {
         d->finished = true;
         if (d->config.finished != NULL) {
@@ -131,18 +131,18 @@ static bool act(struct oxbow_uplink_uv *d, const struct oxbow_uplink_next *n)
 {
     switch (n->action) {
     case OXBOW_UPLINK_CONNECT:
-        dial_end(d, false);
+        uvdial_end(d, false);
         reload(d, n->reload);
-        dial_begin(d, n);
+        uvdial_begin(d, n);
         return true;
     case OXBOW_UPLINK_CLOSE:
         flush(d);
-        driver_learn_time(d);
-        dial_end(d, true);
+        uvdriver_learn_time(d);
+        uvdial_end(d, true);
         oxbow_uplink_closed(d->session, OXBOW_ECANCELED, NULL);
         return true;
     case OXBOW_UPLINK_SLEEP:
-        dial_end(d, true);
+        uvdial_end(d, true);
         return false;
     case OXBOW_UPLINK_DONE:
         finish(d);
@@ -158,7 +158,7 @@ static void on_timer(uv_timer_t *timer);
 
 static void arm(struct oxbow_uplink_uv *d, uint64_t wake_us)
 {
-    uint64_t now_us = driver_now_us(d);
+    uint64_t now_us = uvdriver_now_us(d);
     uint64_t ms;
 
     if (d->dial.deadline_us != 0 && d->dial.deadline_us < wake_us) {
@@ -175,7 +175,7 @@ static void arm(struct oxbow_uplink_uv *d, uint64_t wake_us)
     (void)uv_timer_start(&d->timer, on_timer, ms, 0);
 }
 
-void driver_turn(struct oxbow_uplink_uv *d)
+void uvdriver_turn(struct oxbow_uplink_uv *d)
 {
     struct oxbow_uplink_next n = {.wake_us = 0};
     int i;
@@ -184,7 +184,7 @@ void driver_turn(struct oxbow_uplink_uv *d)
         return;
     }
     for (i = 0; i < TURNS_MAX; i++) {
-        dial_check(d);
+        uvdial_check(d);
         oxbow_uplink_next(d->session, &n);
         if (!act(d, &n)) {
             break;
@@ -203,7 +203,7 @@ static void on_timer(uv_timer_t *timer)
     struct oxbow_uplink_uv *d = timer->data;
 
     oxbow_uplink_tick(d->session);
-    driver_turn(d);
+    uvdriver_turn(d);
 }
 
 static void on_async(uv_async_t *async)
@@ -211,7 +211,7 @@ static void on_async(uv_async_t *async)
     struct oxbow_uplink_uv *d = async->data;
 
     oxbow_uplink_tick(d->session);
-    driver_turn(d);
+    uvdriver_turn(d);
 }
 
 static void on_durable(uv_poll_t *poll, int status, int events)
@@ -223,7 +223,7 @@ static void on_durable(uv_poll_t *poll, int status, int events)
         oxbow_durable_clear(d->config.db);
     }
     oxbow_uplink_tick(d->session);
-    driver_turn(d);
+    uvdriver_turn(d);
 }
 
 static void wake(void *ctx)
@@ -236,7 +236,7 @@ static void wake(void *ctx)
 
 /* ---- open and close ---- */
 
-void driver_release(struct oxbow_uplink_uv *d)
+void uvdriver_release(struct oxbow_uplink_uv *d)
 {
     void (*done)(void *ctx) = d->done;
     void *ctx = d->done_ctx;
@@ -255,7 +255,7 @@ void driver_release(struct oxbow_uplink_uv *d)
 
 static void on_closed(uv_handle_t *handle)
 {
-    driver_release(handle->data);
+    uvdriver_release(handle->data);
 }
 
 void oxbow_uplink_uv_close(struct oxbow_uplink_uv *d, void (*done)(void *ctx), void *ctx)
@@ -264,9 +264,9 @@ void oxbow_uplink_uv_close(struct oxbow_uplink_uv *d, void (*done)(void *ctx), v
     d->done = done;
     d->done_ctx = ctx;
     oxbow_uplink_set_wake(d->session, NULL, NULL);
-    dial_end(d, true);
+    uvdial_end(d, true);
     if (d->ending != NULL) {
-        link_end(d->ending, false);
+        uvlink_end(d->ending, false);
     }
     uv_close((uv_handle_t *)&d->timer, on_closed);
     uv_close((uv_handle_t *)&d->async, on_closed);
@@ -315,7 +315,7 @@ static enum oxbow_err handles_open(struct oxbow_uplink_uv *d)
     int status = fd >= 0 ? uv_poll_init(d->loop, &d->poll, fd) : 0;
 
     if (status < 0) {
-        return error_of_uv(status);
+        return uverror_of(status);
     }
     d->poll.data = d->timer.data = d->async.data = d;
     d->polls = fd >= 0;
@@ -329,7 +329,7 @@ static enum oxbow_err handles_open(struct oxbow_uplink_uv *d)
         if (d->polls) {
             uv_close((uv_handle_t *)&d->poll, on_closed);
         }
-        return error_of_uv(status);
+        return uverror_of(status);
     }
     d->pending++;
     return OXBOW_OK;
@@ -349,7 +349,7 @@ static void begin(struct oxbow_uplink_uv *d)
     oxbow_uplink_next(d->session, &n);
     d->reload = n.reload;
     if (n.action == OXBOW_UPLINK_CONNECT) {
-        dial_begin(d, &n);
+        uvdial_begin(d, &n);
     }
     arm(d, 0);
 }
@@ -368,9 +368,9 @@ static enum oxbow_err tls_open(struct oxbow_uplink_uv *d,
     return config->tls->open(&tls, why, &d->tls);
 }
 
-enum oxbow_err driver_open(struct oxbow_uplink *session, uv_loop_t *loop,
-                           const struct oxbow_uplink_uv_config *config, struct oxbow_tls_why *why,
-                           struct oxbow_uplink_uv **out)
+enum oxbow_err uvdriver_open(struct oxbow_uplink *session, uv_loop_t *loop,
+                             const struct oxbow_uplink_uv_config *config, struct oxbow_tls_why *why,
+                             struct oxbow_uplink_uv **out)
 {
     struct oxbow_uplink_uv *d;
     const struct oxbow_port *port;
@@ -402,7 +402,7 @@ enum oxbow_err driver_open(struct oxbow_uplink *session, uv_loop_t *loop,
     if (err != OXBOW_OK) {
         if (d->pending == 0) {
             d->pending = 1;
-            driver_release(d);
+            uvdriver_release(d);
         }
         return err;
     }
@@ -418,5 +418,5 @@ enum oxbow_err oxbow_uplink_uv_open(struct oxbow_uplink *session, struct uv_loop
     struct oxbow_tls_why unread;
 
     ignore_sigpipe();
-    return driver_open(session, loop, config, why != NULL ? why : &unread, out);
+    return uvdriver_open(session, loop, config, why != NULL ? why : &unread, out);
 }

@@ -2,7 +2,7 @@
 /* libuv's errors as oxbow's: the one place that knows both. */
 #include "port/uv/uplink.h"
 
-enum oxbow_err error_of_uv(int status)
+enum oxbow_err uverror_of(int status)
 {
     switch (status) {
     case 0:

@@ -2,15 +2,15 @@
 /*
  * One connection to the target: a TCP or unix socket, and TLS on it if the driver has it.
  *
- *   CONNECTING --on_connect--> SHAKING --tls_drain--> OPEN --link_end--> ENDING
+ *   CONNECTING --on_connect--> SHAKING --tls_drain--> OPEN --uvlink_end--> ENDING
  *        |  \______plain___________|__________________/ |                  | on_goodbye, on_end
  *        |                         |                    |                  v
- *        +------------link_fail----+--------------------+--> FAILED --> CLOSING --on_closed-->
+ *        +------------uvlink_fail----+--------------------+--> FAILED --> CLOSING --on_closed-->
  * freed
  *
  * 1. At most one uv_write is in flight, and nothing is encrypted meanwhile: what is not in the
  *    socket stays in the session, where it can still be overtaken by what is urgent.
- * 2. A link calls the driver from libuv's callbacks only, never from link_open, _write or _end.
+ * 2. A link calls the driver from libuv's callbacks only, never from uvlink_open, _write or _end.
  * 3. It frees itself when libuv has let go of both of its handles; the driver outlives that.
  */
 #include "port/uv/uplink.h"
@@ -47,7 +47,7 @@ static void on_closed(uv_handle_t *handle)
         d->config.tls->conn_close(l->tls);
     }
     mem_free(&d->port->alloc, l, sizeof *l);
-    driver_release(d);
+    uvdriver_release(d);
 }
 
 static void shut(struct link *l)
@@ -63,7 +63,7 @@ static void shut(struct link *l)
     uv_close(&l->sock.handle, on_closed);
 }
 
-void link_fail(struct link *l, enum oxbow_err why, const char *text)
+void uvlink_fail(struct link *l, enum oxbow_err why, const char *text)
 {
     if (l->state == LINK_ENDING) {
         shut(l);
@@ -82,7 +82,7 @@ static void fail_uv(struct link *l, const char *what, int status)
 
     snprintf(text, sizeof text, "%s: %s", what,
              status == UV_EOF ? "the target closed the connection" : uv_strerror(status));
-    link_fail(l, error_of_uv(status), text);
+    uvlink_fail(l, uverror_of(status), text);
 }
 
 /* ---- writing ---- */
@@ -99,7 +99,7 @@ static void on_written(uv_write_t *req, int status)
     if (status < 0) {
         fail_uv(l, "sending", status);
     }
-    driver_turn(l->driver);
+    uvdriver_turn(l->driver);
 }
 
 /* libuv does not write to what it sends, but its type does not say so. */
@@ -134,7 +134,7 @@ static enum oxbow_err send_some(struct link *l, const uint8_t *data, size_t len,
     }
     l->write_data = mem_new(&l->driver->port->alloc, rest);
     if (l->write_data == NULL) {
-        link_fail(l, OXBOW_ENOMEM, "out of memory");
+        uvlink_fail(l, OXBOW_ENOMEM, "out of memory");
         return OXBOW_ENOMEM;
     }
     l->write_len = rest;
@@ -165,7 +165,7 @@ static void push(struct link *l)
     }
 }
 
-enum oxbow_err link_write(struct link *l, const void *data, size_t len, size_t *took)
+enum oxbow_err uvlink_write(struct link *l, const void *data, size_t len, size_t *took)
 {
     enum oxbow_err err;
 
@@ -179,7 +179,7 @@ enum oxbow_err link_write(struct link *l, const void *data, size_t len, size_t *
     err = l->driver->config.tls->write(l->tls, data, len, took);
     push(l);
     if (err != OXBOW_OK && err != OXBOW_EAGAIN) {
-        link_fail(l, err, l->driver->config.tls->error(l->tls));
+        uvlink_fail(l, err, l->driver->config.tls->error(l->tls));
     }
     return l->state == LINK_OPEN ? err : l->why;
 }
@@ -189,7 +189,7 @@ enum oxbow_err link_write(struct link *l, const void *data, size_t len, size_t *
 static void become_open(struct link *l)
 {
     l->state = LINK_OPEN;
-    driver_opened(l->driver, l);
+    uvdriver_opened(l->driver, l);
 }
 
 /* Takes what TLS has understood so far. */
@@ -206,7 +206,7 @@ static enum oxbow_err tls_drain(struct link *l)
     while (err == OXBOW_OK) {
         err = tls->read(l->tls, data, sizeof data, &got);
         if (err == OXBOW_OK && l->state == LINK_OPEN) {
-            driver_data(l->driver, data, got);
+            uvdriver_data(l->driver, data, got);
         }
     }
     return err;
@@ -230,7 +230,7 @@ static void tls_receive(struct link *l, const uint8_t *data, size_t len)
     /* On failure too: the alert tells the peer why. */
     push(l);
     if (err != OXBOW_EAGAIN) {
-        link_fail(l, err, tls->error(l->tls)[0] != '\0' ? tls->error(l->tls) : "TLS has stalled");
+        uvlink_fail(l, err, tls->error(l->tls)[0] != '\0' ? tls->error(l->tls) : "TLS has stalled");
     }
 }
 
@@ -262,10 +262,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         if (l->tls != NULL) {
             tls_receive(l, (const uint8_t *)buf->base, (size_t)n);
         } else {
-            driver_data(l->driver, buf->base, (size_t)n);
+            uvdriver_data(l->driver, buf->base, (size_t)n);
         }
     }
-    driver_turn(l->driver);
+    uvdriver_turn(l->driver);
 }
 
 /* ---- the beginning ---- */
@@ -287,7 +287,7 @@ static void connected(struct link *l)
     err = tls_drain(l);
     push(l);
     if (err != OXBOW_EAGAIN) {
-        link_fail(l, err, l->driver->config.tls->error(l->tls));
+        uvlink_fail(l, err, l->driver->config.tls->error(l->tls));
     }
 }
 
@@ -303,7 +303,7 @@ static void on_connect(uv_connect_t *req, int status)
     } else {
         connected(l);
     }
-    driver_turn(l->driver);
+    uvdriver_turn(l->driver);
 }
 
 static int start_tcp(struct link *l, const struct sockaddr *addr)
@@ -311,16 +311,16 @@ static int start_tcp(struct link *l, const struct sockaddr *addr)
     uv_os_fd_t fd;
     int status = uv_fileno(&l->sock.handle, &fd);
 
-    if (status == 0 && tune_socket(fd, &l->driver->tune) != OXBOW_OK) {
-        driver_log(l->driver, OXBOW_LOG_WARN, "uplink: congestion control %s is not available",
-                   l->driver->tune.congestion);
+    if (status == 0 && uvtune_socket(fd, &l->driver->tune) != OXBOW_OK) {
+        uvdriver_log(l->driver, OXBOW_LOG_WARN, "uplink: congestion control %s is not available",
+                     l->driver->tune.congestion);
     }
     l->connect.data = l;
     return status == 0 ? uv_tcp_connect(&l->connect, &l->sock.tcp, addr, on_connect) : status;
 }
 
-enum oxbow_err link_open(struct oxbow_uplink_uv *driver, const struct sockaddr *addr,
-                         const char *path, struct link **out)
+enum oxbow_err uvlink_open(struct oxbow_uplink_uv *driver, const struct sockaddr *addr,
+                           const char *path, struct link **out)
 {
     struct link *l = mem_new(&driver->port->alloc, sizeof *l);
     enum oxbow_err err;
@@ -334,7 +334,7 @@ enum oxbow_err link_open(struct oxbow_uplink_uv *driver, const struct sockaddr *
     if (err == OXBOW_OK) {
         status = path != NULL ? uv_pipe_init(driver->loop, &l->sock.pipe, 0)
                               : uv_tcp_init_ex(driver->loop, &l->sock.tcp, addr->sa_family);
-        err = error_of_uv(status);
+        err = uverror_of(status);
     }
     if (err != OXBOW_OK) {
         if (l->tls != NULL) {
@@ -378,7 +378,7 @@ static void on_shutdown(uv_shutdown_t *req, int status)
     }
 }
 
-void link_end(struct link *l, bool polite)
+void uvlink_end(struct link *l, bool polite)
 {
     struct oxbow_uplink_uv *d = l->driver;
     uint32_t ms = d->config.goodbye_ms != 0 ? d->config.goodbye_ms : GOODBYE_MS;

@@ -90,11 +90,11 @@ static enum oxbow_err start(struct oxbow_uplink_thread *t, struct oxbow_uplink *
 
     mine.finished = on_finished;
     mine.finished_ctx = t;
-    err = driver_open(session, &t->loop, &mine, why, &t->driver);
+    err = uvdriver_open(session, &t->loop, &mine, why, &t->driver);
     if (err != OXBOW_OK) {
         return err;
     }
-    err = error_of_uv(uv_async_init(&t->loop, &t->stop, on_stop));
+    err = uverror_of(uv_async_init(&t->loop, &t->stop, on_stop));
     if (err != OXBOW_OK) {
         oxbow_uplink_uv_close(t->driver, NULL, NULL);
         return err;
@@ -128,7 +128,7 @@ enum oxbow_err oxbow_uplink_thread_open(struct oxbow_uplink *session,
     }
     t->port = port;
     err = sync_open(t);
-    err = err != OXBOW_OK ? err : error_of_uv(uv_loop_init(&t->loop));
+    err = err != OXBOW_OK ? err : uverror_of(uv_loop_init(&t->loop));
     if (err != OXBOW_OK) {
         release(t);
         return err;

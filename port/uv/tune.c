@@ -20,7 +20,7 @@ static void set_int(int fd, int level, int option, int value)
     (void)setsockopt(fd, level, option, &value, sizeof value);
 }
 
-enum oxbow_err tune_socket(int fd, const struct tune *t)
+enum oxbow_err uvtune_socket(int fd, const struct tune *t)
 {
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (t->keepalive_idle_s > 0) {

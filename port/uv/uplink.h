@@ -16,7 +16,7 @@
 /* ---- error.c ---- */
 
 /* What a libuv error means to the session: see oxbow_uplink_closed. */
-enum oxbow_err error_of_uv(int status);
+enum oxbow_err uverror_of(int status);
 
 /* ---- tune.c ---- */
 
@@ -29,7 +29,7 @@ struct tune {
 
 /* Sets what the socket can; a congestion control that the system lacks is OXBOW_ENOTSUP, all else
  * is a matter of speed and not reported. */
-OXBOW_MUST_CHECK enum oxbow_err tune_socket(int fd, const struct tune *t);
+OXBOW_MUST_CHECK enum oxbow_err uvtune_socket(int fd, const struct tune *t);
 
 /* ---- link.c: one connection, TLS on it or not ---- */
 
@@ -37,7 +37,7 @@ enum link_state {
     LINK_CONNECTING,
     LINK_SHAKING, /* TLS */
     LINK_OPEN,
-    LINK_FAILED, /* by itself; waits for link_end */
+    LINK_FAILED, /* by itself; waits for uvlink_end */
     LINK_ENDING, /* says goodbye */
     LINK_CLOSING /* libuv closes its handles; then it is freed */
 };
@@ -65,18 +65,18 @@ struct link {
 };
 
 /* Begins to connect to the address, or to the unix socket if `path` is not NULL. What happens to it
- * is told to the driver: driver_opened, driver_data, and driver_turn after each. */
-OXBOW_MUST_CHECK enum oxbow_err link_open(struct oxbow_uplink_uv *driver,
-                                          const struct sockaddr *addr, const char *path,
-                                          struct link **out);
-/* Hands over the first bytes of data. OXBOW_EAGAIN: none now, driver_turn comes when there is room.
- * Any other error: the link has failed. */
-OXBOW_MUST_CHECK enum oxbow_err link_write(struct link *l, const void *data, size_t len,
-                                           size_t *took);
+ * is told to the driver: uvdriver_opened, uvdriver_data, and uvdriver_turn after each. */
+OXBOW_MUST_CHECK enum oxbow_err uvlink_open(struct oxbow_uplink_uv *driver,
+                                            const struct sockaddr *addr, const char *path,
+                                            struct link **out);
+/* Hands over the first bytes of data. OXBOW_EAGAIN: none now, uvdriver_turn comes when there is
+ * room. Any other error: the link has failed. */
+OXBOW_MUST_CHECK enum oxbow_err uvlink_write(struct link *l, const void *data, size_t len,
+                                             size_t *took);
 /* Makes it fail, as if the peer had ended it. */
-void link_fail(struct link *l, enum oxbow_err why, const char *text);
+void uvlink_fail(struct link *l, enum oxbow_err why, const char *text);
 /* Lets it go: after a goodbye if `polite` and if it is open. It frees itself. */
-void link_end(struct link *l, bool polite);
+void uvlink_end(struct link *l, bool polite);
 
 /* ---- dial.c: from a name to a link ---- */
 
@@ -98,12 +98,12 @@ struct dial {
 };
 
 /* Begins to connect to n->host. */
-void dial_begin(struct oxbow_uplink_uv *d, const struct oxbow_uplink_next *n);
+void uvdial_begin(struct oxbow_uplink_uv *d, const struct oxbow_uplink_next *n);
 /* Looks at what became of it: goes on with the next address, or without the TLS session, or tells
  * the session that it is lost. */
-void dial_check(struct oxbow_uplink_uv *d);
+void uvdial_check(struct oxbow_uplink_uv *d);
 /* Drops connection and attempt without a word to the session. */
-void dial_end(struct oxbow_uplink_uv *d, bool polite);
+void uvdial_end(struct oxbow_uplink_uv *d, bool polite);
 
 /* ---- driver.c ---- */
 
@@ -132,23 +132,23 @@ struct oxbow_uplink_uv {
 
 /* Asks the session what it wants, does it, sends what it has, sets the timer. The last call of
  * every callback of libuv. */
-void driver_turn(struct oxbow_uplink_uv *d);
+void uvdriver_turn(struct oxbow_uplink_uv *d);
 /* The link stands, TLS included. */
-void driver_opened(struct oxbow_uplink_uv *d, const struct link *l);
+void uvdriver_opened(struct oxbow_uplink_uv *d, const struct link *l);
 /* Plaintext from the target. */
-void driver_data(struct oxbow_uplink_uv *d, const void *data, size_t len);
+void uvdriver_data(struct oxbow_uplink_uv *d, const void *data, size_t len);
 /* Something that was counted in `pending` is gone from the loop. May free the driver. */
-void driver_release(struct oxbow_uplink_uv *d);
-void driver_log(const struct oxbow_uplink_uv *d, enum oxbow_log_level level, const char *format,
-                ...) __attribute__((format(printf, 3, 4)));
-uint64_t driver_now_us(const struct oxbow_uplink_uv *d);
+void uvdriver_release(struct oxbow_uplink_uv *d);
+void uvdriver_log(const struct oxbow_uplink_uv *d, enum oxbow_log_level level, const char *format,
+                  ...) __attribute__((format(printf, 3, 4)));
+uint64_t uvdriver_now_us(const struct oxbow_uplink_uv *d);
 /* The target's time, from a connection that TLS has vouched for, lifts the floor for the next. */
-void driver_learn_time(struct oxbow_uplink_uv *d);
+void uvdriver_learn_time(struct oxbow_uplink_uv *d);
 /* As oxbow_uplink_uv_open, but for SIGPIPE; `why` is not NULL. On failure the loop may have to run
  * before all is freed. */
-OXBOW_MUST_CHECK enum oxbow_err driver_open(struct oxbow_uplink *session, uv_loop_t *loop,
-                                            const struct oxbow_uplink_uv_config *config,
-                                            struct oxbow_tls_why *why,
-                                            struct oxbow_uplink_uv **out);
+OXBOW_MUST_CHECK enum oxbow_err uvdriver_open(struct oxbow_uplink *session, uv_loop_t *loop,
+                                              const struct oxbow_uplink_uv_config *config,
+                                              struct oxbow_tls_why *why,
+                                              struct oxbow_uplink_uv **out);
 
 #endif

@@ -19,17 +19,17 @@ static void the_table_names_the_library_that_it_was_built_with(void **state)
 static void readying_the_library_twice_does_no_harm(void **state)
 {
     (void)state;
-    assert_int_equal(compat_init(), 0);
-    assert_int_equal(compat_init(), 0);
+    assert_int_equal(mbed_compat_init(), 0);
+    assert_int_equal(mbed_compat_init(), 0);
 }
 
 static void only_a_ticket_is_a_ticket(void **state)
 {
     (void)state;
-    assert_false(compat_is_ticket(0));
-    assert_false(compat_is_ticket(MBEDTLS_ERR_SSL_WANT_READ));
+    assert_false(mbed_compat_is_ticket(0));
+    assert_false(mbed_compat_is_ticket(MBEDTLS_ERR_SSL_WANT_READ));
 #if defined(MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
-    assert_true(compat_is_ticket(MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET));
+    assert_true(mbed_compat_is_ticket(MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET));
 #endif
 }
 
@@ -45,7 +45,7 @@ static void nothing_older_than_tls_1_2_is_offered(void **state)
                                                  MBEDTLS_SSL_TRANSPORT_STREAM,
                                                  MBEDTLS_SSL_PRESET_DEFAULT),
                      0);
-    compat_configure(&conf);
+    mbed_compat_configure(&conf);
 #if MBEDTLS_VERSION_MAJOR < 3
     assert_int_equal(conf.min_major_ver, MBEDTLS_SSL_MAJOR_VERSION_3);
     assert_int_equal(conf.min_minor_ver, MBEDTLS_SSL_MINOR_VERSION_3);

@@ -89,7 +89,7 @@ static void load(struct peer *p)
     n = slurp(p->config.certs, name, ".crt", text);
     assert_int_equal(mbedtls_x509_crt_parse(&p->cert, text, n), 0);
     n = slurp(p->config.certs, name, ".key", text);
-    assert_int_equal(compat_key_parse(&p->key, text, n, NULL, &p->rng), 0);
+    assert_int_equal(mbed_compat_key_parse(&p->key, text, n, NULL, &p->rng), 0);
     n = slurp(p->config.certs, "ca", ".crt", text);
     assert_int_equal(mbedtls_x509_crt_parse(&p->ca, text, n), 0);
     free(text);
@@ -112,14 +112,14 @@ struct peer *peer_open(const struct peer_config *config)
     mbedtls_x509_crt_init(&p->ca);
     mbedtls_pk_init(&p->key);
     mbedtls_ssl_init(&p->ssl);
-    assert_int_equal(compat_init(), 0);
+    assert_int_equal(mbed_compat_init(), 0);
     assert_int_equal(mbedtls_ctr_drbg_seed(&p->rng, mbedtls_entropy_func, &p->entropy, NULL, 0), 0);
     load(p);
     assert_int_equal(mbedtls_ssl_config_defaults(&p->conf, MBEDTLS_SSL_IS_SERVER,
                                                  MBEDTLS_SSL_TRANSPORT_STREAM,
                                                  MBEDTLS_SSL_PRESET_DEFAULT),
                      0);
-    compat_configure(&p->conf);
+    mbed_compat_configure(&p->conf);
     mbedtls_ssl_conf_rng(&p->conf, mbedtls_ctr_drbg_random, &p->rng);
     mbedtls_ssl_conf_authmode(&p->conf, config->client_auth ? MBEDTLS_SSL_VERIFY_REQUIRED
                                                             : MBEDTLS_SSL_VERIFY_NONE);
@@ -163,7 +163,7 @@ void peer_reset(struct peer *p)
 static bool only_waits(int ret)
 {
     return ret == MBEDTLS_ERR_SSL_WANT_READ || ret == MBEDTLS_ERR_SSL_WANT_WRITE ||
-           compat_is_ticket(ret);
+           mbed_compat_is_ticket(ret);
 }
 
 static int step(struct peer *p)

@@ -32,7 +32,7 @@ static uint64_t due_in(const struct oxbow *db, uint64_t now)
     if (!t->dirty) {
         return UINT64_MAX;
     }
-    if (db->freeze_wanted || db->stop || sync_due(db, t) || table_full(db, t)) {
+    if (db->freeze_wanted || db->stop || sync_due(db, t) || (!db->busy && table_full(db, t))) {
         return 0;
     }
     due = t->oldest_us + (uint64_t)db->config.checkpoint_ms * 1000;

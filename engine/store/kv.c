@@ -63,6 +63,9 @@ static enum oxbow_err admit(struct oxbow_txn *txn, struct oxbow_bytes key, size_
     if (txn->failed != OXBOW_OK) {
         return txn->failed;
     }
+    if (len > 0 && quota_overrun(txn->db)) {
+        return txn_fail(txn, OXBOW_EQUOTA);
+    }
     if (txn->bytes + key.len + len > txn->db->config.txn_bytes) {
         return txn_fail(txn, OXBOW_ETXNBIG);
     }
@@ -185,6 +188,9 @@ static enum oxbow_err raise(struct oxbow_txn *txn, struct oxbow_bytes key, size_
     err = entry_of(txn, key, hash, &e);
     if (err == OXBOW_OK) {
         *out = e;
+        if (e->cost == 0) {
+            e->known = true;
+        }
         err = replace(txn, e, below, end > len ? end - base : len, base);
     }
     return err;

@@ -72,6 +72,7 @@ void memtable_reset(struct memtable *t, size_t keep)
     t->count = 0;
     t->height = 1;
     t->cost = 0;
+    t->net = 0;
     t->clean = 0;
     t->dirty = false;
     t->lsn = 0;
@@ -262,6 +263,10 @@ void mem_cost(struct memtable *t, struct mem_entry *e)
     }
     t->cost += now;
     t->cost -= e->cost;
+    if (!e->known) {
+        t->net += now;
+        t->net -= e->cost;
+    }
     e->cost = now;
 }
 

@@ -33,6 +33,7 @@ struct mem_entry {
     uint8_t key_len;
     uint8_t height;
     bool linked;              /* in the ordered index */
+    bool known;               /* the key is below already: its value replaces one */
     struct mem_entry *next[]; /* `height` links, then the key */
 };
 
@@ -46,6 +47,7 @@ struct memtable {
     uint32_t height;
     uint32_t dice;
     uint64_t cost;               /* estimated dirty pages, in 1/MEM_COST_PAGE */
+    uint64_t net;                /* of them, those of keys that are not below */
     size_t clean;                /* bytes in MEM_CLEAN entries */
     bool dirty;                  /* something was committed to it */
     uint64_t lsn;                /* newest in it */

@@ -2,18 +2,117 @@
 /*
  * The quota: our own account of what the data file will hold, kept well below the map's size, since
  * a map that is full cannot even be emptied. What only deletes does not ask here and lives off the
- * reserve above the quota.
+ * reserve above the quota. And the space on the device: it is reserved ahead, so that a full disk
+ * is found out by whoever wants to push and not by a checkpoint.
+ *
+ * The account: pages in use as of the last checkpoint, plus what the tables will add, by their
+ * estimate. It may be too high by what one checkpoint replaces, never for longer than that.
  */
 #include "engine/store/store.h"
 
-enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
+#define RESERVE_STEP (4u << 20) /* the data file grows by that much at a time */
+#define COST_BYTES   (TREE_PAGE_BYTES / MEM_COST_PAGE)
+
+uint64_t quota_used(const struct oxbow *db)
 {
-    const struct oxbow *db = txn->db;
     uint64_t used = (db->usage.pages - db->usage.free_pages) * TREE_PAGE_BYTES;
 
-    used += db->active->cost * (TREE_PAGE_BYTES / MEM_COST_PAGE);
+    used += db->active->net * COST_BYTES;
     if (db->frozen != NULL) {
-        used += db->frozen->cost * (TREE_PAGE_BYTES / MEM_COST_PAGE);
+        used += db->frozen->net * COST_BYTES;
     }
-    return used + bytes > db->config.quota_bytes ? OXBOW_EQUOTA : OXBOW_OK;
+    return used;
+}
+
+uint64_t quota_reserve(const struct oxbow *db)
+{
+    return RESERVE_PAGES * TREE_PAGE_BYTES + 3 * db->largest_txn;
+}
+
+/* What one checkpoint may need at most, and the next while the first one's pages are not free. */
+uint64_t quota_headroom(const struct oxbow_config *c)
+{
+    uint64_t pages = (uint64_t)c->dirty_pages * PAGES_OVER * TREE_PAGE_BYTES;
+
+    return 2 * (pages + c->txn_bytes) + RESERVE_PAGES * TREE_PAGE_BYTES;
+}
+
+bool quota_overrun(const struct oxbow *db)
+{
+    return quota_used(db) + quota_headroom(&db->config) > db->config.map_bytes;
+}
+
+/* Bytes that the data file must have on the device for the tables, `more` bytes, and the reserve.
+ */
+static uint64_t file_need(const struct oxbow *db, uint64_t more)
+{
+    uint64_t dirty = db->active->cost * COST_BYTES + more + quota_reserve(db);
+    uint64_t spare = db->usage.old_pages * TREE_PAGE_BYTES;
+
+    if (db->frozen != NULL) {
+        dirty += db->frozen->cost * COST_BYTES;
+    }
+    return db->usage.pages * TREE_PAGE_BYTES + (dirty > spare ? dirty - spare : 0);
+}
+
+/* A file system that cannot reserve is asked for its free space instead. */
+static enum oxbow_err reserve_by_space(struct oxbow *db, uint64_t upto)
+{
+    const struct oxbow_files *files = &db->port->files;
+    uint64_t free_bytes = 0;
+    uint64_t total = 0;
+    char kind[16];
+    enum oxbow_err err = files->space(files->ctx, db->config.dir, &free_bytes, &total, kind);
+
+    if (err == OXBOW_ENOTSUP) {
+        return OXBOW_OK; /* then nobody can know */
+    }
+    if (err == OXBOW_OK && free_bytes < upto - db->reserved_bytes) {
+        err = OXBOW_ENOSPC;
+    }
+    return err;
+}
+
+static enum oxbow_err reserve_upto(struct oxbow *db, uint64_t upto)
+{
+    const struct oxbow_files *files = &db->port->files;
+    uint64_t from = db->reserved_bytes;
+    enum oxbow_err err = files->reserve(files->ctx, db->data_fd, from, upto - from);
+
+    if (err == OXBOW_ENOTSUP) {
+        err = reserve_by_space(db, upto);
+    }
+    if (err == OXBOW_OK) {
+        db->reserved_bytes = upto;
+    }
+    return err;
+}
+
+enum oxbow_err quota_reserve_file(struct oxbow *db, uint64_t more)
+{
+    uint64_t need = file_need(db, more);
+    enum oxbow_err err;
+
+    if (need <= db->reserved_bytes) {
+        return OXBOW_OK;
+    }
+    err = reserve_upto(db, need + RESERVE_STEP);
+    if (err == OXBOW_ENOSPC) {
+        err = reserve_upto(db, need); /* what is left may do */
+    }
+    return err;
+}
+
+enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
+{
+    struct oxbow *db = txn->db;
+
+    if ((txn->flags & OXBOW_TXN_READ) != 0) {
+        return OXBOW_EREADONLY;
+    }
+    if (quota_used(db) + bytes > db->config.quota_bytes) {
+        db->freeze_soon = true; /* the account is better after a checkpoint */
+        return OXBOW_EQUOTA;
+    }
+    return quota_reserve_file(db, bytes);
 }

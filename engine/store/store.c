@@ -11,7 +11,7 @@
 
 #define INTERVAL_DEFAULT   1000u
 #define QUOTA_MIN          (1ull << 20)
-#define QUOTA_DEFAULT      (1ull << 30)
+#define QUOTA_DEFAULT      (sizeof(size_t) > 4 ? 1ull << 30 : 256ull << 20)
 #define MAP_MIN_64         (1ull << 30)
 #define MAP_32             (512ull << 20)
 #define DIRTY_DEFAULT      1024u
@@ -63,7 +63,7 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
         (c->flags & ~(OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY)) != 0 ||
         outside(c->interval_ms, 1, STORE_INTERVAL_MAX) ||
         outside(c->quota_bytes, QUOTA_MIN, map_max / 4) ||
-        outside(c->map_bytes, c->quota_bytes, map_max) ||
+        outside(c->map_bytes, c->quota_bytes + quota_headroom(c), map_max) ||
         outside(c->dirty_pages, DIRTY_MIN, DIRTY_MAX) ||
         outside(c->memtable_bytes, MEMTABLE_MIN, MEMTABLE_MAX) ||
         outside(c->txn_bytes, TXN_MIN, TXN_MAX) || outside(c->entry_bytes, 1, ENTRY_MAX)) {
@@ -155,6 +155,7 @@ static enum oxbow_err count_boot(struct oxbow *db)
     db->lsn_applied = db->lsn_durable = header.lsn;
     tree_usage(db->tree, &db->usage);
     db->keys = tree_header(db->tree)->keys;
+    db->used_bytes = quota_used(db);
     return OXBOW_OK;
 }
 
@@ -244,6 +245,9 @@ static enum oxbow_err start(struct oxbow *db)
     if (err == OXBOW_OK) {
         err = count_boot(db);
     }
+    if (err == OXBOW_OK && db->data_fd >= 0 && quota_reserve_file(db, 0) != OXBOW_OK) {
+        store_log(db, OXBOW_LOG_WARN, "store: no space can be reserved: nothing can be added");
+    }
     if (err == OXBOW_OK) {
         err = db->port->threads.thread_open(db->port->threads.ctx, "oxbow-ckpt", checkpoint_run, db,
                                             &db->thread);
@@ -331,10 +335,11 @@ void oxbow_stat(struct oxbow *db, struct oxbow_stat *out)
     out->lsn_durable = db->lsn_durable;
     out->oldest_unsynced_us = oldest != 0 ? store_now_us(db) - oldest : 0;
     out->quota_bytes = db->config.quota_bytes;
-    out->used_bytes = (db->usage.pages - db->usage.free_pages) * TREE_PAGE_BYTES;
-    out->reserve_bytes = RESERVE_PAGES * TREE_PAGE_BYTES + 3 * db->largest_txn;
+    out->used_bytes = db->used_bytes;
+    out->reserve_bytes = quota_reserve(db);
     out->file_bytes = db->usage.pages * TREE_PAGE_BYTES;
     out->free_bytes = db->usage.free_pages * TREE_PAGE_BYTES;
+    out->memtable_bytes = db->table_bytes;
     out->checkpoints = db->usage.commits;
     out->device_bytes = db->usage.written * TREE_PAGE_BYTES;
     out->payload_bytes = db->payload_bytes;

@@ -23,6 +23,9 @@
 #define STORE_INTERVAL_MAX 3600000u /* ms */
 #define STORE_KEY_PENDING  'p'      /* KV_SPACE_STORE, this, be64: a blob to be reaped */
 #define RESERVE_PAGES      64u      /* and three times the largest transaction */
+/* The active table may grow to that many times `dirty_pages` while a checkpoint is under way: a
+ * page is cheaper the more it collects. */
+#define PAGES_OVER 4u
 
 struct oxbow_txn {
     struct oxbow *db;
@@ -91,11 +94,15 @@ struct oxbow {
     uint32_t interval_ms;     /* M */
     uint64_t boot;
     uint64_t store_id;
+    bool freeze_soon;        /* T: as freeze_wanted, noted by who has the turn */
+    uint64_t reserved_bytes; /* T: the data file has that much of the device */
     uint64_t next_blob;      /* T */
     uint64_t largest_txn;    /* M */
     uint64_t payload_bytes;  /* M */
     struct tree_usage usage; /* M: as of the last retire */
     uint64_t keys;           /* M: likewise */
+    uint64_t used_bytes;     /* M: of the quota, as of the last transaction */
+    uint64_t table_bytes;    /* M: likewise */
     uint8_t *front;          /* C: TAIL_BASE_MAX bytes */
     bool idle_more;          /* C */
     uint64_t idle_at_us;     /* C */
@@ -138,6 +145,17 @@ void turn_freeze(struct oxbow *db);
 void turn_retire(struct oxbow *db);
 /* The store has failed: nothing is acknowledged any more. */
 void store_fail(struct oxbow *db, enum oxbow_err err);
+
+/* ---- quota.c, with the turn or the mutex and nobody having it ---- */
+
+uint64_t quota_used(const struct oxbow *db);
+uint64_t quota_reserve(const struct oxbow *db);
+uint64_t quota_headroom(const struct oxbow_config *c);
+/* Whether the file comes so near to the map's size that nothing may be added at all. */
+bool quota_overrun(const struct oxbow *db);
+/* Sees to it that the data file has room on the device for the tables and `more` bytes.
+ * OXBOW_ENOSPC, OXBOW_EIO. */
+OXBOW_MUST_CHECK enum oxbow_err quota_reserve_file(struct oxbow *db, uint64_t more);
 
 /* ---- checkpoint.c ---- */
 

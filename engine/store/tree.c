@@ -34,6 +34,7 @@ struct tree {
     MDB_dbi dbi;
     MDB_txn *read; /* the snapshot: reset only while it is renewed */
     MDB_txn *write;
+    MDB_txn *count; /* the writer's, for counting free pages; reset between */
     uint64_t snapshot;
     struct tree_header header;
     uint64_t digest; /* of the write transaction */
@@ -157,16 +158,22 @@ const struct tree_header *tree_header(const struct tree *t)
 
 /* ---- what the file holds ---- */
 
-/* Free pages: each record of the free list begins with how many it names. */
-static int count_free(MDB_txn *txn, uint64_t *pages, uint64_t *newest)
+/* Free pages: each record of the free list begins with how many it names. Those of the last two
+ * commits are not to be had yet. */
+struct free_count {
+    uint64_t pages;
+    uint64_t newest;      /* of the last record */
+    uint64_t next_newest; /* of the one before it */
+};
+
+static int count_free(MDB_txn *txn, struct free_count *out)
 {
     MDB_cursor *c;
     MDB_val key;
     MDB_val data;
     int rc = mdb_cursor_open(txn, 0, &c);
 
-    *pages = 0;
-    *newest = 0;
+    memset(out, 0, sizeof *out);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
@@ -179,8 +186,9 @@ static int count_free(MDB_txn *txn, uint64_t *pages, uint64_t *newest)
             break;
         }
         memcpy(&count, data.mv_data, sizeof count);
-        *pages += count;
-        *newest = count;
+        out->pages += count;
+        out->next_newest = out->newest;
+        out->newest = count;
     }
     mdb_cursor_close(c);
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
@@ -191,12 +199,16 @@ static int count_free(MDB_txn *txn, uint64_t *pages, uint64_t *newest)
  * meta page. */
 static enum oxbow_err count_usage(struct tree *t, bool committed)
 {
+    struct free_count c;
     MDB_envinfo info;
-    uint64_t free_pages;
-    uint64_t freed;
     uint64_t pages;
-    int rc = count_free(t->read, &free_pages, &freed);
+    int rc = t->count == NULL ? mdb_txn_begin(t->env, NULL, MDB_RDONLY, &t->count)
+                              : mdb_txn_renew(t->count);
 
+    if (rc == MDB_SUCCESS) {
+        rc = count_free(t->count, &c);
+        mdb_txn_reset(t->count);
+    }
     if (rc == MDB_SUCCESS) {
         rc = mdb_env_info(t->env, &info);
     }
@@ -206,13 +218,12 @@ static enum oxbow_err count_usage(struct tree *t, bool committed)
     }
     pages = info.me_last_pgno + 1;
     if (committed) {
-        uint64_t grown = pages - t->usage.pages;
-
-        t->usage.written += grown + t->usage.free_pages + freed - free_pages + 1;
+        t->usage.written += pages - t->usage.pages + t->usage.free_pages + c.newest - c.pages + 1;
         t->usage.commits++;
     }
     t->usage.pages = pages;
-    t->usage.free_pages = free_pages;
+    t->usage.free_pages = c.pages;
+    t->usage.old_pages = c.pages - c.newest - c.next_newest;
     return OXBOW_OK;
 }
 
@@ -329,6 +340,9 @@ void tree_close(struct tree *t)
     if (t->read != NULL) {
         mdb_txn_abort(t->read);
     }
+    if (t->count != NULL) {
+        mdb_txn_abort(t->count);
+    }
     if (t->env != NULL) {
         mdb_env_close(t->env);
     }
@@ -349,7 +363,7 @@ enum oxbow_err tree_renew(struct tree *t)
     }
     t->snapshot++;
     memset(t->verified, 0, sizeof t->verified);
-    return count_usage(t, true);
+    return OXBOW_OK;
 }
 
 uint64_t tree_snapshot(const struct tree *t)
@@ -599,7 +613,7 @@ enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *heade
         return translate(rc);
     }
     t->header = h;
-    return OXBOW_OK;
+    return count_usage(t, true);
 }
 
 void tree_write_abort(struct tree *t)

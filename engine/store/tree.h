@@ -41,6 +41,7 @@ struct tree_header {
 struct tree_usage {
     uint64_t pages;      /* the file's, up to the last one used */
     uint64_t free_pages; /* of them, on the free list */
+    uint64_t old_pages;  /* of them, free for the next commit to use */
     uint64_t written;    /* pages written by commits since open */
     uint64_t commits;    /* since open */
 };

@@ -14,9 +14,6 @@
 #include <stdio.h>
 
 #define SPINS_MAX 100u /* looks at a turn that is taken before sleeping: most take microseconds */
-#define PAGES_OVER                                                                                 \
-    4u /* the active table may grow to that many times `dirty_pages` while a                       \
-          checkpoint is under way: a page is cheaper the more it collects */
 
 void store_log(const struct oxbow *db, enum oxbow_log_level level, const char *text)
 {
@@ -141,10 +138,14 @@ void turn_give(struct oxbow *db)
     if (!db->active->dirty && table_full(db, db->active)) {
         memtable_reset(db->active, db->config.memtable_bytes); /* what aborts left behind */
     }
+    db->freeze_wanted = db->freeze_wanted || db->freeze_soon;
+    db->freeze_soon = false;
     if (db->frozen == NULL && db->active->dirty &&
         (db->freeze_wanted || table_full(db, db->active) || sync_due(db, db->active))) {
         turn_freeze(db);
     }
+    db->used_bytes = quota_used(db);
+    db->table_bytes = db->active->arena.used + (db->frozen != NULL ? db->frozen->arena.used : 0);
     db->busy = false;
     db->port->threads.cond_signal(db->turn_free);
 }

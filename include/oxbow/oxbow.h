@@ -42,7 +42,8 @@ struct oxbow_config {
     uint32_t flags;                /* OXBOW_OPEN_* */
     enum oxbow_sync sync;          /* 0: always */
     uint32_t interval_ms;          /* for `interval`; 1 to 3,600,000; 0: 1000 */
-    uint64_t quota_bytes;          /* what the data may occupy on disk; at least 1 MiB; 0: 1 GiB */
+    uint64_t quota_bytes;          /* what the data may occupy on disk; at least 1 MiB; 0: 1 GiB,
+                                      32-bit: 256 MiB */
     uint64_t map_bytes;            /* LMDB's map; 0: max(4 x quota, 1 GiB), 32-bit: 512 MiB */
     uint32_t dirty_pages;          /* estimated pages that start a checkpoint; 0: 1024 */
     uint32_t memtable_bytes;       /* bytes that start a checkpoint; 0: 4 MiB */

@@ -233,6 +233,11 @@ uint64_t txn_boot(const struct oxbow_txn *txn)
     return txn->db->boot;
 }
 
+uint64_t txn_store_id(const struct oxbow_txn *txn)
+{
+    return txn->db->store_id;
+}
+
 enum oxbow_err txn_touch(struct oxbow_txn *txn, uint64_t object)
 {
     const struct oxbow_alloc *alloc = &txn->db->port->alloc;

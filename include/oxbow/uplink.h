@@ -246,7 +246,8 @@ struct oxbow_uplink_status {
     uint64_t rate_bytes_s; /* best delivery rate of the last seconds */
     uint64_t window_bytes;
     uint64_t inflight_bytes;
-    int64_t skew_ms; /* target's clock minus ours; INT64_MIN: unknown */
+    int64_t skew_ms;          /* target's clock minus ours; INT64_MIN: unknown */
+    uint64_t target_clock_ms; /* what it said last, for a clock floor; 0: unknown */
     /* counted since open */
     uint64_t attempts;
     uint64_t connects; /* that came to IS_UP */

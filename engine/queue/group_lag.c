@@ -8,7 +8,8 @@
 
 static bool tombstones_from(const struct stream *s, struct oxbow_id id)
 {
-    return s->length > 0 && !id_is_zero(s->max_deleted) && id_compare(s->max_deleted, id) >= 0;
+    return s->length > 0 && !id_is_zero(s->max_deleted) &&
+           id_compare(s->max_deleted, s->first) >= 0 && id_compare(s->max_deleted, id) >= 0;
 }
 
 /* The count of entries ever added up to `id`, where that is known. */

@@ -118,9 +118,6 @@ static enum oxbow_err set_id_check(struct stream *s, struct oxbow_bytes key,
     struct oxbow_id newest;
     enum oxbow_err err;
 
-    if (id_compare(opt->last_id, s->max_deleted) < 0) {
-        return OXBOW_EIDDELETED;
-    }
     if (s->length > 0) {
         err = newest_get(s, &newest);
         if (err != OXBOW_OK) {
@@ -133,6 +130,9 @@ static enum oxbow_err set_id_check(struct stream *s, struct oxbow_bytes key,
             return OXBOW_EADDEDSMALL;
         }
     }
+    if (id_compare(opt->last_id, s->max_deleted) < 0) {
+        return OXBOW_EIDDELETED;
+    }
     /* Ids that a forward has passed must not come again: they would never be sent. */
     return id_compare(opt->last_id, s->last) < 0 ? forward_forbid(s->txn, key) : OXBOW_OK;
 }
@@ -144,7 +144,7 @@ enum oxbow_err oxbow_stream_set_id(struct oxbow_txn *txn, struct oxbow_bytes key
     enum oxbow_err err;
 
     if (opt->has_max_deleted_id && id_compare(opt->last_id, opt->max_deleted_id) < 0) {
-        return OXBOW_EIDDELETED;
+        return OXBOW_EIDGIVEN;
     }
     err = txn_readonly(txn) ? OXBOW_EREADONLY : stream_find(txn, key, &s);
     if (err == OXBOW_OK) {

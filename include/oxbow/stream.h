@@ -153,7 +153,8 @@ struct oxbow_stream_set_id_options {
 /* XSETID.
  * OXBOW_ENOENT        no such stream
  * OXBOW_EIDSMALL      last_id is smaller than the newest entry's
- * OXBOW_EIDDELETED    last_id is smaller than the stream's, or the given, max_deleted_id
+ * OXBOW_EIDDELETED    last_id is smaller than the stream's max_deleted_id
+ * OXBOW_EIDGIVEN      last_id is smaller than the given max_deleted_id
  * OXBOW_EADDEDSMALL   entries_added is smaller than the stream's length */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_set_id(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                     const struct oxbow_stream_set_id_options *opt);

@@ -336,6 +336,15 @@ static bool run(struct redis *r, const char *const *argv, size_t argc)
     return false;
 }
 
+const char *redis_command_array(struct redis *r, const char *const *argv, size_t argc)
+{
+    if (!run(r, argv, argc)) {
+        print_log(r);
+        die(argv[0], "the server does not answer");
+    }
+    return r->text;
+}
+
 static const char *run_list(struct redis *r, va_list ap)
 {
     const char *argv[ARGS_MAX];
@@ -348,11 +357,7 @@ static const char *run_list(struct redis *r, va_list ap)
         }
         argv[argc++] = arg;
     }
-    if (!run(r, argv, argc)) {
-        print_log(r);
-        die(argv[0], "the server does not answer");
-    }
-    return r->text;
+    return redis_command_array(r, argv, argc);
 }
 
 const char *redis_command(struct redis *r, ...)

@@ -45,6 +45,8 @@ void redis_start(struct redis *r);
  * simple strings as they are, errors with a '-' before them, integers in digits, nil as "(nil)",
  * an array's elements one a line. Valid until the next command. Arguments end with NULL. */
 const char *redis_command(struct redis *r, ...) __attribute__((sentinel));
+/* The same with the arguments in an array. */
+const char *redis_command_array(struct redis *r, const char *const *argv, size_t argc);
 /* The same for an integer reply; INT64_MIN if the reply is none. */
 int64_t redis_integer(struct redis *r, ...) __attribute__((sentinel));
 /* One field of INFO as text ("" if absent); valid until the next command. */

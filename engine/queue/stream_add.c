@@ -343,7 +343,7 @@ enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
 {
     static const struct oxbow_stream_add_options defaults;
     struct stream s = {.txn = txn};
-    struct oxbow_id chosen;
+    struct oxbow_id chosen = OXBOW_ID_MIN;
     size_t len;
     bool found;
     enum oxbow_err err;

@@ -71,7 +71,7 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_uplink_thread_wait(struct oxbow_uplink_thr
                                                          int64_t timeout_ms);
 /* Ends the connection, stops the thread, waits for it and frees it; it does not matter what the
  * session was doing. Then the session may be closed. NULL is fine. */
-void oxbow_uplink_thread_close(struct oxbow_uplink_thread *thread);
+void oxbow_uplink_thread_close(struct oxbow_uplink_thread *t);
 
 #ifdef __cplusplus
 }

@@ -50,7 +50,7 @@ void resp_number(struct resp_file *f, uint64_t n)
 {
     char text[24];
 
-    (void)snprintf(text, sizeof text, "%" PRIu64, n);
+    snprintf(text, sizeof text, "%" PRIu64, n);
     resp_text(f, text);
 }
 
@@ -58,7 +58,7 @@ void resp_id(struct resp_file *f, struct oxbow_id id)
 {
     char text[48];
 
-    (void)snprintf(text, sizeof text, "%" PRIu64 "-%" PRIu64, id.ms, id.seq);
+    snprintf(text, sizeof text, "%" PRIu64 "-%" PRIu64, id.ms, id.seq);
     resp_text(f, text);
 }
 

@@ -13,10 +13,12 @@ static uint64_t clock_wall_ms(void *ctx)
     uint64_t now = clock->real.wall_ms(clock->real.ctx);
     uint64_t off = (uint64_t)(clock->offset_ms < 0 ? -clock->offset_ms : clock->offset_ms);
 
-    if (!clock_is_off(clock))
+    if (!clock_is_off(clock)) {
         return now;
-    if (clock->offset_ms > 0)
+    }
+    if (clock->offset_ms > 0) {
         return now + off;
+    }
     return now > off ? now - off : 0;
 }
 
@@ -41,8 +43,9 @@ void board_clock_init(struct board_clock *clock, struct oxbow_port *port, int64_
     clock->real = port->clock;
     clock->offset_ms = offset_s * 1000;
     clock->set_at_us = UINT64_MAX;
-    if (set_after_s > 0)
+    if (set_after_s > 0) {
         clock->set_at_us = clock->real.mono_us(clock->real.ctx) + (uint64_t)(set_after_s * 1e6);
+    }
     port->clock = (struct oxbow_clock){.ctx = clock,
                                        .wall_ms = clock_wall_ms,
                                        .mono_us = clock_mono_us,

@@ -35,18 +35,22 @@ static enum oxbow_err read_secret(void *ctx, struct oxbow_uplink_secret *out)
     FILE *file;
     char *line;
 
-    if (opt->user != NULL)
+    if (opt->user != NULL) {
         (void)snprintf(out->user, sizeof out->user, "%s", opt->user);
-    if (opt->password_file == NULL)
+    }
+    if (opt->password_file == NULL) {
         return OXBOW_OK;
+    }
     file = fopen(opt->password_file, "re");
-    if (file == NULL)
+    if (file == NULL) {
         return OXBOW_ENOENT;
+    }
     setbuf(file, NULL); /* no copy is left in a buffer */
     line = fgets(out->password, sizeof out->password, file);
     (void)fclose(file);
-    if (line == NULL)
+    if (line == NULL) {
         return OXBOW_ENOENT;
+    }
     out->password[strcspn(out->password, "\r\n")] = '\0';
     return OXBOW_OK;
 }
@@ -59,11 +63,13 @@ static bool parse_target(struct link *link)
     char *end = NULL;
     unsigned long port;
 
-    if (colon == NULL || colon == target || (size_t)(colon - target) >= sizeof link->host)
+    if (colon == NULL || colon == target || (size_t)(colon - target) >= sizeof link->host) {
         return false;
+    }
     port = strtoul(colon + 1, &end, 10);
-    if (end == colon + 1 || *end != '\0' || port == 0 || port > UINT16_MAX)
+    if (end == colon + 1 || *end != '\0' || port == 0 || port > UINT16_MAX) {
         return false;
+    }
     memcpy(link->host, target, (size_t)(colon - target));
     link->port = (uint16_t)port;
     return true;
@@ -97,8 +103,9 @@ static enum oxbow_err make_forward(struct oxbow_txn *txn, const struct options *
     };
     enum oxbow_err err = oxbow_forward_create(txn, FORWARD, &forward);
 
-    if (err == OXBOW_EEXIST) /* made on an earlier boot: follow the board's present numbers */
+    if (err == OXBOW_EEXIST) { /* made on an earlier boot: follow the board's present numbers */
         err = oxbow_forward_change(txn, FORWARD, &forward);
+    }
     return err;
 }
 
@@ -109,14 +116,17 @@ static enum oxbow_err prepare_store(struct oxbow *db, const struct options *opt)
     enum oxbow_err err;
 
     err = oxbow_txn_begin(db, NULL, &txn);
-    if (err != OXBOW_OK)
+    if (err != OXBOW_OK) {
         return err;
+    }
     err = oxbow_identity_set(txn, opt->device, NULL);
-    if (err == OXBOW_EEXIST)
+    if (err == OXBOW_EEXIST) {
         fprintf(stderr, "oxbow-sensor: this store belongs to another device than %s\n",
                 opt->device);
-    if (err == OXBOW_OK)
+    }
+    if (err == OXBOW_OK) {
         err = make_forward(txn, opt);
+    }
     if (err != OXBOW_OK) {
         oxbow_txn_abort(txn);
         return err;
@@ -133,7 +143,7 @@ static enum oxbow_err start_session(struct link *link, struct oxbow *db)
         .targets = &target,
         .target_count = 1,
         .secrets = read_secret,
-        .secrets_ctx = (void *)(uintptr_t)opt,
+        .secrets_ctx = (void *)opt,
     };
 
     if (!parse_preset(opt->link, &config.link)) {
@@ -169,8 +179,9 @@ static enum oxbow_err start_thread(struct link *link, struct oxbow *db)
     struct oxbow_tls_why why = {""};
     enum oxbow_err err = oxbow_uplink_thread_open(link->session, &driver, &why, &link->thread);
 
-    if (err != OXBOW_OK && why.text[0] != '\0')
+    if (err != OXBOW_OK && why.text[0] != '\0') {
         fprintf(stderr, "oxbow-sensor: %s\n", why.text);
+    }
     return err;
 }
 
@@ -179,15 +190,18 @@ enum oxbow_err link_open(struct oxbow *db, const struct options *opt, struct lin
     struct link *link = calloc(1, sizeof *link);
     enum oxbow_err err = OXBOW_EINVAL;
 
-    if (link == NULL)
+    if (link == NULL) {
         return OXBOW_ENOMEM;
+    }
     link->opt = opt;
     if (parse_target(link)) {
         err = prepare_store(db, opt);
-        if (err == OXBOW_OK)
+        if (err == OXBOW_OK) {
             err = start_session(link, db);
-        if (err == OXBOW_OK)
+        }
+        if (err == OXBOW_OK) {
             err = start_thread(link, db);
+        }
     }
     if (err != OXBOW_OK) {
         fprintf(stderr, "oxbow-sensor: --target %s: %s\n", opt->target, oxbow_err_text(err));
@@ -201,8 +215,9 @@ enum oxbow_err link_open(struct oxbow *db, const struct options *opt, struct lin
 /* The thread first: the session belongs to it while it runs. */
 void link_close(struct link *link)
 {
-    if (link == NULL)
+    if (link == NULL) {
         return;
+    }
     oxbow_uplink_thread_close(link->thread);
     oxbow_uplink_close(link->session);
     free(link);

@@ -124,14 +124,16 @@ bool options_parse(int argc, const char **argv, struct options *out, int *status
     bool ok = false;
 
     *status = 2;
-    if (code < -1)
+    if (code < -1) {
         complain(poptStrerror(code), poptBadOption(context, POPT_BADOPTION_NOALIAS));
-    else if (poptPeekArg(context) != NULL)
+    } else if (poptPeekArg(context) != NULL) {
         complain("not an option", poptPeekArg(context));
-    else
+    } else {
         ok = parse_sync(sync, &opt.sync) && parse_rate(rate, &opt.rate) && check(&opt);
+    }
     poptFreeContext(context);
-    if (ok)
+    if (ok) {
         *out = opt;
+    }
     return ok;
 }

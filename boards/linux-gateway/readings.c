@@ -36,8 +36,9 @@ static uint32_t crc32_add(uint32_t crc, const void *data, size_t len)
 
     for (size_t i = 0; i < len; i++) {
         crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++)
+        for (int bit = 0; bit < 8; bit++) {
             crc = (crc >> 1) ^ (UINT32_C(0xEDB88320) & (0u - (crc & 1u)));
+        }
     }
     return crc;
 }
@@ -101,15 +102,17 @@ static bool sensor_value(const struct sensor *sensor, char *out, size_t cap)
     size_t len;
     const char *at = text;
 
-    if (file == NULL)
+    if (file == NULL) {
         return false;
+    }
     len = fread(text, 1, sizeof text - 1, file);
     (void)fclose(file);
     text[len] = '\0';
     if (sensor->label != NULL) {
         at = strstr(text, sensor->label);
-        if (at == NULL)
+        if (at == NULL) {
             return false;
+        }
         at += strlen(sensor->label);
     }
     at += strspn(at, " \t");
@@ -118,8 +121,9 @@ static bool sensor_value(const struct sensor *sensor, char *out, size_t cap)
         at += strspn(at, " \t");
     }
     len = strspn(at, "-0123456789.");
-    if (len == 0 || len >= cap)
+    if (len == 0 || len >= cap) {
         return false;
+    }
     memcpy(out, at, len);
     out[len] = '\0';
     return true;
@@ -130,11 +134,14 @@ struct readings *readings_open_system(void)
     struct readings *src = calloc(1, sizeof *src);
     char value[64];
 
-    if (src == NULL)
+    if (src == NULL) {
         return NULL;
-    for (size_t i = 0; i < sizeof all_sensors / sizeof all_sensors[0]; i++)
-        if (sensor_value(&all_sensors[i], value, sizeof value))
+    }
+    for (size_t i = 0; i < sizeof all_sensors / sizeof all_sensors[0]; i++) {
+        if (sensor_value(&all_sensors[i], value, sizeof value)) {
             src->sensors[src->sensor_count++] = &all_sensors[i];
+        }
+    }
     if (src->sensor_count == 0) {
         fprintf(stderr, "oxbow-sensor: nothing to read in /proc and /sys\n");
         free(src);
@@ -149,8 +156,9 @@ static enum reading_outcome take_system(struct readings *src, struct reading *ou
     const size_t half = sizeof out->text / 2;
 
     reading_clear(out, ++src->row);
-    if (!sensor_value(sensor, out->text, half))
+    if (!sensor_value(sensor, out->text, half)) {
         (void)snprintf(out->text, half, "gone");
+    }
     (void)snprintf(out->text + half, half, "%llu", (unsigned long long)out->row);
     reading_field(out, "row", out->text + half, strlen(out->text + half));
     reading_field(out, "sensor", sensor->name, strlen(sensor->name));
@@ -168,11 +176,13 @@ static enum csv_outcome csv_line(FILE *csv, char line[CSV_LINE_MAX])
 {
     size_t len;
 
-    if (fgets(line, CSV_LINE_MAX, csv) == NULL)
+    if (fgets(line, CSV_LINE_MAX, csv) == NULL) {
         return ferror(csv) ? CSV_BAD : CSV_END;
+    }
     len = strcspn(line, "\r\n");
-    if (line[len] == '\0' && !feof(csv))
+    if (line[len] == '\0' && !feof(csv)) {
         return CSV_BAD;
+    }
     line[len] = '\0';
     return CSV_LINE;
 }
@@ -182,16 +192,19 @@ static uint32_t csv_cut(char *line, const char *cells[READING_FIELDS_MAX])
 {
     uint32_t count = 0;
 
-    if (strchr(line, '"') != NULL)
+    if (strchr(line, '"') != NULL) {
         return 0;
+    }
     for (char *at = line; at != NULL;) {
         char *comma = strchr(at, ',');
 
-        if (count == READING_FIELDS_MAX)
+        if (count == READING_FIELDS_MAX) {
             return 0;
+        }
         cells[count++] = at;
-        if (comma != NULL)
+        if (comma != NULL) {
             *comma++ = '\0';
+        }
         at = comma;
     }
     return count;
@@ -202,23 +215,27 @@ struct readings *readings_open_csv(const char *path, uint64_t first)
     struct readings *src = calloc(1, sizeof *src);
     char line[CSV_LINE_MAX];
 
-    if (src == NULL)
+    if (src == NULL) {
         return NULL;
+    }
     src->csv = fopen(path, "re");
     if (src->csv == NULL) {
         fprintf(stderr, "oxbow-sensor: %s: %s\n", path, strerror(errno));
         goto fail;
     }
-    if (csv_line(src->csv, src->header) == CSV_LINE)
+    if (csv_line(src->csv, src->header) == CSV_LINE) {
         src->name_count = csv_cut(src->header, src->names);
+    }
     if (src->name_count == 0) {
         fprintf(stderr, "oxbow-sensor: %s: the first line must name 1 to %u fields, no quotes\n",
                 path, READING_FIELDS_MAX);
         goto fail;
     }
-    for (src->row = 0; src->row + 1 < first; src->row++)
-        if (csv_line(src->csv, line) != CSV_LINE)
+    for (src->row = 0; src->row + 1 < first; src->row++) {
+        if (csv_line(src->csv, line) != CSV_LINE) {
             break;
+        }
+    }
     return src;
 fail:
     readings_close(src);
@@ -231,16 +248,18 @@ static enum reading_outcome take_csv(struct readings *src, struct reading *out)
     enum csv_outcome got = csv_line(src->csv, out->text);
 
     _Static_assert(CSV_LINE_MAX <= READING_TEXT_MAX, "a line fits into a reading");
-    if (got == CSV_END)
+    if (got == CSV_END) {
         return READING_END;
+    }
     reading_clear(out, ++src->row);
     if (got != CSV_LINE || csv_cut(out->text, cells) != src->name_count) {
         fprintf(stderr, "oxbow-sensor: row %llu of the file does not have %u plain cells\n",
                 (unsigned long long)out->row, src->name_count);
         return READING_BAD;
     }
-    for (uint32_t i = 0; i < src->name_count; i++)
+    for (uint32_t i = 0; i < src->name_count; i++) {
         reading_field(out, src->names[i], cells[i], strlen(cells[i]));
+    }
     return READING_TAKEN;
 }
 
@@ -251,9 +270,11 @@ enum reading_outcome readings_take(struct readings *src, struct reading *out)
 
 void readings_close(struct readings *src)
 {
-    if (src == NULL)
+    if (src == NULL) {
         return;
-    if (src->csv != NULL)
+    }
+    if (src->csv != NULL) {
         (void)fclose(src->csv);
+    }
     free(src);
 }

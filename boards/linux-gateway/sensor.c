@@ -73,10 +73,12 @@ static bool hold_reading(struct producer *p)
     struct sensor_app *app = p->app;
     enum reading_outcome outcome;
 
-    if (p->holds)
+    if (p->holds) {
         return true;
-    if (app->opt.count > 0 && app->taken >= app->opt.count)
+    }
+    if (app->opt.count > 0 && app->taken >= app->opt.count) {
         return false;
+    }
     outcome = readings_take(app->src, &p->reading);
     if (outcome == READING_BAD) {
         atomic_store(&app->failed, true);
@@ -97,8 +99,9 @@ static enum oxbow_err store_reading(struct producer *p, struct oxbow_id *id)
     enum oxbow_err err;
 
     err = oxbow_txn_begin(p->app->db, NULL, &txn);
-    if (err != OXBOW_OK)
+    if (err != OXBOW_OK) {
         return err;
+    }
     if (!hold_reading(p)) {
         oxbow_txn_abort(txn);
         return OXBOW_ENOENT;
@@ -120,12 +123,14 @@ static void acknowledge(struct producer *p, struct oxbow_id id)
     int len;
 
     atomic_fetch_add(&p->app->accepted, 1);
-    if (p->app->opt.ack_fd < 0)
+    if (p->app->opt.ack_fd < 0) {
         return;
+    }
     len = snprintf(line, sizeof line, "%" PRIu64 "-%" PRIu64 " %08" PRIx32 " %" PRIu64 "\n", id.ms,
                    id.seq, reading_checksum(&p->reading), p->reading.row);
-    if (write(p->app->opt.ack_fd, line, (size_t)len) != len)
+    if (write(p->app->opt.ack_fd, line, (size_t)len) != len) {
         fail(p->app, "--ack-fd", OXBOW_EPIPE);
+    }
 }
 
 static void sleep_ms(long ms)
@@ -139,8 +144,9 @@ static void sleep_ms(long ms)
  * nothing is dropped: the reading is kept until the target has taken something. */
 static void wait_for_room(struct sensor_app *app, enum oxbow_err err)
 {
-    if (!atomic_exchange(&app->waiting_for_room, true))
+    if (!atomic_exchange(&app->waiting_for_room, true)) {
         fprintf(stderr, "oxbow-sensor: waiting for room: %s\n", oxbow_err_text(err));
+    }
     sleep_ms(ROOM_MS);
 }
 
@@ -172,11 +178,13 @@ static void *producer_run(void *arg)
     while (!atomic_load(&app->stop)) {
         enum oxbow_err err;
 
-        if (app->opt.rate > 0)
+        if (app->opt.rate > 0) {
             keep_pace(app, &start, n);
+        }
         err = store_reading(p, &id);
-        if (err == OXBOW_ENOENT)
+        if (err == OXBOW_ENOENT) {
             break;
+        }
         if (err == OXBOW_OK) {
             n++;
             acknowledge(p, id);
@@ -201,11 +209,13 @@ static void write_status(struct sensor_app *app)
     char line[1024];
     int len;
 
-    if (app->opt.status_fd < 0)
+    if (app->opt.status_fd < 0) {
         return;
+    }
     oxbow_stat(app->db, &stat);
-    if (app->link != NULL)
+    if (app->link != NULL) {
         link_status(app->link, &up);
+    }
     len = snprintf(
         line, sizeof line,
         "{\"accepted\":%llu,\"lsn_durable\":%" PRIu64 ",\"device_bytes\":%" PRIu64
@@ -218,8 +228,10 @@ static void write_status(struct sensor_app *app)
         app->link != NULL ? oxbow_uplink_state_name(up.state) : "none", up.connects, up.batches,
         up.entries, up.inflight_bytes, up.lost_replies, up.refused[OXBOW_TROUBLE_FULL], up.rewinds,
         up.gaps, oxbow_uplink_trouble_name(up.trouble));
-    if (len > 0 && (size_t)len < sizeof line && write(app->opt.status_fd, line, (size_t)len) != len)
+    if (len > 0 && (size_t)len < sizeof line &&
+        write(app->opt.status_fd, line, (size_t)len) != len) {
         app->opt.status_fd = -1; /* nobody looks any more, which is no reason to stop */
+    }
 }
 
 /* ---- start and stop ---- */
@@ -245,13 +257,15 @@ static enum oxbow_err sensor_open(struct sensor_app *app)
     app->src = app->opt.replay != NULL
                    ? readings_open_csv(app->opt.replay, (uint64_t)app->opt.replay_from)
                    : readings_open_system();
-    if (app->src == NULL)
+    if (app->src == NULL) {
         return OXBOW_ENOENT;
+    }
     err = oxbow_open(&config, &app->db);
     if (err != OXBOW_OK) {
         fail(app, app->opt.store, err);
-        if (err == OXBOW_ENOENT)
+        if (err == OXBOW_ENOENT) {
             fprintf(stderr, "oxbow-sensor: the directory that is to hold the store is not there\n");
+        }
         return err;
     }
     return app->opt.target != NULL ? link_open(app->db, &app->opt, &app->link) : OXBOW_OK;
@@ -265,8 +279,9 @@ static void sensor_close(struct sensor_app *app)
     link_close(app->link);
     if (app->db != NULL) {
         err = oxbow_close(app->db);
-        if (err != OXBOW_OK)
+        if (err != OXBOW_OK) {
             fail(app, "closing the store", err);
+        }
     }
     readings_close(app->src);
 }
@@ -288,12 +303,14 @@ static void sensor_run(struct sensor_app *app, const sigset_t *signals)
         }
     }
     while (!atomic_load(&app->stop) && atomic_load(&app->running) > 0) {
-        if (sigtimedwait(signals, NULL, &step) > 0)
+        if (sigtimedwait(signals, NULL, &step) > 0) {
             atomic_store(&app->stop, true);
+        }
         write_status(app);
     }
-    for (int i = 0; i < started; i++)
+    for (int i = 0; i < started; i++) {
         (void)pthread_join(producers[i].thread, NULL);
+    }
 }
 
 /* Waits until the target has everything, the time is up, or another signal comes. */
@@ -303,13 +320,15 @@ static void sensor_drain(struct sensor_app *app, const sigset_t *signals)
     enum oxbow_err err = OXBOW_ETIMEDOUT;
 
     for (int left = app->opt.drain_s * 1000; left > 0 && err == OXBOW_ETIMEDOUT; left -= DRAIN_MS) {
-        if (sigtimedwait(signals, NULL, &now) > 0)
+        if (sigtimedwait(signals, NULL, &now) > 0) {
             break;
+        }
         err = link_drain(app->link, DRAIN_MS);
         write_status(app);
     }
-    if (err != OXBOW_OK)
+    if (err != OXBOW_OK) {
         fail(app, "the target does not have everything yet", err);
+    }
 }
 
 int main(int argc, const char **argv)
@@ -318,8 +337,9 @@ int main(int argc, const char **argv)
     sigset_t signals;
     int status;
 
-    if (!options_parse(argc, argv, &app.opt, &status))
+    if (!options_parse(argc, argv, &app.opt, &status)) {
         return status;
+    }
     /* Blocked before the first thread starts, so that only sigtimedwait ever sees them. */
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGINT);
@@ -332,8 +352,9 @@ int main(int argc, const char **argv)
         return 1;
     }
     sensor_run(&app, &signals);
-    if (app.link != NULL && app.opt.drain_s > 0 && !atomic_load(&app.failed))
+    if (app.link != NULL && app.opt.drain_s > 0 && !atomic_load(&app.failed)) {
         sensor_drain(&app, &signals);
+    }
     write_status(&app);
     sensor_close(&app);
     return atomic_load(&app.failed) ? 1 : 0;

@@ -58,7 +58,7 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_uplink_uv_open(struct oxbow_uplink *sessio
 /* Ends the connection and frees the driver, on the loop's thread, in any state. `done` is called on
  * the loop when nothing of the driver is left on it; then the session may be closed. A name that is
  * being resolved is waited for. */
-void oxbow_uplink_uv_close(struct oxbow_uplink_uv *driver, void (*done)(void *ctx), void *ctx);
+void oxbow_uplink_uv_close(struct oxbow_uplink_uv *d, void (*done)(void *ctx), void *ctx);
 
 /* The same in a thread of its own, with its own loop. Errors likewise; SIGPIPE is blocked in that
  * thread alone. `config->finished` must be NULL. */
@@ -71,7 +71,7 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_uplink_thread_wait(struct oxbow_uplink_thr
                                                          int64_t timeout_ms);
 /* Ends the connection, stops the thread, waits for it and frees it; it does not matter what the
  * session was doing. Then the session may be closed. NULL is fine. */
-void oxbow_uplink_thread_close(struct oxbow_uplink_thread *thread);
+void oxbow_uplink_thread_close(struct oxbow_uplink_thread *t);
 
 #ifdef __cplusplus
 }

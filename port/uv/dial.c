@@ -36,7 +36,7 @@ static void set_failed(struct dial *a, enum oxbow_err why, const char *text)
 {
     a->failed = why;
     /* The reason comes first in importance: it is short, and the host is cut if one must be. */
-    snprintf(a->text, sizeof a->text, "%.200s:%u: %.170s", a->host, (unsigned)a->port, text);
+    (void)snprintf(a->text, sizeof a->text, "%.200s:%u: %.170s", a->host, (unsigned)a->port, text);
 }
 
 static uint64_t timeout_us(uint32_t ms, uint32_t fallback_ms)
@@ -115,7 +115,7 @@ static int start_resolve(struct oxbow_uplink_uv *d, struct resolve *r)
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     char service[8];
 
-    snprintf(service, sizeof service, "%u", (unsigned)d->dial.port);
+    (void)snprintf(service, sizeof service, "%u", (unsigned)d->dial.port);
     r->driver = d;
     r->req.data = r;
     return uv_getaddrinfo(d->loop, &r->req, on_resolved, d->dial.host, service, &hints);
@@ -146,7 +146,7 @@ void uvdial_begin(struct oxbow_uplink_uv *d, const struct oxbow_uplink_next *n)
 
     memset(a, 0, sizeof *a);
     a->busy = true;
-    snprintf(a->host, sizeof a->host, "%s", n->host);
+    (void)snprintf(a->host, sizeof a->host, "%s", n->host);
     a->port = n->port;
     d->tune.user_timeout_ms = n->user_timeout_ms;
     d->tune.keepalive_idle_s = n->keepalive_idle_s;

@@ -87,8 +87,8 @@ void uvdriver_opened(struct oxbow_uplink_uv *d, const struct link *l)
 
     if (l->tls != NULL) {
         struct oxbow_tls_info info = d->config.tls->info(l->tls);
-        snprintf(about, sizeof about, "%s %s%s", info.version, info.suite,
-                 info.resumed ? " resumed" : "");
+        (void)snprintf(about, sizeof about, "%s %s%s", info.version, info.suite,
+                       info.resumed ? " resumed" : "");
     }
     d->dial.told = true;
     oxbow_uplink_connected(d->session, about);
@@ -290,7 +290,7 @@ static void config_take(struct oxbow_uplink_uv *d, const struct oxbow_uplink_uv_
     d->config.congestion = NULL;
     d->tune.unsent_bytes_max = c->unsent_bytes_max != 0 ? c->unsent_bytes_max : UNSENT_BYTES;
     if (c->congestion != NULL) {
-        snprintf(d->congestion, sizeof d->congestion, "%s", c->congestion);
+        (void)snprintf(d->congestion, sizeof d->congestion, "%s", c->congestion);
         d->tune.congestion = d->congestion;
     }
 }
@@ -377,15 +377,15 @@ enum oxbow_err uvdriver_open(struct oxbow_uplink *session, uv_loop_t *loop,
     enum oxbow_err err = config_check(config);
 
     if (err != OXBOW_OK) {
-        snprintf(why->text, sizeof why->text,
-                 "the driver needs a store, and either tls with its "
-                 "configuration or plain");
+        (void)snprintf(why->text, sizeof why->text,
+                       "the driver needs a store, and either tls with its "
+                       "configuration or plain");
         return err;
     }
     port = oxbow_port_of(config->db);
     d = mem_new(&port->alloc, sizeof *d);
     if (d == NULL) {
-        snprintf(why->text, sizeof why->text, "out of memory");
+        (void)snprintf(why->text, sizeof why->text, "out of memory");
         return OXBOW_ENOMEM;
     }
     d->port = port;
@@ -396,7 +396,8 @@ enum oxbow_err uvdriver_open(struct oxbow_uplink *session, uv_loop_t *loop,
     if (err == OXBOW_OK) {
         err = handles_open(d);
         if (err != OXBOW_OK) {
-            snprintf(why->text, sizeof why->text, "the loop refuses: %s", oxbow_err_text(err));
+            (void)snprintf(why->text, sizeof why->text, "the loop refuses: %s",
+                           oxbow_err_text(err));
         }
     }
     if (err != OXBOW_OK) {

@@ -72,7 +72,7 @@ void uvlink_fail(struct link *l, enum oxbow_err why, const char *text)
         l->died_in = l->state;
         l->state = LINK_FAILED;
         l->why = why;
-        snprintf(l->text, sizeof l->text, "%s", text);
+        (void)snprintf(l->text, sizeof l->text, "%s", text);
     }
 }
 
@@ -80,8 +80,8 @@ static void fail_uv(struct link *l, const char *what, int status)
 {
     char text[TEXT_MAX];
 
-    snprintf(text, sizeof text, "%s: %s", what,
-             status == UV_EOF ? "the target closed the connection" : uv_strerror(status));
+    (void)snprintf(text, sizeof text, "%s: %s", what,
+                   status == UV_EOF ? "the target closed the connection" : uv_strerror(status));
     uvlink_fail(l, uverror_of(status), text);
 }
 
@@ -157,7 +157,7 @@ static void push(struct link *l)
 {
     const struct oxbow_tls_ops *tls = l->driver->config.tls;
     struct oxbow_bytes out = tls->peek(l->tls);
-    size_t took;
+    size_t took = 0;
 
     if (out.len > 0 && l->write_data == NULL &&
         send_some(l, out.data, out.len, out.len, &took) == OXBOW_OK) {

@@ -96,7 +96,7 @@ static void note_durable(struct lab *lab, struct oxbow *db, uint64_t steps)
     uint64_t lsn = oxbow_durable_lsn(db), acked = steps;
     while (acked > 0 && lab->lsns[acked] > lsn)
         acked--;
-    record_mark(EVENT_ACK, acked);
+    recorder_mark(EVENT_ACK, acked);
 }
 
 static void take_step(struct lab *lab, struct oxbow *db, struct model *m, uint64_t step,
@@ -105,15 +105,15 @@ static void take_step(struct lab *lab, struct oxbow *db, struct model *m, uint64
     struct oxbow_txn_options opt = {0};
     bool wait = lab->opt.policy == OXBOW_SYNC_ALWAYS && lab_random(random) % 4 != 0;
     opt.flags = wait ? 0 : OXBOW_TXN_NOWAIT;
-    record_mark(EVENT_ISSUE, step + 1);
+    recorder_mark(EVENT_ISSUE, step + 1);
     check(lab->subject->step(m, lab->opt.seed, step, db, &opt, &lab->lsns[step + 1]), "step");
     if (wait)
-        record_mark(EVENT_ACK, step + 1);
+        recorder_mark(EVENT_ACK, step + 1);
     else
         note_durable(lab, db, step + 1);
     if (!wait && lab_random(random) % 6 == 0) {
         check(oxbow_flush(db), "flush");
-        record_mark(EVENT_ACK, step + 1);
+        recorder_mark(EVENT_ACK, step + 1);
     }
     lab->hashes[step + 1] = judge_hash_model(lab->subject, m);
     enum oxbow_err err;
@@ -131,9 +131,9 @@ static void run_workload(struct lab *lab)
     struct model *m = lab->subject->open();
     lab->hashes[0] = judge_hash_model(lab->subject, m);
     mutant_set(lab->opt.mutant);
-    record_start(live, "store");
+    recorder_start(live, "store");
     struct oxbow *db = open_live(lab);
-    record_mark(EVENT_OPENED, 0);
+    recorder_mark(EVENT_OPENED, 0);
     struct oxbow_stat stat;
     oxbow_stat(db, &stat);
     lab->store_id = stat.store_id;
@@ -142,13 +142,13 @@ static void run_workload(struct lab *lab)
         take_step(lab, db, m, step, &random);
         if (step == lab->opt.steps / 2) {
             check(oxbow_close(db), "close");
-            record_mark(EVENT_ACK, step + 1);
+            recorder_mark(EVENT_ACK, step + 1);
             db = open_live(lab);
         }
     }
     check(oxbow_close(db), "close");
-    record_mark(EVENT_ACK, lab->opt.steps);
-    record_stop();
+    recorder_mark(EVENT_ACK, lab->opt.steps);
+    recorder_stop();
     mutant_set(MUTANT_NONE);
     lab->subject->close(m);
     for (unsigned i = 1; i <= lab->opt.steps; i++)
@@ -160,7 +160,7 @@ static void run_workload(struct lab *lab)
 /* A hook that misses LMDB's or the port's calls must not pass green. */
 static void check_record(const struct lab *lab)
 {
-    const struct record *r = record_get();
+    const struct record *r = recorder_get();
     bool lies = lab->opt.mutant == MUTANT_NO_SYNC, dir_lies = lab->opt.mutant == MUTANT_NO_DIR_SYNC;
     printf("recorded ");
     for (int k = 0; k < EVENT_KINDS; k++)
@@ -320,7 +320,7 @@ static void take_image(void *ctx, const struct state *s, struct image *image)
 
 static void judge_all(struct lab *lab)
 {
-    const struct record *r = record_get();
+    const struct record *r = recorder_get();
     lab->disk = disk_open(r, NULL);
     for (size_t i = 0; i < r->count && !full(lab); i++) {
         disk_advance(lab->disk);
@@ -363,14 +363,14 @@ static void save_failures(struct lab *lab)
         snprintf(dir, sizeof dir, "%s/seed%llu-event%zu-state%llu", lab->opt.save,
                  (unsigned long long)lab->opt.seed, s->event, (unsigned long long)s->ordinal);
         struct saver sv = {lab, s, dir};
-        struct disk *d = disk_open(record_get(), NULL);
+        struct disk *d = disk_open(recorder_get(), NULL);
         while (disk_event(d) < s->event)
             disk_advance(d);
         enumerate_states(d, &lab->opt.enumerate, save_image, &sv);
         disk_close(d);
         if (lab->opt.verbose)
             for (size_t e = s->event > 40 ? s->event - 40 : 0; e < s->event; e++)
-                event_print(e, &record_get()->events[e]);
+                event_print(e, &recorder_get()->events[e]);
     }
 }
 
@@ -442,7 +442,7 @@ static void prepare(struct lab *lab)
 static void finish(struct lab *lab)
 {
     lab_remove_tree(lab->base);
-    record_fini();
+    recorder_fini();
     for (size_t i = 0; i < SLOTS; i++)
         free(lab->slots[i]);
     munmap(lab->verdicts, BATCH * sizeof *lab->verdicts);

@@ -43,9 +43,9 @@ void mutant_set(enum mutant m)
 {
     now = m;
     header_len = 0;
-    record_lie(m == MUTANT_NO_SYNC       ? RECORD_LIE_DATA
-               : m == MUTANT_NO_DIR_SYNC ? RECORD_LIE_DIR
-                                         : 0);
+    recorder_lie(m == MUTANT_NO_SYNC       ? RECORD_LIE_DATA
+                 : m == MUTANT_NO_DIR_SYNC ? RECORD_LIE_DIR
+                                           : 0);
 }
 
 uint64_t mutant_moved(void)

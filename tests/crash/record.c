@@ -8,81 +8,17 @@
 
 #include "tests/support/iohook/iohook.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static struct record record;
 static size_t base_len;
 static unsigned lying;
 
-/* ---- what the lab shares ---- */
-
-uint64_t lab_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-uint64_t lab_hash(const void *data, size_t len, uint64_t seed)
-{
-    const uint8_t *p = data;
-    uint64_t h = seed ^ (len * 0x9e3779b97f4a7c15u);
-    for (; len >= 8; p += 8, len -= 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        h = (h ^ word) * 0x9fb21c651e98df25u;
-        h ^= h >> 32;
-    }
-    for (; len > 0; p++, len--)
-        h = (h ^ *p) * 0x100000001b3u;
-    h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9u;
-    return h ^ (h >> 32);
-}
-
-void lab_die(const char *what, const char *detail)
-{
-    fprintf(stderr, "crash lab: %s: %s\n", what, detail);
-    abort();
-}
-
-void *lab_alloc(size_t bytes)
-{
-    void *p = calloc(1, bytes == 0 ? 1 : bytes);
-    if (p == NULL)
-        lab_die("memory", "out of it");
-    return p;
-}
-
-void *lab_grow(void *p, size_t bytes)
-{
-    void *q = realloc(p, bytes);
-    if (q == NULL)
-        lab_die("memory", "out of it");
-    return q;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-    (void)st;
-    (void)type;
-    (void)where;
-    (void)remove(path);
-    return 0;
-}
-
-void lab_remove_tree(const char *path)
-{
-    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 /* ---- the record ---- */
 
-const struct record *record_get(void)
+const struct record *recorder_get(void)
 {
     return &record;
 }
@@ -98,10 +34,10 @@ static void clear(void)
     record = (struct record){0};
 }
 
-void record_start(const char *base, const char *name)
+void recorder_start(const char *base, const char *name)
 {
     char path[4096];
-    record_stop();
+    recorder_stop();
     clear();
     base_len = strlen(base) + 1;
     snprintf(path, sizeof path, "%s/%s", base, name);
@@ -109,18 +45,18 @@ void record_start(const char *base, const char *name)
     iohook_watch(path);
 }
 
-void record_stop(void)
+void recorder_stop(void)
 {
     iohook_watch(NULL);
 }
 
-void record_fini(void)
+void recorder_fini(void)
 {
-    record_stop();
+    recorder_stop();
     clear();
 }
 
-void record_lie(unsigned lie)
+void recorder_lie(unsigned lie)
 {
     lying = lie;
 }
@@ -146,7 +82,7 @@ static struct event *add(struct event e)
     return &record.events[record.count++];
 }
 
-void record_mark(enum event_kind kind, uint64_t number)
+void recorder_mark(enum event_kind kind, uint64_t number)
 {
     iohook_lock();
     add((struct event){.kind = kind, .number = number});

@@ -8,6 +8,8 @@
 #ifndef OXBOW_TESTS_CRASH_RECORD_H
 #define OXBOW_TESTS_CRASH_RECORD_H
 
+#include "tests/crash/harness.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,33 +47,24 @@ struct record {
     uint64_t kinds[EVENT_KINDS];
 };
 
-/* The record. Its events belong to it until the next record_start. */
-const struct record *record_get(void);
+/* The record. Its events belong to it until the next recorder_start. */
+const struct record *recorder_get(void);
 
 /* Forgets everything and watches <base>/<name>; `base` is an absolute path without links. */
-void record_start(const char *base, const char *name);
-void record_stop(void);
-void record_fini(void); /* stops and frees */
+void recorder_start(const char *base, const char *name);
+void recorder_stop(void);
+void recorder_fini(void); /* stops and frees */
 
 /* EVENT_ISSUE, EVENT_ACK, EVENT_OPENED. */
-void record_mark(enum event_kind kind, uint64_t number);
+void recorder_mark(enum event_kind kind, uint64_t number);
 
 /* What the device does not do though it says so. */
 #define RECORD_LIE_DATA 1u
 #define RECORD_LIE_DIR  2u
-void record_lie(unsigned lie);
+void recorder_lie(unsigned lie);
 
 const char *event_name(enum event_kind kind);
 /* Prints the event on stderr, one line. */
 void event_print(size_t idx, const struct event *e);
-
-/* ---- what the lab shares ---- */
-
-uint64_t lab_random(uint64_t *state); /* splitmix64 */
-uint64_t lab_hash(const void *data, size_t len, uint64_t seed);
-_Noreturn void lab_die(const char *what, const char *detail);
-void *lab_alloc(size_t bytes);          /* zeroed, never NULL */
-void *lab_grow(void *p, size_t bytes);  /* never NULL */
-void lab_remove_tree(const char *path); /* whatever is there */
 
 #endif

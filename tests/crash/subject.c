@@ -2,7 +2,7 @@
 /* Dumps, and the table of subjects. */
 #include "tests/crash/subject.h"
 
-#include "tests/crash/record.h"
+#include "tests/crash/harness.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,7 @@ void dump_free(struct dump *d)
     *d = (struct dump){0};
 }
 
-static const struct subject *const subjects[] = {&subject_kv};
+static const struct subject *const subjects[] = {&subject_kv, &subject_queue};
 
 const struct subject *subject_find(const char *name)
 {

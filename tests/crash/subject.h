@@ -27,6 +27,7 @@ struct model;
 
 struct subject {
     const char *name;
+    bool idle_work; /* the store may commit things of its own between the steps */
     struct model *(*open)(void);
     void (*close)(struct model *m);
     /* Takes step number `step`. With a store, does it there too, in one transaction with the given
@@ -38,6 +39,7 @@ struct subject {
 };
 
 extern const struct subject subject_kv;
+extern const struct subject subject_queue;
 
 /* NULL: no such subject. */
 const struct subject *subject_find(const char *name);

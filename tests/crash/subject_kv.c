@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The store's own interface as a subject: put, patch, delete, delete of a range, over some sixty
- * keys with values from nothing to a few pages. The model is an array in key order. Key number 0
- * counts the steps, so that no two states are alike.
+ * keys with values from nothing to a few pages, and large values behind the last keys. The model is
+ * an array in key order. Key number 0 counts the steps, so that no two states are alike. Now and
+ * then a transaction is aborted first, of which no trace may be found.
  */
 #include "engine/store/kv.h"
-#include "tests/crash/record.h"
+#include "tests/crash/harness.h"
 #include "tests/crash/subject.h"
 
 #include <stdlib.h>
@@ -13,7 +14,9 @@
 
 #define KEYS      64u
 #define KEY_BYTES 10u
+#define BLOBS     58u /* from this key on: large values, the key holds the blob's number */
 #define VALUE_MAX 9000u
+#define BLOB_MAX  60000u
 
 struct value {
     bool there;
@@ -109,12 +112,65 @@ static void del_range(struct step *s, unsigned from, unsigned to)
         lab_die("kv_del_range", "left keys behind");
 }
 
+static enum oxbow_err blob_put(struct step *s, unsigned idx, struct oxbow_bytes data)
+{
+    uint8_t key[KEY_BYTES];
+    struct oxbow_bytes old;
+    uint64_t blob = 0;
+    enum oxbow_err err = kv_get(s->txn, key_of(idx, key), &old);
+    if (err == OXBOW_OK && old.len == sizeof blob) {
+        memcpy(&blob, old.data, sizeof blob);
+        err = kv_blob_delete(s->txn, blob);
+    }
+    if (err == OXBOW_OK || err == OXBOW_ENOENT)
+        err = kv_blob_write(s->txn, data, &blob);
+    if (err == OXBOW_OK)
+        err = kv_put(s->txn, key_of(idx, key), (struct oxbow_bytes){&blob, sizeof blob});
+    return err;
+}
+
+static void put_blob(struct step *s)
+{
+    static uint8_t buf[BLOB_MAX];
+    unsigned idx = BLOBS + (unsigned)(lab_random(&s->random) % (KEYS - BLOBS));
+    size_t len = 1 + lab_random(&s->random) % BLOB_MAX;
+    for (size_t i = 0; i < len; i++)
+        buf[i] = (uint8_t)(lab_random(&s->random) >> 24);
+    s->model->values[idx].len = 0;
+    model_write(s->model, idx, 0, buf, len);
+    if (s->txn != NULL && s->err == OXBOW_OK)
+        s->err = blob_put(s, idx, (struct oxbow_bytes){buf, len});
+}
+
+/* What must leave no trace: the model knows nothing of it. */
+static enum oxbow_err aborted(struct oxbow *db, const struct oxbow_txn_options *opt)
+{
+    struct oxbow_txn *txn = NULL;
+    enum oxbow_err err = oxbow_txn_begin(db, opt, &txn);
+    if (err != OXBOW_OK)
+        return err;
+    static const uint8_t junk[30000] = {1};
+    uint8_t key[KEY_BYTES], to[KEY_BYTES];
+    uint64_t blob = 0;
+    bool more = false;
+    for (unsigned i = 0; i < KEYS && err == OXBOW_OK; i += 5)
+        err = kv_put(txn, key_of(i, key), (struct oxbow_bytes){junk, i * 10});
+    if (err == OXBOW_OK)
+        err = kv_del_range(txn, key_of(3, key), key_of(30, to), KEYS, &more);
+    if (err == OXBOW_OK)
+        err = kv_blob_write(txn, (struct oxbow_bytes){junk, sizeof junk}, &blob);
+    oxbow_txn_abort(txn);
+    return err;
+}
+
 static void act(struct step *s)
 {
     static uint8_t buf[VALUE_MAX];
-    unsigned idx = 1 + (unsigned)(lab_random(&s->random) % (KEYS - 1));
-    unsigned what = (unsigned)(lab_random(&s->random) % 16);
-    if (what < 8) {
+    unsigned idx = 1 + (unsigned)(lab_random(&s->random) % (BLOBS - 1));
+    unsigned what = (unsigned)(lab_random(&s->random) % 32);
+    if (what == 31) {
+        put_blob(s);
+    } else if ((what %= 16) < 8) {
         size_t len = fill(s, buf, sizeof buf);
         put(s, idx, buf, len);
     } else if (what < 13 && s->model->values[idx].there) {
@@ -125,7 +181,7 @@ static void act(struct step *s)
         del(s, idx);
     } else {
         unsigned to = idx + (unsigned)(lab_random(&s->random) % 6);
-        del_range(s, idx, to < KEYS ? to : KEYS - 1);
+        del_range(s, idx, to < BLOBS ? to : BLOBS);
     }
 }
 
@@ -133,7 +189,10 @@ static enum oxbow_err kv_step(struct model *m, uint64_t seed, uint64_t step, str
                               const struct oxbow_txn_options *opt, uint64_t *lsn)
 {
     struct step s = {.model = m, .random = seed + step * 0x632be59bd9b4e019u};
-    if (db != NULL)
+    bool abort_first = lab_random(&s.random) % 8 == 0;
+    if (db != NULL && abort_first)
+        s.err = aborted(db, opt);
+    if (db != NULL && s.err == OXBOW_OK)
         s.err = oxbow_txn_begin(db, opt, &s.txn);
     if (s.err != OXBOW_OK)
         return s.err;
@@ -152,6 +211,37 @@ static enum oxbow_err kv_step(struct model *m, uint64_t seed, uint64_t step, str
     return s.err;
 }
 
+/* Ordinary values as they are; a large one is read through the number that its key holds. */
+static enum oxbow_err dump_value(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                 struct oxbow_bytes value, struct dump *out)
+{
+    const uint8_t *k = key.data;
+    if (k[8] * 8u + k[9] < BLOBS) {
+        dump_bytes(out, key);
+        dump_bytes(out, value);
+        return OXBOW_OK;
+    }
+    uint64_t blob = 0;
+    if (value.len != sizeof blob)
+        return OXBOW_ECORRUPT;
+    memcpy(&blob, value.data, sizeof blob);
+    static uint8_t buf[BLOB_MAX];
+    size_t len = 0;
+    enum oxbow_err err = OXBOW_OK;
+    /* Its length is not kept with it: the largest one that can be read. */
+    for (size_t bit = 1u << 15; bit > 0; bit >>= 1) {
+        err = len + bit > BLOB_MAX ? OXBOW_ERANGE : kv_blob_read(txn, blob, 0, buf, len + bit);
+        if (err == OXBOW_OK)
+            len += bit;
+        else if (err != OXBOW_ERANGE && err != OXBOW_ENOENT)
+            return err;
+    }
+    dump_bytes(out, key);
+    err = len == 0 ? OXBOW_ENOENT : kv_blob_read(txn, blob, 0, buf, len);
+    dump_bytes(out, (struct oxbow_bytes){buf, len});
+    return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+}
+
 static enum oxbow_err kv_dump(struct oxbow *db, struct dump *out)
 {
     struct oxbow_txn *txn = NULL;
@@ -167,9 +257,9 @@ static enum oxbow_err kv_dump(struct oxbow *db, struct dump *out)
         err = kv_cursor_seek(&c, key_of(0, from), &key, &value);
         while (err == OXBOW_OK && key.len == last.len &&
                memcmp(key.data, last.data, last.len) <= 0) {
-            dump_bytes(out, key);
-            dump_bytes(out, value);
-            err = kv_cursor_next(&c, &key, &value);
+            err = dump_value(txn, key, value, out);
+            if (err == OXBOW_OK)
+                err = kv_cursor_next(&c, &key, &value);
         }
         kv_cursor_fini(&c);
     }

@@ -23,8 +23,7 @@ PLANTED = "static int f(int x)\n{\n    return x > 0 ? f(x - 1) : 0;\n}\nint main
 
 
 def run(tool, root, args):
-    done = subprocess.run([tool, "--quiet", f"--config-file={root}/.clang-tidy"] + args,
-                          capture_output=True, text=True)
+    done = subprocess.run([tool, "--quiet"] + args, cwd=root, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -34,7 +33,8 @@ def check_sight(tool, root):
         path = pathlib.Path(tmp, "engine", "planted.c")
         path.parent.mkdir()
         path.write_text(PLANTED)
-        rc, text = run(tool, root, [str(path), "--", "-std=c11"])
+        rc, text = run(tool, root, [f"--config-file={root}/.clang-tidy", str(path), "--",
+                                    "-std=c11"])
     if rc == 0 or "misc-no-recursion" not in text:
         sys.exit(f"clang-tidy: a planted recursion was not seen:\n{text}")
 
@@ -57,7 +57,7 @@ def main():
     bad = 0
     seen = set()
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        for path, (rc, text) in zip(paths, pool.map(lambda p: run(tool, root, ["-p", build, p]),
+        for path, (rc, text) in zip(paths, pool.map(lambda p: run(tool, root, ["-p", str(pathlib.Path(build).resolve()), p]),
                                                     paths)):
             if rc != 0:
                 bad += 1

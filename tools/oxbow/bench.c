@@ -69,7 +69,7 @@ static void remove_tree(const char *dir)
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) {
             continue;
         }
-        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        (void)snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
         if (unlink(path) != 0 && (errno == EISDIR || errno == EPERM)) {
             DIR *sub = opendir(path);
             struct dirent *s;
@@ -77,7 +77,7 @@ static void remove_tree(const char *dir)
             while (sub != NULL && (s = readdir(sub)) != NULL) {
                 char below[8192];
 
-                snprintf(below, sizeof below, "%s/%s", path, s->d_name);
+                (void)snprintf(below, sizeof below, "%s/%s", path, s->d_name);
                 unlink(below);
             }
             if (sub != NULL) {
@@ -114,7 +114,7 @@ static struct bench_sample measure(const struct bench_contender *who, const stru
     int fds[2];
     pid_t pid;
 
-    snprintf(dir, sizeof dir, "%s/oxbow-bench-XXXXXX", like->dir);
+    (void)snprintf(dir, sizeof dir, "%s/oxbow-bench-XXXXXX", like->dir);
     if (mkdtemp(dir) == NULL || pipe(fds) != 0) {
         return sample;
     }

@@ -40,7 +40,7 @@ static int open_store(const struct bench_run *run, enum oxbow_sync sync, struct 
     char dir[4096];
     const struct oxbow_config config = {.dir = dir, .sync = sync, .quota_bytes = (uint64_t)8 << 30};
 
-    snprintf(dir, sizeof dir, "%s/store", run->dir);
+    (void)snprintf(dir, sizeof dir, "%s/store", run->dir);
     TRY(oxbow_open(&config, db));
     return 0;
 }

@@ -17,7 +17,7 @@ static int zero_filled(const struct bench_run *run)
     char path[4096];
     int fd;
 
-    snprintf(path, sizeof path, "%s/raw", run->dir);
+    (void)snprintf(path, sizeof path, "%s/raw", run->dir);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     for (size_t at = 0; fd >= 0 && at < FILE_BYTES; at += sizeof zeros) {
         if (pwrite(fd, zeros, sizeof zeros, (off_t)at) != (ssize_t)sizeof zeros) {

@@ -30,7 +30,7 @@ static int timed_fill(const struct bench_run *run, uint64_t count, uint64_t batc
     sqlite3 *db;
     double start;
 
-    snprintf(path, sizeof path, "%s/queue.db", run->dir);
+    (void)snprintf(path, sizeof path, "%s/queue.db", run->dir);
     if (sqlite3_open(path, &db) != SQLITE_OK || exec(db, "pragma journal_mode=wal") != 0 ||
         exec(db, "pragma synchronous=full") != 0 ||
         exec(db, "create table q (id integer primary key, v blob)") != 0 ||

@@ -305,7 +305,8 @@ static enum oxbow_err export_all(struct exporter *x)
     for (x->database = 0; err == OXBOW_OK && x->database < DATABASES; x->database++) {
         err = export_database(x);
     }
-    snprintf(mark, sizeof mark, MOVE_LAST "%" PRIu64 " %08" PRIx32, x->file.commands, x->file.crc);
+    (void)snprintf(mark, sizeof mark, MOVE_LAST "%" PRIu64 " %08" PRIx32, x->file.commands,
+                   x->file.crc);
     write_mark(&x->file, mark);
     x->file.failed = fflush(x->file.file) != 0 || x->file.failed;
     if (isatty(STDERR_FILENO)) {

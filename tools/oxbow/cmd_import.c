@@ -236,7 +236,7 @@ static enum oxbow_err check_end(struct importer *m, uint64_t commands, uint32_t 
     }
     memcpy(text, f->args[1].data, f->args[1].len);
     text[f->args[1].len] = '\0';
-    snprintf(want, sizeof want, MOVE_LAST "%" PRIu64 " %08" PRIx32, commands, crc);
+    (void)snprintf(want, sizeof want, MOVE_LAST "%" PRIu64 " %08" PRIx32, commands, crc);
     m->ended = strcmp(text, want) == 0;
     return m->ended ? OXBOW_OK : OXBOW_ECORRUPT;
 }
@@ -285,7 +285,7 @@ static void remove_store(const char *dir)
     while (d != NULL && (e = readdir(d)) != NULL) {
         char path[PATH_MAX + NAME_MAX + 2];
 
-        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        (void)snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
             unlink(path);
         }
@@ -307,7 +307,7 @@ static int put_in_place(const char *from, const char *to)
     if (rename(from, to) != 0) {
         return -1;
     }
-    snprintf(parent, sizeof parent, "%s", to);
+    (void)snprintf(parent, sizeof parent, "%s", to);
     slash = strrchr(parent, '/');
     if (slash == NULL) {
         strcpy(parent, ".");
@@ -361,7 +361,7 @@ int move_import(struct cli *cli)
         fprintf(stderr, "oxbow: import: %s: %s\n", path, strerror(errno));
         return EXIT_FAILED;
     }
-    snprintf(temp, sizeof temp, "%s.importing", dir);
+    (void)snprintf(temp, sizeof temp, "%s.importing", dir);
     if (access(dir, F_OK) == 0 && rmdir(dir) != 0) {
         fprintf(stderr, "oxbow: import: %s is there already and is not empty\n", dir);
         code = EXIT_FAILED;

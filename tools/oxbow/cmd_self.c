@@ -38,7 +38,7 @@ static void print_first_words(void)
     while ((c = command_next(&group, &row)) != NULL) {
         char word[64];
 
-        snprintf(word, sizeof word, "%.*s", (int)strcspn(c->name, " "), c->name);
+        (void)snprintf(word, sizeof word, "%.*s", (int)strcspn(c->name, " "), c->name);
         if (strcmp(word, last) != 0) {
             printf(" %s", word);
         }

@@ -31,7 +31,7 @@ static int run_stat(struct cli *cli)
     char id[24];
 
     oxbow_stat(cli->db, &stat);
-    snprintf(id, sizeof id, "%016llx", (unsigned long long)stat.store_id);
+    (void)snprintf(id, sizeof id, "%016llx", (unsigned long long)stat.store_id);
     out = out_open(cli->opt.json, true, columns);
     out_text(out, id);
     out_text(out, policies[(size_t)stat.sync % 4]);

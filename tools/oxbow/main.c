@@ -98,9 +98,9 @@ static void print_options(const struct option_row *rows)
     for (; rows->name != NULL; rows++) {
         char left[64];
 
-        snprintf(left, sizeof left, "%c%c --%s%s%s", rows->letter != 0 ? '-' : ' ',
-                 rows->letter != 0 ? rows->letter : ' ', rows->name, rows->value != NULL ? " " : "",
-                 rows->value != NULL ? rows->value : "");
+        (void)snprintf(left, sizeof left, "%c%c --%s%s%s", rows->letter != 0 ? '-' : ' ',
+                       rows->letter != 0 ? rows->letter : ' ', rows->name,
+                       rows->value != NULL ? " " : "", rows->value != NULL ? rows->value : "");
         printf("  %-26s %s\n", left, rows->help);
     }
 }

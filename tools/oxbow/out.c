@@ -172,7 +172,7 @@ static json_t *json_u64(uint64_t value)
     if (value <= INT64_MAX) {
         return json_integer((json_int_t)value);
     }
-    snprintf(text, sizeof text, "%" PRIu64, value);
+    (void)snprintf(text, sizeof text, "%" PRIu64, value);
     return json_string(text);
 }
 

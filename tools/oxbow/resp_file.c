@@ -50,7 +50,7 @@ void resp_number(struct resp_file *f, uint64_t n)
 {
     char text[24];
 
-    snprintf(text, sizeof text, "%" PRIu64, n);
+    (void)snprintf(text, sizeof text, "%" PRIu64, n);
     resp_text(f, text);
 }
 
@@ -58,7 +58,7 @@ void resp_id(struct resp_file *f, struct oxbow_id id)
 {
     char text[48];
 
-    snprintf(text, sizeof text, "%" PRIu64 "-%" PRIu64, id.ms, id.seq);
+    (void)snprintf(text, sizeof text, "%" PRIu64 "-%" PRIu64, id.ms, id.seq);
     resp_text(f, text);
 }
 

@@ -13,6 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The functions of the C library are seen by everybody; in a shared object nothing else is. */
+#pragma GCC visibility push(default)
+
 static uint64_t failed_writes;
 static uint64_t sync_us;
 static bool sync_really = true;

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* The functions of the C library are seen by everybody; in a shared object nothing else is. */
+#pragma GCC visibility push(default)
+
 static bool is_dir(const char *path)
 {
     struct stat64 st;

@@ -7,16 +7,19 @@
  * Invariants:
  *  1. A reap record goes in the transaction that finds nothing left of what it names, never before:
  *     a crash between two steps costs nothing but going on.
- *  2. A step deletes at most STEP_KEYS keys, STEP_BLOBS blobs or STEP_NAMES names.
+ *  2. A step takes up at most STEP_RECORDS records, of which the last alone may cost more than
+ *     SMALL_KEYS keys: STEP_KEYS keys, STEP_BLOBS blobs or STEP_NAMES names.
  */
 #include "engine/store/catalog_record.h"
 
 #include <string.h>
 
-#define STEP_KEYS  512u
-#define STEP_BLOBS 8u
-#define STEP_NAMES 64u
-#define REAP_KEY   10u
+#define STEP_RECORDS 64u
+#define SMALL_KEYS   16u
+#define STEP_KEYS    512u
+#define STEP_BLOBS   8u
+#define STEP_NAMES   64u
+#define REAP_KEY     10u
 
 size_t object_key(uint8_t out[KV_KEY_MAX], uint64_t id, uint8_t kind, const void *tail,
                   size_t tail_len)
@@ -107,22 +110,34 @@ static enum oxbow_err reap_blobs(struct oxbow_txn *txn, struct kv_cursor *c, uin
     return OXBOW_OK;
 }
 
-static enum oxbow_err reap_object(struct oxbow_txn *txn, struct kv_cursor *c, uint64_t id)
+/* Deletes some of the object's keys; *whole says whether the object is gone. */
+static enum oxbow_err reap_object(struct oxbow_txn *txn, struct kv_cursor *c, uint64_t id,
+                                  bool *whole)
 {
     uint8_t from[9] = {KV_SPACE_OBJECT};
     uint8_t to[9] = {KV_SPACE_OBJECT};
     uint8_t key[REAP_KEY];
+    struct oxbow_bytes first = {from, sizeof(from)};
+    struct oxbow_bytes last = {to, sizeof(to)};
+    bool big;
     bool more;
     enum oxbow_err err = reap_blobs(txn, c, id, &more);
 
+    *whole = false;
     if (err != OXBOW_OK || more) {
         return err;
     }
     put_be64(from + 1, id);
     put_be64(to + 1, id + 1);
-    err = kv_del_range(txn, (struct oxbow_bytes){from, sizeof(from)},
-                       (struct oxbow_bytes){to, sizeof(to)}, STEP_KEYS, &more);
-    return err == OXBOW_OK && !more ? kv_del(txn, reap_key(key, REAP_OBJECT, id)) : err;
+    err = kv_del_range(txn, first, last, SMALL_KEYS, &big);
+    if (err == OXBOW_OK && big) {
+        err = kv_del_range(txn, first, last, STEP_KEYS - SMALL_KEYS, &more);
+    }
+    if (err != OXBOW_OK || more) {
+        return err;
+    }
+    *whole = !big;
+    return kv_del(txn, reap_key(key, REAP_OBJECT, id));
 }
 
 /* Turns some of a flushed database's names into objects to reap. */
@@ -162,30 +177,45 @@ static enum oxbow_err reap_database(struct oxbow_txn *txn, struct kv_cursor *c, 
     return OXBOW_OK;
 }
 
-enum oxbow_err catalog_reap(struct oxbow_txn *txn, bool *more)
+/* Takes up the first record. *whole: it was small, and there may be time for another. */
+static enum oxbow_err reap_one(struct oxbow_txn *txn, struct kv_cursor *c, bool *more, bool *whole)
 {
     uint8_t from[1] = {KV_SPACE_REAP};
-    struct oxbow_bytes key;
+    struct oxbow_bytes key = {NULL, 0};
     struct oxbow_bytes value;
-    struct kv_cursor c;
     const uint8_t *p;
+    uint64_t id;
+    enum oxbow_err err = kv_cursor_seek(c, (struct oxbow_bytes){from, 1}, &key, &value);
+
+    *whole = false;
+    p = key.data;
+    if (err == OXBOW_ENOENT || (err == OXBOW_OK && (key.len != REAP_KEY || p[0] != from[0]))) {
+        *more = false;
+        return OXBOW_OK;
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    *more = true;
+    id = get_be64(p + 2);
+    if (p[1] == REAP_OBJECT) {
+        return reap_object(txn, c, id, whole);
+    }
+    return p[1] == REAP_DATABASE ? reap_database(txn, c, id) : OXBOW_ECORRUPT;
+}
+
+enum oxbow_err catalog_reap(struct oxbow_txn *txn, bool *more)
+{
+    bool whole = true;
+    struct kv_cursor c;
+    unsigned i;
     enum oxbow_err err = kv_cursor_init(&c, txn);
 
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&c, (struct oxbow_bytes){from, 1}, &key, &value);
-    p = key.data;
-    if (err == OXBOW_ENOENT || (err == OXBOW_OK && (key.len != REAP_KEY || p[0] != from[0]))) {
-        *more = false;
-        err = OXBOW_OK;
-    } else if (err == OXBOW_OK) {
-        uint64_t id = get_be64(p + 2);
-
-        *more = true;
-        err = p[1] == REAP_OBJECT     ? reap_object(txn, &c, id)
-              : p[1] == REAP_DATABASE ? reap_database(txn, &c, id)
-                                      : OXBOW_ECORRUPT;
+    for (i = 0; i < STEP_RECORDS && whole && err == OXBOW_OK; i++) {
+        err = reap_one(txn, &c, more, &whole);
     }
     kv_cursor_fini(&c);
     return err;

@@ -5,6 +5,7 @@
  */
 #include "engine/base/buf.h"
 #include "engine/base/check.h"
+#include "engine/store/catalog.h"
 #include "engine/store/value.h"
 
 #include <string.h>
@@ -255,6 +256,20 @@ static enum oxbow_err start(struct oxbow *db)
     return err;
 }
 
+/* What the store itself hangs on its hooks: the catalog, so that reaping goes on by itself. */
+static enum oxbow_err attach(struct oxbow *db)
+{
+    const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ | OXBOW_TXN_NOWAIT};
+    struct oxbow_txn *txn;
+    enum oxbow_err err = oxbow_txn_begin(db, &opt, &txn);
+
+    if (err == OXBOW_OK) {
+        err = catalog_attach(txn);
+        oxbow_txn_abort(txn);
+    }
+    return err;
+}
+
 enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
 {
     struct oxbow_config filled;
@@ -288,6 +303,12 @@ enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
     if (err != OXBOW_OK) {
         release(db);
         return err;
+    }
+    err = attach(db);
+    if (err != OXBOW_OK) {
+        enum oxbow_err lost = oxbow_close(db);
+
+        return lost == OXBOW_OK ? err : lost;
     }
     *out = db;
     return OXBOW_OK;

@@ -15,6 +15,7 @@
 #include "engine/queue/forward.h"
 #include "engine/queue/forward_gap.h"
 #include "engine/queue/forward_walk.h"
+#include "engine/queue/stream.h"
 #include "oxbow/stream.h"
 
 /* The first position there can be. */
@@ -185,9 +186,27 @@ enum oxbow_err oxbow_forward_resync(struct oxbow_txn *txn, const char *name, str
     return err;
 }
 
+/* Raises a stream's last id, making the stream if nothing was added yet. */
+static enum oxbow_err raise_last_id(struct oxbow_txn *txn, struct forward_table *t,
+                                    struct oxbow_bytes key, struct oxbow_id last)
+{
+    const struct oxbow_stream_set_id_options to = {.last_id = last};
+    struct stream s;
+    enum oxbow_err err = stream_open(txn, key, &s);
+
+    if (err == OXBOW_OK && s.made) {
+        err = stream_save(&s);
+    }
+    if (err == OXBOW_OK) {
+        t->lifted = true;
+        err = oxbow_stream_set_id(txn, key, &to);
+        t->lifted = false;
+    }
+    return err;
+}
+
 enum oxbow_err oxbow_forward_adopt(struct oxbow_txn *txn, const char *name, struct oxbow_id target)
 {
-    const struct oxbow_stream_set_id_options to = {.last_id = target};
     struct forward_table *t;
     struct forward_record *r;
     struct oxbow_id end;
@@ -207,9 +226,7 @@ enum oxbow_err oxbow_forward_adopt(struct oxbow_txn *txn, const char *name, stru
         r->config.epoch = target.ms;
         r->head = target.seq;
     } else if (id_compare(end, target) < 0) {
-        t->lifted = true;
-        err = oxbow_stream_set_id(txn, r->config.options.key, &to);
-        t->lifted = false;
+        err = raise_last_id(txn, t, r->config.options.key, target);
     }
     if (err != OXBOW_OK) {
         return err;

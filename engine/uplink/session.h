@@ -151,7 +151,8 @@ struct oxbow_uplink {
     size_t flow_count, flow_cap;
     uint64_t revision; /* of the store's forwards, as loaded */
     size_t turn;
-    uint64_t persist_us; /* not before; NEVER_US: nothing to persist */
+    uint64_t persist_us;          /* not before; NEVER_US: nothing to persist */
+    uint64_t own_first, own_last; /* LSNs of the last writes in a row that were the session's */
     struct oxbow_result result;
 
     /* other threads */

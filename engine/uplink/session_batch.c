@@ -6,7 +6,8 @@
  *
  * Durable. A read transaction may see more than is on the device. So the end that it saw is kept
  * beside its LSN, and once the store is durable to that LSN everything up to that end is: entries
- * never change. Only what lies at or below durable_end is ever written to u->out.
+ * never change. The session's own writes of cursors, if they are the last ones, do not count. Only
+ * what lies at or below durable_end is ever written to u->out.
  *
  * Through the guard:    EVALSHA sha 1 stream prev n id fields f v ... , or EVAL, or FCALL
  *                       EVALSHA sha 2 list cursor prev n last gap element ...
@@ -342,7 +343,11 @@ static enum oxbow_err batch_fetch(struct oxbow_uplink *u, struct flow *f, struct
         oxbow_txn_abort(txn);
         return err;
     }
-    return oxbow_txn_commit(txn, &load->lsn);
+    err = oxbow_txn_commit(txn, &load->lsn);
+    if (!err && load->lsn != 0 && load->lsn == u->own_last) {
+        load->lsn = u->own_first - 1;
+    }
+    return err;
 }
 
 /* Notes what the transaction has seen, and what of it is durable by now. */

@@ -50,6 +50,23 @@ static enum oxbow_err write_begin(struct oxbow_uplink *u, struct oxbow_txn **txn
     return oxbow_txn_begin(u->db, &opt, txn);
 }
 
+/* Own writes change no entry, so nothing needs to wait for them: their run of LSNs is remembered.
+ */
+static enum oxbow_err write_commit(struct oxbow_uplink *u, struct oxbow_txn *txn)
+{
+    uint64_t lsn = 0;
+    enum oxbow_err err = oxbow_txn_commit(txn, &lsn);
+
+    if (err) {
+        return err;
+    }
+    if (lsn > u->own_last + 1 || u->own_last == 0) {
+        u->own_first = lsn;
+    }
+    u->own_last = lsn > u->own_last ? lsn : u->own_last;
+    return OXBOW_OK;
+}
+
 /* ---- resync ---- */
 
 static void gap_tell(struct oxbow_uplink *u, struct flow *f, const struct oxbow_gap *gap)
@@ -97,7 +114,7 @@ static void resync_adopt(struct oxbow_uplink *u, struct flow *f, struct oxbow_id
         if (err) {
             oxbow_txn_abort(txn);
         } else {
-            err = oxbow_txn_commit(txn, NULL);
+            err = write_commit(u, txn);
         }
     }
     if (err == OXBOW_EIDORDER) {
@@ -157,7 +174,7 @@ void cursor_resync(struct oxbow_uplink *u, struct flow *f, struct oxbow_id targe
         if (err) {
             oxbow_txn_abort(txn);
         } else {
-            err = oxbow_txn_commit(txn, NULL);
+            err = write_commit(u, txn);
         }
     }
     if (err) {
@@ -292,7 +309,7 @@ void cursor_persist(struct oxbow_uplink *u, bool all)
         if (err) {
             oxbow_txn_abort(txn);
         } else {
-            err = oxbow_txn_commit(txn, NULL);
+            err = write_commit(u, txn);
         }
     }
     if (err) {

@@ -12,7 +12,8 @@
 
 #include <string.h>
 
-#define IDLE_STEP_US  20000u /* between two steps of idle work */
+#define IDLE_STEP_US  20000u   /* between two steps of idle work */
+#define IDLE_RETRY_US 1000000u /* after one that failed */
 #define GATHER_PART   2u
 #define GATHER_MAX_US 2000u
 
@@ -141,21 +142,23 @@ static void checkpoint(struct oxbow *db)
 
 /* ---- idle work ---- */
 
-/* One step of the layers' idle work, in a transaction of its own. With the mutex held and nobody
- * having the turn. */
+/* One step of idle work, in a transaction of its own: our own reaping, else what the layers want.
+ * With the mutex held and nobody having the turn. */
 static void idle_step(struct oxbow *db)
 {
     enum oxbow_err (*hook)(struct oxbow_txn * txn, bool *more) = db->idle_hook;
     struct oxbow_txn_options opt = {.sync = OXBOW_SYNC_INTERVAL, .flags = OXBOW_TXN_NOWAIT};
+    bool reap = db->reap;
     struct oxbow_txn *txn;
     bool more = false;
     enum oxbow_err err;
 
     db->busy = true;
+    db->reap = false;
     store_unlock(db);
     txn = txn_start(db, &opt, OXBOW_SYNC_INTERVAL);
     txn->internal = true;
-    err = hook(txn, &more);
+    err = reap ? blob_reap(txn, &more) : hook(txn, &more);
     if (err == OXBOW_OK) {
         err = oxbow_txn_commit(txn, NULL);
     } else {
@@ -165,14 +168,20 @@ static void idle_step(struct oxbow *db)
         store_log(db, OXBOW_LOG_WARN, "store: a step of idle work failed and will be tried again");
     }
     store_lock(db);
-    db->idle_more = more || err != OXBOW_OK;
-    db->idle_at_us = store_now_us(db) + IDLE_STEP_US;
+    if (reap) {
+        db->reap = db->reap || more || err != OXBOW_OK;
+    } else {
+        db->idle_more = more || err != OXBOW_OK;
+    }
+    db->idle_at_us = store_now_us(db) + (err == OXBOW_OK ? IDLE_STEP_US : IDLE_RETRY_US);
 }
 
 static bool may_idle(const struct oxbow *db)
 {
-    return db->idle_hook != NULL && db->idle_more && db->failed == OXBOW_OK && !db->stop &&
-           !db->busy && db->frozen == NULL && !table_full(db, db->active);
+    bool wanted = db->reap || (db->idle_hook != NULL && db->idle_more);
+
+    return wanted && (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->failed == OXBOW_OK &&
+           !db->stop && !db->busy && db->frozen == NULL && !table_full(db, db->active);
 }
 
 /* ---- the loop ---- */
@@ -182,6 +191,10 @@ static bool act(struct oxbow *db, uint64_t now)
 {
     if (db->failed != OXBOW_OK) {
         return false;
+    }
+    if (db->blob_job != NULL) {
+        blob_serve(db);
+        return true;
     }
     if (db->retire_pending) {
         if (db->busy) {
@@ -229,8 +242,8 @@ void checkpoint_run(void *arg)
         if (delay == 0) {
             delay = UINT64_MAX; /* who gives the turn back wakes us */
         }
-        if (may_idle(db) && delay > IDLE_STEP_US) {
-            delay = IDLE_STEP_US;
+        if (may_idle(db) && db->idle_at_us - now < delay) {
+            delay = db->idle_at_us - now;
         }
         db->port->threads.cond_wait(db->work, db->mutex, delay);
     }

@@ -91,8 +91,11 @@ OXBOW_MUST_CHECK enum oxbow_err kv_cursor_prev(struct kv_cursor *c, struct oxbow
 
 /* Large values: written ahead to LMDB in bounded steps by the checkpoint thread, as pieces that
  * nothing reaches until the transaction that wrote them commits; pieces whose transaction never
- * became durable are reaped at open. The blob is named by an id that the caller keeps in a value.
- */
+ * became durable are reaped. The blob is named by an id, never 0, that the caller keeps in a value.
+ * They do not count towards the transaction's cap.
+ * Write: 1 byte up to the store's entry limit. It waits for the device, and is a write: borrowed
+ * values die. OXBOW_ETOOBIG, OXBOW_EQUOTA, OXBOW_ENOSPC leave the transaction usable; others do
+ * not. Delete: the pieces go in bounded steps later. OXBOW_ENOENT. */
 OXBOW_MUST_CHECK enum oxbow_err kv_blob_write(struct oxbow_txn *txn, struct oxbow_bytes data,
                                               uint64_t *blob);
 /* Reads len bytes from pos into buf. OXBOW_ENOENT, OXBOW_ECORRUPT, OXBOW_ERANGE. */

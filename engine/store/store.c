@@ -299,6 +299,7 @@ enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
     db->sync = filled.sync;
     db->interval_ms = filled.interval_ms;
     db->idle_more = true;
+    db->reap = true;
     err = start(db);
     if (err != OXBOW_OK) {
         release(db);

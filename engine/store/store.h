@@ -43,7 +43,16 @@ struct oxbow_txn {
     size_t touched_count;
     size_t touched_cap;
     uint32_t cursors; /* open */
-    bool blobs;       /* wrote pieces ahead */
+    bool blobs;       /* wrote pieces ahead, or deleted a blob */
+    uint64_t ahead;   /* bytes written ahead */
+};
+
+/* A large value that the checkpoint thread is to write. */
+struct blob_job {
+    struct oxbow_bytes data;
+    uint64_t id;
+    enum oxbow_err err;
+    bool done;
 };
 
 struct slot {
@@ -94,18 +103,20 @@ struct oxbow {
     uint32_t interval_ms;     /* M */
     uint64_t boot;
     uint64_t store_id;
-    bool freeze_soon;        /* T: as freeze_wanted, noted by who has the turn */
-    uint64_t reserved_bytes; /* T: the data file has that much of the device */
-    uint64_t next_blob;      /* T */
-    uint64_t largest_txn;    /* M */
-    uint64_t payload_bytes;  /* M */
-    struct tree_usage usage; /* M: as of the last retire */
-    uint64_t keys;           /* M: likewise */
-    uint64_t used_bytes;     /* M: of the quota, as of the last transaction */
-    uint64_t table_bytes;    /* M: likewise */
-    uint8_t *front;          /* C: TAIL_BASE_MAX bytes */
-    bool idle_more;          /* C */
-    uint64_t idle_at_us;     /* C */
+    bool freeze_soon;          /* T: as freeze_wanted, noted by who has the turn */
+    uint64_t reserved_bytes;   /* T: the data file has that much of the device */
+    uint64_t next_blob;        /* T */
+    uint64_t largest_txn;      /* M */
+    uint64_t payload_bytes;    /* M */
+    struct tree_usage usage;   /* M: as of the last retire */
+    uint64_t keys;             /* M: likewise */
+    uint64_t used_bytes;       /* M: of the quota, as of the last transaction */
+    uint64_t table_bytes;      /* M: likewise */
+    struct blob_job *blob_job; /* M: its owner has the turn. NULL: none */
+    bool reap;                 /* M: there may be blobs to reap */
+    uint8_t *front;            /* C: TAIL_BASE_MAX bytes */
+    bool idle_more;            /* C */
+    uint64_t idle_at_us;       /* C */
 
     void (*touch_hook)(void *ctx, uint64_t object, uint64_t lsn); /* M */
     void *touch_ctx;
@@ -156,6 +167,16 @@ bool quota_overrun(const struct oxbow *db);
 /* Sees to it that the data file has room on the device for the tables and `more` bytes.
  * OXBOW_ENOSPC, OXBOW_EIO. */
 OXBOW_MUST_CHECK enum oxbow_err quota_reserve_file(struct oxbow *db, uint64_t more);
+
+/* ---- blob.c ---- */
+
+/* Writes a large value ahead; the checkpoint thread's. *fatal: a commit failed. */
+OXBOW_MUST_CHECK enum oxbow_err blob_store(struct oxbow *db, const struct blob_job *job,
+                                           bool *fatal);
+/* Does the job that waits. With the mutex, which is let go meanwhile. */
+void blob_serve(struct oxbow *db);
+/* One bounded step of reaping; *more: there may be more. */
+OXBOW_MUST_CHECK enum oxbow_err blob_reap(struct oxbow_txn *txn, bool *more);
 
 /* ---- checkpoint.c ---- */
 

@@ -38,6 +38,7 @@ struct oxbow_txn *txn_start(struct oxbow *db, const struct oxbow_txn_options *op
     txn->touched_count = 0;
     txn->cursors = 0;
     txn->blobs = false;
+    txn->ahead = 0;
     return txn;
 }
 
@@ -78,7 +79,7 @@ static void note_commit(struct oxbow *db, const struct oxbow_txn *txn)
     struct memtable *t = db->active;
 
     db->lsn_applied++;
-    db->payload_bytes += txn->bytes;
+    db->payload_bytes += txn->bytes + txn->ahead;
     if (txn->bytes > db->largest_txn) {
         db->largest_txn = txn->bytes;
     }
@@ -136,6 +137,7 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
         }
     }
     at = db->lsn_applied;
+    db->reap = db->reap || txn->blobs;
     if (txn->touched_count > 0) {
         store_unlock(db);
         call_hooks(db, txn, at);
@@ -162,6 +164,7 @@ void oxbow_txn_abort(struct oxbow_txn *txn)
         db->aborts++;
     }
     store_lock(db);
+    db->reap = db->reap || txn->blobs;
     turn_give(db);
     store_unlock(db);
 }

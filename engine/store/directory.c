@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PATH_ROOM   32u /* the longest file name here, and '/' */
 #define FILE_FORMAT "FORMAT"
 #define FILE_LOCK   "LOCK"
 #define FILE_NEW    ".new"
@@ -73,8 +72,8 @@ static enum oxbow_err take_lock(struct oxbow *db)
 static enum oxbow_err make_file(struct oxbow *db, const char *name, const void *data, size_t len)
 {
     const struct oxbow_files *files = &db->port->files;
-    char part[PATH_ROOM];
-    char from[STORE_DIR_MAX + PATH_ROOM];
+    char part[STORE_PATH_ROOM];
+    char from[STORE_DIR_MAX + STORE_PATH_ROOM];
     int fd;
     enum oxbow_err err;
 
@@ -286,8 +285,9 @@ enum oxbow_err directory_open(struct oxbow *db)
     if (err == OXBOW_OK) {
         err = check_data(db);
     }
-    if (err == OXBOW_OK && !readonly(db)) {
-        err = open_file(db, TREE_FILE, OXBOW_FILE_READ | OXBOW_FILE_WRITE, &fd);
+    if (err == OXBOW_OK) {
+        err = open_file(db, TREE_FILE,
+                        readonly(db) ? OXBOW_FILE_READ : OXBOW_FILE_READ | OXBOW_FILE_WRITE, &fd);
         if (err == OXBOW_OK) {
             db->data_fd = fd;
         }

@@ -6,10 +6,13 @@
 #include "engine/base/buf.h"
 #include "engine/base/check.h"
 #include "engine/store/catalog.h"
+#include "engine/store/check.h"
 #include "engine/store/value.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#define FINDINGS_LOGGED    8u
 #define INTERVAL_DEFAULT   1000u
 #define QUOTA_MIN          (1ull << 20)
 #define QUOTA_DEFAULT      (sizeof(size_t) > 4 ? 1ull << 30 : 256ull << 20)
@@ -27,7 +30,6 @@
 #define TXN_MAX            (256u << 20)
 #define ENTRY_DEFAULT      (64u << 20)
 #define ENTRY_MAX          (256u << 20)
-#define PATH_ROOM          32u
 
 static uint32_t or_default(uint32_t v, uint32_t dflt)
 {
@@ -111,7 +113,7 @@ static enum oxbow_err open_memory(struct oxbow *db)
         memcpy(dir, db->config.dir, len + 1);
     }
     db->config.dir = dir;
-    db->path_bytes = len + PATH_ROOM;
+    db->path_bytes = len + STORE_PATH_ROOM;
     db->path = mem_new(alloc, db->path_bytes);
     db->front = mem_new(alloc, TAIL_BASE_MAX);
     if (dir == NULL || db->path == NULL || db->front == NULL) {
@@ -226,6 +228,35 @@ static void release(struct oxbow *db)
     mem_free(alloc, db, sizeof *db);
 }
 
+struct log_findings {
+    const struct oxbow *db;
+    uint32_t count;
+};
+
+static void log_finding(void *ctx, const struct oxbow_finding *f)
+{
+    struct log_findings *l = ctx;
+    char line[160];
+
+    if (f->kind == OXBOW_FINDING_LOST || ++l->count > FINDINGS_LOGGED) {
+        return;
+    }
+    (void)snprintf(line, sizeof line, "store: page %llu: %s", (unsigned long long)f->page, f->text);
+    store_log(l->db, OXBOW_LOG_ERROR, line);
+}
+
+/* Nothing is mapped that our own reader has not found sound. */
+static enum oxbow_err check_structure(struct oxbow *db)
+{
+    struct log_findings log = {.db = db};
+    struct oxbow_check_options options = {.skip_values = true, .ctx = &log, .finding = log_finding};
+    struct check_file file = {.port = db->port, .fd = db->data_fd, .options = &options};
+    struct oxbow_check_report report;
+    enum oxbow_err err = check_walk(&file, &report);
+
+    return err == OXBOW_OK && report.damage > 0 ? OXBOW_ECORRUPT : err;
+}
+
 static enum oxbow_err start(struct oxbow *db)
 {
     struct tree_config tree = {.port = db->port,
@@ -241,12 +272,15 @@ static enum oxbow_err start(struct oxbow *db)
         err = directory_open(db);
     }
     if (err == OXBOW_OK) {
+        err = check_structure(db);
+    }
+    if (err == OXBOW_OK) {
         err = tree_open(&tree, &db->tree);
     }
     if (err == OXBOW_OK) {
         err = count_boot(db);
     }
-    if (err == OXBOW_OK && db->data_fd >= 0 && quota_reserve_file(db, 0) != OXBOW_OK) {
+    if (err == OXBOW_OK && !tree.readonly && quota_reserve_file(db, 0) != OXBOW_OK) {
         store_log(db, OXBOW_LOG_WARN, "store: no space can be reserved: nothing can be added");
     }
     if (err == OXBOW_OK) {

@@ -19,6 +19,7 @@
 
 #define STORE_DATABASES    16u
 #define STORE_DIR_MAX      1024u /* bytes of a directory's path */
+#define STORE_PATH_ROOM    32u   /* the longest file name in one, and '/' */
 #define STORE_CURSORS_KEPT 8u
 #define STORE_INTERVAL_MAX 3600000u /* ms */
 #define STORE_KEY_PENDING  'p'      /* KV_SPACE_STORE, this, be64: a blob to be reaped */
@@ -66,7 +67,7 @@ struct oxbow {
     char *path;                 /* room for the path of a file in `dir`; see directory_path */
     size_t path_bytes;
     int lock_fd; /* -1: none */
-    int data_fd; /* for reserving space; -1: none */
+    int data_fd; /* for the walk at open and for reserving space; -1: none */
 
     uint64_t aborts; /* of transactions that could write: store_abort_count */
 

@@ -11,10 +11,8 @@
 #include "engine/store/tree.h"
 
 #include "engine/base/buf.h"
-#include "engine/base/codec.h"
 #include "engine/base/hash.h"
 #include "engine/store/envelope.h"
-#include "engine/store/kv.h"
 
 #include <errno.h>
 #include <lmdb.h>
@@ -22,9 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define READERS_MAX    4u
-#define HEADER_BYTES   64u
-#define HEADER_VERSION 1u
+#define READERS_MAX 4u
 
 #define VERIFIED_SLOTS 4096u
 
@@ -51,8 +47,6 @@ struct tree_cursor {
     MDB_cursor *cursor;
     uint64_t snapshot;
 };
-
-static const uint8_t header_key[2] = {KV_SPACE_STORE, 'h'};
 
 /* The one place where LMDB's codes become ours. */
 static enum oxbow_err translate(int rc)
@@ -107,48 +101,6 @@ static MDB_val val_of(struct oxbow_bytes b)
 static struct oxbow_bytes bytes_of(MDB_val v)
 {
     return (struct oxbow_bytes){v.mv_data, v.mv_size};
-}
-
-/* ---- the header record ---- */
-
-/*  0         4        8     16     24         32          40           48       56
- *  | version | unused | lsn | boot | store id | next blob | largest txn | digest | keys |  all le
- */
-static void header_encode(uint8_t out[HEADER_BYTES], const struct tree_header *h)
-{
-    put_le32(out, HEADER_VERSION);
-    put_le32(out + 4, 0);
-    put_le64(out + 8, h->lsn);
-    put_le64(out + 16, h->boot);
-    put_le64(out + 24, h->store_id);
-    put_le64(out + 32, h->next_blob);
-    put_le64(out + 40, h->largest_txn);
-    put_le64(out + 48, h->digest);
-    put_le64(out + 56, h->keys);
-}
-
-static enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
-{
-    struct oxbow_bytes value;
-    const uint8_t *p;
-
-    if (envelope_get((struct oxbow_bytes){header_key, sizeof header_key}, raw, &value) !=
-            OXBOW_OK ||
-        value.len < HEADER_BYTES) {
-        return OXBOW_ECORRUPT;
-    }
-    p = value.data;
-    if (get_le32(p) != HEADER_VERSION) {
-        return OXBOW_EFORMAT;
-    }
-    h->lsn = get_le64(p + 8);
-    h->boot = get_le64(p + 16);
-    h->store_id = get_le64(p + 24);
-    h->next_blob = get_le64(p + 32);
-    h->largest_txn = get_le64(p + 40);
-    h->digest = get_le64(p + 48);
-    h->keys = get_le64(p + 56);
-    return OXBOW_OK;
 }
 
 const struct tree_header *tree_header(const struct tree *t)
@@ -282,7 +234,7 @@ static int env_open(struct tree *t, const struct tree_config *config)
 
 static enum oxbow_err load(struct tree *t)
 {
-    MDB_val key = val_of((struct oxbow_bytes){header_key, sizeof header_key});
+    MDB_val key = val_of(header_key());
     MDB_val data;
     MDB_stat stat;
     int rc = mdb_get(t->read, t->dbi, &key, &data);
@@ -599,8 +551,8 @@ enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *heade
     h.digest = t->digest;
     h.keys = t->keys;
     header_encode(raw, &h);
-    err = put_raw(t, (struct oxbow_bytes){header_key, sizeof header_key},
-                  (struct oxbow_bytes){raw, sizeof raw}, (struct oxbow_bytes){NULL, 0});
+    err = put_raw(t, header_key(), (struct oxbow_bytes){raw, sizeof raw},
+                  (struct oxbow_bytes){NULL, 0});
     if (err != OXBOW_OK) {
         tree_write_abort(t);
         return err;

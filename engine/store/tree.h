@@ -9,6 +9,7 @@
 #ifndef OXBOW_STORE_TREE_H
 #define OXBOW_STORE_TREE_H
 
+#include "engine/store/header.h"
 #include "oxbow/port.h"
 
 #include <stdbool.h>
@@ -24,17 +25,6 @@ struct tree_config {
     const char *dir;
     uint64_t map_bytes;
     bool readonly;
-};
-
-/* The record that says which state of the store this is, written inside each write transaction. */
-struct tree_header {
-    uint64_t lsn;
-    uint64_t boot;
-    uint64_t store_id;
-    uint64_t next_blob;
-    uint64_t largest_txn; /* bytes: what the reserve is sized by */
-    uint64_t digest;      /* sum of the hashes of all keys but the header's */
-    uint64_t keys;        /* how many those are */
 };
 
 /* What the file holds, counted after a commit. */

@@ -48,7 +48,9 @@ static void wait_until_reaped(struct fixture *f)
 {
     struct timespec t = {0, 5000000};
 
-    for (int i = 0; i < 4000 && (keys_in(f->db, KV_SPACE_REAP) > 0); i++) {
+    for (int i = 0;
+         i < 4000 && (keys_in(f->db, KV_SPACE_REAP) > 0 || keys_in(f->db, KV_SPACE_BLOB) > 0);
+         i++) {
         nanosleep(&t, NULL);
     }
     assert_int_equal(keys_in(f->db, KV_SPACE_REAP), 0);

@@ -3,6 +3,8 @@
 #include "oxbow/key.h"
 
 #include "engine/base/result.h"
+#include "engine/queue/forward.h"
+#include "engine/queue/list.h"
 #include "engine/queue/wait.h"
 #include "engine/store/catalog.h"
 
@@ -26,6 +28,22 @@ enum oxbow_err oxbow_key_type(struct oxbow_txn *txn, struct oxbow_bytes key, enu
     return err;
 }
 
+/* Tells forwards which elements of a list a forced transaction is about to take from them. */
+static enum oxbow_err removal_noted(struct oxbow_txn *txn, struct oxbow_bytes key)
+{
+    struct list l;
+    enum oxbow_err err;
+
+    if (!txn_forced(txn)) {
+        return OXBOW_OK;
+    }
+    err = list_find(txn, key, &l);
+    if (err == OXBOW_OK) {
+        err = forward_lost(txn, key, OXBOW_ID_MIN, OXBOW_ID_MIN, l.count, l.bytes);
+    }
+    return err == OXBOW_ENOENT || err == OXBOW_EWRONGTYPE ? OXBOW_OK : err;
+}
+
 enum oxbow_err oxbow_key_delete(struct oxbow_txn *txn, struct oxbow_bytes key, bool *existed)
 {
     enum oxbow_err err;
@@ -33,7 +51,13 @@ enum oxbow_err oxbow_key_delete(struct oxbow_txn *txn, struct oxbow_bytes key, b
     if (txn_readonly(txn)) {
         return OXBOW_EREADONLY;
     }
-    err = catalog_remove(txn, key);
+    err = forward_forbid(txn, key);
+    if (err == OXBOW_OK) {
+        err = removal_noted(txn, key);
+    }
+    if (err == OXBOW_OK) {
+        err = catalog_remove(txn, key);
+    }
     if (err != OXBOW_OK && err != OXBOW_ENOENT) {
         return err;
     }
@@ -52,7 +76,13 @@ enum oxbow_err oxbow_key_rename(struct oxbow_txn *txn, struct oxbow_bytes from,
     if (txn_readonly(txn)) {
         return OXBOW_EREADONLY;
     }
-    err = catalog_rename(txn, from, to, only_new, &object);
+    err = forward_forbid(txn, from);
+    if (err == OXBOW_OK) {
+        err = forward_forbid(txn, to);
+    }
+    if (err == OXBOW_OK) {
+        err = catalog_rename(txn, from, to, only_new, &object);
+    }
     return err == OXBOW_OK ? wait_touch(txn, &object) : err;
 }
 
@@ -87,7 +117,28 @@ enum oxbow_err oxbow_key_count(struct oxbow_txn *txn, uint64_t *count)
 
 enum oxbow_err oxbow_key_flush(struct oxbow_txn *txn)
 {
-    return txn_readonly(txn) ? OXBOW_EREADONLY : catalog_flush(txn);
+    enum oxbow_err err;
+
+    if (txn_readonly(txn)) {
+        return OXBOW_EREADONLY;
+    }
+    err = forward_forbid_all(txn);
+    return err == OXBOW_OK ? catalog_flush(txn) : err;
+}
+
+/* forward_forbid_all for another database than the transaction's. */
+static enum oxbow_err forbid_in(struct oxbow_txn *txn, uint32_t database)
+{
+    uint32_t own = txn_database(txn);
+    enum oxbow_err err = oxbow_txn_select(txn, database);
+    enum oxbow_err back;
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = forward_forbid_all(txn);
+    back = oxbow_txn_select(txn, own);
+    return err == OXBOW_OK ? back : err;
 }
 
 enum oxbow_err oxbow_key_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b)
@@ -98,6 +149,12 @@ enum oxbow_err oxbow_key_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b)
     if (txn_readonly(txn)) {
         return OXBOW_EREADONLY;
     }
-    err = catalog_swap(txn, a, b);
+    err = forbid_in(txn, a);
+    if (err == OXBOW_OK) {
+        err = forbid_in(txn, b);
+    }
+    if (err == OXBOW_OK) {
+        err = catalog_swap(txn, a, b);
+    }
     return err == OXBOW_OK ? wait_touch(txn, &all) : err;
 }

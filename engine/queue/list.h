@@ -95,8 +95,8 @@ struct list_image {
 /* OXBOW_ENOENT, OXBOW_EWRONGTYPE. */
 OXBOW_MUST_CHECK enum oxbow_err list_find(struct oxbow_txn *txn, struct oxbow_bytes name,
                                           struct list *l);
-/* As list_find, but makes the list if it is not there; OXBOW_ETOOBIG for the name. */
-OXBOW_MUST_CHECK enum oxbow_err list_open(struct oxbow_txn *txn, struct oxbow_bytes name,
+/* Makes a list that list_find did not find. OXBOW_ETOOBIG for the name. */
+OXBOW_MUST_CHECK enum oxbow_err list_make(struct oxbow_txn *txn, struct oxbow_bytes name,
                                           struct list *l);
 /* Ends an operation that gave `err`: writes the header, or removes the list when it is empty, or
  * fails the transaction when something was written before the error. Returns the outcome. */
@@ -166,6 +166,10 @@ OXBOW_MUST_CHECK enum oxbow_err list_values_check(const struct oxbow_txn *txn,
 
 /* ---- list_push.c, list_pop.c, list_read.c, list_edit.c ---- */
 
+/* Asks forwards before values are added at an end: OXBOW_EPROTECTED, OXBOW_EBUDGET. */
+OXBOW_MUST_CHECK enum oxbow_err list_admit(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                           enum oxbow_end end, const struct oxbow_bytes *values,
+                                           size_t count);
 /* Adds checked values at an end. */
 OXBOW_MUST_CHECK enum oxbow_err list_append(struct list *l, enum oxbow_end end,
                                             const struct oxbow_bytes *values, size_t count);

@@ -10,6 +10,7 @@
 #include "engine/queue/list.h"
 
 #include "engine/base/codec.h"
+#include "engine/queue/forward.h"
 #include "engine/queue/wait.h"
 
 #include <string.h>
@@ -232,7 +233,10 @@ enum oxbow_err oxbow_list_set(struct oxbow_txn *txn, struct oxbow_bytes key, int
     if (idx < 0 || (uint64_t)idx >= l.count) {
         return OXBOW_ERANGE;
     }
-    err = txn_reserve_bytes(txn, (size_t)bytes + EDIT_OVERHEAD);
+    err = forward_forbid(txn, key);
+    if (err == OXBOW_OK) {
+        err = txn_reserve_bytes(txn, (size_t)bytes + EDIT_OVERHEAD);
+    }
     return err == OXBOW_OK ? list_close(&l, set_at(&l, (uint64_t)idx, value)) : err;
 }
 
@@ -310,7 +314,10 @@ enum oxbow_err oxbow_list_insert(struct oxbow_txn *txn, struct oxbow_bytes key, 
         size_t slot = list_view_slot(&it.v, it.i);
         bool after = it.v.kind == CHUNK_LIST_RIGHT ? !before : before; /* in stored order */
 
-        err = txn_reserve_bytes(txn, (size_t)bytes + EDIT_OVERHEAD);
+        err = forward_forbid(txn, key);
+        if (err == OXBOW_OK) {
+            err = txn_reserve_bytes(txn, (size_t)bytes + EDIT_OVERHEAD);
+        }
         if (err == OXBOW_OK) {
             err = list_close(&l, insert_at(&l, it.v.id, slot + after, value));
             outcome = (int64_t)l.count;
@@ -447,10 +454,10 @@ enum oxbow_err oxbow_list_remove(struct oxbow_txn *txn, struct oxbow_bytes key, 
         return OXBOW_EREADONLY;
     }
     err = list_find(txn, key, &l);
-    if (err != OXBOW_OK && err != OXBOW_ENOENT) {
-        return err;
-    }
     was = l.count;
+    if (err == OXBOW_OK) {
+        err = forward_forbid(txn, key);
+    }
     if (err == OXBOW_OK) {
         c.left = count == 0 ? l.count : count < 0 ? -(uint64_t)count : (uint64_t)count;
         err = list_close(&l, cull_all(&l, &c));

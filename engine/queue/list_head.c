@@ -118,21 +118,16 @@ enum oxbow_err list_find(struct oxbow_txn *txn, struct oxbow_bytes name, struct 
     return err == OXBOW_OK ? head_load(l) : err;
 }
 
-enum oxbow_err list_open(struct oxbow_txn *txn, struct oxbow_bytes name, struct list *l)
+enum oxbow_err list_make(struct oxbow_txn *txn, struct oxbow_bytes name, struct list *l)
 {
     bool made;
     enum oxbow_err err;
 
-    *l = (struct list){.txn = txn, .name = name, .serial = 1};
+    *l = (struct list){.txn = txn, .name = name, .serial = 1, .fresh = true, .dirty = true};
     l->lo = LIST_INDEX_START;
     l->hi = LIST_INDEX_START;
     err = catalog_open(txn, name, OXBOW_TYPE_LIST, &l->object, &made);
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    l->fresh = made;
-    l->dirty = made;
-    return made ? OXBOW_OK : head_load(l);
+    return err == OXBOW_OK && !made ? OXBOW_ECORRUPT : err;
 }
 
 /* Removes a list that has no elements and no chunks. */

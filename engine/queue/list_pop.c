@@ -7,6 +7,7 @@
 
 #include "engine/base/codec.h"
 #include "engine/base/result.h"
+#include "engine/queue/forward.h"
 #include "engine/queue/wait.h"
 
 #include <string.h>
@@ -164,6 +165,19 @@ static enum oxbow_err take(struct list *l, enum oxbow_end end, uint64_t n,
     return OXBOW_OK;
 }
 
+/* The same, and forwards are told what a forced transaction takes from them. */
+static enum oxbow_err take_noted(struct list *l, enum oxbow_end end, uint64_t n,
+                                 struct oxbow_result *result)
+{
+    uint64_t bytes = l->bytes;
+    enum oxbow_err err = take(l, end, n, result);
+
+    if (err == OXBOW_OK && end == OXBOW_LEFT && n > 0 && txn_forced(l->txn)) {
+        err = forward_lost(l->txn, l->name, OXBOW_ID_MIN, OXBOW_ID_MIN, n, bytes - l->bytes);
+    }
+    return err;
+}
+
 enum oxbow_err list_drop(struct list *l, enum oxbow_end end, uint64_t n)
 {
     return take(l, end, n, NULL);
@@ -198,7 +212,15 @@ static bool goes_whole(const struct list *l, uint64_t n)
 static enum oxbow_err drop_all(struct list *l)
 {
     if (!goes_whole(l, l->count)) {
-        return list_close(l, list_drop(l, OXBOW_LEFT, l->count));
+        return list_close(l, take_noted(l, OXBOW_LEFT, l->count, NULL));
+    }
+    if (txn_forced(l->txn)) {
+        enum oxbow_err err =
+            forward_lost(l->txn, l->name, OXBOW_ID_MIN, OXBOW_ID_MIN, l->count, l->bytes);
+
+        if (err != OXBOW_OK) {
+            return err;
+        }
     }
     return catalog_remove(l->txn, l->name);
 }
@@ -207,18 +229,21 @@ static enum oxbow_err pop(struct list *l, enum oxbow_end end, size_t count,
                           struct oxbow_result *result)
 {
     uint64_t n = count < l->count ? count : l->count;
-    enum oxbow_err err;
+    enum oxbow_err err = forward_forbid(l->txn, l->name);
 
+    if (err != OXBOW_OK) {
+        return err;
+    }
     if (n == 0 || goes_whole(l, n) || l->bytes > OXBOW_LIST_RESULT_MAX) {
         err = ends_read(l, end, n, result);
         if (err != OXBOW_OK || n == 0) {
             return err;
         }
-        return goes_whole(l, n) ? drop_all(l) : list_close(l, list_drop(l, end, n));
+        return goes_whole(l, n) ? drop_all(l) : list_close(l, take_noted(l, end, n, NULL));
     }
     err = result_begin(result, &txn_port(l->txn)->alloc, OXBOW_LIST_RESULT_MAX);
     if (err == OXBOW_OK) {
-        err = list_close(l, take(l, end, n, result));
+        err = list_close(l, take_noted(l, end, n, result));
     }
     if (err == OXBOW_OK) {
         result_finish(result);
@@ -280,11 +305,15 @@ enum oxbow_err oxbow_list_trim(struct oxbow_txn *txn, struct oxbow_bytes key, in
     if (err != OXBOW_OK) {
         return err == OXBOW_ENOENT ? OXBOW_OK : err;
     }
+    err = forward_forbid(txn, key);
+    if (err != OXBOW_OK) {
+        return err;
+    }
     if (!list_span(l.count, start, stop, &first, &last)) {
         return drop_all(&l);
     }
     tail = l.count - 1 - last;
-    err = list_drop(&l, OXBOW_LEFT, first);
+    err = take_noted(&l, OXBOW_LEFT, first, NULL);
     if (err == OXBOW_OK) {
         err = list_drop(&l, OXBOW_RIGHT, tail);
     }
@@ -293,7 +322,7 @@ enum oxbow_err oxbow_list_trim(struct oxbow_txn *txn, struct oxbow_bytes key, in
 
 /* The element that a move carries, once it is known that the move can be made. */
 static enum oxbow_err move_check(struct oxbow_txn *txn, struct oxbow_bytes from,
-                                 struct oxbow_bytes to, enum oxbow_end end,
+                                 struct oxbow_bytes to, const enum oxbow_end ends[2],
                                  struct oxbow_result *result)
 {
     struct object object;
@@ -306,16 +335,40 @@ static enum oxbow_err move_check(struct oxbow_txn *txn, struct oxbow_bytes from,
     if (err == OXBOW_OK) {
         err = catalog_find_typed(txn, to, OXBOW_TYPE_LIST, &object);
         if (err == OXBOW_OK || err == OXBOW_ENOENT) {
-            err = ends_read(&l, end, 1, result);
+            err = forward_forbid(txn, from);
         }
     }
-    return err;
+    if (err == OXBOW_OK) {
+        err = ends_read(&l, ends[0], 1, result);
+    }
+    return err == OXBOW_OK ? list_admit(txn, to, ends[1], result->items, 1) : err;
+}
+
+/* Adds the element at an end of `to`, which may have to be made. */
+static enum oxbow_err move_in(struct oxbow_txn *txn, struct oxbow_bytes to, enum oxbow_end end,
+                              const struct oxbow_result *result)
+{
+    struct list l;
+    enum oxbow_err err = list_find(txn, to, &l);
+
+    if (err == OXBOW_ENOENT) {
+        err = list_make(txn, to, &l);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = list_append(&l, end, result->items, 1);
+    if (err == OXBOW_OK) {
+        err = wait_touch(txn, &l.object);
+    }
+    return list_close(&l, err);
 }
 
 enum oxbow_err oxbow_list_move(struct oxbow_txn *txn, struct oxbow_bytes from,
                                struct oxbow_bytes to, enum oxbow_end from_end,
                                enum oxbow_end to_end, struct oxbow_result *result)
 {
+    const enum oxbow_end ends[2] = {from_end, to_end};
     struct list l;
     enum oxbow_err err;
 
@@ -326,23 +379,16 @@ enum oxbow_err oxbow_list_move(struct oxbow_txn *txn, struct oxbow_bytes from,
     if (txn_readonly(txn)) {
         return OXBOW_EREADONLY;
     }
-    err = move_check(txn, from, to, from_end, result);
+    err = move_check(txn, from, to, ends, result);
     if (err != OXBOW_OK) {
         return err;
     }
     err = list_find(txn, from, &l);
     if (err == OXBOW_OK) {
-        err = list_close(&l, list_drop(&l, from_end, 1));
+        err = list_close(&l, take_noted(&l, from_end, 1, NULL));
     }
     if (err == OXBOW_OK) {
-        err = list_open(txn, to, &l);
-    }
-    if (err == OXBOW_OK) {
-        err = list_append(&l, to_end, result->items, 1);
-        if (err == OXBOW_OK) {
-            err = wait_touch(txn, &l.object);
-        }
-        err = list_close(&l, err);
+        err = move_in(txn, to, to_end, result);
     }
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
 }

@@ -9,6 +9,7 @@
 #include "engine/queue/list.h"
 
 #include "engine/base/codec.h"
+#include "engine/queue/forward.h"
 #include "engine/queue/wait.h"
 
 #include <string.h>
@@ -225,14 +226,38 @@ static enum oxbow_err push_check(struct oxbow_txn *txn, struct oxbow_bytes key, 
     return err == OXBOW_OK ? txn_reserve_bytes(txn, (size_t)bytes + key.len + PUSH_OVERHEAD) : err;
 }
 
+enum oxbow_err list_admit(struct oxbow_txn *txn, struct oxbow_bytes key, enum oxbow_end end,
+                          const struct oxbow_bytes *values, size_t count)
+{
+    uint64_t bytes = 0;
+    size_t i;
+
+    if (end == OXBOW_LEFT) {
+        return forward_forbid(txn, key);
+    }
+    for (i = 0; i < count; i++) {
+        bytes += values[i].len;
+    }
+    return forward_admit(txn, key, bytes, count);
+}
+
 enum oxbow_err oxbow_list_push(struct oxbow_txn *txn, struct oxbow_bytes key, enum oxbow_end end,
                                const struct oxbow_bytes *values, size_t count, uint64_t *len)
 {
     struct list l;
+    bool made;
     enum oxbow_err err = push_check(txn, key, end, values, count);
 
-    if (err == OXBOW_OK) {
-        err = list_open(txn, key, &l);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = list_find(txn, key, &l);
+    made = err == OXBOW_ENOENT;
+    if (err == OXBOW_OK || made) {
+        err = list_admit(txn, key, end, values, count);
+    }
+    if (err == OXBOW_OK && made) {
+        err = list_make(txn, key, &l);
     }
     return err == OXBOW_OK ? push(&l, end, values, count, len) : err;
 }
@@ -252,6 +277,9 @@ enum oxbow_err oxbow_list_push_existing(struct oxbow_txn *txn, struct oxbow_byte
             *len = 0;
         }
         return OXBOW_OK;
+    }
+    if (err == OXBOW_OK) {
+        err = list_admit(txn, key, end, values, count);
     }
     return err == OXBOW_OK ? push(&l, end, values, count, len) : err;
 }

@@ -30,6 +30,8 @@
 #define TXN_MAX            (256u << 20)
 #define ENTRY_DEFAULT      (64u << 20)
 #define ENTRY_MAX          (256u << 20)
+#define CLOSE_TRIES        10000u /* looks at a turn that is taken when the store is to close */
+#define CLOSE_TRY_US       1000u
 
 static uint32_t or_default(uint32_t v, uint32_t dflt)
 {
@@ -162,17 +164,22 @@ static enum oxbow_err count_boot(struct oxbow *db)
     return OXBOW_OK;
 }
 
+static void close_slot(struct oxbow *db, enum store_slot slot)
+{
+    struct slot s = db->slots[slot];
+
+    db->slots[slot] = (struct slot){NULL, NULL};
+    if (s.p != NULL && s.close != NULL) {
+        s.close(db, s.p);
+    }
+}
+
 static void close_slots(struct oxbow *db)
 {
-    size_t i;
+    unsigned i;
 
     for (i = 0; i < STORE_SLOT_COUNT; i++) {
-        struct slot s = db->slots[i];
-
-        db->slots[i] = (struct slot){NULL, NULL};
-        if (s.p != NULL && s.close != NULL) {
-            s.close(db, s.p);
-        }
+        close_slot(db, (enum store_slot)i);
     }
 }
 
@@ -353,13 +360,20 @@ enum oxbow_err oxbow_close(struct oxbow *db)
 {
     const struct oxbow_threads *threads = &db->port->threads;
     struct oxbow_thread *thread;
+    unsigned tries;
     enum oxbow_err err;
 
     store_lock(db);
     db->closing = true;
-    db->stop = true;
     threads->cond_broadcast(db->turn_free);
     threads->cond_broadcast(db->room);
+    for (tries = 0; db->busy && tries < CLOSE_TRIES; tries++) {
+        threads->cond_wait(db->turn_free, db->mutex, CLOSE_TRY_US); /* a blocked reader's attempt */
+    }
+    store_unlock(db);
+    close_slot(db, STORE_SLOT_WAIT);
+    store_lock(db);
+    db->stop = true;
     threads->cond_signal(db->work);
     thread = db->thread;
     store_unlock(db);

@@ -156,6 +156,16 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
+/* Signals that a thread brings upon itself. Blocked they would kill the process without the
+ * program's crash handler having been asked. */
+static void leave_out_faults(sigset_t *set)
+{
+    sigdelset(set, SIGBUS);
+    sigdelset(set, SIGFPE);
+    sigdelset(set, SIGILL);
+    sigdelset(set, SIGSEGV);
+}
+
 /* The program's signals go to the program's own threads. */
 enum oxbow_err posix_thread_open(void *ctx, const char *name, void (*run)(void *arg), void *arg,
                                  struct oxbow_thread **out)
@@ -173,6 +183,7 @@ enum oxbow_err posix_thread_open(void *ctx, const char *name, void (*run)(void *
     t->arg = arg;
     (void)snprintf(t->name, sizeof t->name, "%s", name);
     sigfillset(&all);
+    leave_out_faults(&all);
     MUST(pthread_sigmask(SIG_SETMASK, &all, &before));
     rc = pthread_create(&t->thread, NULL, thread_main, t);
     MUST(pthread_sigmask(SIG_SETMASK, &before, NULL));

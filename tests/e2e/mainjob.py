@@ -24,7 +24,7 @@ from pathlib import Path
 
 from rig import certs, report, verdict
 from rig.chaos import Chaos
-from rig.device import Device, die_with_parent
+from rig.device import Device, Power, die_with_parent
 from rig.server import Server
 
 DEVICE = "gateway-1"
@@ -32,6 +32,7 @@ LIAR = "gateway-2"
 STREAM = "readings"
 CUT_MODES = ("drop", "pages", "sectors")
 DRAIN_S = 60
+PATIENCE_S = 20  # for faults that have not struck yet
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Plan:
     rate: int
     producers: int
     cuts: int
+    cut_events: int  # a cut that comes at an event comes within so many
     kills: int
     server_kills: int
     oom_windows: int
@@ -53,10 +55,10 @@ class Plan:
 
 def plan(args: argparse.Namespace) -> Plan:
     if args.small:
-        return Plan(readings=args.readings or 5000, rate=500, producers=4, cuts=1, kills=2,
+        return Plan(readings=args.readings or 5000, rate=500, producers=4, cuts=1, cut_events=600, kills=2,
                     server_kills=1, oom_windows=1, rewinds=1, liar_readings=1500, liar_cuts=1,
                     naive_rate=400, fault_pace_s=(0.1, 0.5))
-    return Plan(readings=args.readings or 100_000, rate=2500, producers=16, cuts=4, kills=6,
+    return Plan(readings=args.readings or 100_000, rate=2500, producers=16, cuts=4, cut_events=6000, kills=6,
                 server_kills=2, oom_windows=3, rewinds=1, liar_readings=20_000, liar_cuts=2,
                 naive_rate=800, fault_pace_s=(0.2, 1.5))
 
@@ -84,7 +86,8 @@ class MainJob:
         self.work.mkdir(parents=True)
         self.csv = self.work / "readings.csv"
         p = self.plan
-        verdict.write_readings(self.csv, p.readings + (p.cuts + p.kills + 2) * 2 * p.producers + 100)
+        self.rows = p.readings + (p.cuts + p.kills + 2) * 2 * p.producers + 2 * PATIENCE_S * p.rate
+        verdict.write_readings(self.csv, self.rows)
         self.certs = certs.make(self.work / "certs", DEVICE)
         self.server = Server(self.work / "redis", self.certs, [DEVICE, LIAR])
         self.secret = self.work / "password"
@@ -144,23 +147,44 @@ class MainJob:
         self.rng.shuffle(blows)
         link = self.link_options(DEVICE, port)
         for k, blow in enumerate(blows):
+            # Every other cut comes at a chosen write or sync: in the middle of a commit for sure.
+            at_event = 0
+            if blow == "cut" and len(self.told.cuts) % 2 == 0:
+                at_event = self.rng.randrange(1, self.plan.cut_events)
             mode = CUT_MODES[len(self.told.cuts) % len(CUT_MODES)]
-            self.device.under_power(Path(self.args.powercut), self.rng.getrandbits(32), mode, False)
+            self.device.under_power(Path(self.args.powercut),
+                                    Power(self.rng.getrandbits(32), mode, at_event))
             await self.device.start(*link, *self.life_options(k))
             share = (k + self.rng.uniform(0.6, 1.0)) / (len(blows) + 1)
-            await self.until_accepted(int(self.plan.readings * share))
+            if not at_event:
+                await self.until_accepted(int(self.plan.readings * share))
             if blow == "cut":
-                self.told.cuts.append(await self.device.cut_power())
+                self.told.cuts.append(await self.device.cut_power(not at_event))
                 self.say(f"power cut at {len(self.device.accepted.by_id):,} accepted readings")
             else:
                 self.told.kills_in_batch += await self.until_in_batch()
                 await self.device.end(signal.SIGKILL)
                 self.told.kills += 1
                 self.say(f"kill -9 at {len(self.device.accepted.by_id):,}")
-        left = self.plan.readings - len(self.device.accepted.by_id)
-        await self.device.start(*link, *self.life_options(len(blows)), "--count", str(left),
-                                "--drain-s", str(DRAIN_S))
+        self.device.environment = {}
+        await self.device.start(*link, *self.life_options(len(blows)))
         await self.until_accepted(self.plan.readings)
+
+    async def until_all_has_happened(self) -> None:
+        """The last life goes on until each kind of fault has struck, but not for ever."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end and not self.chaos.complete(DEVICE):
+            await self.until_accepted(len(self.device.accepted.by_id) + 1)
+
+    async def drain(self, port: int) -> int:
+        """A clean stop, then a life that takes no readings and waits for the target."""
+        if await self.device.end(signal.SIGTERM) != 0:
+            raise RuntimeError(f"the firmware did not stop cleanly, see {self.device.folder}")
+        self.chaos.on = False
+        self.say("all readings are accepted; the link is quiet now, the rest goes to the target")
+        await self.device.start(*self.link_options(DEVICE, port), "--from", str(self.rows + 1),
+                                "--drain-s", str(DRAIN_S))
+        return await asyncio.wait_for(self.device.end(), DRAIN_S + 30)
 
     # ---- the server's fate ----
 
@@ -241,7 +265,8 @@ class MainJob:
         self.device, main = device, self.device
         try:
             for k in range(self.plan.liar_cuts):
-                device.under_power(Path(self.args.powercut), self.rng.getrandbits(32), "drop", True)
+                device.under_power(Path(self.args.powercut),
+                                   Power(self.rng.getrandbits(32), lie=True))
                 await device.start()
                 await self.until_accepted(goal * (k + 1) // (self.plan.liar_cuts + 1))
                 await device.cut_power()
@@ -263,9 +288,8 @@ class MainJob:
         await asyncio.to_thread(self.server.start)
         self.start_naive(naive_port)
         await together(self.disturb_server(), self.disturb_device(device_port))
-        self.chaos.on = False
-        self.say("all readings are accepted; the link is quiet now, the rest goes to the target")
-        code = await asyncio.wait_for(self.device.end(), DRAIN_S + 30)
+        await self.until_all_has_happened()
+        code = await self.drain(device_port)
         naive = await self.end_naive()
         sums = verdict.load_readings(self.csv)
         entries = await asyncio.to_thread(self.server.entries, self.key(DEVICE))

@@ -86,7 +86,7 @@ static void look_at_self(void *arg)
     pthread_sigmask(SIG_SETMASK, NULL, &s->blocked);
 }
 
-static void a_thread_has_its_name_and_takes_no_signals(void **state)
+static void a_thread_has_its_name_and_takes_no_signals_but_its_own_faults(void **state)
 {
     struct shared *s = *state;
     struct oxbow_thread *t;
@@ -99,6 +99,8 @@ static void a_thread_has_its_name_and_takes_no_signals(void **state)
     assert_string_equal(s->name, "a name that is ");
     assert_true(sigismember(&s->blocked, SIGTERM));
     assert_true(sigismember(&s->blocked, SIGUSR1));
+    assert_false(sigismember(&s->blocked, SIGBUS));
+    assert_false(sigismember(&s->blocked, SIGSEGV));
     pthread_sigmask(SIG_SETMASK, NULL, &own);
     assert_false(sigismember(&own, SIGTERM));
 }
@@ -279,7 +281,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(misuse_of_a_mutex_panics),
         TEST(a_mutex_lets_one_thread_in_at_a_time),
-        TEST(a_thread_has_its_name_and_takes_no_signals),
+        TEST(a_thread_has_its_name_and_takes_no_signals_but_its_own_faults),
         TEST(a_broadcast_wakes_all_and_a_signal_at_least_one),
         TEST(a_wait_ends_by_itself_after_its_time_and_not_long_before),
         TEST(the_longest_timeout_still_waits),

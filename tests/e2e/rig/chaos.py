@@ -79,6 +79,10 @@ class Chaos:
         """Whether a client has sent a batch that the server has not answered yet."""
         return any(link.tag == tag and link.in_batch() for link in self.links)
 
+    def complete(self, tag: str) -> bool:
+        """Whether each kind of fault has struck."""
+        return all(self.done[(tag, kind)] > 0 for kind in KINDS)
+
     def _draw(self, link: _Link) -> None:
         hand = self.hands.setdefault(link.tag, [])
         if not hand:

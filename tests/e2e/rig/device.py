@@ -48,6 +48,15 @@ class Accepted:
     twice: int = 0  # an id or a row that was acknowledged before
 
 
+@dataclass(frozen=True)
+class Power:
+    """How the power fails."""
+    seed: int
+    mode: str = "drop"
+    at_event: int = 0  # at the n-th write or sync of the life; 0: when told
+    lie: bool = False  # syncs do nothing
+
+
 class Device:
     def __init__(self, program: Path, folder: Path, options: list[str], producers: int) -> None:
         self.program = program
@@ -154,22 +163,25 @@ class Device:
 
     _life_written = 0
 
-    def under_power(self, shim: Path, seed: int, mode: str, lie: bool) -> None:
+    def under_power(self, shim: Path, power: "Power") -> None:
         """From the next life on the shim stands below the store: see cut_power."""
         self.environment = {
             "LD_PRELOAD": str(shim), "POWERCUT_DIR": str(self.store),
             "POWERCUT_SIGNAL": str(CUT_SIGNAL), "POWERCUT_REPORT": str(self.folder / "cuts.txt"),
-            "POWERCUT_MODE": mode, "POWERCUT_SEED": str(seed), "POWERCUT_LIE": "all" if lie else "",
+            "POWERCUT_MODE": power.mode, "POWERCUT_SEED": str(power.seed),
+            "POWERCUT_LIE": "all" if power.lie else "",
+            "POWERCUT_AT": str(power.at_event) if power.at_event else "",
         }
 
-    async def cut_power(self) -> dict[str, str]:
-        """Every write that was not synced is dropped, then the process is killed. The report."""
+    async def cut_power(self, now: bool = True) -> dict[str, str]:
+        """Every write that was not synced is dropped, then the process is killed. The report.
+        Without `now` it comes at the chosen event."""
         report = self.folder / "cuts.txt"
         before = report.read_text().count("\n") if report.exists() else 0
-        code = await self.end(CUT_SIGNAL)
+        code = await asyncio.wait_for(self.end(CUT_SIGNAL if now else None), 60)
         lines = report.read_text().splitlines() if report.exists() else []
         if code != -signal.SIGKILL or len(lines) != before + 1:
-            raise RuntimeError(f"the power cut did not work: exit {code}, {len(lines)} reports")
+            raise RuntimeError(f"the power cut did not work: exit {code}, see {self.folder}")
         return dict(pair.split("=", 1) for pair in lines[-1].split() if "=" in pair)
 
     def close(self) -> None:

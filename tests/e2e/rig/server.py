@@ -53,7 +53,7 @@ class Server:
             f"user {device} on #{digest} resetchannels ~oxbow:{{{device}}}:* {DEVICE_RIGHTS}\n"
             for device in self.devices)
         users.write_text(
-            "user default off\n"
+            f"user default off ~* &* +@all\n"
             f"user admin on #{hashlib.sha256(self.admin_password.encode()).hexdigest()} ~* +@all\n"
             f"{device_lines}"
             f"user naive on #{digest} resetchannels ~naive:* -@all +auth +xadd\n", encoding="ascii")

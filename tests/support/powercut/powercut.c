@@ -82,9 +82,19 @@ static void report_line(const char *by, const struct powercut_report *r)
         perror("powercut: report");
 }
 
+/* A thread that reads a mapping of a file which has become shorter: it too has no power. */
+static void stand_still(int sig)
+{
+    (void)sig;
+    for (;;)
+        pause();
+}
+
 /* Called with the lock held, which nobody gets again. */
 static void cut_now(const char *by)
 {
+    const struct sigaction still = {.sa_handler = stand_still};
+    sigaction(SIGBUS, &still, NULL);
     iohook_bypass(true);
     struct powercut_report report;
     undo_all(cut.mode, cut.seed, &report);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -22,7 +23,8 @@
 
 #include <cmocka.h>
 
-#define PAGE 4096
+#define PAGE         4096
+#define MAPPED_PAGES 2000
 
 static char base[] = "/tmp/powercut_test_XXXXXX";
 static char dir[64], report[64];
@@ -152,6 +154,27 @@ static void scene_threads(void)
     usleep(100 * 1000);
 }
 
+static void *reading_thread(void *arg)
+{
+    const volatile char *map = arg;
+    for (;;)
+        for (size_t page = 0; page < MAPPED_PAGES; page++)
+            (void)map[page * PAGE];
+    return NULL;
+}
+
+static void scene_mapped(void)
+{
+    int fd = settled_file("f");
+    for (off_t page = 1; page < MAPPED_PAGES; page++)
+        fill(fd, 'b', page * PAGE, PAGE);
+    void *map = mmap(NULL, (size_t)MAPPED_PAGES * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+    must(map != MAP_FAILED);
+    pthread_t t;
+    must(pthread_create(&t, NULL, reading_thread, map) == 0);
+    usleep(20 * 1000);
+}
+
 static void scene_event(void)
 {
     int fd = settled_file("f");
@@ -168,6 +191,7 @@ static const struct scene {
     {"dsync", scene_dsync},         {"streams", scene_streams},
     {"lengths", scene_lengths},     {"names", scene_names},
     {"threads", scene_threads},     {"event", scene_event},
+    {"mapped", scene_mapped},
 };
 
 static _Noreturn void act(const char *name)
@@ -312,6 +336,15 @@ static void a_lying_device_loses_everything(void **state)
     assert_int_equal(look("f"), -1);
 }
 
+static void a_reader_of_a_mapping_does_not_end_the_cut_half_way(void **state)
+{
+    (void)state;
+    run("mapped", "POWERCUT_MODE=drop", NULL, 0);
+    assert_int_equal(look("f"), PAGE);
+    assert_true(all(content, 'a', PAGE));
+    assert_reported("files=1 pages_lost=1999");
+}
+
 static void a_dsync_write_covers_its_own_range_only(void **state)
 {
     (void)state;
@@ -443,6 +476,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_sync_covers_what_came_before_it_only),
         cmocka_unit_test(everything_stays_when_nothing_is_dropped),
         cmocka_unit_test(a_lying_device_loses_everything),
+        cmocka_unit_test(a_reader_of_a_mapping_does_not_end_the_cut_half_way),
         cmocka_unit_test(a_dsync_write_covers_its_own_range_only),
         cmocka_unit_test(writes_without_a_position_are_followed),
         cmocka_unit_test(lengths_that_were_not_synced_are_taken_back),

@@ -60,7 +60,7 @@ def plan(args: argparse.Namespace) -> Plan:
                     naive_rate=400, fault_pace_s=(0.1, 0.5))
     return Plan(readings=args.readings or 100_000, rate=2500, producers=16, cuts=4, cut_events=6000, kills=6,
                 server_kills=2, oom_windows=3, rewinds=1, liar_readings=20_000, liar_cuts=2,
-                naive_rate=800, fault_pace_s=(0.2, 1.5))
+                naive_rate=800, fault_pace_s=(0.1, 0.8))
 
 
 @dataclass
@@ -293,6 +293,8 @@ class MainJob:
         naive = await self.end_naive()
         sums = verdict.load_readings(self.csv)
         entries = await asyncio.to_thread(self.server.entries, self.key(DEVICE))
+        if not entries:
+            raise RuntimeError("nothing is at the target")
         main = verdict.judge(self.device.accepted, entries, sums)
         self.say("now the same with sync switched off")
         liar = await self.liar(device_port, sums)
@@ -301,7 +303,7 @@ class MainJob:
             exit_code=code, main=main, naive=naive, liar=liar, told=self.told,
             totals=self.device.totals, chaos=self.chaos, server=self.server, device=DEVICE,
             key=self.key(DEVICE), keep=self.args.keep, seconds=time.monotonic() - self.started,
-            payload=sum(len(b"".join(fields)) for _, fields in entries))
+            reading_bytes=sum(len(b"".join(fields)) for _, fields in entries) / len(entries))
         return report.show(outcome)
 
     def close(self, keep: bool) -> None:

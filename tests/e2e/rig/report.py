@@ -27,7 +27,7 @@ class Outcome:
     key: str
     keep: bool
     seconds: float
-    payload: int  # bytes of the readings at the target, names and values
+    reading_bytes: float  # names and values, on average
 
 
 class Table:
@@ -103,8 +103,8 @@ def _cost(o: Outcome, table: Table) -> None:
     table.head("what it cost")
     table.line("resident memory", f"{o.totals.peak_resident / mib:.1f} MiB",
                f"at its peak; {o.totals.peak_anonymous / mib:.1f} MiB of it anonymous")
-    table.line("flash", o.totals.write_bytes / max(o.payload, 1),
-               "bytes written per byte of readings, as the kernel counts")
+    table.line("flash", o.totals.device_bytes / max(o.main.accepted * o.reading_bytes, 1),
+               "bytes written per byte of readings")
     table.line("wire", wire / max(o.main.target, 1), "bytes per entry, both ways, with TLS, "
                f"{o.totals.connects} reconnects and what was sent again")
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define CAP       6000
-#define TXNS      600
+#define TXNS      250
 #define CONSUMERS 5
 
 struct pend {

@@ -89,8 +89,9 @@ OXBOW_MUST_CHECK enum oxbow_err stream_walk_next(struct stream_walk *w, struct s
 OXBOW_MUST_CHECK enum oxbow_err stream_walk_fields(struct stream_walk *w,
                                                    const struct stream_entry *entry,
                                                    struct field_walk *fields);
-/* Payload bytes of that entry, without fetching it. */
-uint64_t stream_entry_bytes(const struct stream_entry *entry);
+/* Names and values of the entry that was given last, in bytes, without fetching what is outside
+ * (then a little more than they are). */
+uint64_t stream_entry_bytes(const struct stream_walk *w, const struct stream_entry *entry);
 
 /* Whether there is a live entry of that id. With `fill`, adds it to the result. OXBOW_ENOENT. */
 OXBOW_MUST_CHECK enum oxbow_err stream_entry_find(struct stream *s, struct oxbow_id id,

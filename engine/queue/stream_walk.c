@@ -228,9 +228,22 @@ enum oxbow_err stream_walk_fields(struct stream_walk *w, const struct stream_ent
     return err == OXBOW_OK ? field_walk_plain(fields, body) : err;
 }
 
-uint64_t stream_entry_bytes(const struct stream_entry *entry)
+uint64_t stream_entry_bytes(const struct stream_walk *w, const struct stream_entry *entry)
 {
-    return (entry->flags & STREAM_ENTRY_OUTSIDE) != 0 ? entry->outside_len : entry->body_len;
+    struct field_walk fields;
+    struct oxbow_field field;
+    uint64_t bytes = 0;
+
+    if ((entry->flags & STREAM_ENTRY_OUTSIDE) != 0) {
+        return entry->outside_len;
+    }
+    if (field_walk_init(&fields, &w->chunk, entry) != OXBOW_OK) {
+        return entry->body_len;
+    }
+    while (field_walk_next(&fields, &field) == OXBOW_OK) {
+        bytes += field.name.len + field.value.len;
+    }
+    return bytes;
 }
 
 /* ---- results ---- */
@@ -267,7 +280,7 @@ static enum oxbow_err walk_fill(struct stream_walk *w, const struct oxbow_stream
             return err == OXBOW_ENOENT ? OXBOW_OK : err;
         }
         if (range->bytes > 0 && count > 0 &&
-            result_bytes(result) + stream_entry_bytes(&entry) > range->bytes) {
+            result_bytes(result) + stream_entry_bytes(w, &entry) > range->bytes) {
             return OXBOW_OK;
         }
         err = stream_walk_fill(w, &entry, result);

@@ -53,7 +53,7 @@ static void found(struct walk *w, enum oxbow_finding_kind kind, uint64_t page, c
     const struct oxbow_check_options *o = w->file->options;
     struct oxbow_finding f = {kind, page, text};
 
-    if (kind != OXBOW_FINDING_LOST && kind != OXBOW_FINDING_VALUE) {
+    if (kind != OXBOW_FINDING_LOST && kind != OXBOW_FINDING_VALUE && kind != OXBOW_FINDING_DOUBT) {
         w->report->damage++;
     }
     if (o->finding != NULL) {
@@ -513,7 +513,8 @@ static enum oxbow_err check_age(struct walk *w, const struct page_meta *meta, ui
         if (page_flags(page) == PAGE_LEAF && n.key.len == sizeof key) {
             memcpy(&key, n.key.data, sizeof key);
             if (key > meta->txn) {
-                found(w, OXBOW_FINDING_META, meta_page, "a meta page is older than its trees");
+                found(w, OXBOW_FINDING_DOUBT, meta_page,
+                      "a meta page is older than its trees: the last commit may be missing");
             }
             return OXBOW_OK;
         }

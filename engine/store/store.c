@@ -249,7 +249,7 @@ static void log_finding(void *ctx, const struct oxbow_finding *f)
         return;
     }
     (void)snprintf(line, sizeof line, "store: page %llu: %s", (unsigned long long)f->page, f->text);
-    store_log(l->db, OXBOW_LOG_ERROR, line);
+    store_log(l->db, f->kind == OXBOW_FINDING_DOUBT ? OXBOW_LOG_WARN : OXBOW_LOG_ERROR, line);
 }
 
 /* Nothing is mapped that our own reader has not found sound. */

@@ -22,7 +22,10 @@ enum oxbow_finding_kind {
     OXBOW_FINDING_DIGEST, /* keys are missing, or there are strange ones */
     OXBOW_FINDING_HEADER, /* the header record is missing or damaged */
     OXBOW_FINDING_VALUE,  /* a value fails its checksum: it alone is lost */
-    OXBOW_FINDING_LOST    /* a page is neither used nor free: wasted, no damage */
+    OXBOW_FINDING_LOST,   /* a page is neither used nor free: wasted, no damage */
+    OXBOW_FINDING_DOUBT   /* the last commit may be missing. The commit before it is whole and is
+                             what the store holds. A commit that failed, and was acknowledged to
+                             nobody, leaves this behind, and so could one flipped bit. */
 };
 
 struct oxbow_finding {

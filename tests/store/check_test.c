@@ -184,10 +184,13 @@ static void whatever_is_flipped_is_found_or_does_no_harm(void **state)
     struct oxbow_check_report sound;
     struct oxbow_check_report report;
     struct fault quiet;
-    struct oxbow_check_options options = {.port = &quiet.port};
     struct oxbow_config config = {.dir = dir, .flags = OXBOW_OPEN_READONLY, .port = &quiet.port};
     uint32_t refused = 0;
     uint32_t served_bad = 0;
+    uint32_t doubted = 0;
+    uint32_t kinds = 0;
+    struct oxbow_check_options options = {
+        .port = &quiet.port, .ctx = &kinds, .finding = count_finding};
 
     (void)state;
     dice_state = seed != NULL ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
@@ -207,9 +210,13 @@ static void whatever_is_flipped_is_found_or_does_no_harm(void **state)
             pos = pos / 4096 * 4096 + pos % 64; /* as do the heads of pages */
         }
         flip(pos, bit);
+        kinds = 0;
         assert_int_equal(oxbow_check(dir, &options, &report), OXBOW_OK);
         err = oxbow_open(&config, &db);
-        if (err == OXBOW_OK) {
+        if (err == OXBOW_OK && (kinds & 1u << OXBOW_FINDING_DOUBT) != 0) {
+            doubted++; /* the one bit that takes back the last commit: said, but not refused */
+            assert_int_equal(oxbow_close(db), OXBOW_OK);
+        } else if (err == OXBOW_OK) {
             uint32_t bad = check_content(db);
 
             assert_int_equal(report.damage, 0);
@@ -222,8 +229,9 @@ static void whatever_is_flipped_is_found_or_does_no_harm(void **state)
         }
         flip(pos, bit);
     }
-    print_message("%u flips: %u stores refused, %u values known to be bad\n", FLIPS, refused,
-                  served_bad);
+    print_message("%u flips: %u stores refused, %u values known to be bad, %u in doubt\n", FLIPS,
+                  refused, served_bad, doubted);
+    assert_true(doubted < 10);
     assert_true(refused > 30);
     assert_true(served_bad > 20);
     assert_int_equal(quiet.live_bytes, 0);

@@ -5,9 +5,8 @@
 set -eu
 
 build="build-essential cmake ninja-build pkg-config liblmdb-dev libuv1-dev libmbedtls-dev
-libpopt-dev libjansson-dev libsqlite3-dev libcmocka-dev redis-server redis-tools openssl python3"
-test="$build ca-certificates ccache clang clang-format clang-tidy gdb libclang-rt-14-dev
-shellcheck strace"
+libpopt-dev libjansson-dev libsqlite3-dev zlib1g-dev libcmocka-dev redis-server redis-tools openssl python3"
+test="$build ca-certificates ccache clang clang-format clang-tidy gdb shellcheck strace"
 
 case "${1-}" in
 build) wanted=$build ;;

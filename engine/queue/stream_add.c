@@ -296,8 +296,20 @@ static enum oxbow_err add_find(struct oxbow_txn *txn, struct oxbow_bytes key,
     return err;
 }
 
+/* What a forward's budget counts: names and values. */
+static uint64_t payload_of(const struct oxbow_field *fields, uint32_t count)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += fields[i].name.len + fields[i].value.len;
+    }
+    return bytes;
+}
+
 /* Asks quota and forwards for room, and makes the stream where there is none. */
-static enum oxbow_err add_begin(struct stream *s, struct oxbow_bytes key, size_t len, bool found)
+static enum oxbow_err add_begin(struct stream *s, struct oxbow_bytes key, size_t len,
+                                uint64_t payload, bool found)
 {
     struct oxbow_txn *txn = s->txn;
     struct forward_edge edge;
@@ -307,7 +319,7 @@ static enum oxbow_err add_begin(struct stream *s, struct oxbow_bytes key, size_t
         err = forward_edge(txn, key, &edge);
     }
     if (err == OXBOW_OK) {
-        err = forward_admit(txn, key, len, 1);
+        err = forward_admit(txn, key, payload, 1);
     }
     if (err != OXBOW_OK) {
         return err;
@@ -358,7 +370,7 @@ enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
     }
     found = err == OXBOW_OK;
     if (err == OXBOW_OK || err == OXBOW_ENOENT) {
-        err = add_begin(&s, key, len, found);
+        err = add_begin(&s, key, len, payload_of(fields, field_count), found);
     }
     if (err != OXBOW_OK) {
         return err;

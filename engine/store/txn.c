@@ -231,14 +231,14 @@ uint64_t txn_uptime_ms(struct oxbow_txn *txn)
     return store_now_us(txn->db) / 1000;
 }
 
-uint64_t txn_boot(const struct oxbow_txn *txn)
-{
-    return txn->db->boot;
-}
-
 uint64_t txn_store_id(const struct oxbow_txn *txn)
 {
     return txn->db->store_id;
+}
+
+uint64_t txn_boot(const struct oxbow_txn *txn)
+{
+    return txn->db->boot;
 }
 
 enum oxbow_err txn_touch(struct oxbow_txn *txn, uint64_t object)

@@ -188,7 +188,7 @@ static void a_position_beyond_the_end_is_refused(void **state)
     txn = rig_begin(rig, 0);
     assert_int_equal(oxbow_forward_sent(txn, "f", (struct oxbow_id){4, 0}), OXBOW_ERANGE);
     assert_int_equal(oxbow_forward_sent(txn, "nobody", (struct oxbow_id){1, 0}), OXBOW_ENOENT);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
 }
 
 static void confirmed_entries_stay_for_the_hold_and_go_after_it(void **state)
@@ -566,7 +566,7 @@ static void a_forward_of_an_aborted_transaction_guards_nothing(void **state)
 
     assert_int_equal(oxbow_forward_create(txn, "f", &stream_options), OXBOW_OK);
     assert_int_equal(try_add(txn, 1, 1), OXBOW_OK);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
     add(rig, 1, 1);
     txn = rig_begin(rig, 0);
     assert_int_equal(oxbow_key_delete(txn, BYTES("readings"), &existed), OXBOW_OK);

@@ -33,6 +33,9 @@ static bool wall_is_set(void *ctx)
     return ((struct rig *)ctx)->wall_ms >= 1704067200000u; /* 2024 */
 }
 
+/* The transaction of the newest rig_begin that has not ended: a test that fails leaves it open. */
+static struct oxbow_txn *open_txn;
+
 void rig_init(struct rig *rig, enum oxbow_sync sync)
 {
     const char *tmp = getenv("TMPDIR");
@@ -75,6 +78,9 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 
 void rig_fini(struct rig *rig)
 {
+    if (open_txn != NULL && rig->db != NULL) {
+        rig_abort(open_txn);
+    }
     if (rig->db != NULL) {
         rig_close(rig);
     }
@@ -93,12 +99,20 @@ struct oxbow_txn *rig_begin(struct rig *rig, uint32_t flags)
     struct oxbow_txn *txn = NULL;
 
     assert_int_equal(oxbow_txn_begin(rig->db, &opt, &txn), OXBOW_OK);
+    open_txn = txn;
     return txn;
 }
 
 void rig_commit(struct oxbow_txn *txn)
 {
+    open_txn = NULL;
     assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+}
+
+void rig_abort(struct oxbow_txn *txn)
+{
+    open_txn = NULL;
+    oxbow_txn_abort(txn);
 }
 
 uint64_t rig_seed(const char *test)

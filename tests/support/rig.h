@@ -29,9 +29,11 @@ void rig_fini(struct rig *rig);
 /* Turns the clock on. */
 void rig_pass_ms(struct rig *rig, uint64_t ms);
 
-/* A transaction that must begin; its end that must succeed. */
+/* A transaction that must begin; its end that must succeed. One that a failed test leaves open is
+ * aborted by rig_fini. */
 struct oxbow_txn *rig_begin(struct rig *rig, uint32_t flags);
 void rig_commit(struct oxbow_txn *txn);
+void rig_abort(struct oxbow_txn *txn);
 
 /* The seed of a random test: $OXBOW_SEED, else from the clock. Printed, so that a failure can be
  * run again. */

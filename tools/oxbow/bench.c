@@ -5,8 +5,8 @@
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/out.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,39 +57,12 @@ static uint64_t proc_number(const char *path, const char *name)
     return v;
 }
 
-/* Files of a contender lie in one directory without folders below, but for a store's own. */
-static void remove_tree(const char *dir)
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
-    DIR *d = opendir(dir);
-    struct dirent *e;
-
-    while (d != NULL && (e = readdir(d)) != NULL) {
-        char path[4096];
-
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) {
-            continue;
-        }
-        (void)snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        if (unlink(path) != 0 && (errno == EISDIR || errno == EPERM)) {
-            DIR *sub = opendir(path);
-            struct dirent *s;
-
-            while (sub != NULL && (s = readdir(sub)) != NULL) {
-                char below[8192];
-
-                (void)snprintf(below, sizeof below, "%s/%s", path, s->d_name);
-                unlink(below);
-            }
-            if (sub != NULL) {
-                closedir(sub);
-            }
-            rmdir(path);
-        }
-    }
-    if (d != NULL) {
-        closedir(d);
-    }
-    rmdir(dir);
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
 }
 
 static void child(const struct bench_contender *who, const struct bench_run *run, int fd)
@@ -114,7 +87,7 @@ static struct bench_sample measure(const struct bench_contender *who, const stru
     int fds[2];
     pid_t pid;
 
-    (void)snprintf(dir, sizeof dir, "%s/oxbow-bench-XXXXXX", like->dir);
+    snprintf(dir, sizeof dir, "%s/oxbow-bench-XXXXXX", like->dir);
     if (mkdtemp(dir) == NULL || pipe(fds) != 0) {
         return sample;
     }
@@ -133,7 +106,9 @@ static struct bench_sample measure(const struct bench_contender *who, const stru
         waitpid(pid, NULL, 0);
     }
     close(fds[0]);
-    remove_tree(dir);
+    if (nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0) {
+        fprintf(stderr, "oxbow: bench: %s is left behind: %s\n", dir, strerror(errno));
+    }
     return sample;
 }
 

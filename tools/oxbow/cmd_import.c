@@ -13,9 +13,9 @@
 #include "tools/oxbow/move.h"
 #include "tools/oxbow/resp_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -236,7 +236,7 @@ static enum oxbow_err check_end(struct importer *m, uint64_t commands, uint32_t 
     }
     memcpy(text, f->args[1].data, f->args[1].len);
     text[f->args[1].len] = '\0';
-    (void)snprintf(want, sizeof want, MOVE_LAST "%" PRIu64 " %08" PRIx32, commands, crc);
+    snprintf(want, sizeof want, MOVE_LAST "%" PRIu64 " %08" PRIx32, commands, crc);
     m->ended = strcmp(text, want) == 0;
     return m->ended ? OXBOW_OK : OXBOW_ECORRUPT;
 }
@@ -277,23 +277,19 @@ static enum oxbow_err import_commands(struct importer *m)
     return err == OXBOW_OK ? oxbow_flush(m->db) : err;
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
 static void remove_store(const char *dir)
 {
-    DIR *d = opendir(dir);
-    struct dirent *e;
-
-    while (d != NULL && (e = readdir(d)) != NULL) {
-        char path[PATH_MAX + NAME_MAX + 2];
-
-        (void)snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            unlink(path);
-        }
+    if (nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0) {
+        fprintf(stderr, "oxbow: import: %s is left behind: %s\n", dir, strerror(errno));
     }
-    if (d != NULL) {
-        closedir(d);
-    }
-    rmdir(dir);
 }
 
 /* Renames the finished store into its place, durably. */
@@ -307,7 +303,7 @@ static int put_in_place(const char *from, const char *to)
     if (rename(from, to) != 0) {
         return -1;
     }
-    (void)snprintf(parent, sizeof parent, "%s", to);
+    snprintf(parent, sizeof parent, "%s", to);
     slash = strrchr(parent, '/');
     if (slash == NULL) {
         strcpy(parent, ".");
@@ -361,7 +357,7 @@ int move_import(struct cli *cli)
         fprintf(stderr, "oxbow: import: %s: %s\n", path, strerror(errno));
         return EXIT_FAILED;
     }
-    (void)snprintf(temp, sizeof temp, "%s.importing", dir);
+    snprintf(temp, sizeof temp, "%s.importing", dir);
     if (access(dir, F_OK) == 0 && rmdir(dir) != 0) {
         fprintf(stderr, "oxbow: import: %s is there already and is not empty\n", dir);
         code = EXIT_FAILED;

@@ -29,13 +29,13 @@ struct options {
     long long quota; /* --quota, bytes */
     int help;
     /* of subcommands */
-    int right, left, existing, reverse, noack, history, make_stream, at_end, force, quick, extended;
+    int right, left, existing, reverse, noack, history, make_stream, at_end, force, quick, list,
+        urgent, plain, drain;
     int stdin_lines;
-    long long count, limit, timeout_ms, idle_ms, maxlen;
-    char *id, *from, *to, *consumer, *file, *name, *target, *group, *url, *config;
-    char *ca, *cert, *key, *server_name, *user, *password_file, *device, *confirm, *after, *select;
+    long long count, idle_ms, maxlen, max_bytes, hold_ms;
+    char *id, *from, *to, *consumer, *target, *select, *confirm, *after, *on_full;
+    char *ca, *cert, *key, *server_name, *user, *password_file;
     char *only;
-    long long max_bytes, entries;
 };
 
 enum option_kind { OPTION_FLAG, OPTION_INT, OPTION_COUNT, OPTION_TEXT };
@@ -82,6 +82,8 @@ extern const struct command commands_list[];
 extern const struct command commands_stream[];
 extern const struct command commands_group[];
 extern const struct command commands_store[];
+extern const struct command commands_forward[];
+extern const struct command commands_uplink[];
 extern const struct command commands_self[];
 
 /* Walks all rows of all tables: start with *group = *row = 0; NULL at the end. */

@@ -30,8 +30,9 @@ const struct option_row global_options[] = {
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 
-const struct command *const command_groups[] = {commands_list,  commands_stream, commands_group,
-                                                commands_store, commands_self,   NULL};
+const struct command *const command_groups[] = {
+    commands_list,    commands_stream, commands_group, commands_store,
+    commands_forward, commands_uplink, commands_self,  NULL};
 
 const struct command *command_next(size_t *group, size_t *row)
 {
@@ -188,7 +189,7 @@ static size_t fill(struct poptOption *out, size_t n, const struct option_row *ro
  * known from the first words that are no options. */
 static const struct command *peek_command(int argc, char **argv)
 {
-    char *words[2];
+    char *words[2] = {NULL, NULL};
     size_t count = 0;
     size_t used;
 
@@ -289,6 +290,27 @@ static int run(struct cli *cli)
     return err == OXBOW_OK ? code : cli_fail("closing the store", err);
 }
 
+/* A word like -2 is a number, not an option: popt is shown it with another first letter. */
+#define NUMBER_MARK '\x01'
+
+static void hide_numbers(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-' && argv[i][1] >= '0' && argv[i][1] <= '9') {
+            argv[i][0] = NUMBER_MARK;
+        }
+    }
+}
+
+static void show_numbers(char **words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (words[i][0] == NUMBER_MARK) {
+            words[i][0] = '-';
+        }
+    }
+}
+
 /* Drops the command's own words from the arguments. */
 static int take_arguments(struct cli *cli, poptContext context)
 {
@@ -299,6 +321,7 @@ static int take_arguments(struct cli *cli, poptContext context)
     while (words != NULL && words[count] != NULL) {
         count++;
     }
+    show_numbers((char **)words, count); /* popt's own copies */
     if (cli->command == NULL) {
         if (cli->opt.help || count == 0) {
             help();
@@ -328,6 +351,7 @@ int main(int argc, char **argv)
     if (cli.command != NULL) {
         fill(table, n, cli.command->options, &cli.opt);
     }
+    hide_numbers(argc, argv);
     context = poptGetContext("oxbow", argc, (const char **)argv, table, 0);
     rc = poptGetNextOpt(context);
     if (rc < -1) {

@@ -4,6 +4,10 @@
  * sending and its answer, over that time. Best rate x least round trip is what the path holds.
  * While the window is the limit, the sample is window / round trip, so that twice it doubles the
  * window each round; once the path is the limit, the sample stops growing.
+ *
+ * The least round trip must be that of an empty path. Under a steady backlog every sample has
+ * waited in a queue, so it may rise only slowly: else the window would feed on the queue that it
+ * makes.
  */
 #include "engine/uplink/window.h"
 
@@ -16,7 +20,8 @@ static uint64_t max_of(uint64_t a, uint64_t b)
 
 void window_reset(struct window *w, uint64_t batch, uint64_t bytes_max, uint64_t now_us)
 {
-    *w = (struct window){.bytes = batch, .bytes_max = bytes_max, .epoch_us = now_us};
+    *w = (struct window){
+        .bytes = batch, .bytes_max = bytes_max, .rate_us = now_us, .rtt_us = now_us};
     w->bytes_min = max_of(WINDOW_MIN, batch * 5 / 2); /* two, with what frames them */
     w->delivered_us = now_us;
 }
@@ -35,33 +40,30 @@ struct window_mark window_sent(struct window *w, uint32_t bytes, uint64_t now_us
     return (struct window_mark){now_us, w->delivered, w->delivered_us, bytes};
 }
 
-static void window_epoch(struct window *w, uint64_t now_us)
+static void window_age(struct window *w, uint64_t now_us)
 {
-    if (now_us - w->epoch_us < WINDOW_EPOCH_US) {
-        return;
+    if (now_us - w->rate_us >= WINDOW_RATE_US) {
+        w->rate_us = now_us;
+        w->rates[1] = w->rates[0];
+        w->rates[0] = 0;
     }
-    w->epoch_us = now_us;
-    w->rates[1] = w->rates[0];
-    w->rates[0] = 0;
-    w->rtts[1] = w->rtts[0];
-    w->rtts[0] = 0;
+    if (now_us - w->rtt_us >= WINDOW_RTT_US) {
+        w->rtt_us = now_us;
+        w->rtt_min_us += w->rtt_min_us / 4;
+    }
 }
 
 static void window_rtt(struct window *w, uint64_t rtt_us)
 {
-    uint32_t rtt = rtt_us > UINT32_MAX ? UINT32_MAX : rtt_us == 0 ? 1 : (uint32_t)rtt_us;
+    uint32_t rtt = rtt_us > UINT32_MAX / 2 ? UINT32_MAX / 2 : rtt_us == 0 ? 1 : (uint32_t)rtt_us;
 
     if (w->srtt_us == 0) {
         w->srtt_us = rtt;
     } else {
         w->srtt_us = (uint32_t)(((uint64_t)w->srtt_us * (RTT_SHARE - 1) + rtt) / RTT_SHARE);
     }
-    if (w->rtts[0] == 0 || rtt < w->rtts[0]) {
-        w->rtts[0] = rtt;
-    }
-    w->rtt_min_us = w->rtts[0];
-    if (w->rtts[1] != 0 && w->rtts[1] < w->rtt_min_us) {
-        w->rtt_min_us = w->rtts[1];
+    if (w->rtt_min_us == 0 || rtt < w->rtt_min_us) {
+        w->rtt_min_us = rtt;
     }
 }
 
@@ -72,7 +74,7 @@ void window_answered(struct window *w, const struct window_mark *mark, uint64_t 
     w->inflight -= mark->bytes;
     w->delivered += mark->bytes;
     w->delivered_us = now_us;
-    window_epoch(w, now_us);
+    window_age(w, now_us);
     window_rtt(w, now_us - mark->sent_us);
     span_us = max_of(now_us - mark->delivered_us, 1);
     w->rates[0] = max_of(w->rates[0], (w->delivered - mark->delivered) * 1000000u / span_us);

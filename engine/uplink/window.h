@@ -9,8 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WINDOW_MIN      (32u * 1024)
-#define WINDOW_EPOCH_US 10000000u /* the best rate and round trip are those of this time */
+#define WINDOW_MIN     (32u * 1024)
+#define WINDOW_RATE_US 10000000u  /* the best rate is that of this time, or of the one before */
+#define WINDOW_RTT_US  600000000u /* after so long the least round trip may be a quarter longer */
 
 struct window {
     uint64_t bytes; /* the window */
@@ -19,12 +20,12 @@ struct window {
     uint64_t inflight;
     uint64_t delivered;    /* answered, since reset */
     uint64_t delivered_us; /* when last */
-    uint64_t rate;         /* best, bytes per second; [0] this epoch's, [1] the one before */
-    uint64_t rates[2];
-    uint32_t rtts[2]; /* least round trips, the same way; 0: none */
-    uint64_t epoch_us;
-    uint32_t srtt_us; /* smoothed; 0: unknown */
-    uint32_t rtt_min_us;
+    uint64_t rate;         /* best, bytes per second */
+    uint64_t rates[2];     /* of this time and of the one before */
+    uint64_t rate_us;      /* when this time began */
+    uint64_t rtt_us;       /* the same for the round trip */
+    uint32_t srtt_us;      /* smoothed; 0: unknown */
+    uint32_t rtt_min_us;   /* least; 0: unknown */
 };
 
 /* What is remembered of a batch when it is sent. */

@@ -32,7 +32,7 @@ LIAR = "gateway-2"
 STREAM = "readings"
 CUT_MODES = ("drop", "pages", "sectors")
 DRAIN_S = 60
-PATIENCE_S = 20  # for faults that have not struck yet
+PATIENCE_S = 20  # with faults that have not struck yet
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,12 @@ class Plan:
 
 def plan(args: argparse.Namespace) -> Plan:
     if args.small:
-        return Plan(readings=args.readings or 5000, rate=500, producers=4, cuts=1, cut_events=600, kills=2,
+        return Plan(readings=args.readings or 5000, rate=500, producers=4, cuts=1,
+                    cut_events=600, kills=2,
                     server_kills=1, oom_windows=1, rewinds=1, liar_readings=1500, liar_cuts=1,
                     naive_rate=400, fault_pace_s=(0.1, 0.5))
-    return Plan(readings=args.readings or 100_000, rate=2500, producers=16, cuts=4, cut_events=6000, kills=6,
+    return Plan(readings=args.readings or 100_000, rate=2500, producers=16, cuts=4,
+                cut_events=6000, kills=6,
                 server_kills=2, oom_windows=3, rewinds=1, liar_readings=20_000, liar_cuts=2,
                 naive_rate=800, fault_pace_s=(0.1, 0.8))
 
@@ -150,7 +152,7 @@ class MainJob:
             # Every other cut comes at a chosen write or sync: in the middle of a commit for sure.
             at_event = 0
             if blow == "cut" and len(self.told.cuts) % 2 == 0:
-                at_event = self.rng.randrange(1, self.plan.cut_events)
+                at_event = self.rng.randrange(50, self.plan.cut_events)
             mode = CUT_MODES[len(self.told.cuts) % len(CUT_MODES)]
             self.device.under_power(Path(self.args.powercut),
                                     Power(self.rng.getrandbits(32), mode, at_event))
@@ -208,10 +210,10 @@ class MainJob:
                 await self.rewind()
 
     async def refuse_for_memory(self) -> None:
-        """Until a batch of the device was refused, or two seconds."""
+        """Until a batch of the device was refused; its link may be down just now."""
         before = self.refused()
         await asyncio.to_thread(self.server.memory_limit, 1)
-        end = time.monotonic() + 2
+        end = time.monotonic() + PATIENCE_S
         while self.refused() == before and time.monotonic() < end:
             await asyncio.sleep(0.01)
         await asyncio.to_thread(self.server.memory_limit, 0)
@@ -222,18 +224,17 @@ class MainJob:
         return self.device.totals.refused_full + int(str(self.device.status.get("refused_full", 0)))
 
     async def rewind(self) -> None:
+        """A copy is taken, the server goes on until it has more, and comes back with the copy."""
         key = self.key(DEVICE)
         await asyncio.to_thread(self.server.snapshot)
-        copied = await asyncio.to_thread(self.server.length, key)
-        end = time.monotonic() + 10
-        while (grown := await asyncio.to_thread(self.server.length, key)) == copied \
-                and time.monotonic() < end:
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(self.rng.uniform(0.1, 0.5))
+        copied = grown = await asyncio.to_thread(self.server.length, key)
+        end = time.monotonic() + PATIENCE_S
+        while grown == copied and time.monotonic() < end:
+            await asyncio.sleep(self.rng.uniform(0.1, 0.5))
+            grown = await asyncio.to_thread(self.server.length, key)
         await asyncio.to_thread(self.server.rewind)
-        after = await asyncio.to_thread(self.server.length, key)
-        self.told.rewound += max(grown - after, 0)
-        self.say(f"server restarted from an older copy of its file: {grown - after:,} entries gone")
+        self.told.rewound += grown - copied
+        self.say(f"server restarted from an older copy: {grown - copied:,} entries gone")
 
     @staticmethod
     def key(device: str) -> str:

@@ -62,8 +62,8 @@ class SensorTest(unittest.TestCase):
     def test_missing_files_are_named(self) -> None:
         self.refuses(*self.store, "--replay", "nowhere.csv", says="nowhere.csv: No such file",
                      status=1)
-        self.refuses("--store", str(self.folder / "no" / "such"), says="the directory that is to hold the store is not there",
-                     status=1)
+        self.refuses("--store", str(self.folder / "no" / "such"), status=1,
+                     says="the directory that is to hold the store is not there")
 
     def test_what_is_no_store_is_left_alone(self) -> None:
         held = self.folder / "file"

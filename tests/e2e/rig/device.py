@@ -74,6 +74,7 @@ class Device:
         self.readers: list[asyncio.Task[None]] = []
         self.environment: dict[str, str] = {}
         folder.mkdir(parents=True)
+        self.report = folder / "cut.txt"  # of the shim, about the present life
         self.log = (folder / "sensor.log").open("ab")
         self.written = (folder / "accepted.txt").open("wb")
 
@@ -84,6 +85,7 @@ class Device:
         arguments = ["--store", str(self.store), "--producers", str(self.producers), "--from",
                      str(self.next_row()), "--ack-fd", str(ack_write), "--status-fd",
                      str(status_write), *self.options, *extra]
+        self.report.unlink(missing_ok=True)
         self.log.write(f"--- {time.strftime('%T')} {' '.join(extra)}\n".encode())
         self.log.flush()
         self.process = await asyncio.create_subprocess_exec(
@@ -164,7 +166,7 @@ class Device:
         """From the next life on the shim stands below the store: see cut_power."""
         self.environment = {
             "LD_PRELOAD": str(shim), "POWERCUT_DIR": str(self.store),
-            "POWERCUT_SIGNAL": str(CUT_SIGNAL), "POWERCUT_REPORT": str(self.folder / "cuts.txt"),
+            "POWERCUT_SIGNAL": str(CUT_SIGNAL), "POWERCUT_REPORT": str(self.report),
             "POWERCUT_MODE": power.mode, "POWERCUT_SEED": str(power.seed),
             "POWERCUT_LIE": "all" if power.lie else "",
             "POWERCUT_AT": str(power.at_event) if power.at_event else "",
@@ -173,11 +175,9 @@ class Device:
     async def cut_power(self, now: bool = True) -> dict[str, str]:
         """Every write that was not synced is dropped, then the process is killed. The report.
         Without `now` it comes at the chosen event."""
-        report = self.folder / "cuts.txt"
-        before = report.read_text().count("\n") if report.exists() else 0
         code = await asyncio.wait_for(self.end(CUT_SIGNAL if now else None), 60)
-        lines = report.read_text().splitlines() if report.exists() else []
-        if code != -signal.SIGKILL or len(lines) != before + 1:
+        lines = self.report.read_text().splitlines() if self.report.exists() else []
+        if code != -signal.SIGKILL or len(lines) != 1:
             raise RuntimeError(f"the power cut did not work: exit {code}, see {self.folder}")
         return dict(pair.split("=", 1) for pair in lines[-1].split() if "=" in pair)
 

@@ -57,11 +57,13 @@ def _done(o: Outcome, table: Table) -> None:
     table.head("what was done to it")
     table.line("policy", "always", f"{o.producers} producers; {told.lived_in_1970} of "
                f"{o.totals.lives} lives began in 1970")
-    table.line("power cuts", len(told.cuts), f"{middle} in the middle of a commit", len(told.cuts) > 0)
-    table.line("kill -9", told.kills, f"{told.kills_in_batch} in mid-batch", told.kills_in_batch > 0)
+    table.line("power cuts", len(told.cuts), f"{middle} in the middle of a commit", middle > 0)
+    table.line("kill -9", told.kills, f"{told.kills_in_batch} in mid-batch",
+               told.kills_in_batch > 0)
     table.line("network faults", sum(kinds.values()),
                f"reset {kinds['reset']}, black hole {kinds['hole']}, truncated {kinds['truncate']}, "
-               f"chopped into bytes {kinds['chop']}, robbed of replies {kinds['rob']}", min(kinds.values()) > 0)
+               f"chopped into bytes {kinds['chop']}, robbed of replies {kinds['rob']}",
+               min(kinds.values()) > 0)
     table.line("lost replies", o.totals.lost_replies,
                "batches found at the target when it was asked again",
                kinds["rob"] > 0 and o.totals.lost_replies > 0)

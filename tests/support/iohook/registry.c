@@ -47,9 +47,18 @@ static void resolve_one(void *slot, const char *name)
     memcpy(slot, &fn, sizeof fn);
 }
 
-static void fork_child(void)
+/* A fork waits for the lock, so that its copy of the list is whole; but not one that is made under
+ * the lock, which a thread that bypasses the hook may do. */
+static void before_fork(void)
 {
-    pthread_mutex_unlock(&hook_lock);
+    if (!bypass)
+        pthread_mutex_lock(&hook_lock);
+}
+
+static void after_fork(void)
+{
+    if (!bypass)
+        pthread_mutex_unlock(&hook_lock);
 }
 
 static void resolve_all(void)
@@ -68,7 +77,7 @@ static void resolve_all(void)
     resolve_one(&hook_real.rmdir, "rmdir");
     resolve_one(&hook_real.mkdir, "mkdir");
     resolve_one(&hook_real.link, "link");
-    pthread_atfork(iohook_lock, iohook_unlock, fork_child);
+    pthread_atfork(before_fork, after_fork, after_fork);
 }
 
 void hook_resolve(void)

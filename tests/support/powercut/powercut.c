@@ -82,24 +82,47 @@ static void report_line(const char *by, const struct powercut_report *r)
         perror("powercut: report");
 }
 
-/* A thread that reads a mapping of a file which has become shorter: it too has no power. */
-static void stand_still(int sig)
+/* Whether all threads of a process have stopped: its state is the letter behind the last ')'. */
+static bool stopped(pid_t pid)
 {
-    (void)sig;
-    for (;;)
-        pause();
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *end = strrchr(text, ')');
+    return end != NULL && end[1] == ' ' && (end[2] == 'T' || end[2] == 't');
 }
 
-/* Called with the lock held, which nobody gets again. */
-static void cut_now(const char *by)
+/* In a child, while the process stands still: a thread that reads a mapping would see its file
+ * change or become shorter, and might end the process with the cut half way. What the child
+ * inherited open it closes before the process dies, so that no lock or pipe outlives it. */
+static _Noreturn void roll_back(const char *by)
 {
-    const struct sigaction still = {.sa_handler = stand_still};
-    sigaction(SIGBUS, &still, NULL);
-    iohook_bypass(true);
+    const struct timespec moment = {.tv_nsec = 200000};
+    kill(cut.pid, SIGSTOP);
+    for (int i = 0; i < 5000 && !stopped(cut.pid); i++)
+        nanosleep(&moment, NULL);
     struct powercut_report report;
     undo_all(cut.mode, cut.seed, &report);
     report_line(by, &report);
-    kill(getpid(), SIGKILL);
+    (void)close_range(0, ~0u, 0);
+    kill(cut.pid, SIGKILL);
+    _exit(0);
+}
+
+/* Called with the lock held, which nobody gets again. Nothing but the lock's holder may fork. */
+static void cut_now(const char *by)
+{
+    iohook_bypass(true);
+    cut.active = false;
+    pid_t child = fork();
+    if (child == 0)
+        roll_back(by);
+    if (child < 0)
+        fail("cannot fork", strerror(errno));
     for (;;)
         pause();
 }
@@ -166,7 +189,8 @@ static void on_signal(int sig)
 
 static void in_child(void)
 {
-    iohook_watch(NULL);
+    if (cut.active)
+        iohook_watch(NULL);
 }
 
 /* ---- start ---- */

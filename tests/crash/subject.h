@@ -27,7 +27,6 @@ struct model;
 
 struct subject {
     const char *name;
-    bool idle_work; /* the store may commit things of its own between the steps */
     struct model *(*open)(void);
     void (*close)(struct model *m);
     /* Takes step number `step`. With a store, does it there too, in one transaction with the given

@@ -443,7 +443,6 @@ static enum oxbow_err queue_dump(struct oxbow *db, struct dump *out)
 
 const struct subject subject_queue = {
     .name = "queue",
-    .idle_work = true,
     .open = qmodel_open,
     .close = qmodel_close,
     .step = queue_step,

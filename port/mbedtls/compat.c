@@ -51,6 +51,11 @@ bool mbed_compat_is_ticket(int ret)
 #endif
 }
 
+bool mbed_compat_ticket_later(const mbedtls_ssl_context *ssl)
+{
+    return strcmp(mbedtls_ssl_get_version(ssl), "TLSv1.3") == 0;
+}
+
 int mbed_compat_key_parse(mbedtls_pk_context *key, const unsigned char *text, size_t len,
                           const char *password, mbedtls_ctr_drbg_context *rng)
 {

@@ -24,6 +24,10 @@ void mbed_compat_configure(mbedtls_ssl_config *conf);
 /* Whether `ret` only says that a session ticket came: the same call is to be made again. */
 bool mbed_compat_is_ticket(int ret);
 
+/* Whether the session that can be resumed comes with a ticket after the handshake, as in TLS 1.3,
+ * and not with the handshake itself. */
+bool mbed_compat_ticket_later(const mbedtls_ssl_context *ssl);
+
 /* As mbedtls_pk_parse_key and mbedtls_pk_check_pair. `text` ends with a zero if it is PEM. */
 int mbed_compat_key_parse(mbedtls_pk_context *key, const unsigned char *text, size_t len,
                           const char *password, mbedtls_ctr_drbg_context *rng);

@@ -68,14 +68,16 @@ enum oxbow_err mbed_conn_open(struct oxbow_tls *tls, struct oxbow_tls_conn **out
     c->creds = mbed_creds_ref(tls->creds);
     c->alert = -1;
     buf_init(&c->out, &tls->port->alloc, OUT_MAX);
+    mbedtls_ssl_config_init(&c->conf);
     mbedtls_ssl_init(&c->ssl);
-    if (mbedtls_ssl_setup(&c->ssl, &c->creds->conf) != 0 ||
+    if (mbed_creds_configure(c->creds, &tls->config, &tls->rng, &c->conf) != OXBOW_OK ||
+        mbedtls_ssl_setup(&c->ssl, &c->conf) != 0 ||
         mbedtls_ssl_set_hostname(&c->ssl, tls->config.server_name) != 0) {
         mbed_conn_close(c);
         return OXBOW_ENOMEM;
     }
     mbedtls_ssl_set_bio(&c->ssl, c, bio_send, bio_recv, NULL);
-    mbedtls_ssl_set_verify(&c->ssl, mbed_verify_step, c);
+    mbedtls_ssl_conf_verify(&c->conf, mbed_verify_step, c);
     c->offered = mbed_session_offer(&tls->session, c->creds->digest, &c->ssl);
     *out = c;
     return OXBOW_OK;
@@ -90,6 +92,7 @@ void mbed_conn_close(struct oxbow_tls_conn *c)
     }
     alloc = &c->tls->port->alloc;
     mbedtls_ssl_free(&c->ssl);
+    mbedtls_ssl_config_free(&c->conf);
     buf_fini(&c->out);
     mbed_creds_unref(c->creds);
     mem_free(alloc, c, sizeof *c);
@@ -217,7 +220,9 @@ enum oxbow_err mbed_conn_handshake(struct oxbow_tls_conn *c)
         switch (step_of(c, &r, ret)) {
         case STEP_DONE:
             c->open = true;
-            keep_session(c);
+            if (!mbed_compat_ticket_later(&c->ssl)) {
+                keep_session(c);
+            }
             return OXBOW_OK;
         case STEP_WAIT:
             return OXBOW_EAGAIN;

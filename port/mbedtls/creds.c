@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Credentials: the authorities, the revocation list, our certificate and its key, and the mbedTLS
- * configuration made of them. Read whole, checked against each other, and never changed again; one
- * count per user. Whoever reloads opens new ones.
+ * Credentials: the authorities, the revocation list, our certificate and its key. Read whole,
+ * checked against each other, and never changed again; one count per user. Whoever reloads opens
+ * new ones.
  *
  * Says in words which file is missing, empty, damaged, or belongs to another key.
  */
@@ -220,29 +220,6 @@ static enum oxbow_err digest_make(struct creds *c, const char *server_name,
     return ok ? OXBOW_OK : OXBOW_ENOMEM;
 }
 
-static enum oxbow_err conf_make(struct creds *c, const struct oxbow_tls_config *config,
-                                mbedtls_ctr_drbg_context *rng)
-{
-    uint32_t f = config->fragment_max;
-    int ret = mbedtls_ssl_config_defaults(&c->conf, MBEDTLS_SSL_IS_CLIENT,
-                                          MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
-
-    mbed_compat_configure(&c->conf);
-    mbedtls_ssl_conf_rng(&c->conf, mbedtls_ctr_drbg_random, rng);
-    mbedtls_ssl_conf_authmode(&c->conf, MBEDTLS_SSL_VERIFY_REQUIRED);
-    mbedtls_ssl_conf_ca_chain(&c->conf, &c->ca, c->has_crl ? &c->crl : NULL);
-    if (ret == 0 && c->has_cert) {
-        ret = mbedtls_ssl_conf_own_cert(&c->conf, &c->cert, &c->key);
-    }
-    if (ret == 0 && f != 0) {
-        ret = mbedtls_ssl_conf_max_frag_len(&c->conf, f == 512    ? MBEDTLS_SSL_MAX_FRAG_LEN_512
-                                                      : f == 1024 ? MBEDTLS_SSL_MAX_FRAG_LEN_1024
-                                                      : f == 2048 ? MBEDTLS_SSL_MAX_FRAG_LEN_2048
-                                                                  : MBEDTLS_SSL_MAX_FRAG_LEN_4096);
-    }
-    return ret == 0 ? OXBOW_OK : OXBOW_ENOMEM;
-}
-
 enum { CA, CRL, CERT, KEY, TEXTS };
 
 static enum oxbow_err texts_parse(struct creds *c, const struct oxbow_tls_config *config,
@@ -266,7 +243,6 @@ static enum oxbow_err texts_parse(struct creds *c, const struct oxbow_tls_config
     }
     if (err == OXBOW_OK) {
         err = digest_make(c, config->server_name, t, KEY);
-        err = err != OXBOW_OK ? err : conf_make(c, config, rng);
         if (err != OXBOW_OK) {
             mbed_why_set(why, "out of memory preparing TLS");
         }
@@ -294,7 +270,6 @@ enum oxbow_err mbed_creds_open(const struct oxbow_tls_config *config, mbedtls_ct
     mbedtls_x509_crl_init(&c->crl);
     mbedtls_x509_crt_init(&c->cert);
     mbedtls_pk_init(&c->key);
-    mbedtls_ssl_config_init(&c->conf);
     for (i = 0; i < TEXTS; i++) {
         text_init(&texts[i], c->port, what[i]);
     }
@@ -321,10 +296,32 @@ void mbed_creds_unref(struct creds *c)
     if (c == NULL || --c->refs > 0) {
         return;
     }
-    mbedtls_ssl_config_free(&c->conf);
     mbedtls_pk_free(&c->key);
     mbedtls_x509_crt_free(&c->cert);
     mbedtls_x509_crl_free(&c->crl);
     mbedtls_x509_crt_free(&c->ca);
     mem_free(&c->port->alloc, c, sizeof *c);
+}
+
+enum oxbow_err mbed_creds_configure(struct creds *c, const struct oxbow_tls_config *config,
+                                    mbedtls_ctr_drbg_context *rng, mbedtls_ssl_config *conf)
+{
+    uint32_t f = config->fragment_max;
+    int ret = mbedtls_ssl_config_defaults(conf, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
+                                          MBEDTLS_SSL_PRESET_DEFAULT);
+
+    mbed_compat_configure(conf);
+    mbedtls_ssl_conf_rng(conf, mbedtls_ctr_drbg_random, rng);
+    mbedtls_ssl_conf_authmode(conf, MBEDTLS_SSL_VERIFY_REQUIRED);
+    mbedtls_ssl_conf_ca_chain(conf, &c->ca, c->has_crl ? &c->crl : NULL);
+    if (ret == 0 && c->has_cert) {
+        ret = mbedtls_ssl_conf_own_cert(conf, &c->cert, &c->key);
+    }
+    if (ret == 0 && f != 0) {
+        ret = mbedtls_ssl_conf_max_frag_len(conf, f == 512    ? MBEDTLS_SSL_MAX_FRAG_LEN_512
+                                                  : f == 1024 ? MBEDTLS_SSL_MAX_FRAG_LEN_1024
+                                                  : f == 2048 ? MBEDTLS_SSL_MAX_FRAG_LEN_2048
+                                                              : MBEDTLS_SSL_MAX_FRAG_LEN_4096);
+    }
+    return ret == 0 ? OXBOW_OK : OXBOW_ENOMEM;
 }

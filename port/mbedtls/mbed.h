@@ -25,7 +25,6 @@ struct creds {
     mbedtls_x509_crl crl;
     mbedtls_x509_crt cert;
     mbedtls_pk_context key;
-    mbedtls_ssl_config conf;
     bool has_cert;
     bool has_crl;
     uint8_t digest[DIGEST_LEN]; /* of library, ca, crl, cert and name: what a session depends on */
@@ -37,6 +36,13 @@ OXBOW_MUST_CHECK enum oxbow_err mbed_creds_open(const struct oxbow_tls_config *c
                                                 struct oxbow_tls_why *why, struct creds **out);
 struct creds *mbed_creds_ref(struct creds *c);
 void mbed_creds_unref(struct creds *c); /* NULL is fine */
+/* Makes the mbedTLS configuration of one connection, which must not outlive `c`. Each has its own:
+ * TLS 1.3 in mbedTLS 3.5 asks only the configuration for its verify callback. `conf` was set up
+ * with mbedtls_ssl_config_init. OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err mbed_creds_configure(struct creds *c,
+                                                     const struct oxbow_tls_config *config,
+                                                     mbedtls_ctr_drbg_context *rng,
+                                                     mbedtls_ssl_config *conf);
 
 /* ---- session.c: the session to resume ---- */
 
@@ -87,6 +93,7 @@ uint64_t mbed_build_ms(void);
 struct oxbow_tls_conn {
     struct oxbow_tls *tls;
     struct creds *creds;
+    mbedtls_ssl_config conf;
     mbedtls_ssl_context ssl;
     uint8_t in[IN_MAX];
     size_t in_pos;

@@ -142,7 +142,9 @@ static void redis_answers_over_tls_with_our_certificate(void **state)
     struct client c;
 
     (void)state;
-    assert_int_equal(client_open(&c, tls, redis_tls_port(server)), OXBOW_OK);
+    if (client_open(&c, tls, redis_tls_port(server)) != OXBOW_OK) {
+        fail_msg("%s", ops->error(c.tls));
+    }
     assert_int_equal(ping(&c), OXBOW_OK);
     assert_memory_equal(c.text, "+PONG\r\n", 7);
     client_close(&c);

@@ -63,11 +63,11 @@ static enum oxbow_err explain_alert(struct oxbow_tls_conn *c)
         return OXBOW_ECERT;
     }
     if (!c->heard && c->creds->has_cert && c->alert != 40) {
-        mbed_why_set(
-            why,
-            "the server refused us, perhaps for our certificate (valid from %s to %s); its "
-            "log may say more",
-            mbed_date_of(&own->valid_from).text, mbed_date_of(&own->valid_to).text);
+        /* In TLS 1.3 the alert is encrypted, and the library keeps it to itself. */
+        bool past = mbed_date_judge(c->tls, &own->valid_from, &own->valid_to) == DATE_PAST;
+        mbed_why_set(why, "the server refused us, %s our certificate (valid from %s to %s)%s",
+                     past ? "surely for" : "perhaps for", mbed_date_of(&own->valid_from).text,
+                     mbed_date_of(&own->valid_to).text, past ? "" : "; its log may say more");
         return OXBOW_ECERT;
     }
     if (c->alert >= 0) {

@@ -11,7 +11,9 @@
  * 1. At most one uv_write is in flight, and nothing is encrypted meanwhile: what is not in the
  *    socket stays in the session, where it can still be overtaken by what is urgent.
  * 2. A link calls the driver from libuv's callbacks only, never from uvlink_open, _write or _end.
- * 3. It frees itself when libuv has let go of both of its handles; the driver outlives that.
+ * 3. A peer that refuses us says why and closes; our next bytes are then answered by a reset. So a
+ *    failed send is not the end yet: what it said is read first, and reading ends it.
+ * 4. It frees itself when libuv has let go of both of its handles; the driver outlives that.
  */
 #include "port/uv/uplink.h"
 
@@ -87,6 +89,16 @@ static void fail_uv(struct link *l, const char *what, int status)
 
 /* ---- writing ---- */
 
+/* A send failed: reading goes on, and tells more, if the peer has ended the connection. */
+static void send_failed(struct link *l, int status)
+{
+    if ((status == UV_EPIPE || status == UV_ECONNRESET) && l->state != LINK_ENDING) {
+        l->deaf = true;
+    } else {
+        fail_uv(l, "sending", status);
+    }
+}
+
 static void on_written(uv_write_t *req, int status)
 {
     struct link *l = req->data;
@@ -97,7 +109,7 @@ static void on_written(uv_write_t *req, int status)
         return;
     }
     if (status < 0) {
-        fail_uv(l, "sending", status);
+        send_failed(l, status);
     }
     uvdriver_turn(l->driver);
 }
@@ -123,8 +135,8 @@ static enum oxbow_err send_some(struct link *l, const uint8_t *data, size_t len,
     size_t rest;
 
     if (n < 0 && n != UV_EAGAIN) {
-        fail_uv(l, "sending", n);
-        return l->why;
+        send_failed(l, n);
+        return l->deaf ? OXBOW_EAGAIN : l->why;
     }
     *took = n > 0 ? (size_t)n : 0;
     rest = len - *took < rest_max ? len - *took : rest_max;
@@ -145,8 +157,8 @@ static enum oxbow_err send_some(struct link *l, const uint8_t *data, size_t len,
     if (n < 0) {
         mem_free(&l->driver->port->alloc, l->write_data, rest);
         l->write_data = NULL;
-        fail_uv(l, "sending", n);
-        return l->why;
+        send_failed(l, n);
+        return l->deaf ? OXBOW_EAGAIN : l->why;
     }
     *took += rest;
     return OXBOW_OK;
@@ -159,7 +171,7 @@ static void push(struct link *l)
     struct oxbow_bytes out = tls->peek(l->tls);
     size_t took = 0;
 
-    if (out.len > 0 && l->write_data == NULL &&
+    if (out.len > 0 && l->write_data == NULL && !l->deaf &&
         send_some(l, out.data, out.len, out.len, &took) == OXBOW_OK) {
         tls->sent(l->tls, took);
     }
@@ -169,7 +181,7 @@ enum oxbow_err uvlink_write(struct link *l, const void *data, size_t len, size_t
 {
     enum oxbow_err err;
 
-    if (l->state != LINK_OPEN || l->write_data != NULL) {
+    if (l->state != LINK_OPEN || l->write_data != NULL || l->deaf) {
         return OXBOW_EAGAIN;
     }
     if (l->tls == NULL) {

@@ -56,6 +56,7 @@ struct link {
         uv_pipe_t pipe;
     } sock;
     uv_timer_t goodbye;
+    bool deaf;        /* the peer takes nothing more; what it said last is still to be read */
     uint32_t handles; /* that libuv has not closed yet */
     uv_connect_t connect;
     uv_shutdown_t shutdown;

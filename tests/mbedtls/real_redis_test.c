@@ -167,6 +167,14 @@ static enum oxbow_err refusal(const struct oxbow_tls_config *config, uint16_t po
     return err;
 }
 
+/* TLS 1.2 has the alert in clear; in 1.3 it stays between the library and the server. */
+static void told(const char *words, const char *words_in_tls13)
+{
+    if (strstr(why.text, words) == NULL && strstr(why.text, words_in_tls13) == NULL) {
+        fail_msg("\"%s\" lacks \"%s\"", why.text, words);
+    }
+}
+
 static void redis_refuses_a_client_without_a_certificate(void **state)
 {
     struct oxbow_tls_config config = client_config(&clocked, certs);
@@ -185,7 +193,7 @@ static void redis_refuses_a_certificate_of_another_authority(void **state)
     config.cert.path = certs_file(certs, "foreign.crt");
     config.key.path = certs_file(certs, "foreign.key");
     assert_int_equal(refusal(&config, redis_tls_port(server)), OXBOW_ECERT);
-    assert_non_null(strstr(why.text, "does not know the authority that signed our certificate"));
+    told("does not know the authority that signed our certificate", "perhaps for our certificate");
 }
 
 static void redis_refuses_our_expired_certificate_and_we_say_so(void **state)
@@ -196,8 +204,8 @@ static void redis_refuses_our_expired_certificate_and_we_say_so(void **state)
     config.cert.path = certs_file(certs, "oldclient.crt");
     config.key.path = certs_file(certs, "oldclient.key");
     assert_int_equal(refusal(&config, redis_tls_port(server)), OXBOW_ECERT);
-    assert_non_null(strstr(why.text, "our certificate has expired; ours is valid from 2019-01-01 "
-                                     "to 2020-01-01"));
+    told("our certificate has expired; ours is valid from 2019-01-01 to 2020-01-01",
+         "surely for our certificate (valid from 2019-01-01 to 2020-01-01)");
 }
 
 static void a_resumed_handshake_with_redis_takes_a_fraction_of_the_bytes(void **state)

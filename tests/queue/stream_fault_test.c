@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Streams and groups while memory runs out or the device fails: the same scenario with its n-th
+ * allocation, or n-th write or sync, refused, for n = 1, 2, 3 ... until a run meets no fault. Every
+ * run works or says why not, leaks nothing, and what the store holds afterwards is a state between
+ * two of its transactions.
+ */
+/* The functions below are to have their plain names. */
+#undef _FILE_OFFSET_BITS
+#include "tests/queue/stream_fixture.h"
+#include "tests/support/fault.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* ---- what LMDB and the port call: defined here, so that it can fail ---- */
+
+static atomic_ullong io_calls; /* since armed */
+static atomic_ullong io_fails; /* the call that fails; 0: none */
+static atomic_ullong io_failed;
+
+static void io_arm(uint64_t n)
+{
+    io_fails = 0;
+    io_calls = 0;
+    io_failed = 0;
+    io_fails = n;
+}
+
+static bool io_fail(void)
+{
+    if (io_fails == 0 || ++io_calls != io_fails) {
+        return false;
+    }
+    io_failed++;
+    errno = EIO;
+    return true;
+}
+
+#define REAL(type, name) ((type)(uintptr_t)dlsym(RTLD_NEXT, name))
+
+ssize_t pwrite(int fd, const void *buf, size_t len, off_t pos)
+{
+    typedef ssize_t (*real)(int, const void *, size_t, off_t);
+
+    return io_fail() ? -1 : REAL(real, "pwrite")(fd, buf, len, pos);
+}
+
+ssize_t pwrite64(int fd, const void *buf, size_t len, off64_t pos)
+{
+    typedef ssize_t (*real)(int, const void *, size_t, off64_t);
+
+    return io_fail() ? -1 : REAL(real, "pwrite64")(fd, buf, len, pos);
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+    typedef ssize_t (*real)(int, const struct iovec *, int);
+
+    return io_fail() ? -1 : REAL(real, "writev")(fd, iov, count);
+}
+
+int fdatasync(int fd)
+{
+    typedef int (*real)(int);
+
+    return io_fail() ? -1 : REAL(real, "fdatasync")(fd);
+}
+
+/* ---- the scenario ---- */
+
+#define STAGES 6
+
+struct scene {
+    struct streams f;
+    struct fault fault;
+    int committed; /* stages whose commit succeeded */
+    int durable;   /* of them, flushed */
+};
+
+static struct oxbow_group g(void)
+{
+    return group_of("s", "g");
+}
+
+static enum oxbow_err put(struct scene *s, uint64_t ms, size_t len)
+{
+    static const char bytes[70000];
+    struct oxbow_field field = {BYTES("f"), {bytes, len}};
+    struct oxbow_stream_add_options opt = {.id_mode = OXBOW_ID_EXPLICIT, .id = {ms, 0}};
+
+    return oxbow_stream_add(s->f.txn, BYTES("s"), &opt, &field, 1, NULL);
+}
+
+/* Each stage adds 20 entries and does something of everything else. */
+static enum oxbow_err stage(struct scene *s, int n)
+{
+    struct oxbow_group_create_options create = {0};
+    struct oxbow_group_read_options some = {.count = 10};
+    struct oxbow_group_read_options again = {.history = true};
+    struct oxbow_autoclaim_options autoclaim = {.count = 5};
+    struct oxbow_claim_options claim = {.count = 1, .force = true};
+    struct oxbow_stream_trim trim = {.by = OXBOW_TRIM_MAXLEN, .maxlen = 70};
+    struct oxbow_id id = {(uint64_t)n * 20 + 3, 0}, next;
+    enum oxbow_err err = OXBOW_OK;
+    uint64_t i;
+
+    for (i = 1; i <= 20 && err == OXBOW_OK; i++) {
+        err = put(s, (uint64_t)n * 20 + i, i == 7 ? 5000 : i == 8 ? 70000 : 300);
+    }
+    if (err == OXBOW_OK && n == 0) {
+        err = oxbow_group_create(s->f.txn, g(), &create);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_read(s->f.txn, g(), BYTES("bob"), &some, &s->f.result);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_read(s->f.txn, g(), BYTES("bob"), &again, &s->f.result);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_ack(s->f.txn, g(), &id, 1, NULL);
+    }
+    claim.ids = &id;
+    if (err == OXBOW_OK) {
+        err = oxbow_group_claim(s->f.txn, g(), BYTES("eve"), &claim, &s->f.result);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_autoclaim(s->f.txn, g(), BYTES("dan"), &autoclaim, &s->f.result, &next);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_stream_delete(s->f.txn, BYTES("s"), &id, 1, NULL);
+    }
+    return err == OXBOW_OK ? oxbow_stream_trim(s->f.txn, BYTES("s"), &trim, NULL) : err;
+}
+
+static enum oxbow_err run_stages(struct scene *s)
+{
+    int n;
+
+    for (n = s->committed; n < STAGES; n++) {
+        struct oxbow_txn *txn;
+        enum oxbow_err err = oxbow_txn_begin(s->f.rig.db, NULL, &s->f.txn);
+
+        if (err != OXBOW_OK) {
+            return err;
+        }
+        txn = s->f.txn;
+        err = stage(s, n);
+        if (err != OXBOW_OK) {
+            oxbow_txn_abort(txn);
+            return err;
+        }
+        err = oxbow_txn_commit(txn, NULL);
+        if (err != OXBOW_OK) {
+            return err;
+        }
+        s->committed++;
+        err = oxbow_flush(s->f.rig.db);
+        if (err != OXBOW_OK) {
+            return err;
+        }
+        s->durable = s->committed;
+    }
+    return OXBOW_OK;
+}
+
+/* What is there is what `stages` stages leave, and hangs together. */
+static int check_state(struct scene *s)
+{
+    struct oxbow_pending_filter filter = {.to = OXBOW_ID_MAX, .count = 200};
+    struct oxbow_pending rows[200];
+    struct oxbow_pending_summary sum;
+    struct oxbow_stream_info info;
+    size_t count;
+    enum oxbow_err err;
+
+    s->f.txn = rig_begin(&s->f.rig, OXBOW_TXN_READ);
+    err = oxbow_stream_info(s->f.txn, BYTES("s"), &info);
+    if (err == OXBOW_OK) {
+        assert_int_equal(info.entries_added % 20, 0);
+        assert_int_equal(info.last_id.ms, info.entries_added);
+        assert_ok(oxbow_stream_read(s->f.txn, BYTES("s"), OXBOW_ID_MIN, 0, &s->f.result));
+        assert_int_equal(s->f.result.entry_count, info.length);
+        assert_ok(oxbow_group_pending_summary(s->f.txn, g(), &sum));
+        assert_ok(oxbow_group_pending(s->f.txn, g(), &filter, &s->f.result, rows, &count));
+        assert_int_equal(count, sum.count);
+    } else {
+        assert_err(err, OXBOW_ENOENT);
+        info.entries_added = 0;
+    }
+    rig_commit(s->f.txn);
+    return (int)(info.entries_added / 20);
+}
+
+static void scene_begin(struct scene *s)
+{
+    memset(s, 0, sizeof *s);
+    rig_init(&s->f.rig, OXBOW_SYNC_INTERVAL);
+    fault_init(&s->fault, &s->f.rig.port);
+    s->f.rig.config.port = &s->fault.port;
+    rig_open(&s->f.rig);
+}
+
+/* Heals, opens again, and sees whether nothing that was committed and flushed is missing and the
+ * rest can be done. */
+static void scene_end(struct scene *s)
+{
+    int found;
+
+    fault_disarm(&s->fault);
+    if (s->f.rig.db != NULL) {
+        enum oxbow_err err = oxbow_close(s->f.rig.db);
+
+        (void)err; /* a failed store says so again */
+        s->f.rig.db = NULL;
+    }
+    rig_open(&s->f.rig);
+    found = check_state(s);
+    assert_in_range(found, s->durable, STAGES);
+    s->committed = found;
+    assert_ok(run_stages(s));
+    assert_int_equal(check_state(s), STAGES);
+    oxbow_result_fini(&s->f.result);
+    rig_close(&s->f.rig);
+    assert_int_equal(s->fault.live_bytes, 0);
+    rig_fini(&s->f.rig);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    static struct scene s;
+    uint64_t n, points = 0;
+
+    (void)state;
+    for (n = 1;; n++) {
+        enum oxbow_err err;
+
+        scene_begin(&s);
+        fault_arm_alloc(&s.fault, n, 1);
+        err = run_stages(&s);
+        fault_disarm(&s.fault);
+        if (s.fault.alloc_failed == 0) {
+            assert_ok(err);
+            scene_end(&s);
+            break;
+        }
+        points++;
+        scene_end(&s);
+    }
+    printf("%llu allocations failed\n", (unsigned long long)points);
+    assert_true(points >= 10);
+}
+
+static void every_write_and_sync_may_fail(void **state)
+{
+    static struct scene s;
+    uint64_t n, points = 0;
+
+    (void)state;
+    for (n = 1;; n++) {
+        enum oxbow_err err;
+
+        scene_begin(&s);
+        io_arm(n);
+        err = run_stages(&s);
+        io_fails = 0;
+        if (io_failed == 0) {
+            assert_ok(err);
+            scene_end(&s);
+            break;
+        }
+        points++;
+        scene_end(&s);
+    }
+    printf("%llu writes and syncs failed\n", (unsigned long long)points);
+    assert_true(points >= 2 * STAGES); /* at least a write and a sync for each flush */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(every_write_and_sync_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -62,8 +62,11 @@ struct oxbow_check_report {
 
 /* Checks the store in `dir` (zero-terminated). OXBOW_OK means that all of it was looked at: what
  * was found is in *report, and no damage and no bad values mean a sound store. `options` may be
- * NULL. OXBOW_ENOENT   there is no store OXBOW_ELOCKED  it is open OXBOW_EFORMAT  it is of another
- * version, word size, byte order or page size OXBOW_EIO, OXBOW_ENOMEM */
+ * NULL.
+ * OXBOW_ENOENT   there is no store
+ * OXBOW_ELOCKED  it is open
+ * OXBOW_EFORMAT  it is of another version, word size, byte order or page size
+ * OXBOW_EIO, OXBOW_ENOMEM */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_check(const char *dir,
                                             const struct oxbow_check_options *options,
                                             struct oxbow_check_report *report);

@@ -224,6 +224,25 @@ class Cli(unittest.TestCase):
         self.out("del", "jobs")
         self.run_cli("del", "jobs", code=1)
 
+    def test_check_finds_nothing_in_a_sound_store_and_a_flipped_byte_in_another(self):
+        self.fill()
+        report = json.loads(self.out("check", "--json"))
+        self.assertEqual((report["verdict"], report["findings"]), ("sound", 0))
+        self.assertEqual((report["queues"], report["entries"]), (5, 523))
+        path = os.path.join(self.dir, "data.mdb")
+        with open(path, "rb") as f:
+            data = bytearray(f.read())
+        at = data.index(b"y" * 1000) + 500
+        data[at] ^= 0x20
+        with open(path, "wb") as f:
+            f.write(data)
+        done = self.run_cli("check", "--json", code=3)
+        self.assertGreater(json.loads(done.stdout)["findings"], 0)
+        self.assertIn(b"OXBOW_ECORRUPT", self.run_cli("range", "big", code=3).stderr)
+        self.assertEqual(self.out("range", "list", "0", "1"), "0\n1\n")
+        self.assertIn("OXBOW_ENOENT", self.error("check", code=3,
+                                                 directory=os.path.join(self.top, "none")))
+
     # ---- export and import
 
     def fill(self):

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Subcommands on the store as a whole and on keys of any type. */
 #include "oxbow/key.h"
+#include "oxbow/list.h"
+#include "oxbow/stream.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/move.h"
 #include "tools/oxbow/out.h"
@@ -10,6 +12,7 @@
 #include <string.h>
 
 #define KEYS_A_CALL 256u
+#define DATABASES   16u
 
 static const char *type_name(enum oxbow_type type)
 {
@@ -19,12 +22,77 @@ static const char *type_name(enum oxbow_type type)
     return at < sizeof names / sizeof names[0] ? names[at] : "unknown";
 }
 
+/* When the key's oldest entry was written, by the wall clock of then; UINT64_MAX: it has none. */
+static uint64_t oldest_of(struct oxbow_txn *txn, struct oxbow_bytes key)
+{
+    struct oxbow_stream_info stream;
+    struct oxbow_list_info list;
+    struct oxbow_stamp stamp;
+    enum oxbow_type type;
+
+    if (oxbow_key_type(txn, key, &type) != OXBOW_OK) {
+        return UINT64_MAX;
+    }
+    if (type == OXBOW_TYPE_LIST && oxbow_list_info(txn, key, &list) == OXBOW_OK) {
+        return list.first_ms;
+    }
+    if (type == OXBOW_TYPE_STREAM && oxbow_stream_info(txn, key, &stream) == OXBOW_OK &&
+        oxbow_stream_stamp(txn, key, stream.recorded_first_id, &stamp) == OXBOW_OK) {
+        return stamp.wall_ms;
+    }
+    return UINT64_MAX;
+}
+
+/* The oldest entry of all databases' queues. */
+static enum oxbow_err find_oldest(struct cli *cli, uint64_t *wall_ms)
+{
+    struct oxbow_result names = {0};
+    struct oxbow_txn *txn;
+    enum oxbow_err err = cli_begin(cli, OXBOW_TXN_READ, &txn);
+
+    *wall_ms = UINT64_MAX;
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    for (uint32_t database = 0; err == OXBOW_OK && database < DATABASES; database++) {
+        uint64_t cursor = 0;
+
+        err = oxbow_txn_select(txn, database);
+        do {
+            if (err == OXBOW_OK) {
+                err = oxbow_key_scan(txn, &cursor, KEYS_A_CALL, &names);
+            }
+            for (size_t i = 0; err == OXBOW_OK && i < names.item_count; i++) {
+                uint64_t ms = oldest_of(txn, names.items[i]);
+
+                *wall_ms = ms < *wall_ms ? ms : *wall_ms;
+            }
+        } while (err == OXBOW_OK && cursor != 0);
+    }
+    oxbow_result_fini(&names);
+    oxbow_txn_abort(txn);
+    return err;
+}
+
+static void print_oldest(struct cli *cli, struct out *out)
+{
+    const struct oxbow_clock *clock = &oxbow_port_of(cli->db)->clock;
+    uint64_t now = clock->wall_ms(clock->ctx);
+    uint64_t then;
+
+    if (find_oldest(cli, &then) != OXBOW_OK || then > now) {
+        out_none(out);
+    } else {
+        out_age(out, now - then);
+    }
+}
+
 static int run_stat(struct cli *cli)
 {
     static const char *const columns[] = {
-        "store",    "policy",      "interval_ms", "lsn_applied", "lsn_durable", "oldest_unsynced",
-        "used",     "quota",       "reserve",     "file",        "free",        "keys",
-        "memtable", "checkpoints", "written",     "values_bad",  NULL};
+        "store",    "policy",      "interval_ms", "lsn_applied", "lsn_durable",  "oldest_unsynced",
+        "used",     "quota",       "reserve",     "file",        "free",         "keys",
+        "memtable", "checkpoints", "written",     "values_bad",  "oldest_entry", NULL};
     static const char *const policies[] = {"default", "always", "interval", "none"};
     struct oxbow_stat stat;
     struct out *out;
@@ -49,6 +117,7 @@ static int run_stat(struct cli *cli)
     out_number(out, stat.checkpoints);
     out_size(out, stat.device_bytes);
     out_number(out, stat.values_bad);
+    print_oldest(cli, out);
     return out_close(out) ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -131,6 +200,7 @@ static const struct option_row del_options[] = {
 const struct command commands_store[] = {
     {"stat", "", 0, 0, COMMAND_READ, "sizes, sequence numbers, quota and policy", run_stat, NULL},
     {"keys", "", 0, 0, COMMAND_READ, "list the keys of the database", run_keys, NULL},
+    {"check", "", 0, 0, 0, "walk everything, verify every checksum and counter", check_main, NULL},
     {"export", "[FILE]", 0, 1, COMMAND_READ,
      "write everything as Redis commands, to move or keep it", move_export, NULL},
     {"import", "[FILE]", 0, 1, 0, "make a store of what export wrote", move_import, NULL},

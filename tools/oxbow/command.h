@@ -106,6 +106,9 @@ const char *cli_dir(const struct cli *cli);
 OXBOW_MUST_CHECK enum oxbow_err cli_open(const struct cli *cli, const char *dir, uint32_t flags,
                                          struct oxbow **out);
 
+/* cmd_check.c */
+int check_main(struct cli *cli);
+
 /* bench.c */
 int bench_main(const struct cli *cli);
 

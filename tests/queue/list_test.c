@@ -397,7 +397,7 @@ static void a_long_list_is_reached_by_index_and_in_the_middle(void **state)
 {
     enum { N = 20000 };
     struct fixture *f = *state;
-    char text[16];
+    char text[24];
     uint64_t n;
     int64_t len;
 

@@ -200,7 +200,7 @@ static void elements_go_to_waiters_in_the_order_of_their_arrival(void **state)
     enum { N = 8 };
     struct fixture *f = *state;
     struct popper p[N] = {0};
-    char want[8];
+    char want[16];
 
     for (int i = 0; i < N; i++) {
         p[i].keys[0] = bytes_of("q");
@@ -601,7 +601,7 @@ struct crowd {
 static void *producer_run(void *arg)
 {
     struct crowd *c = arg;
-    char text[16];
+    char text[24];
     char key[4] = "q0";
 
     for (int i = 0; i < EACH; i++) {
@@ -622,7 +622,7 @@ static void *consumer_run(void *arg)
     for (;;) {
         struct oxbow_wait_options opt = {.timeout_ms = c->n % 4 == 0 ? 1 : 50};
         enum oxbow_err err = oxbow_list_pop_wait(c->db, &opt, &pop, NULL, &result);
-        char text[16];
+        char text[24];
 
         if (err == OXBOW_ETIMEDOUT && atomic_load(c->left) > 0) {
             continue;

@@ -219,7 +219,7 @@ static void flush_forgets_everything_in_its_database_alone(void **state)
 
     assert_ok(catalog_flush(f->txn));
     for (int i = 0; i < 200; i++) {
-        char name[16];
+        char name[24];
 
         snprintf(name, sizeof(name), "n%d", i);
         make(f, name, OXBOW_TYPE_LIST, &o);
@@ -395,7 +395,7 @@ static void run_scan(unsigned bits, uint64_t *rng)
     struct fixture f;
     struct seen seen;
     struct object o;
-    char name[16];
+    char name[24];
     uint64_t cursor = 0;
     unsigned calls = 0;
 

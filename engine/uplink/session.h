@@ -13,7 +13,7 @@
  *   session_cursor.c       positions in the store: resync, sent, confirmed, trim
  *   session_confirm.c      WAIT and WAITAOF
  *   session_control.c      commands, drain and status from other threads
- *   check.c                the check of a target; acl.c: the line of rights
+ *   check.c                the check of a target; check_acl.c: the line of rights
  */
 #ifndef OXBOW_UPLINK_SESSION_H
 #define OXBOW_UPLINK_SESSION_H

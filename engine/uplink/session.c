@@ -108,6 +108,7 @@ static enum oxbow_err session_init(struct oxbow_uplink *u, const struct oxbow_up
     u->check.on = config->check;
     u->now_us = clock_us(u);
     u->persist_us = NEVER_US;
+    u->batch_limit = UINT32_MAX;
     u->status.skew_ms = INT64_MIN;
     u->state = OXBOW_UPLINK_IS_WAITING;
     u->state_us = u->now_us;
@@ -247,6 +248,7 @@ void oxbow_uplink_sent(struct oxbow_uplink *u, size_t len)
     }
     u->out_pos += len;
     u->status.bytes_out += len;
+    u->last_out_us = u->now_us;
     if (u->out_pos == u->out.len) {
         u->out.len = 0;
         u->out_pos = 0;

@@ -33,7 +33,9 @@
 #define SESSION_OUT_KEEP     ((size_t)1 << 20)   /* a longer buffer is given back once empty */
 #define SESSION_OUT_AHEAD    16384u              /* unsent bytes that put off the next batch */
 #define SESSION_USEFUL_US    30000000u /* a connection that lasted so long resets the backoff */
-#define SESSION_REDIRECTS    5u        /* in a row */
+#define SESSION_BATCH_MIN    1024u
+#define SESSION_BATCH_TRUST  16u /* answered batches that double the limit again */
+#define SESSION_REDIRECTS    5u  /* in a row */
 #define FLOW_TEXT_MAX        192u
 #define BATCH_SYNC_US        1000000u /* the store is asked to sync what waits so long */
 #define NEVER_US             UINT64_MAX
@@ -138,7 +140,10 @@ struct oxbow_uplink {
     uint64_t try_us;
     uint64_t greet_retry_us;
     uint64_t last_in_us;
-    size_t target; /* index */
+    uint64_t last_out_us;     /* the driver took bytes */
+    uint64_t batch_limit;     /* bytes; halved when an answer does not come in time */
+    uint64_t batches_in_time; /* since then */
+    size_t target;            /* index */
     struct buf out;
     size_t out_pos; /* taken by the driver */
     struct reply_parser parser;

@@ -123,6 +123,10 @@ static void batch_accepted(struct oxbow_uplink *u, const struct request *q)
     u->status.gaps += q->gaps;
     u->wrote = true;
     u->redirects = 0;
+    u->batches_in_time++;
+    if (u->batches_in_time % SESSION_BATCH_TRUST == 0 && u->batch_limit < UINT32_MAX) {
+        u->batch_limit *= 2;
+    }
     f->entries += q->entries;
     f->accepted = q->last;
     f->probe = false;

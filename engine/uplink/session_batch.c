@@ -324,7 +324,9 @@ static enum offer batch_look(struct oxbow_uplink *u, struct flow *f)
 
 static uint64_t batch_bytes(const struct oxbow_uplink *u, const struct flow *f)
 {
-    return f->f.options.batch_bytes ? f->f.options.batch_bytes : u->config.batch_bytes;
+    uint64_t bytes = f->f.options.batch_bytes ? f->f.options.batch_bytes : u->config.batch_bytes;
+
+    return bytes < u->batch_limit ? bytes : u->batch_limit;
 }
 
 static enum oxbow_err batch_fetch(struct oxbow_uplink *u, struct flow *f, struct load *load)
@@ -493,6 +495,10 @@ static bool batch_load(struct oxbow_uplink *u, struct flow *f, struct load *load
         return false;
     }
     err = batch_fetch(u, f, load);
+    if (err == OXBOW_ECORRUPT) { /* of this forward alone */
+        flow_set(u, f, OXBOW_UPLINK_FORWARD_STOPPED, OXBOW_TROUBLE_STORE, oxbow_err_text(err));
+        return false;
+    }
     if (err) {
         cursor_failed(u, err, f->f.name);
         return false;

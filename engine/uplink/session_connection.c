@@ -180,6 +180,19 @@ static uint64_t ping_us(const struct oxbow_uplink *u)
     return u->last_in_us + (uint64_t)u->config.ping_ms * 1000;
 }
 
+/* A batch must get through within the time that an answer may take. */
+static void batch_halve(struct oxbow_uplink *u)
+{
+    if (u->batch_limit > u->config.batch_bytes) {
+        u->batch_limit = u->config.batch_bytes;
+    }
+    u->batch_limit /= 2;
+    u->batches_in_time = 0;
+    if (u->batch_limit < SESSION_BATCH_MIN) {
+        u->batch_limit = SESSION_BATCH_MIN;
+    }
+}
+
 void connection_timers(struct oxbow_uplink *u)
 {
     static const char *const ping[] = {"PING", NULL};
@@ -192,6 +205,7 @@ void connection_timers(struct oxbow_uplink *u)
                age_us >= (uint64_t)u->config.handshake_timeout_ms * 1000) {
         connection_fail(u, OXBOW_TROUBLE_LINK, "no answer to the greeting in time", plan_default());
     } else if (u->state == OXBOW_UPLINK_IS_UP && u->now_us >= oldest_deadline_us(u)) {
+        batch_halve(u);
         connection_fail(u, OXBOW_TROUBLE_LINK, "no answer in time", plan_default());
     } else if (u->state == OXBOW_UPLINK_IS_UP && u->now_us >= ping_us(u)) {
         if (session_expect(u, REQUEST_PING, 1) == NULL || command_put(&u->out, ping)) {

@@ -128,6 +128,7 @@ static enum oxbow_err flow_add(struct oxbow_uplink *u, struct oxbow_txn *txn, co
     f->confirmed = f->stored_confirmed = status.confirmed;
     f->retry.random = &u->port->random;
     f->trim_us = u->now_us;
+    cursor_moved(u); /* what is confirmed may be due to be trimmed, link or not */
     u->flow_count++;
     return OXBOW_OK;
 }

@@ -10,7 +10,7 @@
 #include "oxbow/stream.h"
 #include "oxbow/uplink.h"
 
-#define PEER_TEXT_MAX 8192u
+#define PEER_TEXT_MAX 65536u
 
 struct peer {
     struct oxbow *db;

@@ -72,6 +72,29 @@ static void silence_ends_the_connection(void **state)
     peer_close(&p);
 }
 
+static void a_batch_that_takes_too_long_is_halved(void **state)
+{
+    struct peer p;
+    uint64_t i;
+
+    (void)state;
+    peer_open(&p);
+    p.config.batch_bytes = 2048;
+    peer_forward(&p, NULL);
+    for (i = 1; i <= 1000; i++) { /* 2 bytes each */
+        peer_add(&p, i);
+    }
+    peer_session(&p);
+    peer_up(&p, "0-0");
+    assert_non_null(strstr(peer_command(&p), " 0-0 1000 1-0"));
+    peer_pass(&p, 31000);
+    assert_true(peer_closing(&p));
+    peer_closed(&p, OXBOW_ECANCELED);
+    peer_up(&p, "0-0");
+    assert_non_null(strstr(peer_command(&p), " 0-0 512 1-0"));
+    peer_close(&p);
+}
+
 static void an_idle_connection_is_pinged_only_when_idle(void **state)
 {
     struct peer p;
@@ -196,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_replica_is_left_for_the_next_target),
         cmocka_unit_test(an_old_server_is_greeted_the_old_way),
         cmocka_unit_test(silence_ends_the_connection),
+        cmocka_unit_test(a_batch_that_takes_too_long_is_halved),
         cmocka_unit_test(an_idle_connection_is_pinged_only_when_idle),
         cmocka_unit_test(backoff_grows_and_is_reset_only_by_useful_work),
         cmocka_unit_test(a_link_can_be_taken_down_and_up),

@@ -2,6 +2,8 @@
 /* The command line: a table for popt, then what the table cannot say. */
 #include "options.h"
 
+#include "board.h"
+
 #include <popt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,40 +83,44 @@ static bool check(const struct options *opt)
 
 bool options_parse(int argc, const char **argv, struct options *out, int *status)
 {
-    struct options opt = {.stream = "readings",
-                          .sync = OXBOW_SYNC_ALWAYS,
-                          .producers = 1,
-                          .replay_from = 1,
-                          .ack_fd = -1,
-                          .status_fd = -1,
-                          .link = "lan"};
-    const char *sync = "always";
-    const char *rate = "1";
+    char *sync = NULL;
+    char *rate = NULL;
+
+    *out = (struct options){
+        .stream = "readings",
+        .sync = BOARD_SYNC,
+        .rate = 1,
+        .producers = 1,
+        .replay_from = 1,
+        .ack_fd = -1,
+        .status_fd = -1,
+        .link = "lan",
+    };
     /* clang-format off */
     const struct poptOption table[] = {
-        {"store", 0, POPT_ARG_STRING, &opt.store, 0, "directory of the store; made if absent", "DIR"},
-        {"stream", 0, POPT_ARG_STRING | POPT_ARGFLAG_SHOW_DEFAULT, &opt.stream, 0, "local stream to write to", "KEY"},
-        {"sync", 0, POPT_ARG_STRING | POPT_ARGFLAG_SHOW_DEFAULT, &sync, 0, "always: a reading counts when it is on the flash; interval: within a second", "POLICY"},
-        {"rate", 0, POPT_ARG_STRING | POPT_ARGFLAG_SHOW_DEFAULT, &rate, 0, "readings a second, or max", "N"},
-        {"count", 0, POPT_ARG_LONGLONG, &opt.count, 0, "stop after so many readings", "N"},
-        {"producers", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &opt.producers, 0, "threads that take readings", "N"},
-        {"replay", 0, POPT_ARG_STRING, &opt.replay, 0, "take readings from a CSV file, its first line names the fields", "FILE"},
-        {"from", 0, POPT_ARG_LONGLONG, &opt.replay_from, 0, "first row of the file to replay, from 1", "ROW"},
-        {"target", 0, POPT_ARG_STRING, &opt.target, 0, "forward the stream to this Redis over TLS", "HOST:PORT"},
-        {"device", 0, POPT_ARG_STRING, &opt.device, 0, "this device's name at the target", "NAME"},
-        {"user", 0, POPT_ARG_STRING, &opt.user, 0, "ACL user at the target", "NAME"},
-        {"password-file", 0, POPT_ARG_STRING, &opt.password_file, 0, "file that holds that user's password", "FILE"},
-        {"ca", 0, POPT_ARG_STRING, &opt.ca, 0, "certificate authority of the target, PEM", "FILE"},
-        {"cert", 0, POPT_ARG_STRING, &opt.cert, 0, "this device's certificate, PEM", "FILE"},
-        {"key", 0, POPT_ARG_STRING, &opt.key, 0, "its private key, PEM", "FILE"},
-        {"server-name", 0, POPT_ARG_STRING, &opt.server_name, 0, "name in the target's certificate, if it is not HOST", "NAME"},
-        {"link", 0, POPT_ARG_STRING | POPT_ARGFLAG_SHOW_DEFAULT, &opt.link, 0, "lan, cellular or satellite", "KIND"},
-        {"timeout-ms", 0, POPT_ARG_INT, &opt.timeout_ms, 0, "give a silent link up after so long; also paces reconnects", "MS"},
-        {"drain-s", 0, POPT_ARG_INT, &opt.drain_s, 0, "at the end, wait so long until the target has everything", "S"},
-        {"ack-fd", 0, POPT_ARG_INT, &opt.ack_fd, 0, "write `id checksum row` there for each reading, once it is durable", "FD"},
-        {"status-fd", 0, POPT_ARG_INT, &opt.status_fd, 0, "write a line of JSON there five times a second", "FD"},
-        {"clock-offset-s", 0, POPT_ARG_LONGLONG, &opt.clock_offset_s, 0, "put the wall clock off, as on a board without a battery", "S"},
-        {"clock-set-after-s", 0, POPT_ARG_DOUBLE, &opt.clock_set_after_s, 0, "and set it right after so long", "S"},
+        {"store", 0, POPT_ARG_STRING, &out->store, 0, "directory of the store; made if absent", "DIR"},
+        {"stream", 0, POPT_ARG_STRING | POPT_ARGFLAG_SHOW_DEFAULT, &out->stream, 0, "local stream to write to", "KEY"},
+        {"sync", 0, POPT_ARG_STRING, &sync, 0, "always (the default): a reading counts when it is on the flash; interval: within a second", "POLICY"},
+        {"rate", 0, POPT_ARG_STRING, &rate, 0, "readings a second, or max; default 1", "N"},
+        {"count", 0, POPT_ARG_LONGLONG, &out->count, 0, "stop after so many readings", "N"},
+        {"producers", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &out->producers, 0, "threads that take readings", "N"},
+        {"replay", 0, POPT_ARG_STRING, &out->replay, 0, "take readings from a CSV file, its first line names the fields", "FILE"},
+        {"from", 0, POPT_ARG_LONGLONG, &out->replay_from, 0, "first row of the file to replay, from 1", "ROW"},
+        {"target", 0, POPT_ARG_STRING, &out->target, 0, "forward the stream to this Redis over TLS", "HOST:PORT"},
+        {"device", 0, POPT_ARG_STRING, &out->device, 0, "this device's name at the target", "NAME"},
+        {"user", 0, POPT_ARG_STRING, &out->user, 0, "ACL user at the target", "NAME"},
+        {"password-file", 0, POPT_ARG_STRING, &out->password_file, 0, "file that holds that user's password", "FILE"},
+        {"ca", 0, POPT_ARG_STRING, &out->ca, 0, "certificate authority of the target, PEM", "FILE"},
+        {"cert", 0, POPT_ARG_STRING, &out->cert, 0, "this device's certificate, PEM", "FILE"},
+        {"key", 0, POPT_ARG_STRING, &out->key, 0, "its private key, PEM", "FILE"},
+        {"server-name", 0, POPT_ARG_STRING, &out->server_name, 0, "name in the target's certificate, if it is not HOST", "NAME"},
+        {"link", 0, POPT_ARG_STRING | POPT_ARGFLAG_SHOW_DEFAULT, &out->link, 0, "lan, cellular or satellite", "KIND"},
+        {"timeout-ms", 0, POPT_ARG_INT, &out->timeout_ms, 0, "give a silent link up after so long; also paces reconnects", "MS"},
+        {"drain-s", 0, POPT_ARG_INT, &out->drain_s, 0, "at the end, wait so long until the target has everything", "S"},
+        {"ack-fd", 0, POPT_ARG_INT, &out->ack_fd, 0, "write `id checksum row` there for each reading, once it is durable", "FD"},
+        {"status-fd", 0, POPT_ARG_INT, &out->status_fd, 0, "write a line of JSON there five times a second", "FD"},
+        {"clock-offset-s", 0, POPT_ARG_LONGLONG, &out->clock_offset_s, 0, "put the wall clock off, as on a board without a battery", "S"},
+        {"clock-set-after-s", 0, POPT_ARG_DOUBLE, &out->clock_set_after_s, 0, "and set it right after so long", "S"},
         POPT_AUTOHELP
         POPT_TABLEEND
     };
@@ -129,11 +135,11 @@ bool options_parse(int argc, const char **argv, struct options *out, int *status
     } else if (poptPeekArg(context) != NULL) {
         complain("not an option", poptPeekArg(context));
     } else {
-        ok = parse_sync(sync, &opt.sync) && parse_rate(rate, &opt.rate) && check(&opt);
+        ok = (sync == NULL || parse_sync(sync, &out->sync)) &&
+             (rate == NULL || parse_rate(rate, &out->rate)) && check(out);
     }
     poptFreeContext(context);
-    if (ok) {
-        *out = opt;
-    }
+    free(sync);
+    free(rate);
     return ok;
 }

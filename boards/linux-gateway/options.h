@@ -36,7 +36,7 @@ struct options {
     int drain_s;      /* wait so long for the target at the end */
 };
 
-/* Fills *out with pointers into argv or static text. When it returns false the program is to exit
+/* Fills *out with texts that live as long as the program. When it returns false it is to exit
  * with *status: after --help, or after an error which has been told on stderr. */
 bool options_parse(int argc, const char **argv, struct options *out, int *status);
 

@@ -134,15 +134,6 @@ class MainJob:
                 raise RuntimeError(f"the firmware ended by itself, see {device.folder}/sensor.log")
             await asyncio.sleep(0.002)
 
-    async def until_in_batch(self) -> bool:
-        """Waits for the moment at which a batch is on its way to the target."""
-        end = time.monotonic() + 3
-        while not self.chaos.in_batch(DEVICE):
-            if time.monotonic() > end:
-                return False
-            await asyncio.sleep(0.001)
-        return True
-
     async def disturb_device(self, port: int) -> None:
         """The lives of the main device, all but the last ended from outside."""
         blows = ["cut"] * self.plan.cuts + ["kill"] * self.plan.kills
@@ -164,7 +155,7 @@ class MainJob:
                 self.told.cuts.append(await self.device.cut_power(not at_event))
                 self.say(f"power cut at {len(self.device.accepted.by_id):,} accepted readings")
             else:
-                self.told.kills_in_batch += await self.until_in_batch()
+                self.told.kills_in_batch += await self.chaos.batch_sent(DEVICE, 5)
                 await self.device.end(signal.SIGKILL)
                 self.told.kills += 1
                 self.say(f"kill -9 at {len(self.device.accepted.by_id):,}")

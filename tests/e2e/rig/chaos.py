@@ -55,6 +55,7 @@ class Chaos:
         self.sent: Counter[str] = Counter()  # bytes that the clients sent
         self.received: Counter[str] = Counter()
         self.links: set[_Link] = set()
+        self.moments: list[tuple[str, asyncio.Future[None]]] = []
         self.servers: list[asyncio.Server] = []
 
     async def listen(self, tag: str) -> int:
@@ -75,9 +76,23 @@ class Chaos:
             self._end(link, reset=True)
         await asyncio.sleep(0)
 
-    def in_batch(self, tag: str) -> bool:
-        """Whether a client has sent a batch that the server has not answered yet."""
-        return any(link.tag == tag and link.in_batch() for link in self.links)
+    async def batch_sent(self, tag: str, timeout_s: float) -> bool:
+        """Waits for the moment when a client has sent a batch that is not answered yet."""
+        if any(link.tag == tag and link.in_batch() for link in self.links):
+            return True
+        moment: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.moments.append((tag, moment))
+        try:
+            await asyncio.wait_for(moment, timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def _batch_was_sent(self, tag: str) -> None:
+        for waiting, moment in self.moments:
+            if waiting == tag and not moment.done():
+                moment.set_result(None)
+        self.moments = [pair for pair in self.moments if not pair[1].done()]
 
     def complete(self, tag: str) -> bool:
         """Whether each kind of fault has struck."""
@@ -133,6 +148,8 @@ class Chaos:
                 if upward:
                     link.sent += len(data)
                     link.unanswered += len(data)
+                    if self.moments and link.in_batch():
+                        self._batch_was_sent(link.tag)
                 if not await self._pass(link, data, writer, upward):
                     return
                 if not upward and not link.hole:

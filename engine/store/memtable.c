@@ -258,8 +258,9 @@ void mem_cost(struct memtable *t, struct mem_entry *e)
     if (e->state == MEM_VALUE && e->len > INLINE_MAX) {
         now = (uint32_t)((e->len + VALUE_OVERHEAD + PAGE_BYTES - 1) / PAGE_BYTES) * MEM_COST_PAGE;
     } else if (e->state == MEM_VALUE) {
+        /* Pages split in halves: such a value may cost its length twice. */
         now =
-            (uint32_t)((e->len + e->key_len + NODE_OVERHEAD) * MEM_COST_PAGE * 3 / 2 / PAGE_BYTES);
+            (uint32_t)((e->len + e->key_len + NODE_OVERHEAD) * MEM_COST_PAGE * 2 / PAGE_BYTES + 1);
     }
     t->cost += now;
     t->cost -= e->cost;

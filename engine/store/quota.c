@@ -10,8 +10,10 @@
  */
 #include "engine/store/store.h"
 
-#define RESERVE_STEP (4u << 20) /* the data file grows by that much at a time */
-#define COST_BYTES   (TREE_PAGE_BYTES / MEM_COST_PAGE)
+#define STEP_MAX   (4u << 20) /* the data file grows by a part of the quota at a time */
+#define STEP_MIN   (256u << 10)
+#define STEP_PART  16u
+#define COST_BYTES (TREE_PAGE_BYTES / MEM_COST_PAGE)
 
 uint64_t quota_used(const struct oxbow *db)
 {
@@ -91,12 +93,14 @@ static enum oxbow_err reserve_upto(struct oxbow *db, uint64_t upto)
 enum oxbow_err quota_reserve_file(struct oxbow *db, uint64_t more)
 {
     uint64_t need = file_need(db, more);
+    uint64_t step = db->config.quota_bytes / STEP_PART;
     enum oxbow_err err;
 
     if (need <= db->reserved_bytes) {
         return OXBOW_OK;
     }
-    err = reserve_upto(db, need + RESERVE_STEP);
+    step = step < STEP_MIN ? STEP_MIN : step > STEP_MAX ? STEP_MAX : step;
+    err = reserve_upto(db, need + step);
     if (err == OXBOW_ENOSPC) {
         err = reserve_upto(db, need); /* what is left may do */
     }

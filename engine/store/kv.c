@@ -123,6 +123,26 @@ static enum oxbow_err replace(struct oxbow_txn *txn, struct mem_entry *e, struct
     return OXBOW_OK;
 }
 
+static struct oxbow_bytes value_of(const struct mem_entry *e)
+{
+    return (struct oxbow_bytes){e->data, e->len - e->base};
+}
+
+/* Tells the journal, if there is one, what was just done. */
+static enum oxbow_err journal_tell(struct oxbow_txn *txn, enum journal_kind kind,
+                                   struct oxbow_bytes key, size_t pos, struct oxbow_bytes bytes)
+{
+    const struct journal *j = txn->db->journal;
+    struct journal_effect effect = {kind, key, pos, bytes};
+    enum oxbow_err err;
+
+    if (j == NULL) {
+        return OXBOW_OK;
+    }
+    err = j->append(j->ctx, &effect);
+    return err == OXBOW_OK ? err : txn_fail(txn, err);
+}
+
 enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_bytes value)
 {
     enum oxbow_err err = admit(txn, key, value.len);
@@ -135,7 +155,8 @@ enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbo
         return err;
     }
     if (e->state != MEM_VALUE || e->base > 0 || value.len > e->cap || e->len > INPLACE_MAX) {
-        return replace(txn, e, value, value.len, 0);
+        err = replace(txn, e, value, value.len, 0);
+        return err == OXBOW_OK ? journal_tell(txn, JOURNAL_PUT, key, 0, value_of(e)) : err;
     }
     if (undo_bytes(&txn->undo, e, 0, e->len) != OXBOW_OK) {
         return txn_fail(txn, OXBOW_ENOMEM);
@@ -145,12 +166,7 @@ enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbo
     }
     e->len = (uint32_t)value.len;
     mem_cost(txn->db->active, e);
-    return OXBOW_OK;
-}
-
-static struct oxbow_bytes value_of(const struct mem_entry *e)
-{
-    return (struct oxbow_bytes){e->data, e->len - e->base};
+    return journal_tell(txn, JOURNAL_PUT, key, 0, value_of(e));
 }
 
 /* Brings the value up into the active table for a change of [pos, end): all of it, or for an append
@@ -244,7 +260,8 @@ enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t po
         e->len = (uint32_t)end;
         mem_cost(txn->db->active, e);
     }
-    return OXBOW_OK;
+    return journal_tell(txn, JOURNAL_PATCH, key, pos,
+                        (struct oxbow_bytes){e->data + (pos - e->base), bytes.len});
 }
 
 enum oxbow_err kv_del(struct oxbow_txn *txn, struct oxbow_bytes key)
@@ -262,6 +279,7 @@ enum oxbow_err kv_del(struct oxbow_txn *txn, struct oxbow_bytes key)
     if (err == OXBOW_OK) {
         e->state = MEM_TOMB;
         mem_cost(txn->db->active, e);
+        err = journal_tell(txn, JOURNAL_DEL, key, 0, (struct oxbow_bytes){NULL, 0});
     }
     return err;
 }

@@ -438,6 +438,13 @@ void store_set_touch_hook(struct oxbow *db, void (*hook)(void *ctx, uint64_t obj
     store_unlock(db);
 }
 
+void store_set_journal(struct oxbow *db, const struct journal *journal)
+{
+    store_lock(db);
+    db->journal = journal;
+    store_unlock(db);
+}
+
 void *store_slot_get(struct oxbow *db, enum store_slot slot)
 {
     return db->slots[slot].p;

@@ -12,6 +12,7 @@
 #ifndef OXBOW_STORE_STORE_H
 #define OXBOW_STORE_STORE_H
 
+#include "engine/store/journal.h"
 #include "engine/store/kv.h"
 #include "engine/store/memtable.h"
 #include "engine/store/tree.h"
@@ -81,9 +82,10 @@ struct oxbow {
 
     struct tree *tree;
     struct memtable tables[2];
-    struct memtable *active; /* T, and M to change which */
-    struct memtable *frozen; /* M to change; its content is constant. NULL: none */
-    struct oxbow_txn txn;    /* T */
+    struct memtable *active;       /* T, and M to change which */
+    struct memtable *frozen;       /* M to change; its content is constant. NULL: none */
+    const struct journal *journal; /* T; NULL: none */
+    struct oxbow_txn txn;          /* T */
     struct tree_cursor *cursors[STORE_CURSORS_KEPT]; /* T: spare ones */
     size_t cursors_kept;
     struct slot slots[STORE_SLOT_COUNT]; /* T */

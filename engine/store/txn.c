@@ -124,6 +124,9 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     if (err == OXBOW_OK && txn->writes > 0 && db->failed != OXBOW_OK) {
         err = OXBOW_EFAILED;
     }
+    if (err == OXBOW_OK && txn->writes > 0 && db->journal != NULL) {
+        err = db->journal->commit(db->journal->ctx, db->lsn_applied + 1);
+    }
     if (err != OXBOW_OK) {
         store_unlock(db);
         oxbow_txn_abort(txn);
@@ -160,6 +163,9 @@ void oxbow_txn_abort(struct oxbow_txn *txn)
 
     CHECK(db->port, txn->cursors == 0);
     undo_abort(&txn->undo, db->active);
+    if (db->journal != NULL && txn->writes > 0) {
+        db->journal->drop(db->journal->ctx);
+    }
     if (!txn_readonly(txn)) {
         db->aborts++;
     }

@@ -13,6 +13,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/hash.h"
 #include "engine/store/envelope.h"
+#include "engine/store/page.h"
 
 #include <errno.h>
 #include <lmdb.h>
@@ -30,7 +31,9 @@ struct tree {
     MDB_dbi dbi;
     MDB_txn *read; /* the snapshot: reset only while it is renewed */
     MDB_txn *write;
-    MDB_txn *count; /* the writer's, for counting free pages; reset between */
+    MDB_txn *count;      /* the writer's, for counting free pages; reset between */
+    const uint8_t *base; /* where page 0 is mapped */
+    uint64_t map_bytes;
     uint64_t snapshot;
     struct tree_header header;
     uint64_t digest; /* of the write transaction */
@@ -232,6 +235,15 @@ static int env_open(struct tree *t, const struct tree_config *config)
     return rc;
 }
 
+/* Where the map begins, found by the header record's page: our walk has vouched for its number. */
+static void find_base(struct tree *t, MDB_val header)
+{
+    const uint8_t *at = header.mv_data;
+    const uint8_t *page = at - ((uintptr_t)at & (PAGE_BYTES - 1));
+
+    t->base = page - (size_t)page_number(page) * PAGE_BYTES;
+}
+
 static enum oxbow_err load(struct tree *t)
 {
     MDB_val key = val_of(header_key());
@@ -242,6 +254,7 @@ static enum oxbow_err load(struct tree *t)
 
     if (rc == MDB_SUCCESS) {
         err = header_decode(bytes_of(data), &t->header);
+        find_base(t, data);
     } else if (rc == MDB_NOTFOUND) {
         rc = mdb_stat(t->read, t->dbi, &stat);
         if (rc == MDB_SUCCESS && stat.ms_entries != 0) {
@@ -268,6 +281,7 @@ enum oxbow_err tree_open(const struct tree_config *config, struct tree **out)
         return OXBOW_ENOMEM;
     }
     t->port = config->port;
+    t->map_bytes = config->map_bytes;
     rc = env_open(t, config);
     if (rc != MDB_SUCCESS) {
         complain(t, "the data file cannot be opened", rc);
@@ -314,6 +328,14 @@ enum oxbow_err tree_renew(struct tree *t)
         return translate(rc);
     }
     t->snapshot++;
+    if (t->base == NULL) {
+        MDB_val key = val_of(header_key());
+        MDB_val data;
+
+        if (mdb_get(t->read, t->dbi, &key, &data) == MDB_SUCCESS) {
+            find_base(t, data); /* a store just made: the page is our own */
+        }
+    }
     memset(t->verified, 0, sizeof t->verified);
     return OXBOW_OK;
 }
@@ -455,6 +477,37 @@ enum oxbow_err tree_cursor_step(struct tree_cursor *c, bool back, struct tree_it
 
 /* ---- writing ---- */
 
+/* LMDB believes the head of an overflow page when it frees the pages of a value that is replaced or
+ * deleted, and neither the walk at open nor the value's checksum covers it. */
+static enum oxbow_err check_old(struct tree *t, struct oxbow_bytes key)
+{
+    size_t inline_max = (((PAGE_BYTES - PAGE_HEAD_BYTES) / 2) & ~(size_t)1) - 2;
+    MDB_val k = val_of(key);
+    MDB_val data;
+    const uint8_t *page;
+    int rc = mdb_get(t->write, t->dbi, &k, &data);
+
+    if (rc == MDB_NOTFOUND) {
+        return OXBOW_OK;
+    }
+    if (rc != MDB_SUCCESS) {
+        complain(t, "a value cannot be looked up", rc);
+        return translate(rc);
+    }
+    page = (const uint8_t *)data.mv_data - PAGE_HEAD_BYTES;
+    if (PAGE_NODE_BYTES + key.len + data.mv_size <= inline_max || t->base == NULL ||
+        page < t->base || page >= t->base + t->map_bytes) {
+        return OXBOW_OK; /* within a leaf, or a page of this very transaction */
+    }
+    if (page_number(page) != (uint64_t)(page - t->base) / PAGE_BYTES ||
+        page_flags(page) != PAGE_OVERFLOW ||
+        page_run(page) != (PAGE_HEAD_BYTES - 1 + data.mv_size) / PAGE_BYTES + 1) {
+        complain(t, "the head of an overflow page is damaged", MDB_CORRUPTED);
+        return OXBOW_ECORRUPT;
+    }
+    return OXBOW_OK;
+}
+
 enum oxbow_err tree_write_begin(struct tree *t)
 {
     int rc = mdb_txn_begin(t->env, NULL, 0, &t->write);
@@ -501,9 +554,13 @@ enum oxbow_err tree_write_put(struct tree *t, struct oxbow_bytes key, struct oxb
 enum oxbow_err tree_write_put_two(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes front,
                                   struct oxbow_bytes back)
 {
-    uint64_t before;
+    uint64_t before = 0;
     uint64_t after = 0;
-    enum oxbow_err err = entries(t, &before);
+    enum oxbow_err err = check_old(t, key);
+
+    if (err == OXBOW_OK) {
+        err = entries(t, &before);
+    }
 
     if (err == OXBOW_OK) {
         err = put_raw(t, key, front, back);
@@ -521,8 +578,13 @@ enum oxbow_err tree_write_put_two(struct tree *t, struct oxbow_bytes key, struct
 enum oxbow_err tree_write_del(struct tree *t, struct oxbow_bytes key)
 {
     MDB_val k = val_of(key);
-    int rc = mdb_del(t->write, t->dbi, &k, NULL);
+    enum oxbow_err err = check_old(t, key);
+    int rc;
 
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    rc = mdb_del(t->write, t->dbi, &k, NULL);
     if (rc == MDB_NOTFOUND) {
         return OXBOW_OK;
     }

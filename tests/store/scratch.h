@@ -23,7 +23,7 @@ static inline void scratch_remove(const char *dir)
 {
     static const char *const files[] = {"LOCK",     "FORMAT",       "data.mdb",
                                         "lock.mdb", "data.mdb.new", "FORMAT.new"};
-    char path[SCRATCH_MAX + 32];
+    char path[4 * SCRATCH_MAX];
 
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", dir, files[i]);

@@ -140,6 +140,23 @@ static bool is_empty_tree(uint8_t *raw, uint64_t size)
     return memcmp(raw, want, META_BYTES) == 0;
 }
 
+/* The parent must remember the directory, or a store made before a power cut is gone after it. Done
+ * by whoever makes the store: an open that made the directory may have failed at this. */
+static enum oxbow_err sync_parent(struct oxbow *db)
+{
+    const struct oxbow_files *files = &db->port->files;
+    size_t len = strlen(db->config.dir);
+
+    while (len > 1 && db->config.dir[len - 1] == '/') {
+        len--;
+    }
+    while (len > 0 && db->config.dir[len - 1] != '/') {
+        len--;
+    }
+    (void)snprintf(db->path, db->path_bytes, "%.*s", (int)len, len == 0 ? "" : db->config.dir);
+    return files->sync_dir(files->ctx, len == 0 ? "." : db->path);
+}
+
 static enum oxbow_err make_store(struct oxbow *db)
 {
     uint8_t raw[META_BYTES];
@@ -160,6 +177,10 @@ static enum oxbow_err make_store(struct oxbow *db)
         return err;
     }
     format_meta(raw, db->config.map_bytes);
+    err = sync_parent(db);
+    if (err != OXBOW_OK) {
+        return err;
+    }
     err = db->port->random.fill(db->port->random.ctx, &db->store_id, sizeof db->store_id);
     if (err == OXBOW_OK) {
         err = make_file(db, TREE_FILE, raw, sizeof raw);
@@ -241,28 +262,39 @@ static enum oxbow_err check_space(struct oxbow *db)
 static enum oxbow_err make_directory(struct oxbow *db)
 {
     const struct oxbow_files *files = &db->port->files;
-    size_t len = strlen(db->config.dir);
     enum oxbow_err err;
 
     if ((db->config.flags & (OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY)) != 0) {
         return OXBOW_OK; /* then opening LOCK says whether it is there */
     }
     err = files->mkdir(files->ctx, db->config.dir);
-    if (err == OXBOW_EEXIST) {
-        return OXBOW_OK;
+    return err == OXBOW_EEXIST ? OXBOW_OK : err;
+}
+
+/* Makes durable what may be in the page cache alone. When the sync of a meta page fails, LMDB
+ * writes the old one over it and leaves it at that; were pages of the commit that failed written
+ * again before that is durable, a power cut could bring its meta page back without them. The meta
+ * pages are written again because a sync after one that failed says nothing about older writes. */
+static enum oxbow_err settle_data(struct oxbow *db)
+{
+    const struct oxbow_files *files = &db->port->files;
+    uint8_t raw[META_BYTES];
+    size_t got = 0;
+    enum oxbow_err err = files->read(files->ctx, db->data_fd, raw, sizeof raw, 0, &got);
+
+    if (err == OXBOW_OK && got < sizeof raw) {
+        err = OXBOW_ECORRUPT;
     }
-    if (err != OXBOW_OK) {
-        return err;
+    if (err == OXBOW_OK) {
+        err = files->write(files->ctx, db->data_fd, raw, sizeof raw, 0);
     }
-    /* The parent must remember it, or a store made before a power cut is gone after it. */
-    while (len > 1 && db->config.dir[len - 1] == '/') {
-        len--;
+    if (err == OXBOW_OK) {
+        err = files->sync(files->ctx, db->data_fd);
     }
-    while (len > 0 && db->config.dir[len - 1] != '/') {
-        len--;
+    if (err == OXBOW_OK) {
+        err = files->sync_dir(files->ctx, db->config.dir); /* the same for names */
     }
-    (void)snprintf(db->path, db->path_bytes, "%.*s", (int)len, len == 0 ? "" : db->config.dir);
-    return files->sync_dir(files->ctx, len == 0 ? "." : db->path);
+    return err;
 }
 
 enum oxbow_err directory_open(struct oxbow *db)
@@ -290,6 +322,7 @@ enum oxbow_err directory_open(struct oxbow *db)
                         readonly(db) ? OXBOW_FILE_READ : OXBOW_FILE_READ | OXBOW_FILE_WRITE, &fd);
         if (err == OXBOW_OK) {
             db->data_fd = fd;
+            err = readonly(db) ? OXBOW_OK : settle_data(db);
         }
     }
     return err;

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The crash lab for as long as you like: N rounds, each with fresh seeds.
 #   tests/crash/campaign.sh N [BUILD-DIR]
-# A round is ten runs: both subjects under both policies, their recoveries cut short, real power
-# cuts, and damaged files. Ends at the first failure with the command that repeats it; failing states
-# are kept below BUILD-DIR/crash-failures. OXBOW_SEED sets the first seed, SECONDS_PER_RUN (20) and
-# JOBS (2) how much is done.
+# A round is twelve runs: both subjects under both policies, their recoveries cut short, syncs that
+# fail, real power cuts, and damaged files. Ends at the first failure with the command that repeats
+# it; failing states are kept below BUILD-DIR/crash-failures. OXBOW_SEED sets the first seed,
+# SECONDS_PER_RUN (20) and JOBS (2) how much is done.
 set -euo pipefail
 
-[ $# -ge 1 ] || { sed -n '3,9s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n '3,8s/^# \{0,1\}//p' "$0"; exit 2; }
 rounds=$1
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${2:-$top/build/release}
@@ -45,6 +45,7 @@ for ((round = 0; round < rounds; round++)); do
         lab --subject "$subject" --steps 30 --exhaustive 10 --random 40
         lab --subject "$subject" --steps 120 --policy interval --random 40
         lab --subject "$subject" --steps 12 --deeper 60
+        lab --subject "$subject" --steps 60 --fail 8
         run "$build/bin/cut_lab" "$build/lib/powercut.so" 40 "$seed" "$subject"
         run "$build/bin/flip_lab" 2000 "$seed" "$subject"
     done

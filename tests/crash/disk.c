@@ -24,6 +24,7 @@
 struct op {
     size_t event;
     bool covered;
+    bool doomed; /* a sync of it failed: no later one covers it, though the cache may say so */
 };
 
 struct ops {
@@ -274,10 +275,21 @@ static void take_sync(struct disk *d, const struct event *sync)
 {
     struct dfile *f = file_of(d, sync->file);
     for (size_t i = 0; i < f->ops.count; i++)
-        if (f->ops.at[i].event < sync->begin &&
+        if (f->ops.at[i].event < sync->begin && !f->ops.at[i].doomed &&
             covers(sync, &d->record->events[f->ops.at[i].event]))
             f->ops.at[i].covered = true;
     settle_file(d, f);
+}
+
+/* After a failed sync the kernel takes the pages for clean and never writes them again. */
+static void take_failure(struct disk *d, const struct event *sync)
+{
+    if (sync->file == 0)
+        return;
+    struct dfile *f = file_of(d, sync->file);
+    for (size_t i = 0; i < f->ops.count; i++)
+        if (!f->ops.at[i].covered && covers(sync, &d->record->events[f->ops.at[i].event]))
+            f->ops.at[i].doomed = true;
 }
 
 /* A rename between directories counts as covered by either's sync: none of ours is such a one. */
@@ -317,6 +329,9 @@ void disk_advance(struct disk *d)
         break;
     case EVENT_SYNC:
         take_sync(d, e);
+        break;
+    case EVENT_FAILED:
+        take_failure(d, e);
         break;
     case EVENT_DIRSYNC:
         take_dirsync(d, e);

@@ -99,7 +99,7 @@ uint64_t judge_hash_model(const struct subject *s, const struct model *m)
     return hash;
 }
 
-static struct model *model_at(const struct judge_config *c, uint64_t step)
+struct model *judge_model(const struct judge_config *c, uint64_t step)
 {
     struct model *m = c->subject->open();
     for (uint64_t i = 0; i < step; i++)
@@ -281,7 +281,7 @@ void judge_state(const struct judge_config *config, const char *base, struct ver
     struct model *m = NULL;
     bool ok = place(config, db, v);
     if (ok) {
-        m = model_at(config, v->step);
+        m = judge_model(config, v->step);
         ok = more_steps(config, db, m, v);
     }
     ok = close_store(db, v) && ok;

@@ -60,6 +60,8 @@ void judge_batch(const struct judge_config *config, const char *base, struct ver
 
 uint64_t judge_hash_store(const struct subject *s, struct oxbow *db, enum oxbow_err *err);
 uint64_t judge_hash_model(const struct subject *s, const struct model *m);
+/* The model after so many steps. */
+struct model *judge_model(const struct judge_config *c, uint64_t step);
 const char *verdict_name(enum verdict_kind kind);
 
 #endif

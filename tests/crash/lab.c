@@ -50,7 +50,9 @@ struct lab {
     char base[64];
     const struct subject *subject;
     struct judge_config judge;
-    uint64_t *hashes, *lsns;
+    uint64_t *hashes, *lsns; /* lsns: when a step was first taken */
+    uint64_t *lsns_now;      /* when it was last taken */
+    uint64_t run_acked;      /* of the run */
     uint64_t store_id;
     struct disk *disk;
     uint64_t acked, issued; /* as of the disk's event */
@@ -78,6 +80,7 @@ static void check(enum oxbow_err err, const char *what)
         lab_die(what, oxbow_err_name(err));
 }
 
+/* When syncs fail, opening may take several goes. */
 static struct oxbow *open_live(struct lab *lab)
 {
     char dir[128];
@@ -86,7 +89,10 @@ static struct oxbow *open_live(struct lab *lab)
     judge_store_config(&config, dir);
     config.sync = lab->opt.policy;
     struct oxbow *db = NULL;
-    check(oxbow_open(&config, &db), "open");
+    enum oxbow_err err = oxbow_open(&config, &db);
+    for (int i = 0; i < 50 && err != OXBOW_OK && lab->opt.fail_one_in != 0; i++)
+        err = oxbow_open(&config, &db);
+    check(err, "open");
     return db;
 }
 
@@ -94,31 +100,106 @@ static struct oxbow *open_live(struct lab *lab)
 static void note_durable(struct lab *lab, struct oxbow *db, uint64_t steps)
 {
     uint64_t lsn = oxbow_durable_lsn(db), acked = steps;
-    while (acked > 0 && lab->lsns[acked] > lsn)
+    while (acked > 0 && lab->lsns_now[acked] > lsn)
         acked--;
     recorder_mark(EVENT_ACK, acked);
+    lab->run_acked = acked > lab->run_acked ? acked : lab->run_acked;
 }
 
-static void take_step(struct lab *lab, struct oxbow *db, struct model *m, uint64_t step,
-                      uint64_t *random)
+static void note_acked(struct lab *lab, uint64_t steps)
+{
+    recorder_mark(EVENT_ACK, steps);
+    lab->run_acked = steps;
+}
+
+/* Any error is that of a failed sync. */
+static enum oxbow_err take_step(struct lab *lab, struct oxbow *db, struct model *m, uint64_t step,
+                                uint64_t *random)
 {
     struct oxbow_txn_options opt = {0};
     bool wait = lab->opt.policy == OXBOW_SYNC_ALWAYS && lab_random(random) % 4 != 0;
+    bool flush = !wait && lab_random(random) % 6 == 0;
+    uint64_t lsn = 0;
     opt.flags = wait ? 0 : OXBOW_TXN_NOWAIT;
     recorder_mark(EVENT_ISSUE, step + 1);
-    check(lab->subject->step(m, lab->opt.seed, step, db, &opt, &lab->lsns[step + 1]), "step");
+    enum oxbow_err err = lab->subject->step(m, lab->opt.seed, step, db, &opt, &lsn);
+    if (err != OXBOW_OK)
+        return err;
+    lab->lsns_now[step + 1] = lsn;
+    if (lab->lsns[step + 1] == 0)
+        lab->lsns[step + 1] = lsn;
     if (wait)
-        recorder_mark(EVENT_ACK, step + 1);
+        note_acked(lab, step + 1);
     else
         note_durable(lab, db, step + 1);
-    if (!wait && lab_random(random) % 6 == 0) {
-        check(oxbow_flush(db), "flush");
-        recorder_mark(EVENT_ACK, step + 1);
+    err = flush ? oxbow_flush(db) : OXBOW_OK;
+    if (err == OXBOW_OK && flush)
+        note_acked(lab, step + 1);
+    uint64_t hash = err == OXBOW_OK ? judge_hash_store(lab->subject, db, &err) : 0;
+    if (err == OXBOW_OK && hash != lab->hashes[step + 1])
+        lab_die("the running store differs from the model", "");
+    return err;
+}
+
+/* After a failed sync: opens the store again and sees where it stands. What it stands at is durable
+ * now, or so it says. */
+static uint64_t resume(struct lab *lab, struct oxbow **db, struct model **m, uint64_t issued)
+{
+    enum oxbow_err err = *db == NULL ? OXBOW_OK : oxbow_close(*db);
+    *db = open_live(lab);
+    uint64_t step = 0, hash = judge_hash_store(lab->subject, *db, &err);
+    while (step <= issued && lab->hashes[step] != hash)
+        step++;
+    if (err != OXBOW_OK || step > issued || step < lab->run_acked)
+        lab_die("after a failed sync the store", err != OXBOW_OK ? oxbow_err_name(err)
+                                                 : step > issued ? "holds what never was"
+                                                                 : "lost what it acknowledged");
+    struct oxbow_stat stat;
+    oxbow_stat(*db, &stat);
+    lab->lsns_now[step] = step > 0 ? stat.lsn_applied : 0;
+    if (lab->lsns[step] == 0)
+        lab->lsns[step] = lab->lsns_now[step]; /* its commit never told */
+    recorder_mark(EVENT_ISSUE, step);
+    note_durable(lab, *db, step);
+    lab->subject->close(*m);
+    *m = judge_model(&lab->judge, step);
+    return step;
+}
+
+static void hash_steps(struct lab *lab)
+{
+    struct model *m = lab->subject->open();
+    for (uint64_t i = 0; i <= lab->opt.steps; i++) {
+        lab->hashes[i] = judge_hash_model(lab->subject, m);
+        for (uint64_t j = 0; j < i; j++)
+            if (lab->hashes[i] == lab->hashes[j])
+                lab_die("the workload", "came back to an earlier state");
+        check(lab->subject->step(m, lab->opt.seed, i, NULL, NULL, NULL), "model");
     }
-    lab->hashes[step + 1] = judge_hash_model(lab->subject, m);
-    enum oxbow_err err;
-    if (judge_hash_store(lab->subject, db, &err) != lab->hashes[step + 1] || err != OXBOW_OK)
-        lab_die("the running store differs from the model", oxbow_err_name(err));
+    lab->subject->close(m);
+}
+
+static void run_steps(struct lab *lab, struct oxbow **db, struct model **m)
+{
+    uint64_t random = lab->opt.seed, failures = 0;
+    bool closed = false;
+    for (uint64_t step = 0; step < lab->opt.steps;) {
+        enum oxbow_err err = take_step(lab, *db, *m, step, &random);
+        step++;
+        if (err == OXBOW_OK && step > lab->opt.steps / 2 && !closed) {
+            closed = true;
+            err = oxbow_close(*db);
+            if (err == OXBOW_OK)
+                note_acked(lab, step);
+            *db = err == OXBOW_OK ? open_live(lab) : NULL;
+        }
+        if (err != OXBOW_OK && lab->opt.fail_one_in == 0)
+            lab_die("step", oxbow_err_name(err));
+        if (err != OXBOW_OK)
+            step = resume(lab, db, m, step);
+        if (err != OXBOW_OK && ++failures > 10u * lab->opt.steps)
+            lab_die("the workload", "gets nowhere");
+    }
 }
 
 static void run_workload(struct lab *lab)
@@ -127,34 +208,27 @@ static void run_workload(struct lab *lab)
     snprintf(live, sizeof live, "%s/live", lab->base);
     if (mkdir(live, 0755) != 0)
         lab_die("cannot make", live);
-    uint64_t random = lab->opt.seed;
-    struct model *m = lab->subject->open();
-    lab->hashes[0] = judge_hash_model(lab->subject, m);
+    hash_steps(lab);
     mutant_set(lab->opt.mutant);
     recorder_start(live, "store");
+    recorder_fail(lab->opt.fail_one_in, lab->opt.seed);
     struct oxbow *db = open_live(lab);
     recorder_mark(EVENT_OPENED, 0);
     struct oxbow_stat stat;
     oxbow_stat(db, &stat);
     lab->store_id = stat.store_id;
     lab->lsns[0] = stat.lsn_applied;
-    for (uint64_t step = 0; step < lab->opt.steps; step++) {
-        take_step(lab, db, m, step, &random);
-        if (step == lab->opt.steps / 2) {
-            check(oxbow_close(db), "close");
-            recorder_mark(EVENT_ACK, step + 1);
-            db = open_live(lab);
-        }
-    }
-    check(oxbow_close(db), "close");
-    recorder_mark(EVENT_ACK, lab->opt.steps);
+    struct model *m = lab->subject->open();
+    run_steps(lab, &db, &m);
+    recorder_fail(0, 0);
+    enum oxbow_err err = oxbow_close(db);
+    if (err == OXBOW_OK)
+        note_acked(lab, lab->opt.steps);
+    else if (lab->opt.fail_one_in == 0)
+        lab_die("close", oxbow_err_name(err));
     recorder_stop();
     mutant_set(MUTANT_NONE);
     lab->subject->close(m);
-    for (unsigned i = 1; i <= lab->opt.steps; i++)
-        for (unsigned j = 0; j < i; j++)
-            if (lab->hashes[i] == lab->hashes[j])
-                lab_die("the workload", "came back to an earlier state");
 }
 
 /* A hook that misses LMDB's or the port's calls must not pass green. */
@@ -175,6 +249,8 @@ static void check_record(const struct lab *lab)
         lab_die("the recorder", "saw too few syncs, or too many: it is blind");
     if (lab->opt.mutant == MUTANT_LSN && mutant_moved() < commits)
         lab_die("the mutant", "did nothing");
+    if (lab->opt.fail_one_in != 0 && r->kinds[EVENT_FAILED] < 3)
+        lab_die("too few syncs failed:", "take more steps");
     if (iohook_failed_writes() > 0)
         lab_die("a write", "was cut short");
 }
@@ -427,6 +503,7 @@ static void prepare(struct lab *lab)
     lab->subject = subject_find(o->subject);
     lab->hashes = lab_alloc((o->steps + 1) * sizeof *lab->hashes);
     lab->lsns = lab_alloc((o->steps + 1) * sizeof *lab->lsns);
+    lab->lsns_now = lab_alloc((o->steps + 1) * sizeof *lab->lsns_now);
     lab->judge = (struct judge_config){.subject = lab->subject,
                                        .seed = o->seed,
                                        .hashes = lab->hashes,
@@ -448,6 +525,7 @@ static void finish(struct lab *lab)
     munmap(lab->verdicts, BATCH * sizeof *lab->verdicts);
     free(lab->hashes);
     free(lab->lsns);
+    free(lab->lsns_now);
     free(lab);
 }
 

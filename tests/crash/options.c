@@ -23,6 +23,7 @@ static const char usage[] =
     "  --images N         stop after N distinct states\n"
     "  --seconds N        stop generating after N seconds\n"
     "  --jobs N           processes that judge; default 2\n"
+    "  --fail N           one sync in N fails, and the workload opens the store again\n"
     "  --mutant M         none (default), no-sync, no-dir-sync, lsn\n"
     "  --expect-caught    succeed if failures are found\n"
     "  --save DIR         keep failing states there\n"
@@ -30,23 +31,16 @@ static const char usage[] =
 
 enum { OPT_CAUGHT = 1, OPT_VERBOSE, OPT_HELP };
 
-static const struct option long_options[] = {{"subject", 1, NULL, 's'},
-                                             {"seed", 1, NULL, 'S'},
-                                             {"steps", 1, NULL, 'n'},
-                                             {"policy", 1, NULL, 'p'},
-                                             {"exhaustive", 1, NULL, 'e'},
-                                             {"random", 1, NULL, 'r'},
-                                             {"singles", 1, NULL, 'i'},
-                                             {"deeper", 1, NULL, 'd'},
-                                             {"images", 1, NULL, 'm'},
-                                             {"seconds", 1, NULL, 't'},
-                                             {"jobs", 1, NULL, 'j'},
-                                             {"mutant", 1, NULL, 'M'},
-                                             {"expect-caught", 0, NULL, OPT_CAUGHT},
-                                             {"save", 1, NULL, 'k'},
-                                             {"verbose", 0, NULL, OPT_VERBOSE},
-                                             {"help", 0, NULL, OPT_HELP},
-                                             {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {
+    {"subject", 1, NULL, 's'},    {"seed", 1, NULL, 'S'},
+    {"steps", 1, NULL, 'n'},      {"policy", 1, NULL, 'p'},
+    {"exhaustive", 1, NULL, 'e'}, {"random", 1, NULL, 'r'},
+    {"singles", 1, NULL, 'i'},    {"deeper", 1, NULL, 'd'},
+    {"images", 1, NULL, 'm'},     {"seconds", 1, NULL, 't'},
+    {"jobs", 1, NULL, 'j'},       {"fail", 1, NULL, 'f'},
+    {"mutant", 1, NULL, 'M'},     {"expect-caught", 0, NULL, OPT_CAUGHT},
+    {"save", 1, NULL, 'k'},       {"verbose", 0, NULL, OPT_VERBOSE},
+    {"help", 0, NULL, OPT_HELP},  {NULL, 0, NULL, 0}};
 
 static uint64_t number(const char *text)
 {
@@ -77,6 +71,9 @@ static void take_number(struct options *o, int c, uint64_t n)
         break;
     case 'd':
         o->deeper_every = (unsigned)n;
+        break;
+    case 'f':
+        o->fail_one_in = (unsigned)n;
         break;
     case 'm':
         o->images_max = (size_t)n;

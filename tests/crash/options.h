@@ -15,6 +15,7 @@ struct options {
     enum oxbow_sync policy;
     enum mutant mutant;
     bool expect_caught;
+    unsigned fail_one_in; /* of the syncs; 0: none */
     unsigned jobs;
     unsigned deeper_every; /* every n-th image has its recovery cut; 0: none */
     size_t images_max;

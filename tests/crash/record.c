@@ -15,6 +15,8 @@
 static struct record record;
 static size_t base_len;
 static unsigned lying;
+static unsigned fail_one_in;
+static uint64_t fail_random;
 
 /* ---- the record ---- */
 
@@ -59,6 +61,17 @@ void recorder_fini(void)
 void recorder_lie(unsigned lie)
 {
     lying = lie;
+}
+
+void recorder_fail(unsigned one_in, uint64_t seed)
+{
+    fail_one_in = one_in;
+    fail_random = seed;
+}
+
+static bool fails(void)
+{
+    return fail_one_in != 0 && lab_random(&fail_random) % fail_one_in == 0;
 }
 
 static char *relative(const char *path)
@@ -116,9 +129,11 @@ void on_zero(struct iofile *f, uint64_t pos, uint64_t len)
 /* 0 means that the device lies, so a token is the number of events and one. */
 uint64_t on_sync_begin(struct iofile *f, uint64_t pos, uint64_t len)
 {
-    (void)f;
-    (void)pos;
-    (void)len;
+    if (fails()) {
+        add((struct event){
+            .kind = EVENT_FAILED, .file = f->ino, .pos = pos, .len = len, .begin = record.count});
+        return IOHOOK_FAIL;
+    }
     return (lying & RECORD_LIE_DATA) != 0 ? 0 : record.count + 1;
 }
 
@@ -167,7 +182,10 @@ void on_rmdir(const char *path)
 
 uint64_t on_dirsync_begin(const char *dir)
 {
-    (void)dir;
+    if (fails()) {
+        add((struct event){.kind = EVENT_FAILED, .path = relative(dir), .begin = record.count});
+        return IOHOOK_FAIL;
+    }
     return (lying & RECORD_LIE_DIR) != 0 ? 0 : record.count + 1;
 }
 
@@ -184,9 +202,9 @@ void on_done(void)
 
 const char *event_name(enum event_kind kind)
 {
-    static const char *const names[EVENT_KINDS] = {"write",  "resize", "zero",  "sync",  "create",
-                                                   "unlink", "rename", "mkdir", "rmdir", "dirsync",
-                                                   "issue",  "ack",    "opened"};
+    static const char *const names[EVENT_KINDS] = {"write",   "resize", "zero",   "sync",  "failed",
+                                                   "create",  "unlink", "rename", "mkdir", "rmdir",
+                                                   "dirsync", "issue",  "ack",    "opened"};
     return kind < EVENT_KINDS ? names[kind] : "?";
 }
 

@@ -19,6 +19,7 @@ enum event_kind {
     EVENT_RESIZE,  /* file, pos: the new length */
     EVENT_ZERO,    /* file, pos, len */
     EVENT_SYNC,    /* file, pos, len, begin; recorded when it has succeeded */
+    EVENT_FAILED,  /* a sync that failed: file (0: of a directory, path), pos, len, begin */
     EVENT_CREATE,  /* path, file (0: not a regular one) */
     EVENT_UNLINK,  /* path */
     EVENT_RENAME,  /* from, path, file */
@@ -62,6 +63,9 @@ void recorder_mark(enum event_kind kind, uint64_t number);
 #define RECORD_LIE_DATA 1u
 #define RECORD_LIE_DIR  2u
 void recorder_lie(unsigned lie);
+
+/* One sync in so many fails, by chance; 0: none does. */
+void recorder_fail(unsigned one_in, uint64_t seed);
 
 const char *event_name(enum event_kind kind);
 /* Prints the event on stderr, one line. */

@@ -136,6 +136,8 @@ static int sync_range(struct iofile *f, uint64_t pos, uint64_t len)
     uint64_t token = on_sync_begin(f, pos, len);
     if (token == 0)
         return 0;
+    if (token == IOHOOK_FAIL)
+        return hook_give(-1, EIO);
     pthread_mutex_unlock(&hook_lock);
     int result = device_sync(f->fd, hook_real.fdatasync);
     int err = errno;
@@ -167,8 +169,8 @@ static int sync_dir(int fd, const char *dir, int (*how)(int))
     on_done();
     uint64_t token = on_dirsync_begin(dir);
     pthread_mutex_unlock(&hook_lock);
-    if (token == 0)
-        return 0;
+    if (token == 0 || token == IOHOOK_FAIL)
+        return token == 0 ? 0 : hook_give(-1, EIO);
     int result = device_sync(fd, how);
     int err = errno;
     if (result == 0) {

@@ -67,8 +67,10 @@ void on_resize(struct iofile *f, uint64_t old, uint64_t size);
 /* Before bytes in a range turn to zeros (holes punched, ranges zeroed). */
 void on_zero(struct iofile *f, uint64_t pos, uint64_t len);
 
+#define IOHOOK_FAIL UINT64_MAX
+
 /* A sync of [pos, pos+len) starts. The answer is handed to on_sync_end; 0 means that the device
- * lies: the call reports success and neither syncs nor ends. */
+ * lies: the call reports success and neither syncs nor ends; IOHOOK_FAIL that it fails with EIO. */
 uint64_t on_sync_begin(struct iofile *f, uint64_t pos, uint64_t len);
 void on_sync_end(struct iofile *f, uint64_t token, uint64_t pos, uint64_t len);
 void on_sync_fail(struct iofile *f, uint64_t token);

@@ -61,7 +61,11 @@ struct request *session_expect(struct oxbow_uplink *u, enum request_kind kind, u
         return NULL;
     }
     q = &u->requests[(u->request_head + u->request_count) % SESSION_REQUESTS_MAX];
-    *q = (struct request){.kind = kind, .replies = replies, .sent_us = u->now_us, .mode = u->mode};
+    *q = (struct request){.out_end = u->status.bytes_out + u->out.len - u->out_pos,
+                          .kind = kind,
+                          .replies = replies,
+                          .sent_us = u->now_us,
+                          .mode = u->mode};
     u->request_count++;
     return q;
 }
@@ -242,13 +246,19 @@ void oxbow_uplink_output(struct oxbow_uplink *u, struct oxbow_bytes *out)
 
 void oxbow_uplink_sent(struct oxbow_uplink *u, size_t len)
 {
+    struct request *q;
+
     session_lock(u);
+    q = session_front(u);
     if (len > u->out.len - u->out_pos) {
         len = u->out.len - u->out_pos;
     }
+    /* A large entry on a slow path takes its time: as long as it moves, patience begins anew. */
+    if (q != NULL && q->out_end > u->status.bytes_out) {
+        q->sent_us = u->now_us;
+    }
     u->out_pos += len;
     u->status.bytes_out += len;
-    u->last_out_us = u->now_us;
     if (u->out_pos == u->out.len) {
         u->out.len = 0;
         u->out_pos = 0;

@@ -68,7 +68,8 @@ struct request {
     uint64_t payload;
     struct oxbow_id last; /* the position when applied */
     struct window_mark mark;
-    uint64_t sent_us;
+    uint64_t sent_us; /* written; of the oldest one: when the driver last took some of it */
+    uint64_t out_end; /* where it ends in all that was ever sent */
     const struct trouble_row *row; /* EXEC: of the first command that was not queued */
     enum oxbow_uplink_mode mode;   /* in which it was sent */
     uint32_t probe;                /* PROBE: which */
@@ -140,7 +141,6 @@ struct oxbow_uplink {
     uint64_t try_us;
     uint64_t greet_retry_us;
     uint64_t last_in_us;
-    uint64_t last_out_us;     /* the driver took bytes */
     uint64_t batch_limit;     /* bytes; halved when an answer does not come in time */
     uint64_t batches_in_time; /* since then */
     size_t target;            /* index */

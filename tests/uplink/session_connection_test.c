@@ -72,6 +72,28 @@ static void silence_ends_the_connection(void **state)
     peer_close(&p);
 }
 
+static void a_batch_that_still_moves_is_waited_for(void **state)
+{
+    struct oxbow_bytes out;
+    struct peer p;
+    int i;
+
+    (void)state;
+    peer_open_up(&p, 1);
+    for (i = 0; i < 5; i++) {
+        peer_pass(&p, 29000);
+        assert_false(peer_closing(&p));
+        oxbow_uplink_sent(p.u, 10);
+    }
+    oxbow_uplink_output(p.u, &out);
+    oxbow_uplink_sent(p.u, out.len);
+    peer_pass(&p, 29000);
+    assert_false(peer_closing(&p));
+    peer_pass(&p, 2000);
+    assert_true(peer_closing(&p));
+    peer_close(&p);
+}
+
 static void a_batch_that_takes_too_long_is_halved(void **state)
 {
     struct peer p;
@@ -219,6 +241,7 @@ int main(void)
         cmocka_unit_test(a_replica_is_left_for_the_next_target),
         cmocka_unit_test(an_old_server_is_greeted_the_old_way),
         cmocka_unit_test(silence_ends_the_connection),
+        cmocka_unit_test(a_batch_that_still_moves_is_waited_for),
         cmocka_unit_test(a_batch_that_takes_too_long_is_halved),
         cmocka_unit_test(an_idle_connection_is_pinged_only_when_idle),
         cmocka_unit_test(backoff_grows_and_is_reset_only_by_useful_work),

@@ -42,7 +42,6 @@ class Plan:
     rate: int
     producers: int
     cuts: int
-    cut_events: int  # a cut that comes at an event comes within so many
     kills: int
     server_kills: int
     oom_windows: int
@@ -52,15 +51,18 @@ class Plan:
     naive_rate: int
     fault_pace_s: tuple[float, float]  # a connection's time before its fault
 
+    @property
+    def cut_events(self) -> int:
+        """A cut that comes at an event comes within so many: about half a life's."""
+        return max(self.readings // (self.cuts + self.kills + 1) * 6 // 10, 60)
+
 
 def plan(args: argparse.Namespace) -> Plan:
     if args.small:
-        return Plan(readings=args.readings or 5000, rate=500, producers=4, cuts=1,
-                    cut_events=600, kills=2,
+        return Plan(readings=args.readings or 5000, rate=500, producers=4, cuts=1, kills=2,
                     server_kills=1, oom_windows=1, rewinds=1, liar_readings=1500, liar_cuts=1,
                     naive_rate=400, fault_pace_s=(0.1, 0.5))
-    return Plan(readings=args.readings or 100_000, rate=2500, producers=16, cuts=4,
-                cut_events=6000, kills=6,
+    return Plan(readings=args.readings or 100_000, rate=2500, producers=16, cuts=4, kills=6,
                 server_kills=2, oom_windows=3, rewinds=1, liar_readings=20_000, liar_cuts=2,
                 naive_rate=800, fault_pace_s=(0.1, 0.8))
 
@@ -150,7 +152,8 @@ class MainJob:
             await self.device.start(*link, *self.life_options(k))
             share = (k + self.rng.uniform(0.6, 1.0)) / (len(blows) + 1)
             if not at_event:
-                await self.until_accepted(int(self.plan.readings * share))
+                await self.until_accepted(max(int(self.plan.readings * share),
+                                              len(self.device.accepted.by_id) + 1))
             if blow == "cut":
                 self.told.cuts.append(await self.device.cut_power(not at_event))
                 self.say(f"power cut at {len(self.device.accepted.by_id):,} accepted readings")

@@ -76,7 +76,7 @@ class Device:
         folder.mkdir(parents=True)
         self.report = folder / "cut.txt"  # of the shim, about the present life
         self.log = (folder / "sensor.log").open("ab")
-        self.written = (folder / "accepted.txt").open("wb")
+        self.written = (folder / "accepted.txt").open("wb", buffering=0)
 
     async def start(self, *extra: str) -> None:
         """A new life, which goes on with the first row that cannot have been taken before."""
@@ -155,7 +155,6 @@ class Device:
             self.process.send_signal(signum)
         code = await self.process.wait()
         await asyncio.gather(*self.readers)
-        self.written.flush()
         for name in SUMMED:
             setattr(self.totals, name,
                     getattr(self.totals, name) + int(str(self.status.get(name, 0))))

@@ -120,7 +120,7 @@ def _look(o: Outcome) -> None:
               f"-s {o.server.socket_path} {query}")
         print("  the same with SHUTDOWN ends the server")
         return
-    print(f"  redis-server {folder}/look.conf && redis-cli -s {folder}/look.sock {query}")
+    print(f"  redis-server {folder}/look.conf && sleep 1 && redis-cli -s {folder}/look.sock {query}")
 
 
 def show(o: Outcome) -> bool:

@@ -140,7 +140,8 @@ static bool same(const struct cut *c, struct oxbow *db, const struct model *m)
     struct dump a = {0}, b = {0};
     enum oxbow_err err = c->subject->dump_store(db, &a);
     c->subject->dump_model(m, &b);
-    bool yes = err == OXBOW_OK && a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0;
+    bool yes =
+        err == OXBOW_OK && a.len == b.len && (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
     dump_free(&a);
     dump_free(&b);
     return yes;

@@ -96,6 +96,8 @@ static void ops_add(struct ops *ops, size_t event)
 
 static void ops_drop_first(struct ops *ops, size_t count)
 {
+    if (count == 0)
+        return;
     memmove(ops->at, ops->at + count, (ops->count - count) * sizeof *ops->at);
     ops->count -= count;
 }

@@ -268,7 +268,8 @@ static void judge_now(struct flip *flip, size_t count)
         enum outcome o = outcome_of(v);
         flip->counts[t->spot][o]++;
         flip->by_damage[t->damage][o]++;
-        if (o < OUTCOME_PAGES)
+        /* A damaged page of a value is told by whoever reads the value; here nobody did. */
+        if (o < OUTCOME_PAGES || (o == OUTCOME_PAGES && t->spot == SPOT_LARGE))
             continue;
         flip->bad++;
         if (flip->bad <= 8)

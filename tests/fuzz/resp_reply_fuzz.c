@@ -7,7 +7,6 @@
 #include "engine/uplink/trouble.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,6 +20,12 @@ static void expect(bool ok)
     if (!ok) {
         abort();
     }
+}
+
+static bool same(const struct sum *a, const struct sum *b)
+{
+    return a->replies == b->replies && a->nodes == b->nodes && a->hash == b->hash &&
+           a->err == b->err;
 }
 
 static void reply_look(const struct reply *r, struct sum *s)
@@ -94,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     whole = run(data + 1, size - 1, size - 1, 0);
     two = run(data + 1, size - 1, data[0] % size, 0);
     bytes = run(data + 1, size - 1, 0, 1);
-    expect(memcmp(&whole, &two, sizeof(whole)) == 0);
-    expect(memcmp(&whole, &bytes, sizeof(whole)) == 0);
+    expect(same(&whole, &two));
+    expect(same(&whole, &bytes));
     return 0;
 }

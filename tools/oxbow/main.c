@@ -338,6 +338,19 @@ static int take_arguments(struct cli *cli, poptContext context)
     return run(cli);
 }
 
+/* popt gives each text in memory of its own. */
+static void free_texts(const struct option_row *rows, struct options *opt)
+{
+    for (; rows != NULL && rows->name != NULL; rows++) {
+        if (rows->kind == OPTION_TEXT) {
+            char **text = (char **)(void *)((char *)opt + rows->offset);
+
+            free(*text);
+            *text = NULL;
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct poptOption table[COMMAND_OPTIONS_MAX + 16] = {{0}};
@@ -360,6 +373,8 @@ int main(int argc, char **argv)
         code = take_arguments(&cli, context);
     }
     poptFreeContext(context);
+    free_texts(global_options, &cli.opt);
+    free_texts(cli.command != NULL ? cli.command->options : NULL, &cli.opt);
     if (fflush(stdout) != 0 && code == EXIT_DONE) {
         fputs("oxbow: could not write the output\n", stderr);
         code = EXIT_FAILED;

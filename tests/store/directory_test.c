@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a store: whichever file call fails, the next attempt makes or finds it; and what a crash
+ * in the middle leaves is taken up. */
+#include "tests/store/kv_fixture.h"
+#include "tests/support/fault.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct fault fault;
+
+static int set_up(void **state)
+{
+    struct rig *rig = malloc(sizeof *rig);
+
+    assert_non_null(rig);
+    rig_init(rig, OXBOW_SYNC_INTERVAL);
+    fault_init(&fault, &rig->port);
+    rig->config.port = &fault.port;
+    *state = rig;
+    return 0;
+}
+
+static const char *path_of(const struct rig *rig, const char *name)
+{
+    static char path[400];
+
+    snprintf(path, sizeof path, "%s/%s", rig->store, name);
+    return path;
+}
+
+static bool exists(const struct rig *rig, const char *name)
+{
+    return access(path_of(rig, name), F_OK) == 0;
+}
+
+static void write_to(const struct rig *rig, const char *name, const void *data, size_t len)
+{
+    FILE *f = fopen(path_of(rig, name), "wb");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, len, f), len);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void put_and_check(struct rig *rig)
+{
+    struct oxbow_txn *txn = rig_begin(rig, 0);
+
+    put(txn, BYTES("k"), BYTES("v"));
+    rig_commit(txn);
+    rig_reopen(rig);
+    txn = rig_begin(rig, OXBOW_TXN_READ);
+    assert_value(txn, BYTES("k"), BYTES("v"));
+    rig_commit(txn);
+}
+
+static void whichever_call_fails_the_next_attempt_succeeds(void **state)
+{
+    struct rig *rig = *state;
+    char kept[sizeof rig->store];
+    unsigned points = 0;
+    uint64_t n;
+
+    memcpy(kept, rig->store, sizeof kept);
+    for (n = 1;; n++) {
+        enum oxbow_err err;
+        bool failed;
+
+        snprintf(rig->store, sizeof rig->store, "%.200s/%llu", rig->dir, (unsigned long long)n);
+        fault_arm_files(&fault, FAULT_ALL & ~FAULT_CLOSE & ~FAULT_SPACE & ~FAULT_RESERVE, n, 1,
+                        OXBOW_EIO);
+        err = oxbow_open(&rig->config, &rig->db);
+        failed = fault.file_failed > 0;
+        fault_disarm(&fault);
+        if (err != OXBOW_OK) {
+            assert_true(failed);
+            assert_null(rig->db);
+            assert_int_equal(fault.live_bytes, 0);
+            rig_open(rig);
+            points++;
+        }
+        assert_false(exists(rig, "FORMAT.new"));
+        put_and_check(rig);
+        rig_close(rig);
+        if (!failed) {
+            break;
+        }
+    }
+    assert_true(points >= 15);
+    memcpy(rig->store, kept, sizeof kept);
+}
+
+static void a_making_that_was_cut_short_is_taken_up(void **state)
+{
+    static uint8_t meta[META_BYTES];
+    static const char *const left[] = {"data.mdb", "data.mdb.new", "FORMAT.new"};
+    struct rig *rig = *state;
+    size_t i;
+    size_t cut;
+
+    for (i = 0; i < 3; i++) {
+        for (cut = 0; cut < 2; cut++) {
+            snprintf(rig->store, sizeof rig->store, "%.200s/%zu-%zu", rig->dir, i, cut);
+            assert_int_equal(mkdir(rig->store, 0700), 0);
+            write_to(rig, "LOCK", "", 0);
+            format_meta(meta, 64u << 20);
+            /* All of it, or nothing: what a power cut leaves of a file that was not synced. */
+            write_to(rig, left[i], meta, cut == 0 ? sizeof meta : 0);
+            rig_open(rig);
+            put_and_check(rig);
+            rig_close(rig);
+        }
+    }
+}
+
+static void what_is_not_ours_is_refused_and_left_as_it_is(void **state)
+{
+    static const char theirs[] = "somebody else's file, longer than nothing";
+    struct rig *rig = *state;
+    char got[sizeof theirs];
+    FILE *f;
+
+    assert_int_equal(mkdir(rig->store, 0700), 0);
+    write_to(rig, "data.mdb", theirs, sizeof theirs);
+    assert_int_equal(oxbow_open(&rig->config, &rig->db), OXBOW_EFORMAT);
+    assert_false(exists(rig, "FORMAT"));
+    f = fopen(path_of(rig, "data.mdb"), "rb");
+    assert_non_null(f);
+    assert_int_equal(fread(got, 1, sizeof got, f), sizeof got);
+    fclose(f);
+    assert_memory_equal(got, theirs, sizeof got);
+    assert_int_equal(fault.live_bytes, 0);
+}
+
+static void a_path_has_room_up_to_its_limit(void **state)
+{
+    struct rig *rig = *state;
+    char dir[STORE_DIR_MAX + 2];
+
+    rig->config.dir = dir;
+    memset(dir, 'x', sizeof dir);
+    dir[STORE_DIR_MAX + 1] = '\0';
+    assert_int_equal(oxbow_open(&rig->config, &rig->db), OXBOW_EINVAL);
+    dir[0] = '\0';
+    assert_int_equal(oxbow_open(&rig->config, &rig->db), OXBOW_EINVAL);
+    rig->config.dir = NULL;
+    assert_int_equal(oxbow_open(&rig->config, &rig->db), OXBOW_EINVAL);
+    assert_int_equal(fault.live_bytes, 0);
+}
+
+static void the_lock_outlives_the_store(void **state)
+{
+    struct rig *rig = *state;
+    struct oxbow *second = NULL;
+
+    rig_open(rig);
+    assert_int_equal(oxbow_open(&rig->config, &second), OXBOW_ELOCKED);
+    assert_null(second);
+    put_and_check(rig);
+    rig_close(rig);
+    assert_true(exists(rig, "LOCK"));
+    rig_open(rig);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, kv_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(whichever_call_fails_the_next_attempt_succeeds),
+        TEST(a_making_that_was_cut_short_is_taken_up),
+        TEST(what_is_not_ours_is_refused_and_left_as_it_is),
+        TEST(a_path_has_room_up_to_its_limit),
+        TEST(the_lock_outlives_the_store),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -13,12 +13,12 @@ struct rights {
     bool stream, list, wait, waitaof;
 };
 
-static void add_pattern(struct text *t, const char *key, size_t len)
+/* Glob characters stand for themselves. */
+static void add_escaped(struct text *t, const char *key, size_t len)
 {
     size_t i;
 
-    text_add(t, " ~");
-    for (i = 0; i < len; i++) { /* glob characters stand for themselves */
+    for (i = 0; i < len; i++) {
         if (strchr("*?[]\\", key[i]) != NULL) {
             text_add(t, "\\");
         }
@@ -40,7 +40,8 @@ static void add_keys(struct text *t, const struct oxbow_identity *id, const stru
     if (target.len >= prefix.len && memcmp(key, own, prefix.len) == 0) {
         return;
     }
-    add_pattern(t, key, target.len);
+    text_add(t, " ~");
+    add_escaped(t, key, target.len);
     if (f->options.type != OXBOW_TYPE_LIST) {
         return;
     }
@@ -51,7 +52,7 @@ static void add_keys(struct text *t, const struct oxbow_identity *id, const stru
         close = key + target.len;
     }
     text_add(t, " ~oxbow:{");
-    text_bytes(t, open + 1, (size_t)(close - open - 1));
+    add_escaped(t, open + 1, (size_t)(close - open - 1));
     text_add(t, "}:cursor:");
     text_add(t, id->device);
     text_add(t, ":*");

@@ -143,7 +143,7 @@ static void checkpoint(struct oxbow *db)
 /* ---- idle work ---- */
 
 /* One step of idle work, in a transaction of its own: our own reaping, else what the layers want.
- * With the mutex held and nobody having the turn. */
+ * With the mutex held, and the turn free or handed to us. */
 static void idle_step(struct oxbow *db)
 {
     enum oxbow_err (*hook)(struct oxbow_txn * txn, bool *more) = db->idle_hook;
@@ -154,6 +154,8 @@ static void idle_step(struct oxbow *db)
     enum oxbow_err err;
 
     db->busy = true;
+    db->idle_turn = false;
+    db->idle_waits = false;
     db->reap = false;
     store_unlock(db);
     txn = txn_start(db, &opt, OXBOW_SYNC_INTERVAL);
@@ -176,19 +178,15 @@ static void idle_step(struct oxbow *db)
     db->idle_at_us = store_now_us(db) + (err == OXBOW_OK ? IDLE_STEP_US : IDLE_RETRY_US);
 }
 
-static bool may_idle(const struct oxbow *db)
-{
-    bool wanted = db->reap || (db->idle_hook != NULL && db->idle_more);
-
-    return wanted && (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->failed == OXBOW_OK &&
-           !db->stop && !db->busy && db->frozen == NULL && !table_full(db, db->active);
-}
-
 /* ---- the loop ---- */
 
 /* One thing that is due, with the mutex held; false when there was none. */
 static bool act(struct oxbow *db, uint64_t now)
 {
+    if (db->idle_turn) {
+        idle_step(db);
+        return true;
+    }
     if (db->failed != OXBOW_OK) {
         return false;
     }
@@ -216,9 +214,12 @@ static bool act(struct oxbow *db, uint64_t now)
         turn_freeze(db);
         return true;
     }
-    if (may_idle(db) && now >= db->idle_at_us) {
-        idle_step(db);
-        return true;
+    if (idle_allowed(db) && now >= db->idle_at_us) {
+        db->idle_waits = db->busy; /* then whoever has the turn hands it over */
+        if (!db->busy) {
+            idle_step(db);
+            return true;
+        }
     }
     return false;
 }
@@ -242,7 +243,7 @@ void checkpoint_run(void *arg)
         if (delay == 0) {
             delay = UINT64_MAX; /* who gives the turn back wakes us */
         }
-        if (may_idle(db) && db->idle_at_us - now < delay) {
+        if (idle_allowed(db) && !db->idle_waits && db->idle_at_us - now < delay) {
             delay = db->idle_at_us - now;
         }
         db->port->threads.cond_wait(db->work, db->mutex, delay);

@@ -95,6 +95,8 @@ struct oxbow {
     bool closing;             /* M */
     bool retire_pending;      /* M: frozen is on the device and waits for the turn */
     bool freeze_wanted;       /* M: whoever gives the turn back freezes */
+    bool idle_waits;          /* M: idle work is due and found the turn taken */
+    bool idle_turn;           /* M: the turn was handed to idle work */
     enum oxbow_err failed;    /* M: why nothing is written any more */
     uint32_t waiting;         /* M: threads inside some wait */
     uint64_t lsn_applied;     /* M and T to change */
@@ -118,7 +120,7 @@ struct oxbow {
     struct blob_job *blob_job; /* M: its owner has the turn. NULL: none */
     bool reap;                 /* M: there may be blobs to reap */
     uint8_t *front;            /* C: TAIL_BASE_MAX bytes */
-    bool idle_more;            /* C */
+    bool idle_more;            /* M: the layers want another step */
     uint64_t idle_at_us;       /* C */
 
     void (*touch_hook)(void *ctx, uint64_t object, uint64_t lsn); /* M */
@@ -147,8 +149,11 @@ void store_log(const struct oxbow *db, enum oxbow_log_level level, const char *t
 
 /* Takes the turn. For a writer, waits while there is no room. OXBOW_ECLOSED, OXBOW_EFAILED. */
 OXBOW_MUST_CHECK enum oxbow_err turn_take(struct oxbow *db, bool writer, bool interval);
-/* Gives it back, after doing what waited for that: retiring, freezing. */
+/* Gives it back, after doing what waited for that: retiring, freezing; or hands it to idle work that
+ * found it taken. */
 void turn_give(struct oxbow *db);
+/* Whether a step of idle work is wanted, and nothing more urgent is to be done. */
+bool idle_allowed(const struct oxbow *db);
 /* Whether the active table is past what starts a checkpoint / past what it may grow to. */
 bool table_full(const struct oxbow *db, const struct memtable *t);
 bool table_overfull(const struct oxbow *db, const struct memtable *t);

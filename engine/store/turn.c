@@ -130,6 +130,14 @@ void turn_retire(struct oxbow *db)
     db->port->threads.cond_broadcast(db->room);
 }
 
+bool idle_allowed(const struct oxbow *db)
+{
+    bool wanted = db->reap || (db->idle_hook != NULL && db->idle_more);
+
+    return wanted && (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->failed == OXBOW_OK &&
+           !db->stop && db->frozen == NULL && !table_full(db, db->active);
+}
+
 void turn_give(struct oxbow *db)
 {
     if (db->retire_pending && db->failed == OXBOW_OK) {
@@ -146,6 +154,11 @@ void turn_give(struct oxbow *db)
     }
     db->used_bytes = quota_used(db);
     db->table_bytes = db->active->arena.used + (db->frozen != NULL ? db->frozen->arena.used : 0);
+    if (db->idle_waits && idle_allowed(db)) {
+        db->idle_turn = true; /* still taken: callers that never rest would leave it no gap */
+        db->port->threads.cond_signal(db->work);
+        return;
+    }
     db->busy = false;
     db->port->threads.cond_signal(db->turn_free);
 }

@@ -10,8 +10,8 @@
  * nothing idle that is not, and nothing stays young for ever.
  *
  * Calls, threads, errors of every function: as stream.h says. In addition, unless stated otherwise:
- * OXBOW_ENOGROUP when there is no such stream or no such group. Names are 0 to 65,535 bytes, else
- * OXBOW_EINVAL.
+ * OXBOW_ENOGROUP when there is no such stream or no such group. Names are 0 to 65,535 bytes: what
+ * would make or serve a longer one answers OXBOW_EINVAL, and nothing is found under it.
  */
 #ifndef OXBOW_GROUP_H
 #define OXBOW_GROUP_H

@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -290,6 +291,33 @@ static void a_large_value_of_an_aborted_transaction_is_reaped(void **state)
     assert_int_equal(oxbow_close(db), OXBOW_OK);
 }
 
+static void what_is_reaped_comes_free_although_callers_never_rest(void **state)
+{
+    static uint8_t data[1500000];
+    struct oxbow *db = reopen(NULL);
+    struct oxbow_txn *txn;
+    time_t until;
+    enum oxbow_err err;
+    uint64_t blob;
+
+    (void)state;
+    assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+    assert_int_equal(kv_blob_write(txn, (struct oxbow_bytes){data, sizeof data}, &blob), OXBOW_OK);
+    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+    assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+    assert_int_equal(kv_blob_delete(txn, blob), OXBOW_OK);
+    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+    until = time(NULL) + 20;
+    do {
+        assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+        err = txn_reserve_bytes(txn, sizeof data);
+        oxbow_txn_abort(txn);
+        assert_true(err == OXBOW_OK || err == OXBOW_EQUOTA);
+    } while (err != OXBOW_OK && time(NULL) < until);
+    assert_int_equal(err, OXBOW_OK);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, gone)
 
 int main(void)
@@ -302,6 +330,7 @@ int main(void)
         TEST(a_file_system_that_cannot_reserve_is_asked_for_its_space),
         TEST(large_values_count_and_are_reaped),
         TEST(a_large_value_of_an_aborted_transaction_is_reaped),
+        TEST(what_is_reaped_comes_free_although_callers_never_rest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@ Exit status 0: everything that the last lines say held.
 import argparse
 import asyncio
 import json
+import os
 import random
 import shutil
 import signal
@@ -22,7 +23,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rig import certs, report, verdict
+from rig import certs, report, server, verdict
 from rig.chaos import Chaos
 from rig.device import Device, Power, die_with_parent
 from rig.server import Server
@@ -334,7 +335,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quiet", action="store_true", help="only the last lines")
     args = parser.parse_args()
     if args.seed is None:
-        args.seed = random.SystemRandom().getrandbits(31)
+        args.seed = int(os.environ.get("OXBOW_SEED") or random.SystemRandom().getrandbits(31))
     for path in (args.sensor, args.powercut):
         if not Path(path).exists():
             parser.error(f"{path} is not there")
@@ -343,6 +344,7 @@ def arguments() -> argparse.Namespace:
 
 async def main() -> int:
     args = arguments()
+    server.skip_without_programs("mainjob")
     job = MainJob(args)
     done = False
     task = asyncio.current_task()

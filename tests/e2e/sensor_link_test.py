@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rig import certs, verdict
 from rig.device import Accepted
-from rig.server import Server, free_port
+from rig.server import Server, free_port, skip_without_programs
 
 PROGRAM = ""
 DEVICE = "gateway-1"
@@ -179,4 +179,5 @@ class SensorLinkTest(unittest.TestCase):
 
 if __name__ == "__main__":
     PROGRAM = sys.argv.pop(1)
+    skip_without_programs("sensor_link_test")
     unittest.main()

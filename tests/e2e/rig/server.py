@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,14 @@ from .device import die_with_parent
 # What the uplink needs and nothing else; the pattern keeps a device to its own keys.
 DEVICE_RIGHTS = ("-@all +hello +auth +ping +eval +evalsha +xadd +xinfo|stream +get +set +rpush "
                  "+llen +hget +hset +wait +time")
+
+
+def skip_without_programs(test: str) -> None:
+    """Ends the program as a skipped test when there is no server to be had."""
+    for program in ("redis-server", "openssl"):
+        if shutil.which(program) is None:
+            print(f"{test}: skipped: {program} is not installed")
+            sys.exit(77)
 
 
 def free_port() -> int:

@@ -216,18 +216,19 @@ static void write_status(struct sensor_app *app)
     if (app->link != NULL) {
         link_status(app->link, &up);
     }
-    len = snprintf(
-        line, sizeof line,
-        "{\"accepted\":%llu,\"lsn_durable\":%" PRIu64 ",\"device_bytes\":%" PRIu64
-        ",\"payload_bytes\":%" PRIu64 ",\"checkpoints\":%" PRIu64 ",\"boot\":%" PRIu64
-        ",\"link\":\"%s\",\"connects\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"entries\":%" PRIu64
-        ",\"inflight\":%" PRIu64 ",\"lost_replies\":%" PRIu64 ",\"refused_full\":%" PRIu64
-        ",\"rewinds\":%" PRIu64 ",\"gaps\":%" PRIu64 ",\"trouble\":\"%s\"}\n",
-        (unsigned long long)atomic_load(&app->accepted), stat.lsn_durable, stat.device_bytes,
-        stat.payload_bytes, stat.checkpoints, stat.boot,
-        app->link != NULL ? oxbow_uplink_state_name(up.state) : "none", up.connects, up.batches,
-        up.entries, up.inflight_bytes, up.lost_replies, up.refused[OXBOW_TROUBLE_FULL], up.rewinds,
-        up.gaps, oxbow_uplink_trouble_name(up.trouble));
+    len = snprintf(line, sizeof line,
+                   "{\"accepted\":%llu,\"lsn_durable\":%" PRIu64 ",\"device_bytes\":%" PRIu64
+                   ",\"payload_bytes\":%" PRIu64 ",\"checkpoints\":%" PRIu64 ",\"boot\":%" PRIu64
+                   ",\"link\":\"%s\",\"next_try_ms\":%" PRIu64 ",\"connects\":%" PRIu64
+                   ",\"batches\":%" PRIu64 ",\"entries\":%" PRIu64 ",\"inflight\":%" PRIu64
+                   ",\"lost_replies\":%" PRIu64 ",\"refused_full\":%" PRIu64 ",\"rewinds\":%" PRIu64
+                   ",\"gaps\":%" PRIu64 ",\"trouble\":\"%s\"}\n",
+                   (unsigned long long)atomic_load(&app->accepted), stat.lsn_durable,
+                   stat.device_bytes, stat.payload_bytes, stat.checkpoints, stat.boot,
+                   app->link != NULL ? oxbow_uplink_state_name(up.state) : "none", up.next_try_ms,
+                   up.connects, up.batches, up.entries, up.inflight_bytes, up.lost_replies,
+                   up.refused[OXBOW_TROUBLE_FULL], up.rewinds, up.gaps,
+                   oxbow_uplink_trouble_name(up.trouble));
     if (len > 0 && (size_t)len < sizeof line &&
         write(app->opt.status_fd, line, (size_t)len) != len) {
         app->opt.status_fd = -1; /* nobody looks any more, which is no reason to stop */

@@ -64,18 +64,18 @@ static void reload(struct oxbow_uplink_uv *d, uint64_t generation)
     }
 }
 
+/* The target's own words, never our clock plus a skew: our clock may have been set since, and then
+ * the sum is decades ahead and every certificate has expired. */
 void uvdriver_learn_time(struct oxbow_uplink_uv *d)
 {
     struct oxbow_uplink_status status;
-    uint64_t now_ms = d->port->clock.wall_ms(d->port->clock.ctx);
 
     if (d->tls == NULL) {
         return;
     }
     oxbow_uplink_status(d->session, &status);
-    if (status.skew_ms != INT64_MIN &&
-        (status.skew_ms >= 0 || now_ms > (uint64_t)-status.skew_ms)) {
-        d->config.tls->raise_floor(d->tls, now_ms + (uint64_t)status.skew_ms);
+    if (status.target_clock_ms > 0) {
+        d->config.tls->raise_floor(d->tls, status.target_clock_ms);
     }
 }
 

@@ -165,7 +165,7 @@ class MainJob:
                 self.say(f"kill -9 at {len(self.device.accepted.by_id):,}")
         self.device.environment = {}
         await self.device.start(*link, *self.life_options(len(blows)))
-        await self.until_accepted(self.plan.readings)
+        await self.until_accepted(max(self.plan.readings, len(self.device.accepted.by_id) + 1))
 
     async def until_all_has_happened(self) -> None:
         """The last life goes on until each kind of fault has struck, but not for ever."""

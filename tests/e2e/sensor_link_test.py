@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rig import certs, verdict
@@ -61,8 +63,8 @@ class SensorLinkTest(unittest.TestCase):
         status, status_in = os.pipe()
         done = subprocess.run(
             [PROGRAM, "--store", str(self.folder / "store"), "--replay", str(self.csv), "--from",
-             str(first), "--count", str(count), "--rate", "max", "--drain-s", str(drain_s),
-             "--timeout-ms", "1500", "--ack-fd", str(ack_in), "--status-fd", str(status_in), *link],
+             str(first), "--count", str(count), "--drain-s", str(drain_s), "--timeout-ms", "1500",
+             *([] if "--rate" in link else ["--rate", "max"]), "--ack-fd", str(ack_in), "--status-fd", str(status_in), *link],
             capture_output=True, text=True, timeout=60, check=False, pass_fds=(ack_in, status_in))
         os.close(ack_in)
         os.close(status_in)
@@ -102,6 +104,20 @@ class SensorLinkTest(unittest.TestCase):
 
     def test_everything_right(self) -> None:
         self.arrives(first=1)
+
+    def test_the_clock_is_set_while_the_link_is_up(self) -> None:
+        """What the target said of the time in 1970 must not be held against it in 2026."""
+        link = [*self.options(), "--rate", "15", "--clock-offset-s", str(-int(time.time()) + 60),
+                "--clock-set-after-s", "1"]
+        with ThreadPoolExecutor(1) as pool:
+            life = pool.submit(self.run_it, link, 1, 60, 15)
+            time.sleep(2)
+            self.server.kill()  # a full handshake follows, after the jump
+            self.server.start()
+            done = life.result()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.status["connects"], 2, done.stderr)
+        self.arrives(first=61)
 
     def test_missing_and_unfit_certificates_are_named_at_the_start(self) -> None:
         self.refuses_to_start("nowhere.pem", ca="nowhere.pem")

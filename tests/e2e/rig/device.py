@@ -22,7 +22,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent() -> None:
-    """For a child before it starts: the rig leaves nothing behind, even when it is killed."""
+    """For a child before it starts: the rig leaves nothing behind, even when it is killed. The
+    parent is the thread that starts it: one that ends soon takes its child along."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -21,10 +21,14 @@ struct forward_edge {
 OXBOW_MUST_CHECK enum oxbow_err forward_edge(struct oxbow_txn *txn, struct oxbow_bytes key,
                                              struct forward_edge *edge);
 
-/* Before a key is deleted, renamed, overwritten, flushed or changed elsewhere than at its tail:
+/* Before a key is deleted, overwritten or changed elsewhere than at its tail:
  * OXBOW_EPROTECTED when a forward carries it, unless the transaction is forced. */
 OXBOW_MUST_CHECK enum oxbow_err forward_forbid(struct oxbow_txn *txn, struct oxbow_bytes key);
-/* The same for whatever the database holds: FLUSHDB, SWAPDB. */
+/* The same, whether forced or not: before what no gap could tell of, since it would move the
+ * positions of a list's elements, or take the key from under its forward. */
+OXBOW_MUST_CHECK enum oxbow_err forward_forbid_always(struct oxbow_txn *txn,
+                                                      struct oxbow_bytes key);
+/* Likewise for whatever the database holds: FLUSHDB, SWAPDB. */
 OXBOW_MUST_CHECK enum oxbow_err forward_forbid_all(struct oxbow_txn *txn);
 /* Before a group of `key` is destroyed. */
 OXBOW_MUST_CHECK enum oxbow_err forward_forbid_group(struct oxbow_txn *txn, struct oxbow_bytes key,
@@ -37,7 +41,8 @@ OXBOW_MUST_CHECK enum oxbow_err forward_admit(struct oxbow_txn *txn, struct oxbo
                                               uint64_t bytes, uint64_t entries);
 
 /* After a forced removal of entries [from, to] from a stream, or of the `entries` at a list's head
- * (from and to are ignored): leaves a gap for what was not confirmed yet. */
+ * (from and to are ignored), or before the forced removal of a whole stream (entries UINT64_MAX, to
+ * its last id): leaves a gap for what was not confirmed yet. */
 OXBOW_MUST_CHECK enum oxbow_err forward_lost(struct oxbow_txn *txn, struct oxbow_bytes key,
                                              struct oxbow_id from, struct oxbow_id to,
                                              uint64_t entries, uint64_t bytes);

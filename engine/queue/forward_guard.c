@@ -67,12 +67,21 @@ enum oxbow_err forward_forbid(struct oxbow_txn *txn, struct oxbow_bytes key)
     return err == OXBOW_OK && edge.on ? OXBOW_EPROTECTED : err;
 }
 
+enum oxbow_err forward_forbid_always(struct oxbow_txn *txn, struct oxbow_bytes key)
+{
+    struct forward_table *t;
+    struct forward_row *row;
+    enum oxbow_err err = carried(txn, key, &t, &row);
+
+    return err == OXBOW_OK && row != NULL ? OXBOW_EPROTECTED : err;
+}
+
 enum oxbow_err forward_forbid_all(struct oxbow_txn *txn)
 {
     struct forward_table *t;
     enum oxbow_err err = forward_table_get(txn, &t);
 
-    if (err != OXBOW_OK || txn_forced(txn)) {
+    if (err != OXBOW_OK) {
         return err;
     }
     for (size_t i = 0; i < t->count; i++) {
@@ -260,6 +269,12 @@ enum oxbow_err forward_lost(struct oxbow_txn *txn, struct oxbow_bytes key, struc
     }
     if (id_compare(gap.to, r->confirmed) <= 0) {
         return OXBOW_OK;
+    }
+    if (entries == UINT64_MAX) {
+        gap.from = r->confirmed;
+        gap.entries = r->backlog_entries;
+        gap.bytes = r->backlog_bytes;
+        (void)id_next(&gap.from); /* gap.to is greater */
     }
     r->backlog_entries = less(r->backlog_entries, entries);
     r->backlog_bytes = less(r->backlog_bytes, bytes);

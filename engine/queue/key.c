@@ -7,6 +7,7 @@
 #include "engine/queue/list.h"
 #include "engine/queue/wait.h"
 #include "engine/store/catalog.h"
+#include "oxbow/stream.h"
 
 #define SCAN_COUNT     10u
 #define SCAN_COUNT_MAX 10000u
@@ -28,14 +29,22 @@ enum oxbow_err oxbow_key_type(struct oxbow_txn *txn, struct oxbow_bytes key, enu
     return err;
 }
 
-/* Tells forwards which elements of a list a forced transaction is about to take from them. */
+/* Tells forwards what a forced transaction is about to take from them. */
 static enum oxbow_err removal_noted(struct oxbow_txn *txn, struct oxbow_bytes key)
 {
+    struct oxbow_stream_info info;
     struct list l;
     enum oxbow_err err;
 
     if (!txn_forced(txn)) {
         return OXBOW_OK;
+    }
+    err = oxbow_stream_info(txn, key, &info);
+    if (err == OXBOW_OK) {
+        return forward_lost(txn, key, OXBOW_ID_MIN, info.last_id, UINT64_MAX, 0);
+    }
+    if (err != OXBOW_EWRONGTYPE) {
+        return err == OXBOW_ENOENT ? OXBOW_OK : err;
     }
     err = list_find(txn, key, &l);
     if (err == OXBOW_OK) {
@@ -76,9 +85,9 @@ enum oxbow_err oxbow_key_rename(struct oxbow_txn *txn, struct oxbow_bytes from,
     if (txn_readonly(txn)) {
         return OXBOW_EREADONLY;
     }
-    err = forward_forbid(txn, from);
+    err = forward_forbid_always(txn, from);
     if (err == OXBOW_OK) {
-        err = forward_forbid(txn, to);
+        err = forward_forbid_always(txn, to);
     }
     if (err == OXBOW_OK) {
         err = catalog_rename(txn, from, to, only_new, &object);

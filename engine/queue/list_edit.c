@@ -314,7 +314,7 @@ enum oxbow_err oxbow_list_insert(struct oxbow_txn *txn, struct oxbow_bytes key, 
         size_t slot = list_view_slot(&it.v, it.i);
         bool after = it.v.kind == CHUNK_LIST_RIGHT ? !before : before; /* in stored order */
 
-        err = forward_forbid(txn, key);
+        err = forward_forbid_always(txn, key);
         if (err == OXBOW_OK) {
             err = txn_reserve_bytes(txn, (size_t)bytes + EDIT_OVERHEAD);
         }
@@ -456,7 +456,7 @@ enum oxbow_err oxbow_list_remove(struct oxbow_txn *txn, struct oxbow_bytes key, 
     err = list_find(txn, key, &l);
     was = l.count;
     if (err == OXBOW_OK) {
-        err = forward_forbid(txn, key);
+        err = forward_forbid_always(txn, key);
     }
     if (err == OXBOW_OK) {
         c.left = count == 0 ? l.count : count < 0 ? -(uint64_t)count : (uint64_t)count;

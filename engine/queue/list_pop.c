@@ -229,7 +229,8 @@ static enum oxbow_err pop(struct list *l, enum oxbow_end end, size_t count,
                           struct oxbow_result *result)
 {
     uint64_t n = count < l->count ? count : l->count;
-    enum oxbow_err err = forward_forbid(l->txn, l->name);
+    enum oxbow_err err = end == OXBOW_LEFT ? forward_forbid(l->txn, l->name)
+                                           : forward_forbid_always(l->txn, l->name);
 
     if (err != OXBOW_OK) {
         return err;
@@ -313,6 +314,10 @@ enum oxbow_err oxbow_list_trim(struct oxbow_txn *txn, struct oxbow_bytes key, in
         return drop_all(&l);
     }
     tail = l.count - 1 - last;
+    err = tail > 0 ? forward_forbid_always(txn, key) : OXBOW_OK;
+    if (err != OXBOW_OK) {
+        return err;
+    }
     err = take_noted(&l, OXBOW_LEFT, first, NULL);
     if (err == OXBOW_OK) {
         err = list_drop(&l, OXBOW_RIGHT, tail);
@@ -335,7 +340,8 @@ static enum oxbow_err move_check(struct oxbow_txn *txn, struct oxbow_bytes from,
     if (err == OXBOW_OK) {
         err = catalog_find_typed(txn, to, OXBOW_TYPE_LIST, &object);
         if (err == OXBOW_OK || err == OXBOW_ENOENT) {
-            err = forward_forbid(txn, from);
+            err = ends[0] == OXBOW_LEFT ? forward_forbid(txn, from)
+                                        : forward_forbid_always(txn, from);
         }
     }
     if (err == OXBOW_OK) {

@@ -233,7 +233,7 @@ enum oxbow_err list_admit(struct oxbow_txn *txn, struct oxbow_bytes key, enum ox
     size_t i;
 
     if (end == OXBOW_LEFT) {
-        return forward_forbid(txn, key);
+        return forward_forbid_always(txn, key);
     }
     for (i = 0; i < count; i++) {
         bytes += values[i].len;

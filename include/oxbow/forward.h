@@ -37,7 +37,9 @@
  *   groups  of a forwarded stream: everything is allowed, but destroying the one that `select`
  *           names.
  *
- * With FORCE the operation is done; what was lost by it becomes a gap with OXBOW_GAP_FORCED.
+ * With FORCE these are done all the same, and what was lost becomes a gap with OXBOW_GAP_FORCED:
+ * XDEL, XTRIM, DEL, and removals at a list's head. LSET is done, too. The others stay refused, since
+ * they would move the positions of elements that may be on their way: first remove the forward.
  *
  * Gaps. Entries that will never reach the target, because the budget dropped them or because the
  * target lost them after they were trimmed here, leave a gap record: their range, number, bytes

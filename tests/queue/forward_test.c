@@ -530,6 +530,62 @@ static void acked_entries_alone_are_given_when_a_group_selects(void **state)
     oxbow_result_fini(&result);
 }
 
+static void a_forced_pop_at_the_head_is_told_and_one_at_the_tail_is_refused(void **state)
+{
+    struct oxbow_result result = {0};
+    struct oxbow_forward_batch batch;
+    struct rig *rig = *state;
+    struct oxbow_txn *txn;
+
+    create(rig, "f", &list_options);
+    push(rig, "a");
+    push(rig, "bb");
+    push(rig, "ccc");
+    txn = rig_begin(rig, OXBOW_TXN_FORCE);
+    assert_int_equal(oxbow_list_pop(txn, BYTES("jobs"), OXBOW_RIGHT, 1, &result), OXBOW_EPROTECTED);
+    assert_int_equal(oxbow_list_push(txn, BYTES("jobs"), OXBOW_LEFT, &BYTES("x"), 1, NULL),
+                     OXBOW_EPROTECTED);
+    assert_int_equal(oxbow_list_remove(txn, BYTES("jobs"), 0, BYTES("bb"), NULL), OXBOW_EPROTECTED);
+    assert_int_equal(oxbow_list_trim(txn, BYTES("jobs"), 0, 1), OXBOW_EPROTECTED);
+    assert_int_equal(oxbow_key_rename(txn, BYTES("jobs"), BYTES("y"), false), OXBOW_EPROTECTED);
+    assert_int_equal(oxbow_list_pop(txn, BYTES("jobs"), OXBOW_LEFT, 1, &result), OXBOW_OK);
+    rig_commit(txn);
+    batch = fetch(rig, "f", OXBOW_ID_MIN, &result);
+    assert_int_equal(batch.gaps, 1);
+    assert_string_equal(batch.list_gap, "forced 0-1 0-1 1 1");
+    batch = fetch(rig, "f", batch.last, &result);
+    assert_int_equal(batch.count, 2);
+    assert_memory_equal(result.items[0].data, "bb", 2);
+    assert_int_equal(status(rig, "f").backlog_bytes, 5);
+    oxbow_result_fini(&result);
+}
+
+static void a_forced_delete_of_the_stream_is_told_before_what_comes_next(void **state)
+{
+    struct oxbow_result result = {0};
+    struct oxbow_forward_batch batch;
+    struct rig *rig = *state;
+    struct oxbow_txn *txn;
+    bool existed;
+
+    create(rig, "f", &stream_options);
+    add(rig, 1, 5);
+    confirm(rig, "f", (struct oxbow_id){2, 0});
+    txn = rig_begin(rig, OXBOW_TXN_FORCE);
+    assert_int_equal(oxbow_key_delete(txn, BYTES("readings"), &existed), OXBOW_OK);
+    rig_commit(txn);
+    assert_int_equal(status(rig, "f").backlog_entries, 0);
+    add(rig, 9, 9);
+    batch = fetch(rig, "f", (struct oxbow_id){2, 0}, &result);
+    assert_int_equal(batch.gaps, 1);
+    assert_int_equal(batch.last.ms, 5);
+    assert_memory_equal(result.entries[0].fields[3].value.data, "3", 1);
+    batch = fetch(rig, "f", batch.last, &result);
+    assert_int_equal(batch.count, 1);
+    assert_int_equal(batch.last.ms, 9);
+    oxbow_result_fini(&result);
+}
+
 static void bad_options_are_refused(void **state)
 {
     struct rig *rig = *state;
@@ -619,6 +675,8 @@ int main(void)
         TEST(a_list_is_moved_head_first),
         TEST(a_list_fetches_on_while_earlier_batches_are_not_confirmed),
         TEST(acked_entries_alone_are_given_when_a_group_selects),
+        TEST(a_forced_pop_at_the_head_is_told_and_one_at_the_tail_is_refused),
+        TEST(a_forced_delete_of_the_stream_is_told_before_what_comes_next),
         TEST(bad_options_are_refused),
         TEST(a_forward_of_an_aborted_transaction_guards_nothing),
         TEST(the_identity_is_made_once_and_a_moved_disk_is_noticed),

@@ -227,6 +227,13 @@ enum oxbow_err wait_table_get(struct oxbow_txn *txn, struct wait_table **out)
     return OXBOW_OK;
 }
 
+size_t wait_count(const struct oxbow_txn *txn)
+{
+    const struct wait_table *t = store_slot_get(txn_store(txn), STORE_SLOT_WAIT);
+
+    return t == NULL ? 0 : atomic_load_explicit(&t->waiters, memory_order_relaxed);
+}
+
 /* ---- waiters ---- */
 
 bool wait_keys_are_sane(const struct oxbow_wait_keys *keys)

@@ -14,6 +14,9 @@
  * woken when the transaction commits, never when it aborts. */
 OXBOW_MUST_CHECK enum oxbow_err wait_touch(struct oxbow_txn *txn, const struct object *object);
 
+/* How many wait now, in whatever line. */
+size_t wait_count(const struct oxbow_txn *txn);
+
 struct wait_table;
 
 enum wait_state {

@@ -3,6 +3,8 @@
 
 #include "oxbow/wait.h"
 
+#include "engine/queue/wait.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,6 +27,26 @@ static void nap_ms(long ms)
     struct timespec t = {ms / 1000, ms % 1000 * 1000000};
 
     nanosleep(&t, NULL);
+}
+
+/* Until so many are in line: then the next one to come stands behind them. */
+static void until_waiting(struct oxbow *db, size_t count)
+{
+    const struct oxbow_txn_options reading = {.flags = OXBOW_TXN_READ | OXBOW_TXN_NOWAIT};
+
+    for (int tries = 0; tries < 10000; tries++) {
+        struct oxbow_txn *txn;
+        size_t now;
+
+        assert_ok(oxbow_txn_begin(db, &reading, &txn));
+        now = wait_count(txn);
+        oxbow_txn_abort(txn);
+        if (now >= count) {
+            return;
+        }
+        nap_ms(2);
+    }
+    fail_msg("they never got in line");
 }
 
 static void push_to(struct oxbow *db, const char *key, const char *value)
@@ -167,7 +189,7 @@ static void a_push_wakes_the_one_who_waits(void **state)
     struct popper p = {.keys = {bytes_of("a"), bytes_of("b")}, .key_count = 2};
 
     popper_start(&p, f->db, OXBOW_WAIT_FOREVER);
-    nap_ms(50);
+    until_waiting(f->db, 1);
     assert_false(atomic_load(&p.done));
     push_to(f->db, "other", "x");
     nap_ms(20);
@@ -187,7 +209,7 @@ static void an_aborted_push_wakes_nobody(void **state)
     struct oxbow_bytes v = bytes_of("ghost");
 
     popper_start(&p, f->db, 150);
-    nap_ms(40);
+    until_waiting(f->db, 1);
     fixture_begin(f);
     assert_ok(oxbow_list_push(f->txn, bytes_of("q"), OXBOW_LEFT, &v, 1, NULL));
     fixture_abort(f);
@@ -206,7 +228,7 @@ static void elements_go_to_waiters_in_the_order_of_their_arrival(void **state)
         p[i].keys[0] = bytes_of("q");
         p[i].key_count = 1;
         popper_start(&p[i], f->db, 20000);
-        nap_ms(30); /* so that they arrive in this order */
+        until_waiting(f->db, (size_t)i + 1);
     }
     fixture_begin(f);
     for (int i = 0; i < N; i++) {
@@ -230,7 +252,7 @@ static void the_first_of_the_keys_given_is_served_first(void **state)
     struct oxbow_bytes v = bytes_of("v");
 
     popper_start(&p, f->db, 20000);
-    nap_ms(40);
+    until_waiting(f->db, 1);
     fixture_begin(f);
     assert_ok(oxbow_list_push(f->txn, bytes_of("c"), OXBOW_RIGHT, &v, 1, NULL));
     assert_ok(oxbow_list_push(f->txn, bytes_of("b"), OXBOW_RIGHT, &v, 1, NULL));
@@ -249,9 +271,9 @@ static void a_canceled_wait_takes_nothing_and_the_next_one_is_served(void **stat
     size_t count;
 
     popper_start(&p[0], f->db, 20000);
-    nap_ms(30);
+    until_waiting(f->db, 1);
     popper_start(&p[1], f->db, 20000);
-    nap_ms(30);
+    until_waiting(f->db, 2);
     assert_ok(oxbow_wait_cancel(f->db, 7, &count));
     assert_int_equal(count, 1);
     popper_join(&p[0]);
@@ -283,7 +305,7 @@ static void closing_the_store_wakes_all_with_an_error(void **state)
         p[i].key_count = 1;
         popper_start(&p[i], f->db, OXBOW_WAIT_FOREVER);
     }
-    nap_ms(60);
+    until_waiting(f->db, N + 1);
     assert_ok(oxbow_close(f->db));
     f->db = NULL;
     for (int i = 0; i < N; i++) {
@@ -305,7 +327,7 @@ static void while_waiting_a_key_of_another_type_is_as_if_absent(void **state)
     struct oxbow_id id;
 
     popper_start(&p, f->db, 20000);
-    nap_ms(40);
+    until_waiting(f->db, 1);
     fixture_begin(f);
     assert_ok(oxbow_stream_add(f->txn, bytes_of("k"), &add, &field, 1, &id));
     fixture_commit(f);
@@ -333,7 +355,7 @@ static void a_move_waits_for_its_source(void **state)
     assert_err(oxbow_list_move_wait(f->db, &opt, &move, &f->result), OXBOW_ETIMEDOUT);
     push_to(f->db, "from", "x");
     popper_start(&p, f->db, 20000);
-    nap_ms(40);
+    until_waiting(f->db, 1);
     assert_ok(oxbow_list_move_wait(f->db, &opt, &move, &f->result));
     assert_items(f, "x");
     popper_join(&p); /* who waits for the destination is served by the move */
@@ -348,7 +370,7 @@ static void a_rename_onto_a_key_wakes_those_who_wait_for_it(void **state)
 
     push_to(f->db, "old", "x");
     popper_start(&p, f->db, 20000);
-    nap_ms(40);
+    until_waiting(f->db, 1);
     fixture_begin(f);
     assert_ok(oxbow_key_rename(f->txn, bytes_of("old"), bytes_of("new"), false));
     fixture_commit(f);
@@ -363,7 +385,7 @@ static void a_swap_of_databases_wakes_those_who_wait(void **state)
 
     push_to(f->db, "q", "x");
     popper_start(&p, f->db, 20000);
-    nap_ms(40);
+    until_waiting(f->db, 1);
     push_to(f->db, "q", "y"); /* in database 0: not for it */
     nap_ms(20);
     assert_false(atomic_load(&p.done));
@@ -456,7 +478,7 @@ static void every_reader_of_a_stream_gets_each_entry_that_it_wants(void **state)
     for (int i = 0; i < 3; i++) {
         r[i].db = f->db;
         pthread_create(&r[i].thread, NULL, reader_run, &r[i]);
-        nap_ms(20);
+        until_waiting(f->db, (size_t)i + 1);
     }
     add_to(f->db, "t", 10); /* not what the first one in line wants */
     pthread_join(r[1].thread, NULL);
@@ -496,7 +518,7 @@ static void each_consumer_of_a_group_gets_another_entry(void **state)
     fixture_commit(f);
     for (int i = 0; i < 2; i++) {
         pthread_create(&r[i].thread, NULL, group_run, &r[i]);
-        nap_ms(20);
+        until_waiting(f->db, (size_t)i + 1);
     }
     add_to(f->db, "s", 1);
     add_to(f->db, "s", 2);

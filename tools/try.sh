@@ -16,7 +16,7 @@ Usage: tools/try.sh [--readings N] [--seed N] [--keep]
   --keep         leave the Redis server running afterwards, to look at the data
   --help         this text
 
-Takes about two minutes. Needs root or sudo only to install Debian packages that are missing.
+Takes one to two minutes. Needs root or sudo only to install Debian packages that are missing.
 Everything it makes is in build/.
 END
 }

@@ -93,10 +93,11 @@ def _came(o: Outcome, table: Table) -> None:
 
 def _controls(o: Outcome, table: Table) -> None:
     table.head("under the same faults, to show that they bite")
-    table.line("naive XADD lost", o.naive.lost, f"of {o.naive.answered:,} that the server had "
-               f"acknowledged; and doubled {o.naive.doubled:,}", o.naive.lost + o.naive.doubled > 0)
-    table.line("sync off lost", o.liar.missing, f"of {o.liar.accepted:,} accepted, on a device "
-               "whose syncs do nothing", o.liar.missing > 0)
+    table.line("naive XADD", o.naive.lost + o.naive.doubled, f"{o.naive.lost:,} lost, "
+               f"{o.naive.doubled:,} doubled, of {o.naive.answered:,} that the server had "
+               "acknowledged", o.naive.lost + o.naive.doubled > 0)
+    table.line("sync switched off", o.liar.missing, f"lost, of {o.liar.accepted:,} accepted: the "
+               "device's syncs do nothing", o.liar.missing > 0)
 
 
 def _cost(o: Outcome, table: Table) -> None:

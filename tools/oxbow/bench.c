@@ -7,15 +7,19 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define ROUNDS_MAX 9u
+#define LOOK_MS    20 /* between two looks at a child's memory */
 
 double bench_now(void)
 {
@@ -34,9 +38,12 @@ uint64_t bench_scaled(const struct bench_run *run, uint64_t count)
 
 void bench_payload(uint8_t out[BENCH_PAYLOAD], uint64_t i)
 {
-    for (size_t k = 0; k < BENCH_PAYLOAD; k++) {
-        out[k] = (uint8_t)('a' + (i * 7 + k * (1 + i % 5)) % 26);
-    }
+    static const char text[BENCH_PAYLOAD + 1] =
+        "{\"device\":\"0a1b2c3d4e5f\",\"at\":1700000000000,\"kind\":\"reading\",\"celsius\":21.75,"
+        "\"volt\":3.301} ";
+
+    memcpy(out, text, BENCH_PAYLOAD);
+    memcpy(out + BENCH_PAYLOAD - sizeof i, &i, sizeof i);
 }
 
 static uint64_t proc_number(const char *path, const char *name)
@@ -57,6 +64,26 @@ static uint64_t proc_number(const char *path, const char *name)
     return v;
 }
 
+uint64_t bench_anon_bytes(void)
+{
+    return proc_number("/proc/self/status", "RssAnon:") * 1024;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    float x = *(const float *)a;
+    float y = *(const float *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+void bench_latency(float *us, uint64_t count, struct bench_sample *out)
+{
+    qsort(us, (size_t)count, sizeof *us, by_time);
+    out->half_us = (double)us[count / 2];
+    out->worst_us = (double)us[count - 1 - count / 1000];
+}
+
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
     (void)st;
@@ -70,13 +97,30 @@ static void child(const struct bench_contender *who, const struct bench_run *run
     struct bench_sample sample = {0};
 
     sample.failed = who->measure(run, &sample) != 0;
-    if (sample.anon_bytes == 0) {
-        sample.anon_bytes = proc_number("/proc/self/status", "RssAnon:") * 1024;
-    }
     if (write(fd, &sample, sizeof sample) != (ssize_t)sizeof sample) {
         _exit(1);
     }
     _exit(0);
+}
+
+/* Reads the child's sample, and looks at its memory until that comes. */
+static void await(pid_t pid, int fd, struct bench_sample *sample)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    char path[64];
+    uint64_t peak = 0;
+
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+    do {
+        uint64_t now = proc_number(path, "RssAnon:") * 1024;
+
+        peak = now > peak ? now : peak;
+    } while (poll(&ready, 1, LOOK_MS) == 0);
+    if (read(fd, sample, sizeof *sample) != (ssize_t)sizeof *sample) {
+        sample->failed = true;
+    } else if (sample->anon_bytes == 0) {
+        sample->anon_bytes = peak;
+    }
 }
 
 static struct bench_sample measure(const struct bench_contender *who, const struct bench_run *like)
@@ -100,9 +144,7 @@ static struct bench_sample measure(const struct bench_contender *who, const stru
     }
     close(fds[1]);
     if (pid > 0) {
-        if (read(fds[0], &sample, sizeof sample) != (ssize_t)sizeof sample) {
-            sample.failed = true;
-        }
+        await(pid, fds[0], &sample);
         waitpid(pid, NULL, 0);
     }
     close(fds[0]);
@@ -130,12 +172,41 @@ static size_t contenders(const struct bench_case *c)
     return n;
 }
 
+static void maybe_real(struct out *out, double value, int digits)
+{
+    if (value > 0) {
+        out_real(out, value, digits);
+    } else {
+        out_none(out);
+    }
+}
+
+static void report(struct out *out, const struct bench_case *c, size_t who,
+                   const struct bench_sample *samples, unsigned rounds, double own)
+{
+    const struct bench_sample *s = &samples[rounds / 2];
+    int digits = s->rate < 100 ? 1 : 0;
+
+    out_text(out, c->name);
+    out_text(out, c->contenders[who].name);
+    out_real(out, s->rate, digits);
+    out_real(out, s->rate > 0 ? (samples[rounds - 1].rate - samples[0].rate) / s->rate : 0, 2);
+    out_real(out, s->rate > 0 ? own / s->rate : 0, 2);
+    maybe_real(out, s->half_us / 1000, 2);
+    maybe_real(out, s->worst_us / 1000, 2);
+    out_size(out, s->anon_bytes);
+    maybe_real(out, s->bytes_per_byte, 2);
+    maybe_real(out, (double)s->checkpoints, 0);
+    if (s->failed) {
+        fprintf(stderr, "oxbow: bench: %s, %s: failed\n", c->name, c->contenders[who].name);
+    }
+}
+
 static bool run_case(const struct bench_case *c, const struct bench_run *run, unsigned rounds,
                      struct out *out)
 {
     struct bench_sample samples[BENCH_CONTENDERS_MAX][ROUNDS_MAX];
     size_t n = contenders(c);
-    double own = 0;
     bool ok = true;
 
     for (unsigned r = 0; r < rounds; r++) {
@@ -154,33 +225,47 @@ static bool run_case(const struct bench_case *c, const struct bench_run *run, un
         fputs("\r\033[K", stderr);
     }
     for (size_t i = 0; i < n; i++) {
-        struct bench_sample *s = samples[i];
-
-        qsort(s, rounds, sizeof *s, by_rate);
-        s = &samples[i][rounds / 2];
-        own = i == 0 ? s->rate : own;
-        out_text(out, c->name);
-        out_text(out, c->contenders[i].name);
-        out_real(out, s->rate, s->rate < 100 ? 1 : 0);
-        out_real(out, samples[i][0].rate, s->rate < 100 ? 1 : 0);
-        out_real(out, samples[i][rounds - 1].rate, s->rate < 100 ? 1 : 0);
-        out_text(out, c->unit);
-        out_real(out, s->rate > 0 ? own / s->rate : 0, 2);
-        out_size(out, s->anon_bytes);
-        out_real(out, s->bytes_per_byte, 2);
-        out_number(out, s->checkpoints);
-        if (s->failed) {
-            fprintf(stderr, "oxbow: bench: %s, %s: failed\n", c->name, c->contenders[i].name);
-        }
+        qsort(samples[i], rounds, sizeof samples[i][0], by_rate);
+        report(out, c, i, samples[i], rounds, samples[0][rounds / 2].rate);
     }
     return ok;
 }
 
+/* What figures mean nothing without. */
+static void describe(FILE *to, const struct bench_run *run, unsigned rounds)
+{
+    static const struct {
+        unsigned long magic;
+        const char *name;
+    } kinds[] = {{0xef53, "ext4"},     {0x58465342, "xfs"},       {0x9123683e, "btrfs"},
+                 {0xf2f52010, "f2fs"}, {0x01021994, "tmpfs"},     {0x24051905, "ubifs"},
+                 {0x65735546, "fuse"}, {0x794c7630, "overlayfs"}, {0x6969, "nfs"}};
+    const char *kind = "unknown file system";
+    struct utsname uts = {.sysname = "?"};
+    struct statfs fs = {0};
+
+    (void)uname(&uts);
+    if (statfs(run->dir, &fs) == 0) {
+        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+            if (kinds[i].magic == ((unsigned long)fs.f_type & 0xffffffffu)) {
+                kind = kinds[i].name;
+            }
+        }
+    }
+    fprintf(to,
+            "%s, %s %s %s, %ld CPUs, warm page cache; messages of %u bytes; %.4g times full size; "
+            "%u rounds\n"
+            "spread: (highest - lowest) / median; ratio: oxbow to this one; disk/byte: device "
+            "bytes by message byte\n\n",
+            kind, uts.sysname, uts.release, uts.machine, sysconf(_SC_NPROCESSORS_ONLN),
+            BENCH_PAYLOAD, run->scale, rounds);
+}
+
 int bench_main(const struct cli *cli)
 {
-    static const char *const columns[] = {"case",         "who",         "median",   "min",
-                                          "max",          "unit",        "oxbow/it", "anon memory",
-                                          "written/byte", "checkpoints", NULL};
+    static const char *const columns[] = {"case",      "who",    "median/s", "spread",
+                                          "ratio",     "p50 ms", "p99.9",    "peak anon",
+                                          "disk/byte", "ckpts",  NULL};
     struct bench_run run = {.dir = cli->arg_count > 0 ? cli->args[0] : ".",
                             .scale = cli->opt.quick ? 0.1 : 1};
     unsigned rounds = cli->opt.count > 0 ? (unsigned)cli->opt.count : cli->opt.quick ? 1 : 5;
@@ -194,6 +279,7 @@ int bench_main(const struct cli *cli)
     if (access(run.dir, W_OK) != 0) {
         return cli_usage(cli, "bench: %s: %s", run.dir, strerror(errno));
     }
+    describe(cli->opt.json ? stderr : stdout, &run, rounds);
     out = out_open(cli->opt.json, false, columns);
     for (const struct bench_case *c = bench_cases; c->name != NULL; c++) {
         if (cli->opt.only == NULL || strstr(c->name, cli->opt.only) != NULL) {

@@ -17,10 +17,13 @@
 
 /* What one measurement gives. */
 struct bench_sample {
-    double rate;           /* operations a second; for "open": opens a second */
-    uint64_t anon_bytes;   /* anonymous memory at its end */
+    double rate;           /* operations a second */
+    uint64_t anon_bytes;   /* anonymous memory at its highest, looked at every 20 ms; see
+                            * bench_anon_bytes */
     double bytes_per_byte; /* bytes that the process wrote, per payload byte; 0: not measured */
     uint64_t checkpoints;
+    double half_us;  /* within that time half of the operations were done; 0: not measured */
+    double worst_us; /* within that time all but one of 1,000 */
     bool failed;
 };
 
@@ -39,7 +42,6 @@ struct bench_contender {
 
 struct bench_case {
     const char *name;
-    const char *unit;
     struct bench_contender contenders[BENCH_CONTENDERS_MAX]; /* oxbow first; closed by NULL */
 };
 
@@ -48,8 +50,14 @@ extern const struct bench_case bench_cases[]; /* closed by an all-zero row */
 /* Seconds on the monotonic clock. */
 double bench_now(void);
 uint64_t bench_scaled(const struct bench_run *run, uint64_t count);
-/* A message of BENCH_PAYLOAD bytes that differs with `i`. */
+/* A message of BENCH_PAYLOAD bytes that differs with `i`. Cheap: making it is within the measured
+ * time of everybody. */
 void bench_payload(uint8_t out[BENCH_PAYLOAD], uint64_t i);
+/* Anonymous memory of this process now: for a case that shows the memory of a moment. */
+uint64_t bench_anon_bytes(void);
+
+/* The times that `count` operations took, in microseconds; sorts them. */
+void bench_latency(float *us, uint64_t count, struct bench_sample *out);
 
 /* The peers (bench_peer_*.c). */
 int bench_raw_durable(const struct bench_run *run, struct bench_sample *out);

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define PRODUCERS  16u
 #define BATCH      64u
@@ -28,11 +30,14 @@
         }                                                                                          \
     } while (0)
 
-static struct oxbow_bytes name_of(char out[32], const char *prefix, uint64_t i)
-{
-    int n = snprintf(out, 32, "%s:%llu", prefix, (unsigned long long)i);
+/* The lists' names, made ahead: making them is no part of a push. */
+static char names[QUEUES][8];
 
-    return (struct oxbow_bytes){out, (size_t)n};
+static void names_make(void)
+{
+    for (unsigned i = 0; i < QUEUES; i++) {
+        (void)snprintf(names[i], sizeof names[i], "q:%u", i % 10000);
+    }
 }
 
 static int open_store(const struct bench_run *run, enum oxbow_sync sync, struct oxbow **db)
@@ -40,6 +45,7 @@ static int open_store(const struct bench_run *run, enum oxbow_sync sync, struct 
     char dir[4096];
     const struct oxbow_config config = {.dir = dir, .sync = sync, .quota_bytes = (uint64_t)8 << 30};
 
+    names_make();
     (void)snprintf(dir, sizeof dir, "%s/store", run->dir);
     TRY(oxbow_open(&config, db));
     return 0;
@@ -57,75 +63,78 @@ static int close_store(struct oxbow *db, uint64_t payload, struct bench_sample *
     return 0;
 }
 
-/* Pushes `count` messages, `batch` to a transaction, over `queues` lists by turns. */
-static int push(struct oxbow *db, uint64_t count, uint32_t batch, uint32_t queues)
+/* Pushes `count` messages, `batch` to a transaction, over `queues` lists by turns. us, unless NULL:
+ * how long each transaction took. */
+static int push(struct oxbow *db, uint64_t count, uint32_t batch, uint32_t queues, float *us)
 {
     uint8_t payload[BENCH_PAYLOAD];
     struct oxbow_bytes value = {payload, sizeof payload};
     uint64_t done = 0;
 
     while (done < count) {
+        double start = us != NULL ? bench_now() : 0;
         struct oxbow_txn *txn;
 
         TRY(oxbow_txn_begin(db, NULL, &txn));
         for (uint32_t i = 0; i < batch && done < count; i++, done++) {
-            char name[32];
+            const char *name = names[done % queues];
             enum oxbow_err err;
 
             bench_payload(payload, done);
-            err = oxbow_list_push(txn, name_of(name, "q", done % queues), OXBOW_RIGHT, &value, 1,
-                                  NULL);
+            err = oxbow_list_push(txn, (struct oxbow_bytes){name, strlen(name)}, OXBOW_RIGHT,
+                                  &value, 1, NULL);
             if (err != OXBOW_OK) {
                 oxbow_txn_abort(txn);
                 TRY(err);
             }
         }
         TRY(oxbow_txn_commit(txn, NULL));
+        if (us != NULL) {
+            *us++ = (float)((bench_now() - start) * 1e6);
+        }
     }
     return 0;
 }
 
-static int push_case(const struct bench_run *run, enum oxbow_sync sync, uint64_t count,
-                     uint32_t batch, uint32_t queues, struct bench_sample *out)
+/* The last checkpoint is within the measured time. */
+static int push_case(const struct bench_run *run, uint64_t count, uint32_t batch, uint32_t queues,
+                     struct bench_sample *out)
 {
     struct oxbow *db;
     double start;
 
-    if (open_store(run, sync, &db) != 0) {
+    if (open_store(run, OXBOW_SYNC_INTERVAL, &db) != 0) {
         return -1;
     }
     count = bench_scaled(run, count);
     start = bench_now();
-    if (push(db, count, batch, queues) != 0) {
+    if (push(db, count, batch, queues, NULL) != 0) {
         return -1;
     }
+    TRY(oxbow_flush(db));
     out->rate = (double)count / (bench_now() - start);
     return close_store(db, count * BENCH_PAYLOAD, out);
 }
 
-static int durable_1(const struct bench_run *run, struct bench_sample *out)
-{
-    return push_case(run, OXBOW_SYNC_ALWAYS, 3000, 1, 1, out);
-}
-
 static int interval_single(const struct bench_run *run, struct bench_sample *out)
 {
-    return push_case(run, OXBOW_SYNC_INTERVAL, 1000000, 1, 1, out);
+    return push_case(run, 1000000, 1, 1, out);
 }
 
 static int interval_64(const struct bench_run *run, struct bench_sample *out)
 {
-    return push_case(run, OXBOW_SYNC_INTERVAL, 3000000, BATCH, 1, out);
+    return push_case(run, 3000000, BATCH, 1, out);
 }
 
 static int interval_64_queues(const struct bench_run *run, struct bench_sample *out)
 {
-    return push_case(run, OXBOW_SYNC_INTERVAL, 3000000, BATCH, QUEUES, out);
+    return push_case(run, 3000000, BATCH, QUEUES, out);
 }
 
 struct producer {
     struct oxbow *db;
     uint64_t count;
+    float *us; /* `count` of them */
     int rc;
 };
 
@@ -133,35 +142,57 @@ static void *produce(void *arg)
 {
     struct producer *p = arg;
 
-    p->rc = push(p->db, p->count, 1, 1);
+    p->rc = push(p->db, p->count, 1, 1, p->us);
     return NULL;
+}
+
+static int produce_all(struct oxbow *db, uint32_t producers, uint64_t each, float *us)
+{
+    struct producer all[PRODUCERS];
+    pthread_t threads[PRODUCERS];
+    int rc = 0;
+
+    for (uint32_t i = 0; i < producers; i++) {
+        all[i] = (struct producer){db, each, us + i * each, -1};
+        if (pthread_create(&threads[i], NULL, produce, &all[i]) != 0) {
+            return -1;
+        }
+    }
+    for (uint32_t i = 0; i < producers; i++) {
+        pthread_join(threads[i], NULL);
+        rc |= all[i].rc;
+    }
+    return rc;
+}
+
+static int durable(const struct bench_run *run, uint32_t producers, uint64_t each,
+                   struct bench_sample *out)
+{
+    uint64_t count = each * producers;
+    float *us = calloc((size_t)count, sizeof *us);
+    struct oxbow *db;
+    double start;
+    int rc = -1;
+
+    if (us != NULL && open_store(run, OXBOW_SYNC_ALWAYS, &db) == 0) {
+        start = bench_now();
+        rc = produce_all(db, producers, each, us);
+        out->rate = (double)count / (bench_now() - start);
+        bench_latency(us, count, out);
+        rc = rc != 0 ? rc : close_store(db, count * BENCH_PAYLOAD, out);
+    }
+    free(us);
+    return rc;
+}
+
+static int durable_1(const struct bench_run *run, struct bench_sample *out)
+{
+    return durable(run, 1, bench_scaled(run, 3000), out);
 }
 
 static int durable_16(const struct bench_run *run, struct bench_sample *out)
 {
-    struct producer producers[PRODUCERS];
-    pthread_t threads[PRODUCERS];
-    uint64_t each = bench_scaled(run, 1500);
-    struct oxbow *db;
-    double start;
-    int rc = 0;
-
-    if (open_store(run, OXBOW_SYNC_ALWAYS, &db) != 0) {
-        return -1;
-    }
-    start = bench_now();
-    for (uint32_t i = 0; i < PRODUCERS; i++) {
-        producers[i] = (struct producer){db, each, -1};
-        if (pthread_create(&threads[i], NULL, produce, &producers[i]) != 0) {
-            return -1;
-        }
-    }
-    for (uint32_t i = 0; i < PRODUCERS; i++) {
-        pthread_join(threads[i], NULL);
-        rc |= producers[i].rc;
-    }
-    out->rate = (double)(each * PRODUCERS) / (bench_now() - start);
-    return rc != 0 ? -1 : close_store(db, each * PRODUCERS * BENCH_PAYLOAD, out);
+    return durable(run, PRODUCERS, bench_scaled(run, 1500), out);
 }
 
 static int pop_64(const struct bench_run *run, struct bench_sample *out)
@@ -172,7 +203,7 @@ static int pop_64(const struct bench_run *run, struct bench_sample *out)
     uint64_t got = 0;
     double start;
 
-    if (open_store(run, OXBOW_SYNC_INTERVAL, &db) != 0 || push(db, count, 1000, 1) != 0) {
+    if (open_store(run, OXBOW_SYNC_INTERVAL, &db) != 0 || push(db, count, 1000, 1, NULL) != 0) {
         return -1;
     }
     TRY(oxbow_flush(db));
@@ -308,16 +339,32 @@ static int catch_up(const struct bench_run *run, struct bench_sample *out)
     return close_store(db, count * BENCH_PAYLOAD, out);
 }
 
+static int fill_store(const struct bench_run *run, uint64_t count)
+{
+    struct bench_sample ignored;
+    struct oxbow *db;
+
+    if (open_store(run, OXBOW_SYNC_INTERVAL, &db) != 0 || push(db, count, 1000, 1, NULL) != 0) {
+        return -1;
+    }
+    return close_store(db, count * BENCH_PAYLOAD, &ignored);
+}
+
+/* Opens a store with a backlog and reads from it. A process of its own has filled it, so that the
+ * memory seen is that of the open store. */
 static int open_million(const struct bench_run *run, struct bench_sample *out)
 {
-    uint64_t count = bench_scaled(run, 1000000);
-    const struct oxbow_config existing = {0};
+    struct oxbow_result result = {0};
+    struct oxbow_txn *txn;
     struct oxbow *db;
     double start;
+    int status = -1;
+    pid_t pid = fork();
 
-    (void)existing;
-    if (open_store(run, OXBOW_SYNC_INTERVAL, &db) != 0 || push(db, count, 1000, 1) != 0 ||
-        close_store(db, count * BENCH_PAYLOAD, out) != 0) {
+    if (pid == 0) {
+        _exit(fill_store(run, bench_scaled(run, 1000000)) == 0 ? 0 : 1);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
         return -1;
     }
     start = bench_now();
@@ -325,33 +372,33 @@ static int open_million(const struct bench_run *run, struct bench_sample *out)
         return -1;
     }
     out->rate = 1 / (bench_now() - start);
+    TRY(oxbow_txn_begin(db, NULL, &txn));
+    TRY(oxbow_list_range(txn, (struct oxbow_bytes){"q:0", 3}, 0, READ_BATCH - 1, &result));
+    out->anon_bytes = bench_anon_bytes();
+    TRY(oxbow_txn_commit(txn, NULL));
+    oxbow_result_fini(&result);
     TRY(oxbow_close(db));
     return 0;
 }
 
 const struct bench_case bench_cases[] = {
     {"durable push, 1 producer",
-     "/s",
      {{"oxbow", durable_1},
-      {"raw write+fdatasync", bench_raw_durable},
+      {"write+fdatasync", bench_raw_durable},
       {"LMDB", bench_lmdb_durable},
       {"SQLite WAL FULL", bench_sqlite_durable}}},
     {"durable push, 16 producers",
-     "/s",
      {{"oxbow", durable_16},
-      {"LMDB, 1 producer", bench_lmdb_durable},
-      {"SQLite, 1 producer", bench_sqlite_durable}}},
-    {"interval push, singly", "/s", {{"oxbow", interval_single}, {"raw write", bench_raw_plain}}},
-    {"interval push, 64 a txn, 1 queue",
-     "/s",
-     {{"oxbow", interval_64},
-      {"LMDB, 64 a txn", bench_lmdb_batch},
-      {"SQLite, 64 a txn", bench_sqlite_batch}}},
-    {"interval push, 64 a txn, 1000 queues", "/s", {{"oxbow", interval_64_queues}}},
-    {"pop, 64 a txn", "/s", {{"oxbow", pop_64}}},
-    {"stream add, 64 a txn", "/s", {{"oxbow", stream_add}}},
-    {"group read + ack, 64 a txn", "/s", {{"oxbow", group_read_ack}}},
-    {"catch-up read, 1000 a call", "/s", {{"oxbow", catch_up}, {"LMDB cursor", bench_lmdb_read}}},
-    {"open, 1,000,000 entries", "opens/s", {{"oxbow", open_million}}},
+      {"LMDB, 1 prod.", bench_lmdb_durable},
+      {"SQLite, 1 prod.", bench_sqlite_durable}}},
+    {"interval push, singly", {{"oxbow", interval_single}, {"write, unsynced", bench_raw_plain}}},
+    {"interval push, 64/txn, 1 queue",
+     {{"oxbow", interval_64}, {"LMDB", bench_lmdb_batch}, {"SQLite WAL FULL", bench_sqlite_batch}}},
+    {"interval push, 64/txn, 1000 queues", {{"oxbow", interval_64_queues}}},
+    {"pop, 64/txn", {{"oxbow", pop_64}}},
+    {"stream add, 64/txn", {{"oxbow", stream_add}}},
+    {"group read + ack, 64/txn", {{"oxbow", group_read_ack}}},
+    {"catch-up read, 1000/call", {{"oxbow", catch_up}, {"LMDB cursor", bench_lmdb_read}}},
+    {"open + first read, backlog 1,000,000", {{"oxbow", open_million}}},
     {0},
 };

@@ -3,7 +3,7 @@
 #include "tools/oxbow/bench.h"
 
 #include <lmdb.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 struct peer {
     MDB_env *env;
@@ -42,9 +42,11 @@ static int put(struct peer *p, MDB_txn *txn, uint64_t i)
     return mdb_put(txn, p->dbi, &key, &value, MDB_APPEND);
 }
 
-static int fill(struct peer *p, uint64_t count, uint64_t batch)
+/* us, unless NULL: how long each transaction took. */
+static int fill(struct peer *p, uint64_t count, uint64_t batch, float *us)
 {
     for (uint64_t done = 0; done < count;) {
+        double start = us != NULL ? bench_now() : 0;
         MDB_txn *txn;
 
         if (mdb_txn_begin(p->env, NULL, 0, &txn) != 0) {
@@ -58,6 +60,9 @@ static int fill(struct peer *p, uint64_t count, uint64_t batch)
         if (mdb_txn_commit(txn) != 0) {
             return -1;
         }
+        if (us != NULL) {
+            *us++ = (float)((bench_now() - start) * 1e6);
+        }
     }
     return 0;
 }
@@ -65,19 +70,24 @@ static int fill(struct peer *p, uint64_t count, uint64_t batch)
 static int timed_fill(const struct bench_run *run, uint64_t count, uint64_t batch,
                       struct bench_sample *out)
 {
+    float *us = batch == 1 ? calloc((size_t)count, sizeof *us) : NULL;
     struct peer p;
     double start;
+    int rc;
 
     if (peer_open(run, &p) != 0) {
+        free(us);
         return -1;
     }
     start = bench_now();
-    if (fill(&p, count, batch) != 0) {
-        return -1;
-    }
+    rc = fill(&p, count, batch, us);
     out->rate = (double)count / (bench_now() - start);
+    if (us != NULL) {
+        bench_latency(us, count, out);
+    }
+    free(us);
     mdb_env_close(p.env);
-    return 0;
+    return rc;
 }
 
 int bench_lmdb_durable(const struct bench_run *run, struct bench_sample *out)
@@ -101,7 +111,7 @@ int bench_lmdb_read(const struct bench_run *run, struct bench_sample *out)
     uint64_t got = 0;
     double start;
 
-    if (peer_open(run, &p) != 0 || fill(&p, count, 10000) != 0) {
+    if (peer_open(run, &p) != 0 || fill(&p, count, 10000, NULL) != 0) {
         return -1;
     }
     start = bench_now();

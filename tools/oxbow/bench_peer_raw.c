@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -36,20 +37,29 @@ int bench_raw_durable(const struct bench_run *run, struct bench_sample *out)
 {
     uint64_t count = bench_scaled(run, 3000);
     uint8_t block[BLOCK] = {0};
-    int fd = zero_filled(run);
+    float *us = calloc((size_t)count, sizeof *us);
+    int fd = us != NULL ? zero_filled(run) : -1;
     double start = bench_now();
 
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; fd >= 0 && i < count; i++) {
         off_t at = (off_t)(i * BLOCK % FILE_BYTES);
+        double one = bench_now();
 
         bench_payload(block, i);
         if (pwrite(fd, block, sizeof block, at) != (ssize_t)sizeof block || fdatasync(fd) != 0) {
-            return -1;
+            close(fd);
+            fd = -1;
+            break;
         }
+        us[i] = (float)((bench_now() - one) * 1e6);
     }
     out->rate = (double)count / (bench_now() - start);
+    if (fd >= 0) {
+        bench_latency(us, count, out);
+    }
+    free(us);
     out->bytes_per_byte = (double)BLOCK / BENCH_PAYLOAD;
-    return close(fd);
+    return fd < 0 ? -1 : close(fd);
 }
 
 int bench_raw_plain(const struct bench_run *run, struct bench_sample *out)

@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static int exec(sqlite3 *db, const char *sql)
 {
@@ -22,23 +23,11 @@ static int insert(sqlite3_stmt *stmt, uint64_t i)
     return sqlite3_reset(stmt);
 }
 
-static int timed_fill(const struct bench_run *run, uint64_t count, uint64_t batch,
-                      struct bench_sample *out)
+static int fill(sqlite3 *db, sqlite3_stmt *stmt, uint64_t count, uint64_t batch, float *us)
 {
-    char path[4096];
-    sqlite3_stmt *stmt;
-    sqlite3 *db;
-    double start;
-
-    (void)snprintf(path, sizeof path, "%s/queue.db", run->dir);
-    if (sqlite3_open(path, &db) != SQLITE_OK || exec(db, "pragma journal_mode=wal") != 0 ||
-        exec(db, "pragma synchronous=full") != 0 ||
-        exec(db, "create table q (id integer primary key, v blob)") != 0 ||
-        sqlite3_prepare_v2(db, "insert into q (v) values (?)", -1, &stmt, NULL) != SQLITE_OK) {
-        return -1;
-    }
-    start = bench_now();
     for (uint64_t done = 0; done < count;) {
+        double start = us != NULL ? bench_now() : 0;
+
         if (batch > 1 && exec(db, "begin") != 0) {
             return -1;
         }
@@ -50,10 +39,41 @@ static int timed_fill(const struct bench_run *run, uint64_t count, uint64_t batc
         if (batch > 1 && exec(db, "commit") != 0) {
             return -1;
         }
+        if (us != NULL) {
+            *us++ = (float)((bench_now() - start) * 1e6);
+        }
     }
+    return 0;
+}
+
+static int timed_fill(const struct bench_run *run, uint64_t count, uint64_t batch,
+                      struct bench_sample *out)
+{
+    char path[4096];
+    sqlite3_stmt *stmt;
+    sqlite3 *db;
+    double start;
+    float *us;
+    int rc;
+
+    (void)snprintf(path, sizeof path, "%s/queue.db", run->dir);
+    if (sqlite3_open(path, &db) != SQLITE_OK || exec(db, "pragma journal_mode=wal") != 0 ||
+        exec(db, "pragma synchronous=full") != 0 ||
+        exec(db, "create table q (id integer primary key, v blob)") != 0 ||
+        sqlite3_prepare_v2(db, "insert into q (v) values (?)", -1, &stmt, NULL) != SQLITE_OK) {
+        return -1;
+    }
+    us = batch == 1 ? calloc((size_t)count, sizeof *us) : NULL;
+    start = bench_now();
+    rc = fill(db, stmt, count, batch, us);
     out->rate = (double)count / (bench_now() - start);
+    if (us != NULL) {
+        bench_latency(us, count, out);
+    }
+    free(us);
     sqlite3_finalize(stmt);
-    return sqlite3_close(db);
+    sqlite3_close(db);
+    return rc;
 }
 
 int bench_sqlite_durable(const struct bench_run *run, struct bench_sample *out)

@@ -233,7 +233,7 @@ void out_age(struct out *out, uint64_t ms)
 
 void out_none(struct out *out)
 {
-    add(out, out->json ? json_null() : NULL, format("-"), false);
+    add(out, out->json ? json_null() : NULL, format("-"), true);
 }
 
 /* Characters that a UTF-8 text takes on a screen, wide ones aside. */

@@ -10,8 +10,6 @@
  */
 #include "engine/store/value.h"
 
-#include <string.h>
-
 #define IDLE_STEP_US  20000u   /* between two steps of idle work */
 #define IDLE_RETRY_US 1000000u /* after one that failed */
 #define GATHER_PART   2u
@@ -48,21 +46,6 @@ static uint64_t due_in(const struct oxbow *db, uint64_t now)
 
 /* ---- writing the frozen table ---- */
 
-/* A value of which the table holds only the end. Its front was checked when the tail was begun. */
-static enum oxbow_err write_tail(struct oxbow *db, const struct mem_entry *e,
-                                 struct oxbow_bytes key)
-{
-    struct oxbow_bytes front;
-    enum oxbow_err err = tree_write_get(db->tree, key, &front);
-
-    if (err != OXBOW_OK || front.len < e->base) {
-        return err == OXBOW_OK || err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
-    }
-    memcpy(db->front, front.data, e->base); /* the put may overwrite it where it is */
-    return tree_write_put_two(db->tree, key, (struct oxbow_bytes){db->front, e->base},
-                              (struct oxbow_bytes){e->data, e->len - e->base});
-}
-
 static enum oxbow_err write_entries(struct oxbow *db, const struct memtable *t)
 {
     const struct mem_entry *e;
@@ -72,7 +55,9 @@ static enum oxbow_err write_entries(struct oxbow *db, const struct memtable *t)
         struct oxbow_bytes key = {mem_key(e), e->key_len};
 
         if (e->state == MEM_VALUE && e->base > 0) {
-            err = write_tail(db, e, key);
+            struct oxbow_bytes back = {e->data, e->len - e->base};
+
+            err = tree_write_extend(db->tree, key, e->base, back, db->front);
         } else if (e->state == MEM_VALUE) {
             err = tree_write_put(db->tree, key, (struct oxbow_bytes){e->data, e->len});
         } else if (e->state == MEM_TOMB) {

@@ -13,17 +13,22 @@ static uint32_t sum(struct oxbow_bytes key, const uint8_t *body, size_t len)
     return crc32c(crc32c(0, key.data, key.len), body, len);
 }
 
-void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes front,
-                  struct oxbow_bytes back)
+void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes value)
 {
     out[4] = ENVELOPE_PLAIN;
-    if (front.len > 0) {
-        memcpy(out + ENVELOPE_BYTES, front.data, front.len);
+    if (value.len > 0) {
+        memcpy(out + ENVELOPE_BYTES, value.data, value.len);
     }
+    put_le32(out, sum(key, out + 4, 1 + value.len));
+}
+
+void envelope_extend(uint8_t *out, struct oxbow_bytes old, struct oxbow_bytes back)
+{
+    memcpy(out, old.data, old.len);
     if (back.len > 0) {
-        memcpy(out + ENVELOPE_BYTES + front.len, back.data, back.len);
+        memcpy(out + old.len, back.data, back.len);
+        put_le32(out, crc32c(get_le32(out), back.data, back.len));
     }
-    put_le32(out, sum(key, out + 4, 1 + front.len + back.len));
 }
 
 enum oxbow_err envelope_get(struct oxbow_bytes key, struct oxbow_bytes raw,

@@ -16,9 +16,11 @@
 #define ENVELOPE_BYTES 5u
 #define ENVELOPE_PLAIN 1u
 
-/* Writes ENVELOPE_BYTES, then the value, which is `front` followed by `back`, to out. */
-void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes front,
-                  struct oxbow_bytes back);
+/* Writes ENVELOPE_BYTES, then the value, to out. */
+void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes value);
+/* The same for a value whose front is stored: `old`, with its envelope. The checksum is continued and
+ * not made anew, so that damage to the front, before now or until then, is found out as ever. */
+void envelope_extend(uint8_t *out, struct oxbow_bytes old, struct oxbow_bytes back);
 /* *value is borrowed from raw. OXBOW_ECORRUPT. */
 OXBOW_MUST_CHECK enum oxbow_err envelope_get(struct oxbow_bytes key, struct oxbow_bytes raw,
                                              struct oxbow_bytes *value);

@@ -10,7 +10,7 @@
 #include "engine/store/memtable.h"
 
 #include "engine/base/buf.h"
-#include "engine/base/hash.h"
+#include "engine/base/codec.h"
 #include "engine/store/kv.h"
 
 #include <string.h>
@@ -92,11 +92,34 @@ int key_compare(struct oxbow_bytes a, struct oxbow_bytes b)
     return a.len == b.len ? 0 : a.len < b.len ? -1 : 1;
 }
 
+/* One round of a multiplication for eight bytes, its high half folded into the low one: ids, which
+ * differ in the highest byte of a little-endian word, spread as well. Never stored, and no user
+ * chooses keys freely: names are in them as a seeded hash. */
+static uint64_t hash_round(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ h >> 32;
+}
+
 uint32_t mem_hash(struct oxbow_bytes key)
 {
-    uint64_t h = hash64(key.data, key.len, 0);
+    const uint8_t *p = key.data;
+    size_t left = key.len;
+    uint64_t h = key.len;
+    uint64_t tail = 0;
 
-    return (uint32_t)(h ^ h >> 32);
+    for (; left >= 8; left -= 8, p += 8) {
+        h = hash_round(h, get_le64(p));
+    }
+    if (key.len >= 8 && left > 0) {
+        h = hash_round(h, get_le64(p + left - 8)); /* some bytes twice */
+    } else if (left > 0) {
+        for (; left > 0; left--) {
+            tail = tail << 8 | p[left - 1];
+        }
+        h = hash_round(h, tail);
+    }
+    return (uint32_t)(h * UINT64_C(0x6a09e667f3bcc909) >> 32);
 }
 
 struct mem_entry *mem_find(const struct memtable *t, struct oxbow_bytes key, uint32_t hash)

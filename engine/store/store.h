@@ -119,7 +119,7 @@ struct oxbow {
     uint64_t table_bytes;      /* M: likewise */
     struct blob_job *blob_job; /* M: its owner has the turn. NULL: none */
     bool reap;                 /* M: there may be blobs to reap */
-    uint8_t *front;            /* C: TAIL_BASE_MAX bytes */
+    uint8_t *front;            /* C: FRONT_BYTES */
     bool idle_more;            /* M: the layers want another step */
     uint64_t idle_at_us;       /* C */
 

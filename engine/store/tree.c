@@ -378,23 +378,13 @@ static enum oxbow_err unwrap_snapshot(struct tree *t, struct oxbow_bytes key,
     return err;
 }
 
-static enum oxbow_err get_in(struct tree *t, MDB_txn *txn, struct oxbow_bytes key,
-                             struct oxbow_bytes *value)
+enum oxbow_err tree_get(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes *value)
 {
     MDB_val k = val_of(key);
     MDB_val data;
-    int rc = mdb_get(txn, t->dbi, &k, &data);
+    int rc = mdb_get(t->read, t->dbi, &k, &data);
 
-    if (rc != MDB_SUCCESS) {
-        return translate(rc);
-    }
-    return txn == t->read ? unwrap_snapshot(t, key, bytes_of(data), value)
-                          : unwrap(t, key, bytes_of(data), value);
-}
-
-enum oxbow_err tree_get(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes *value)
-{
-    return get_in(t, t->read, key, value);
+    return rc != MDB_SUCCESS ? translate(rc) : unwrap_snapshot(t, key, bytes_of(data), value);
 }
 
 enum oxbow_err tree_unwrap(struct tree *t, const struct tree_item *item, struct oxbow_bytes *value)
@@ -479,33 +469,40 @@ enum oxbow_err tree_cursor_step(struct tree_cursor *c, bool back, struct tree_it
 
 /* LMDB believes the head of an overflow page when it frees the pages of a value that is replaced or
  * deleted, and neither the walk at open nor the value's checksum covers it. */
-static enum oxbow_err check_old(struct tree *t, struct oxbow_bytes key)
+static enum oxbow_err check_page(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes raw)
 {
     size_t inline_max = (((PAGE_BYTES - PAGE_HEAD_BYTES) / 2) & ~(size_t)1) - 2;
-    MDB_val k = val_of(key);
-    MDB_val data;
-    const uint8_t *page;
-    int rc = mdb_get(t->write, t->dbi, &k, &data);
+    const uint8_t *page = (const uint8_t *)raw.data - PAGE_HEAD_BYTES;
 
-    if (rc == MDB_NOTFOUND) {
-        return OXBOW_OK;
-    }
-    if (rc != MDB_SUCCESS) {
-        complain(t, "a value cannot be looked up", rc);
-        return translate(rc);
-    }
-    page = (const uint8_t *)data.mv_data - PAGE_HEAD_BYTES;
-    if (PAGE_NODE_BYTES + key.len + data.mv_size <= inline_max || t->base == NULL ||
-        page < t->base || page >= t->base + t->map_bytes) {
+    if (PAGE_NODE_BYTES + key.len + raw.len <= inline_max || t->base == NULL || page < t->base ||
+        page >= t->base + t->map_bytes) {
         return OXBOW_OK; /* within a leaf, or a page of this very transaction */
     }
     if (page_number(page) != (uint64_t)(page - t->base) / PAGE_BYTES ||
         page_flags(page) != PAGE_OVERFLOW ||
-        page_run(page) != (PAGE_HEAD_BYTES - 1 + data.mv_size) / PAGE_BYTES + 1) {
+        page_run(page) != (PAGE_HEAD_BYTES - 1 + raw.len) / PAGE_BYTES + 1) {
         complain(t, "the head of an overflow page is damaged", MDB_CORRUPTED);
         return OXBOW_ECORRUPT;
     }
     return OXBOW_OK;
+}
+
+/* What is stored under the key before a write, checked as far as the write relies on it; borrowed
+ * until then. OXBOW_ENOENT. */
+static enum oxbow_err old_get(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes *raw)
+{
+    MDB_val k = val_of(key);
+    MDB_val data;
+    int rc = mdb_get(t->write, t->dbi, &k, &data);
+
+    if (rc != MDB_SUCCESS) {
+        if (rc != MDB_NOTFOUND) {
+            complain(t, "a value cannot be looked up", rc);
+        }
+        return translate(rc);
+    }
+    *raw = bytes_of(data);
+    return check_page(t, key, *raw);
 }
 
 enum oxbow_err tree_write_begin(struct tree *t)
@@ -522,55 +519,63 @@ enum oxbow_err tree_write_begin(struct tree *t)
     return OXBOW_OK;
 }
 
-static enum oxbow_err entries(struct tree *t, uint64_t *count)
-{
-    MDB_stat stat;
-    int rc = mdb_stat(t->write, t->dbi, &stat);
-
-    *count = stat.ms_entries;
-    return translate(rc);
-}
-
-static enum oxbow_err put_raw(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes front,
-                              struct oxbow_bytes back)
+/* Makes room for `len` bytes under the key: good until the next write. */
+static enum oxbow_err put_room(struct tree *t, struct oxbow_bytes key, size_t len, uint8_t **out)
 {
     MDB_val k = val_of(key);
-    MDB_val room = {front.len + back.len + ENVELOPE_BYTES, NULL};
+    MDB_val room = {len, NULL};
     int rc = mdb_put(t->write, t->dbi, &k, &room, MDB_RESERVE);
 
     if (rc != MDB_SUCCESS) {
         complain(t, "a value cannot be written", rc);
         return translate(rc);
     }
-    envelope_put(room.mv_data, key, front, back);
+    *out = room.mv_data;
     return OXBOW_OK;
+}
+
+static enum oxbow_err put_raw(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes value)
+{
+    uint8_t *room;
+    enum oxbow_err err = put_room(t, key, value.len + ENVELOPE_BYTES, &room);
+
+    if (err == OXBOW_OK) {
+        envelope_put(room, key, value);
+    }
+    return err;
 }
 
 enum oxbow_err tree_write_put(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes value)
 {
-    return tree_write_put_two(t, key, value, (struct oxbow_bytes){NULL, 0});
-}
+    struct oxbow_bytes raw;
+    enum oxbow_err err = old_get(t, key, &raw);
+    bool fresh = err == OXBOW_ENOENT;
 
-enum oxbow_err tree_write_put_two(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes front,
-                                  struct oxbow_bytes back)
-{
-    uint64_t before = 0;
-    uint64_t after = 0;
-    enum oxbow_err err = check_old(t, key);
-
-    if (err == OXBOW_OK) {
-        err = entries(t, &before);
+    if (err == OXBOW_OK || fresh) {
+        err = put_raw(t, key, value);
     }
-
-    if (err == OXBOW_OK) {
-        err = put_raw(t, key, front, back);
-    }
-    if (err == OXBOW_OK) {
-        err = entries(t, &after);
-    }
-    if (err == OXBOW_OK && after != before) {
+    if (err == OXBOW_OK && fresh) {
         t->digest += hash64(key.data, key.len, 0);
         t->keys++;
+    }
+    return err;
+}
+
+enum oxbow_err tree_write_extend(struct tree *t, struct oxbow_bytes key, size_t base,
+                                 struct oxbow_bytes back, uint8_t *room)
+{
+    struct oxbow_bytes raw;
+    uint8_t *out;
+    enum oxbow_err err = old_get(t, key, &raw);
+
+    if (err != OXBOW_OK || raw.len != base + ENVELOPE_BYTES) {
+        return err == OXBOW_OK || err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+    }
+    memcpy(room, raw.data, raw.len); /* the put may write where it is */
+    raw.data = room;
+    err = put_room(t, key, raw.len + back.len, &out);
+    if (err == OXBOW_OK) {
+        envelope_extend(out, raw, back);
     }
     return err;
 }
@@ -578,16 +583,14 @@ enum oxbow_err tree_write_put_two(struct tree *t, struct oxbow_bytes key, struct
 enum oxbow_err tree_write_del(struct tree *t, struct oxbow_bytes key)
 {
     MDB_val k = val_of(key);
-    enum oxbow_err err = check_old(t, key);
+    struct oxbow_bytes raw;
+    enum oxbow_err err = old_get(t, key, &raw);
     int rc;
 
     if (err != OXBOW_OK) {
-        return err;
+        return err == OXBOW_ENOENT ? OXBOW_OK : err;
     }
     rc = mdb_del(t->write, t->dbi, &k, NULL);
-    if (rc == MDB_NOTFOUND) {
-        return OXBOW_OK;
-    }
     if (rc != MDB_SUCCESS) {
         complain(t, "a value cannot be deleted", rc);
         return translate(rc);
@@ -595,11 +598,6 @@ enum oxbow_err tree_write_del(struct tree *t, struct oxbow_bytes key)
     t->digest -= hash64(key.data, key.len, 0);
     t->keys--;
     return OXBOW_OK;
-}
-
-enum oxbow_err tree_write_get(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes *value)
-{
-    return get_in(t, t->write, key, value);
 }
 
 enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *header)
@@ -613,8 +611,7 @@ enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *heade
     h.digest = t->digest;
     h.keys = t->keys;
     header_encode(raw, &h);
-    err = put_raw(t, header_key(), (struct oxbow_bytes){raw, sizeof raw},
-                  (struct oxbow_bytes){NULL, 0});
+    err = put_raw(t, header_key(), (struct oxbow_bytes){raw, sizeof raw});
     if (err != OXBOW_OK) {
         tree_write_abort(t);
         return err;

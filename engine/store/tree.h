@@ -79,16 +79,13 @@ OXBOW_MUST_CHECK enum oxbow_err tree_unwrap(struct tree *t, const struct tree_it
 OXBOW_MUST_CHECK enum oxbow_err tree_write_begin(struct tree *t);
 OXBOW_MUST_CHECK enum oxbow_err tree_write_put(struct tree *t, struct oxbow_bytes key,
                                                struct oxbow_bytes value);
-/* A value in two parts. */
-OXBOW_MUST_CHECK enum oxbow_err tree_write_put_two(struct tree *t, struct oxbow_bytes key,
-                                                   struct oxbow_bytes front,
-                                                   struct oxbow_bytes back);
+/* Appends to the value that is there, which has `base` bytes and is not checked. `room` is for
+ * base + ENVELOPE_BYTES. OXBOW_ECORRUPT when it has not. */
+OXBOW_MUST_CHECK enum oxbow_err tree_write_extend(struct tree *t, struct oxbow_bytes key,
+                                                  size_t base, struct oxbow_bytes back,
+                                                  uint8_t *room);
 /* Fine when there is no such key. */
 OXBOW_MUST_CHECK enum oxbow_err tree_write_del(struct tree *t, struct oxbow_bytes key);
-/* The value as this write transaction sees it; borrowed until its next write. OXBOW_ENOENT,
- * OXBOW_ECORRUPT. */
-OXBOW_MUST_CHECK enum oxbow_err tree_write_get(struct tree *t, struct oxbow_bytes key,
-                                               struct oxbow_bytes *value);
 /* Stores `header` (its digest and keys are filled in here) and makes it all durable. After an error
  * what is on the disk is unknown: nothing may be written through this tree any more. */
 OXBOW_MUST_CHECK enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *header);

@@ -6,10 +6,12 @@
 #ifndef OXBOW_STORE_VALUE_H
 #define OXBOW_STORE_VALUE_H
 
+#include "engine/store/envelope.h"
 #include "engine/store/store.h"
 
 #define TAIL_BASE_MIN 256u  /* shorter values are copied whole */
 #define TAIL_BASE_MAX 8192u /* and so are longer ones */
+#define FRONT_BYTES   (TAIL_BASE_MAX + ENVELOPE_BYTES)
 
 /* With the turn. All keys are of a length that fits; `hash` is mem_hash(key). */
 

@@ -37,18 +37,51 @@ static enum oxbow_err get_copy(struct oxbow_bytes key, const uint8_t *raw, size_
     return err;
 }
 
-static void a_value_in_two_parts_comes_out_as_one(void **state)
+static void a_value_comes_out_where_it_lies(void **state)
 {
     uint8_t raw[ENVELOPE_BYTES + 10];
     struct oxbow_bytes value;
 
     (void)state;
-    envelope_put(raw, text("key"), text("front"), text("-back"));
+    envelope_put(raw, text("key"), text("front-back"));
     assert_int_equal(envelope_get(text("key"), (struct oxbow_bytes){raw, sizeof raw}, &value),
                      OXBOW_OK);
     assert_int_equal(value.len, 10);
     assert_memory_equal(value.data, "front-back", 10);
     assert_ptr_equal(value.data, raw + ENVELOPE_BYTES);
+}
+
+static void a_value_that_grew_is_the_same_bytes_as_one_put_whole(void **state)
+{
+    static const char whole[] = "what was there, and then what came to it at its end";
+    uint8_t old[ENVELOPE_BYTES + sizeof whole];
+    uint8_t grown[ENVELOPE_BYTES + sizeof whole];
+    uint8_t put[ENVELOPE_BYTES + sizeof whole];
+    size_t base;
+
+    (void)state;
+    envelope_put(put, text("key"), (struct oxbow_bytes){whole, sizeof whole});
+    for (base = 0; base <= sizeof whole; base++) {
+        envelope_put(old, text("key"), (struct oxbow_bytes){whole, base});
+        envelope_extend(grown, (struct oxbow_bytes){old, ENVELOPE_BYTES + base},
+                        (struct oxbow_bytes){whole + base, sizeof whole - base});
+        assert_memory_equal(grown, put, sizeof put);
+    }
+}
+
+static void damage_to_the_front_is_found_out_after_the_value_grew(void **state)
+{
+    uint8_t old[ENVELOPE_BYTES + 30];
+    uint8_t grown[sizeof old + 12];
+    size_t bit;
+
+    (void)state;
+    for (bit = 0; bit < 8 * sizeof old; bit++) {
+        envelope_put(old, text("key"), text("012345678901234567890123456789"));
+        old[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        envelope_extend(grown, (struct oxbow_bytes){old, sizeof old}, text("what follows"));
+        assert_int_equal(get_copy(text("key"), grown, sizeof grown), OXBOW_ECORRUPT);
+    }
 }
 
 static void an_empty_value_is_a_value(void **state)
@@ -57,7 +90,7 @@ static void an_empty_value_is_a_value(void **state)
     struct oxbow_bytes value;
 
     (void)state;
-    envelope_put(raw, text("k"), nothing, nothing);
+    envelope_put(raw, text("k"), nothing);
     assert_int_equal(envelope_get(text("k"), (struct oxbow_bytes){raw, sizeof raw}, &value),
                      OXBOW_OK);
     assert_int_equal(value.len, 0);
@@ -70,7 +103,7 @@ static void the_bytes_are_those_of_the_format(void **state)
     uint8_t raw[sizeof golden];
 
     (void)state;
-    envelope_put(raw, text("k"), text("v"), nothing);
+    envelope_put(raw, text("k"), text("v"));
     assert_memory_equal(raw, golden, sizeof golden);
 }
 
@@ -80,7 +113,7 @@ static void any_flipped_bit_is_found_out(void **state)
     size_t bit;
 
     (void)state;
-    envelope_put(raw, text("key"), text("0123456789012345678901234567890123456789"), nothing);
+    envelope_put(raw, text("key"), text("0123456789012345678901234567890123456789"));
     assert_int_equal(get_copy(text("key"), raw, sizeof raw), OXBOW_OK);
     for (bit = 0; bit < 8 * sizeof raw; bit++) {
         raw[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -99,7 +132,7 @@ static void any_cut_is_found_out(void **state)
         /* Zeros too: a page that was never written. */
         assert_int_equal(get_copy(text("key"), raw, len), OXBOW_ECORRUPT);
     }
-    envelope_put(raw, text("key"), text("01234567890123456789"), nothing);
+    envelope_put(raw, text("key"), text("01234567890123456789"));
     for (len = 0; len < sizeof raw; len++) {
         assert_int_equal(get_copy(text("key"), raw, len), OXBOW_ECORRUPT);
     }
@@ -110,7 +143,7 @@ static void a_value_under_another_key_is_found_out(void **state)
     uint8_t raw[ENVELOPE_BYTES + 5];
 
     (void)state;
-    envelope_put(raw, text("key"), text("value"), nothing);
+    envelope_put(raw, text("key"), text("value"));
     assert_int_equal(get_copy(text("kez"), raw, sizeof raw), OXBOW_ECORRUPT);
     assert_int_equal(get_copy(text("ke"), raw, sizeof raw), OXBOW_ECORRUPT);
     assert_int_equal(get_copy(text("keyy"), raw, sizeof raw), OXBOW_ECORRUPT);
@@ -122,7 +155,7 @@ static void an_envelope_of_the_future_is_refused(void **state)
     unsigned type;
 
     (void)state;
-    envelope_put(raw, text("key"), text("value"), nothing);
+    envelope_put(raw, text("key"), text("value"));
     for (type = 0; type < 256; type++) {
         raw[4] = (uint8_t)type;
         put_le32(raw, crc32c(crc32c(0, "key", 3), raw + 4, sizeof raw - 4));
@@ -134,7 +167,9 @@ static void an_envelope_of_the_future_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_value_in_two_parts_comes_out_as_one),
+        cmocka_unit_test(a_value_comes_out_where_it_lies),
+        cmocka_unit_test(a_value_that_grew_is_the_same_bytes_as_one_put_whole),
+        cmocka_unit_test(damage_to_the_front_is_found_out_after_the_value_grew),
         cmocka_unit_test(an_empty_value_is_a_value),
         cmocka_unit_test(the_bytes_are_those_of_the_format),
         cmocka_unit_test(any_flipped_bit_is_found_out),

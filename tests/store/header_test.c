@@ -16,8 +16,6 @@
 static const struct tree_header some = {0x1011121314151617, 0x2021222324252627, 0x3031323334353637,
                                         0x4041424344454647, 0x5051525354555657, 0x6061626364656667,
                                         0x7071727374757677};
-static const struct oxbow_bytes nothing = {NULL, 0};
-
 /* Wraps the bytes as the tree does and decodes them. */
 static enum oxbow_err decode(const uint8_t *bytes, size_t len, struct tree_header *h)
 {
@@ -25,7 +23,7 @@ static enum oxbow_err decode(const uint8_t *bytes, size_t len, struct tree_heade
     enum oxbow_err err;
 
     assert_non_null(raw);
-    envelope_put(raw, header_key(), (struct oxbow_bytes){bytes, len}, nothing);
+    envelope_put(raw, header_key(), (struct oxbow_bytes){bytes, len});
     err = header_decode((struct oxbow_bytes){raw, ENVELOPE_BYTES + len}, h);
     free(raw);
     return err;
@@ -88,7 +86,7 @@ static void a_record_that_is_cut_or_damaged_is_refused(void **state)
     for (i = 0; i < HEADER_BYTES; i++) {
         assert_int_equal(decode(bytes, i, &h), OXBOW_ECORRUPT);
     }
-    envelope_put(raw, header_key(), (struct oxbow_bytes){bytes, sizeof bytes}, nothing);
+    envelope_put(raw, header_key(), (struct oxbow_bytes){bytes, sizeof bytes});
     for (i = 0; i < sizeof raw * 8; i++) {
         raw[i / 8] ^= (uint8_t)(1u << i % 8);
         assert_int_equal(header_decode((struct oxbow_bytes){raw, sizeof raw}, &h), OXBOW_ECORRUPT);

@@ -135,7 +135,8 @@ bool idle_allowed(const struct oxbow *db)
     bool wanted = db->reap || (db->idle_hook != NULL && db->idle_more);
 
     return wanted && (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->failed == OXBOW_OK &&
-           !db->stop && db->frozen == NULL && !table_full(db, db->active);
+           !db->stop && db->frozen == NULL &&
+           (db->busy || !table_full(db, db->active)); /* whoever has the turn is changing it */
 }
 
 void turn_give(struct oxbow *db)

@@ -136,7 +136,8 @@ struct oxbow_stat {
     uint64_t free_bytes;     /* of it, free pages */
     uint64_t memtable_bytes; /* active and frozen */
     uint64_t checkpoints;    /* since open */
-    uint64_t device_bytes;   /* written to the device since open, as counted at the file calls */
+    uint64_t device_bytes;   /* written since open: pages of the data file, counted by what each
+                                 * commit took from growth and free list, and one meta page each */
     uint64_t payload_bytes;  /* of them, what the caller put in */
     uint64_t keys;           /* in the data file, at the last checkpoint */
     uint64_t values_bad;     /* values that failed their checksum since open */

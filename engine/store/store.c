@@ -462,6 +462,7 @@ void store_set_idle_hook(struct oxbow *db,
     store_lock(db);
     db->idle_hook = hook;
     db->idle_more = true;
+    db->idle_waits = true; /* a step at least for those who open a store for a moment only */
     db->port->threads.cond_signal(db->work);
     store_unlock(db);
 }

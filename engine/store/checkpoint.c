@@ -107,7 +107,9 @@ static void checkpoint(struct oxbow *db)
     header.boot = db->boot;
     header.store_id = db->store_id;
     header.largest_txn = db->largest_txn;
-    header.next_blob = t->next_blob;
+    if (header.next_blob < t->next_blob) { /* blobs of aborted transactions used up ids as well */
+        header.next_blob = t->next_blob;
+    }
     began = store_now_us(db);
     store_unlock(db);
     err = write_frozen(db, t, &header);

@@ -187,6 +187,30 @@ static int set_up(void **state)
     return kv_setup_with(state, &(struct oxbow_config){.entry_bytes = ENTRY_MAX});
 }
 
+static void the_number_of_an_aborted_one_is_not_used_again_after_a_reopen(void **state)
+{
+    struct rig *rig = *state;
+    struct oxbow_txn *txn = rig_begin(rig, 0);
+    uint64_t aborted;
+    uint64_t kept;
+
+    put(txn, BYTES("k"), BYTES("v")); /* is still in the table when the blob is written ahead */
+    rig_commit(txn);
+    txn = rig_begin(rig, 0);
+    aborted = blob_put(txn, 3 * KV_PAGE_MAX);
+    rig_abort(txn);
+    rig_reopen(rig); /* begins to reap at once: what is deleted stands in the table */
+    assert_int_equal(usleep(50000), 0);
+    txn = rig_begin(rig, 0);
+    kept = blob_put(txn, 3 * KV_PAGE_MAX);
+    assert_true(kept > aborted);
+    rig_commit(txn);
+    rig_reopen(rig);
+    txn = rig_begin(rig, OXBOW_TXN_READ);
+    assert_blob(txn, kept, 3 * KV_PAGE_MAX);
+    rig_commit(txn);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, kv_teardown)
 
 int main(void)
@@ -196,6 +220,7 @@ int main(void)
         TEST(an_empty_one_and_one_over_the_limit_are_refused),
         TEST(a_deleted_one_is_gone_at_once),
         TEST(what_an_aborted_transaction_wrote_ahead_is_reaped),
+        TEST(the_number_of_an_aborted_one_is_not_used_again_after_a_reopen),
         TEST(a_missing_piece_is_noticed),
     };
 

@@ -201,12 +201,12 @@ static bool act(struct oxbow *db, uint64_t now)
         turn_freeze(db);
         return true;
     }
-    if (idle_allowed(db) && now >= db->idle_at_us) {
-        db->idle_waits = db->busy; /* then whoever has the turn hands it over */
-        if (!db->busy) {
+    if (idle_wanted(db) && now >= db->idle_at_us) {
+        if (!db->busy && !table_full(db, db->active)) {
             idle_step(db);
             return true;
         }
+        db->idle_waits = true; /* whoever has the turn hands it over */
     }
     return false;
 }
@@ -230,7 +230,7 @@ void checkpoint_run(void *arg)
         if (delay == 0) {
             delay = UINT64_MAX; /* who gives the turn back wakes us */
         }
-        if (idle_allowed(db) && !db->idle_waits && db->idle_at_us - now < delay) {
+        if (idle_wanted(db) && !db->idle_waits && db->idle_at_us - now < delay) {
             delay = db->idle_at_us - now;
         }
         db->port->threads.cond_wait(db->work, db->mutex, delay);

@@ -152,8 +152,8 @@ OXBOW_MUST_CHECK enum oxbow_err turn_take(struct oxbow *db, bool writer, bool in
 /* Gives it back, after doing what waited for that: retiring, freezing; or hands it to idle work that
  * found it taken. */
 void turn_give(struct oxbow *db);
-/* Whether a step of idle work is wanted, and nothing more urgent is to be done. */
-bool idle_allowed(const struct oxbow *db);
+/* Whether a step of idle work is wanted and may be done, unless the active table is full. */
+bool idle_wanted(const struct oxbow *db);
 /* Whether the active table is past what starts a checkpoint / past what it may grow to. */
 bool table_full(const struct oxbow *db, const struct memtable *t);
 bool table_overfull(const struct oxbow *db, const struct memtable *t);

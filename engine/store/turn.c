@@ -130,13 +130,10 @@ void turn_retire(struct oxbow *db)
     db->port->threads.cond_broadcast(db->room);
 }
 
-bool idle_allowed(const struct oxbow *db)
+bool idle_wanted(const struct oxbow *db)
 {
-    bool wanted = db->reap || (db->idle_hook != NULL && db->idle_more);
-
-    return wanted && (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->failed == OXBOW_OK &&
-           !db->stop && db->frozen == NULL &&
-           (db->busy || !table_full(db, db->active)); /* whoever has the turn is changing it */
+    return (db->reap || (db->idle_hook != NULL && db->idle_more)) && db->frozen == NULL &&
+           (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->failed == OXBOW_OK && !db->stop;
 }
 
 void turn_give(struct oxbow *db)
@@ -155,7 +152,7 @@ void turn_give(struct oxbow *db)
     }
     db->used_bytes = quota_used(db);
     db->table_bytes = db->active->arena.used + (db->frozen != NULL ? db->frozen->arena.used : 0);
-    if (db->idle_waits && idle_allowed(db)) {
+    if (db->idle_waits && idle_wanted(db) && !table_full(db, db->active)) {
         db->idle_turn = true; /* still taken: callers that never rest would leave it no gap */
         db->port->threads.cond_signal(db->work);
         return;

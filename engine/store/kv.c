@@ -16,6 +16,7 @@
 
 #define INPLACE_MAX 512u /* a put overwrites a value of at most that in place */
 #define VALUE_MAX   (1u << 30)
+#define TAIL_FIRST  512u /* bytes of a tail's first block */
 
 enum oxbow_err txn_fail(struct oxbow_txn *txn, enum oxbow_err err)
 {
@@ -169,6 +170,15 @@ enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbo
     return journal_tell(txn, JOURNAL_PUT, key, 0, value_of(e));
 }
 
+/* A tail gets more appends: many queues in step would each leave a row of outgrown blocks behind. */
+static size_t tail_room(size_t base, size_t end)
+{
+    size_t want = base < TREE_PAGE_BYTES ? TREE_PAGE_BYTES - base : 0;
+
+    want = want < TAIL_FIRST ? want : TAIL_FIRST;
+    return want > end - base ? want : end - base;
+}
+
 /* Brings the value up into the active table for a change of [pos, end): all of it, or for an append
  * to a long one nothing of it. */
 static enum oxbow_err raise(struct oxbow_txn *txn, struct oxbow_bytes key, size_t pos, size_t end,
@@ -207,7 +217,7 @@ static enum oxbow_err raise(struct oxbow_txn *txn, struct oxbow_bytes key, size_
         if (e->cost == 0) {
             e->known = true;
         }
-        err = replace(txn, e, below, end > len ? end - base : len, base);
+        err = replace(txn, e, below, base > 0 ? tail_room(base, end) : end > len ? end : len, base);
     }
     return err;
 }

@@ -182,7 +182,9 @@ enum oxbow_err value_whole(struct oxbow *db, struct mem_entry *e)
         arena_give(arena, data, cap);
         return err;
     }
-    memcpy(data + e->base, e->data, e->len - e->base);
+    if (e->len > e->base) {
+        memcpy(data + e->base, e->data, e->len - e->base); /* else there may be no block */
+    }
     arena_give(arena, e->data, e->cap);
     e->data = data;
     e->cap = cap;

@@ -82,6 +82,31 @@ static void an_append_is_read_back_whole(void **state)
     }
 }
 
+static void an_append_of_nothing_changes_nothing(void **state)
+{
+    struct rig *rig = *state;
+    static struct model m;
+    size_t i;
+
+    for (i = 0; i < LENS; i++) {
+        struct oxbow_txn *txn;
+
+        start(rig, &m, lens[i]);
+        txn = rig_begin(rig, 0);
+        patch(txn, &m, m.len, (struct oxbow_bytes){"", 0});
+        assert_value(txn, BYTES("k"), said(&m)); /* which makes a tail whole */
+        rig_commit(txn);
+        assert_int_equal(oxbow_flush(rig->db), OXBOW_OK);
+        txn = rig_begin(rig, 0);
+        patch(txn, &m, m.len, (struct oxbow_bytes){"", 0});
+        rig_commit(txn);
+        rig_reopen(rig);
+        txn = rig_begin(rig, OXBOW_TXN_READ);
+        assert_value(txn, BYTES("k"), said(&m));
+        rig_commit(txn);
+    }
+}
+
 static void a_patch_in_front_of_a_tail_makes_it_whole(void **state)
 {
     struct rig *rig = *state;
@@ -272,6 +297,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         KV_TEST(an_append_is_read_back_whole),
+        KV_TEST(an_append_of_nothing_changes_nothing),
         KV_TEST(a_patch_in_front_of_a_tail_makes_it_whole),
         KV_TEST(a_patch_anywhere_meets_the_tail_rightly),
         KV_TEST(tails_lie_over_tails),

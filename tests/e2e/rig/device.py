@@ -184,6 +184,8 @@ class Device:
     def close(self) -> None:
         if self.process is not None and self.process.returncode is None:
             self.process.kill()
+        for reader in self.readers:  # else they write what still comes to a closed file
+            reader.cancel()
         self.log.close()
         self.written.close()
 

@@ -188,20 +188,23 @@ static enum oxbow_err start_thread(struct link *link, struct oxbow *db)
 enum oxbow_err link_open(struct oxbow *db, const struct options *opt, struct link **out)
 {
     struct link *link = calloc(1, sizeof *link);
-    enum oxbow_err err = OXBOW_EINVAL;
+    enum oxbow_err err;
 
     if (link == NULL) {
         return OXBOW_ENOMEM;
     }
     link->opt = opt;
-    if (parse_target(link)) {
-        err = prepare_store(db, opt);
-        if (err == OXBOW_OK) {
-            err = start_session(link, db);
-        }
-        if (err == OXBOW_OK) {
-            err = start_thread(link, db);
-        }
+    if (!parse_target(link)) {
+        fprintf(stderr, "oxbow-sensor: --target %s: say HOST:PORT\n", opt->target);
+        link_close(link);
+        return OXBOW_EINVAL;
+    }
+    err = prepare_store(db, opt);
+    if (err == OXBOW_OK) {
+        err = start_session(link, db);
+    }
+    if (err == OXBOW_OK) {
+        err = start_thread(link, db);
     }
     if (err != OXBOW_OK) {
         fprintf(stderr, "oxbow-sensor: --target %s: %s\n", opt->target, oxbow_err_text(err));

@@ -98,8 +98,19 @@ class Cli(unittest.TestCase):
         self.assertIn("numbers", self.error("range", "k", "one", code=2))
         self.assertEqual(self.out("keys", "--json").strip(), "[]")
 
+    def test_a_word_that_begins_several_commands_lists_them(self):
+        text = self.out("group", "--help")
+        self.assertIn("  group ack ", text)
+        self.assertNotIn("  push ", text)
+        self.assertIn("group --help", self.error("group", code=2))
+        self.assertEqual(self.out("--version"), self.out("version"))
+
     def test_reading_makes_no_store(self):
-        self.assertIn("OXBOW_ENOENT", self.error("len", "k", code=3))
+        for words in (["len", "k"], ["check"], ["uplink", "acl"], ["uplink", "status"],
+                      ["uplink", "check", "localhost:1", "--plain"]):
+            told = self.error(*words, code=3)
+            self.assertIn("no store is there", told)
+            self.assertIn("OXBOW_ENOENT", told)
         self.assertFalse(os.path.exists(self.dir))
 
     def test_completion_is_a_script_that_completes(self):
@@ -140,7 +151,7 @@ class Cli(unittest.TestCase):
         self.out("add", "s", "--id", "5-*", "f", "w")
         rows = json.loads(self.out("read", "s", "--json"))
         self.assertEqual([r["id"] for r in rows], ["5-1", "5-2"])
-        self.assertEqual(json.loads(self.out("read", "s", "--json", "-r"))[0]["value"], "w")
+        self.assertEqual(json.loads(self.out("read", "s", "--json", "-r"))[0]["fields"], [["f", "w"]])
 
     def test_a_key_has_one_type(self):
         self.out("push", "k", "v")
@@ -162,6 +173,33 @@ class Cli(unittest.TestCase):
                          [("2-0", "c", 1)])
         rows = json.loads(self.out("group", "list", "s", "--json"))
         self.assertEqual((rows[0]["pending"], rows[0]["lag"]), (1, 1))
+
+    def test_a_store_keeps_its_name_and_says_so(self):
+        self.out("push", "k", "v")
+        self.assertIn("no identity", self.error("uplink", "acl", code=3))
+        self.assertIn("no forwards", self.run_cli("uplink", "status").stderr.decode())
+        self.out("identity", "gw-1")
+        self.assertIn("is gw-1 already", self.error("identity", "gw-2", code=3))
+        for name in ("one", "two"):
+            self.out("forward", "add", name, name)
+        text = self.out("uplink", "status")
+        self.assertEqual(len(text.split("\n\n")), 2)
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
+        rows = json.loads(self.out("uplink", "status", "--json"))
+        self.assertEqual([r["forward"] for r in rows], ["one", "two"])
+
+    def test_an_interrupted_bench_leaves_nothing_behind(self):
+        bench = subprocess.Popen([PROGRAM, "bench", self.top], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE)
+        for _ in range(500):
+            if os.listdir(self.top):
+                break
+            time.sleep(0.01)
+        self.assertEqual(len(os.listdir(self.top)), 1)
+        bench.send_signal(signal.SIGINT)
+        _, told = bench.communicate(timeout=30)
+        self.assertEqual((bench.returncode, told), (3, b"oxbow: bench: stopped\n"))
+        self.assertEqual(os.listdir(self.top), [])
 
     # ---- the store
 

@@ -53,6 +53,10 @@ class SensorTest(unittest.TestCase):
         self.refuses(*self.store, "--cert", "x", says="--cert and --key")
         self.refuses(*self.store, "--user", "x", says="are for a --target")
 
+    def test_a_target_without_a_port_is_told(self) -> None:
+        self.refuses(*self.store, "--target", "localhost", "--device", "d", "--ca", "x",
+                     says="--target localhost: say HOST:PORT", status=1)
+
     def test_help_lists_the_options(self) -> None:
         done = self.run_it("--help")
         self.assertEqual(done.returncode, 0)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,23 @@
 
 #define ROUNDS_MAX 9u
 #define LOOK_MS    20 /* between two looks at a child's memory */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    interrupted = 1;
+}
+
+/* Without SA_RESTART: waiting for a child ends at once. */
+static void watch_signals(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
 
 double bench_now(void)
 {
@@ -96,6 +114,7 @@ static void child(const struct bench_contender *who, const struct bench_run *run
 {
     struct bench_sample sample = {0};
 
+    watch_signals(SIG_DFL);
     sample.failed = who->measure(run, &sample) != 0;
     if (write(fd, &sample, sizeof sample) != (ssize_t)sizeof sample) {
         _exit(1);
@@ -116,6 +135,9 @@ static void await(pid_t pid, int fd, struct bench_sample *sample)
 
         peak = now > peak ? now : peak;
     } while (poll(&ready, 1, LOOK_MS) == 0);
+    if (interrupted) {
+        kill(pid, SIGKILL);
+    }
     if (read(fd, sample, sizeof *sample) != (ssize_t)sizeof *sample) {
         sample->failed = true;
     } else if (sample->anon_bytes == 0) {
@@ -210,7 +232,7 @@ static bool run_case(const struct bench_case *c, const struct bench_run *run, un
     bool ok = true;
 
     for (unsigned r = 0; r < rounds; r++) {
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < n && !interrupted; i++) {
             size_t who = r % 2 == 0 ? i : n - 1 - i;
 
             if (isatty(STDERR_FILENO)) {
@@ -224,7 +246,7 @@ static bool run_case(const struct bench_case *c, const struct bench_run *run, un
     if (isatty(STDERR_FILENO)) {
         fputs("\r\033[K", stderr);
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !interrupted; i++) {
         qsort(samples[i], rounds, sizeof samples[i][0], by_rate);
         report(out, c, i, samples[i], rounds, samples[0][rounds / 2].rate);
     }
@@ -280,12 +302,17 @@ int bench_main(const struct cli *cli)
         return cli_usage(cli, "bench: %s: %s", run.dir, strerror(errno));
     }
     describe(cli->opt.json ? stderr : stdout, &run, rounds);
+    watch_signals(on_signal);
     out = out_open(cli->opt.json, false, columns);
-    for (const struct bench_case *c = bench_cases; c->name != NULL; c++) {
+    for (const struct bench_case *c = bench_cases; c->name != NULL && !interrupted; c++) {
         if (cli->opt.only == NULL || strstr(c->name, cli->opt.only) != NULL) {
             any = true;
             ok = run_case(c, &run, rounds, out) && ok;
         }
+    }
+    if (interrupted) {
+        fputs("oxbow: bench: stopped\n", stderr);
+        return EXIT_FAILED;
     }
     if (!out_close(out)) {
         return EXIT_FAILED;

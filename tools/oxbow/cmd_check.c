@@ -285,8 +285,8 @@ static void on_progress(void *ctx, uint64_t done, uint64_t pages)
 static int print_report(const struct checker *c, const struct oxbow_check_report *r)
 {
     static const char *const columns[] = {
-        "verdict",    "lsn",           "keys",   "pages",   "free_pages", "lost_pages", "values",
-        "values_bad", "damaged_pages", "queues", "entries", "findings",   NULL};
+        "verdict",    "lsn",           "records", "pages",   "free_pages", "lost_pages", "values",
+        "values_bad", "damaged_pages", "queues",  "entries", "findings",   NULL};
     struct out *out = out_open(c->cli->opt.json, true, columns);
 
     out_text(out, r->damage > 0       ? "damaged: it cannot be opened"
@@ -319,7 +319,7 @@ int check_main(struct cli *cli)
         fputs("\r\033[K", stderr);
     }
     if (err != OXBOW_OK) {
-        return cli_fail(cli_dir(cli), err);
+        return cli_fail_open(cli_dir(cli), false, err);
     }
     if (report.damage == 0 && check_queues(&c) != EXIT_DONE) {
         return EXIT_FAILED;

@@ -25,6 +25,12 @@ static int run_identity(struct cli *cli)
     if (cli->arg_count > 0) {
         err = oxbow_identity_set(txn, cli->args[0], cli->arg_count > 1 ? cli->args[1] : NULL);
     }
+    if (err == OXBOW_EEXIST && oxbow_identity_get(txn, &id) == OXBOW_OK) {
+        oxbow_txn_abort(txn);
+        fprintf(stderr, "oxbow: identity: this store is %s already (--force gives a new name)\n",
+                id.device);
+        return EXIT_FAILED;
+    }
     if (err == OXBOW_OK) {
         err = oxbow_identity_get(txn, &id);
     }
@@ -212,19 +218,24 @@ static int run_list(struct cli *cli)
     struct oxbow_result names = {0};
     struct oxbow_txn *txn;
     struct out *out;
+    size_t count;
     enum oxbow_err err = cli_begin(cli, OXBOW_TXN_READ, &txn);
     int code;
 
     if (err != OXBOW_OK) {
         return cli_fail("uplink status", err);
     }
-    out = out_open(cli->opt.json, false, columns);
+    out = out_open(cli->opt.json, !cli->opt.json, columns); /* too wide for a table */
     err = oxbow_forward_list(txn, &names);
     for (size_t i = 0; err == OXBOW_OK && i < names.item_count; i++) {
         err = print_forward(txn, names.items[i], out);
     }
+    count = names.item_count;
     oxbow_result_fini(&names);
     code = cli_finish(txn, "uplink status", err);
+    if (code == EXIT_DONE && count == 0 && !cli->opt.json) {
+        fputs("oxbow: there are no forwards: oxbow forward add NAME KEY\n", stderr);
+    }
     return code == EXIT_DONE && !out_close(out) ? EXIT_FAILED : code;
 }
 

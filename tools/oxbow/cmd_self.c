@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int run_version(struct cli *cli)
+int print_version(struct cli *cli)
 {
     if (cli->opt.json) {
         printf("{\"version\": \"%s\", \"format\": %u}\n", OXBOW_VERSION, OXBOW_FORMAT_VERSION);
@@ -119,6 +119,6 @@ const struct command commands_self[] = {
      bench_options},
     {"completion", "bash", 1, 1, 0, "print a completion script for the shell", run_completion,
      NULL},
-    {"version", "", 0, 0, 0, "print the version", run_version, NULL},
+    {"version", "", 0, 0, 0, "print the version", print_version, NULL},
     {0},
 };

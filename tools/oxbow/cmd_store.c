@@ -91,7 +91,7 @@ static int run_stat(struct cli *cli)
 {
     static const char *const columns[] = {
         "store",    "policy",      "interval_ms", "lsn_applied", "lsn_durable",  "oldest_unsynced",
-        "used",     "quota",       "reserve",     "file",        "free",         "keys",
+        "used",     "quota",       "reserve",     "file",        "free",         "records",
         "memtable", "checkpoints", "written",     "values_bad",  "oldest_entry", NULL};
     static const char *const policies[] = {"default", "always", "interval", "none"};
     struct oxbow_stat stat;

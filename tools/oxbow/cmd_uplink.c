@@ -120,14 +120,19 @@ static int parse_link(struct cli *cli, struct link *l)
     return EXIT_DONE;
 }
 
+static int no_identity(void)
+{
+    fputs("oxbow: the store has no identity yet: oxbow identity DEVICE\n", stderr);
+    return EXIT_FAILED;
+}
+
 static int start(struct link *l)
 {
     struct oxbow_tls_why why = {""};
     enum oxbow_err err = oxbow_uplink_open(l->driver.db, &l->session, &l->uplink);
 
     if (err == OXBOW_ENOENT) {
-        fputs("oxbow: the store has no identity yet: oxbow identity DEVICE\n", stderr);
-        return EXIT_FAILED;
+        return no_identity();
     }
     if (err == OXBOW_OK) {
         err = oxbow_uplink_thread_open(l->uplink, &l->driver, &why, &l->thread);
@@ -262,6 +267,9 @@ static int run_acl(struct cli *cli)
         puts(line);
     }
     free(line);
+    if (err == OXBOW_ENOENT) {
+        return no_identity();
+    }
     return err == OXBOW_OK ? EXIT_DONE : cli_fail("uplink acl", err);
 }
 
@@ -302,11 +310,11 @@ static const struct option_row acl_options[] = {
 };
 
 const struct command commands_uplink[] = {
-    {"uplink check", "HOST:PORT", 1, 1, COMMAND_STORE,
+    {"uplink check", "HOST:PORT", 1, 1, COMMAND_EXIST,
      "look at a target and say what is wrong, sending nothing", run_check, check_options},
-    {"uplink run", "HOST:PORT", 1, 1, COMMAND_STORE, "carry what the forwards select, until Ctrl-C",
+    {"uplink run", "HOST:PORT", 1, 1, COMMAND_EXIST, "carry what the forwards select, until Ctrl-C",
      run_run, run_options},
-    {"uplink acl", "", 0, 0, COMMAND_STORE, "print the least-privilege ACL line for the target",
+    {"uplink acl", "", 0, 0, COMMAND_EXIST, "print the least-privilege ACL line for the target",
      run_acl, acl_options},
     {0},
 };

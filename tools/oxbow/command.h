@@ -27,7 +27,7 @@ struct options {
     char *sync;      /* --sync */
     int interval_ms; /* --interval-ms */
     long long quota; /* --quota, bytes */
-    int help;
+    int help, version;
     /* of subcommands */
     int right, left, existing, reverse, noack, history, make_stream, at_end, force, quick, list,
         urgent, plain, drain;
@@ -91,6 +91,8 @@ const struct command *command_next(size_t *group, size_t *row);
 
 /* Prints "oxbow: what: why" to standard error and gives EXIT_FAILED. */
 int cli_fail(const char *what, enum oxbow_err err);
+/* The same of a store that did not open; with `make` it was to be made if absent. */
+int cli_fail_open(const char *dir, bool make, enum oxbow_err err);
 int cli_usage(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Ends the transaction by its outcome: commit when `err` is OK, else abort. Gives the exit code,
  * having said what went wrong. */
@@ -108,6 +110,9 @@ OXBOW_MUST_CHECK enum oxbow_err cli_open(const struct cli *cli, const char *dir,
 
 /* cmd_check.c */
 int check_main(struct cli *cli);
+
+/* cmd_self.c */
+int print_version(struct cli *cli);
 
 /* bench.c */
 int bench_main(const struct cli *cli);

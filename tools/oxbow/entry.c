@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ids are strict decimal text. An entry prints as one row a field, since names may come twice. */
+/* Ids are strict decimal text. An entry prints as one row a field, in JSON as one object. */
 #include "tools/oxbow/entry.h"
 
 #include "tools/oxbow/out.h"
@@ -60,16 +60,28 @@ bool entry_id_mode(const char *text, enum oxbow_id_mode *mode, struct oxbow_id *
     return strchr(text, '-') != text && strcmp(text, "+") != 0 && entry_id_of(text, 0, out);
 }
 
+static void print_json(const struct oxbow_result *result, struct out *out)
+{
+    for (size_t i = 0; i < result->entry_count; i++) {
+        out_id(out, result->entries[i].id);
+        out_fields(out, result->entries[i].fields, result->entries[i].field_count);
+    }
+}
+
 int entry_print(const struct cli *cli, const struct oxbow_result *result)
 {
+    static const char *const json_columns[] = {"id", "fields", NULL};
     static const char *const columns[] = {"id", "field", "value", NULL};
     struct out *out;
 
     if (result->entry_count == 0 && !cli->opt.json) {
         return EXIT_NOTHING;
     }
-    out = out_open(cli->opt.json, false, columns);
-    for (size_t i = 0; i < result->entry_count; i++) {
+    out = out_open(cli->opt.json, false, cli->opt.json ? json_columns : columns);
+    if (cli->opt.json) {
+        print_json(result, out);
+    }
+    for (size_t i = 0; !cli->opt.json && i < result->entry_count; i++) {
         const struct oxbow_entry *e = &result->entries[i];
 
         for (uint32_t f = 0; f < e->field_count; f++) {

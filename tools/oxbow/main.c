@@ -27,6 +27,7 @@ const struct option_row global_options[] = {
     {"quota", 0, OPTION_COUNT, offsetof(struct options, quota), "BYTES",
      "what the data may occupy (default 1 GiB)"},
     {"help", 'h', OPTION_FLAG, offsetof(struct options, help), NULL, "this help"},
+    {"version", 0, OPTION_FLAG, offsetof(struct options, version), NULL, "the version"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 
@@ -60,6 +61,20 @@ int cli_fail(const char *what, enum oxbow_err err)
     return EXIT_FAILED;
 }
 
+int cli_fail_open(const char *dir, bool make, enum oxbow_err err)
+{
+    const char *why = oxbow_err_text(err);
+
+    if (err == OXBOW_ENOENT) {
+        why = make ? "cannot be made: its parent is missing or is no directory"
+                   : "no store is there (--dir and $OXBOW_DIR say where to look)";
+    } else if (err == OXBOW_EREADONLY) {
+        why = "no right to write there, which even reading needs, for its lock";
+    }
+    fprintf(stderr, "oxbow: %s: %s (%s)\n", dir, why, oxbow_err_name(err));
+    return EXIT_FAILED;
+}
+
 int cli_usage(const struct cli *cli, const char *fmt, ...)
 {
     va_list ap;
@@ -69,8 +84,8 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
     vfprintf(stderr, fmt, ap);
     va_end(ap);
     if (cli->command != NULL) {
-        fprintf(stderr, "\nusage: oxbow %s %s\nsee: oxbow %s --help\n", cli->command->name,
-                cli->command->args, cli->command->name);
+        fprintf(stderr, "\nusage: oxbow %s%s%s\nsee: oxbow %s --help\n", cli->command->name,
+                cli->command->args[0] != '\0' ? " " : "", cli->command->args, cli->command->name);
     } else {
         fputs("\nsee: oxbow --help\n", stderr);
     }
@@ -108,7 +123,8 @@ static void print_options(const struct option_row *rows)
 
 static int help_of(const struct command *c)
 {
-    printf("usage: oxbow %s %s\n\n%s\n", c->name, c->args, c->summary);
+    printf("usage: oxbow %s%s%s\n\n%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args,
+           c->summary);
     if (c->options != NULL) {
         puts("\noptions:");
         print_options(c->options);
@@ -118,16 +134,37 @@ static int help_of(const struct command *c)
     return EXIT_DONE;
 }
 
-static int help(void)
+/* Is `word` the first of several commands, like "group" or "uplink"? */
+static bool is_family(const char *word)
 {
     const struct command *c;
+    size_t len = strlen(word);
     size_t group = 0;
     size_t row = 0;
 
-    puts("usage: oxbow [OPTIONS] COMMAND [ARGUMENTS]\n\n"
-         "Looks at an oxbow store and works with it.\n\ncommands:");
     while ((c = command_next(&group, &row)) != NULL) {
-        printf("  %-20s %s\n", c->name, c->summary);
+        if (strncmp(c->name, word, len) == 0 && c->name[len] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of all commands, or of those alone that begin with the word `family`. */
+static int help(const char *family)
+{
+    const struct command *c;
+    size_t len = family != NULL ? strlen(family) : 0;
+    size_t group = 0;
+    size_t row = 0;
+
+    printf("usage: oxbow [OPTIONS] %s%sCOMMAND [ARGUMENTS]\n\n"
+           "Looks at an oxbow store and works with it.\n\ncommands:\n",
+           family != NULL ? family : "", family != NULL ? " " : "");
+    while ((c = command_next(&group, &row)) != NULL) {
+        if (family == NULL || (strncmp(c->name, family, len) == 0 && c->name[len] == ' ')) {
+            printf("  %-20s %s\n", c->name, c->summary);
+        }
     }
     puts("\noptions:");
     print_options(global_options);
@@ -280,7 +317,7 @@ static int run(struct cli *cli)
     if ((cli->command->flags & (COMMAND_STORE | COMMAND_EXIST | COMMAND_READ)) != 0) {
         err = open_store(cli);
         if (err != OXBOW_OK) {
-            return cli_fail(cli_dir(cli), err);
+            return cli_fail_open(cli_dir(cli), (cli->command->flags & COMMAND_STORE) != 0, err);
         }
     }
     code = cli->command->run(cli);
@@ -322,10 +359,19 @@ static int take_arguments(struct cli *cli, poptContext context)
         count++;
     }
     show_numbers((char **)words, count); /* popt's own copies */
+    if (cli->opt.version) {
+        return print_version(cli);
+    }
     if (cli->command == NULL) {
+        bool family = count > 0 && is_family(words[0]);
+
         if (cli->opt.help || count == 0) {
-            help();
+            help(family ? words[0] : NULL);
             return count == 0 && !cli->opt.help ? EXIT_USAGE : EXIT_DONE;
+        }
+        if (family) {
+            return cli_usage(cli, "%s: which command? oxbow %s --help lists them", words[0],
+                             words[0]);
         }
         return cli_usage(cli, "%s: no such command", words[0]);
     }

@@ -144,19 +144,34 @@ static json_t *base64(struct oxbow_bytes bytes)
     return value;
 }
 
+static json_t *json_bytes(struct oxbow_bytes bytes)
+{
+    json_t *value = json_stringn(bytes.len == 0 ? "" : bytes.data, bytes.len);
+
+    return must(value != NULL ? value : base64(bytes));
+}
+
 void out_bytes(struct out *out, struct oxbow_bytes bytes)
 {
-    json_t *value = NULL;
-
     if (out->json) {
-        value = json_stringn(bytes.len == 0 ? "" : bytes.data, bytes.len);
-        if (value == NULL) {
-            value = base64(bytes);
-        }
-        add(out, value, NULL, false);
+        add(out, json_bytes(bytes), NULL, false);
         return;
     }
     add(out, NULL, escaped(bytes), false);
+}
+
+void out_fields(struct out *out, const struct oxbow_field *fields, size_t count)
+{
+    json_t *list = must(json_array());
+
+    for (size_t i = 0; i < count; i++) {
+        json_t *pair = must(json_array());
+
+        json_array_append_new(pair, json_bytes(fields[i].name));
+        json_array_append_new(pair, json_bytes(fields[i].value));
+        json_array_append_new(list, pair);
+    }
+    add(out, list, NULL, false);
 }
 
 void out_text(struct out *out, const char *text)
@@ -264,6 +279,9 @@ static void print_record(const struct out *out)
     for (size_t i = 0; i < out->cell_count; i++) {
         const char *name = out->columns[i % out->column_count];
 
+        if (i > 0 && i % out->column_count == 0) {
+            putchar('\n');
+        }
         fputs(name, stdout);
         pad(wide - width(name) + 2);
         puts(out->cells[i].text);

@@ -16,7 +16,7 @@
 struct out;
 
 /* A table of rows under these column names (closed by NULL; they must outlive it). With `record`
- * there is just one row, printed as lines of "name value", or as one JSON object. Ends the program
+ * a row is printed as lines of "name value"; JSON then takes one row only, as an object. Ends the program
  * with a message when memory is out. */
 struct out *out_open(bool json, bool record, const char *const *columns);
 /* The cells of a row, in the order of the columns. */
@@ -30,6 +30,8 @@ void out_id(struct out *out, struct oxbow_id id);
 void out_size(struct out *out, uint64_t bytes);
 void out_age(struct out *out, uint64_t ms);
 void out_none(struct out *out);
+/* In JSON alone: a list of [name, value], since a name may come twice. */
+void out_fields(struct out *out, const struct oxbow_field *fields, size_t count);
 /* Prints what was collected and frees it. False when writing failed. */
 bool out_close(struct out *out);
 

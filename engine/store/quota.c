@@ -13,6 +13,7 @@
 #define STEP_MAX   (4u << 20) /* the data file grows by a part of the quota at a time */
 #define STEP_MIN   (256u << 10)
 #define STEP_PART  16u
+#define LOOK_AHEAD 3u /* times the table's pages, for the checkpoints after the next */
 #define COST_BYTES (TREE_PAGE_BYTES / MEM_COST_PAGE)
 
 uint64_t quota_used(const struct oxbow *db)
@@ -105,6 +106,25 @@ enum oxbow_err quota_reserve_file(struct oxbow *db, uint64_t more)
         err = reserve_upto(db, need); /* what is left may do */
     }
     return err;
+}
+
+void quota_look_ahead(struct oxbow *db)
+{
+    uint64_t spare = db->active->cost * COST_BYTES * LOOK_AHEAD;
+
+    if (file_need(db, spare) > db->reserved_bytes || db->device_full) {
+        db->device_full = quota_reserve_file(db, spare) != OXBOW_OK;
+    }
+}
+
+uint64_t quota_device_cost(const struct oxbow *db)
+{
+    uint64_t reserved = db->reserved_bytes / TREE_PAGE_BYTES;
+    uint64_t ahead = reserved > db->usage.pages ? reserved - db->usage.pages : 0;
+    uint64_t cost = (ahead + db->usage.old_pages) * MEM_COST_PAGE;
+    uint64_t frozen = db->frozen != NULL ? db->frozen->cost : 0;
+
+    return cost > frozen ? cost - frozen : 0;
 }
 
 enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)

@@ -110,6 +110,7 @@ struct oxbow {
     uint64_t store_id;
     bool freeze_soon;          /* T: as freeze_wanted, noted by who has the turn */
     uint64_t reserved_bytes;   /* T: the data file has that much of the device */
+    bool device_full;          /* T: the device did not give what the tables need */
     uint64_t next_blob;        /* T */
     uint64_t largest_txn;      /* M */
     uint64_t payload_bytes;    /* M */
@@ -175,6 +176,11 @@ bool quota_overrun(const struct oxbow *db);
 /* Sees to it that the data file has room on the device for the tables and `more` bytes.
  * OXBOW_ENOSPC, OXBOW_EIO. */
 OXBOW_MUST_CHECK enum oxbow_err quota_reserve_file(struct oxbow *db, uint64_t more);
+/* At a commit, with the turn: asks the device for what the tables need by now, and remembers whether
+ * it gave it. What only deletes is not refused, but its checkpoints become small. */
+void quota_look_ahead(struct oxbow *db);
+/* What the active table may cost if it has to do with what the data file has. */
+uint64_t quota_device_cost(const struct oxbow *db);
 
 /* ---- blob.c ---- */
 

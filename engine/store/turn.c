@@ -20,9 +20,17 @@ void store_log(const struct oxbow *db, enum oxbow_log_level level, const char *t
     db->port->log.line(db->port->log.ctx, level, text);
 }
 
+/* On a full device a checkpoint must do with what the file has: whether the table is past so many
+ * eighths of it. The next checkpoint cannot use the pages that this one replaces, and the estimate
+ * is low where names are deleted, which lie anywhere, and where leaves merge. */
+static bool device_over(const struct oxbow *db, const struct memtable *t, uint64_t eighths)
+{
+    return db->device_full && t->dirty && t->cost * 8 >= quota_device_cost(db) * eighths;
+}
+
 bool table_full(const struct oxbow *db, const struct memtable *t)
 {
-    return t->arena.used >= db->config.memtable_bytes ||
+    return device_over(db, t, 1) || t->arena.used >= db->config.memtable_bytes ||
            t->cost >= (uint64_t)db->config.dirty_pages * MEM_COST_PAGE;
 }
 
@@ -30,7 +38,7 @@ bool table_overfull(const struct oxbow *db, const struct memtable *t)
 {
     uint64_t bytes = db->config.memtable_bytes;
 
-    return t->arena.used >= bytes + bytes / 4 ||
+    return device_over(db, t, 2) || t->arena.used >= bytes + bytes / 4 ||
            t->cost >= (uint64_t)db->config.dirty_pages * PAGES_OVER * MEM_COST_PAGE;
 }
 

@@ -120,6 +120,9 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     uint64_t at;
 
     CHECK(db->port, txn->cursors == 0);
+    if (err == OXBOW_OK && txn->writes > 0) {
+        quota_look_ahead(db);
+    }
     store_lock(db);
     if (err == OXBOW_OK && txn->writes > 0 && db->failed != OXBOW_OK) {
         err = OXBOW_EFAILED;

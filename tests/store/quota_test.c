@@ -3,6 +3,7 @@
  * itself, and the store opens at every step. */
 #include "engine/base/codec.h"
 #include "engine/store/kv.h"
+#include "engine/store/store.h"
 #include "tests/store/scratch.h"
 #include "tests/support/fault.h"
 
@@ -200,6 +201,60 @@ static void a_full_disk_refuses_pushes_until_there_is_room(void **state)
     assert_int_equal(oxbow_close(db), OXBOW_OK);
 }
 
+/* Puts (or deletes) a value of an object of its own; the objects of neighbouring numbers lie far
+ * apart. */
+static void scattered(struct oxbow *db, uint32_t i, bool there)
+{
+    static const uint8_t value[300];
+    struct oxbow_txn *txn;
+    uint8_t key[13];
+
+    key[0] = KV_SPACE_OBJECT;
+    put_be64(key + 1, i * 2654435761u);
+    put_be32(key + 9, 0);
+    assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+    if (there) {
+        assert_int_equal(
+            kv_put(txn, (struct oxbow_bytes){key, 13}, (struct oxbow_bytes){value, sizeof value}),
+            OXBOW_OK);
+    } else {
+        assert_int_equal(kv_del(txn, (struct oxbow_bytes){key, 13}), OXBOW_OK);
+    }
+    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+}
+
+static void emptying_on_a_full_disk_keeps_to_what_the_file_has(void **state)
+{
+    const uint32_t n = 10000;
+    struct oxbow_config config = {.dir = dir,
+                                  .port = &f.port,
+                                  .sync = OXBOW_SYNC_INTERVAL,
+                                  .interval_ms = 60000,
+                                  .quota_bytes = 32 << 20};
+    struct oxbow *db;
+    struct oxbow_stat stat;
+
+    (void)state;
+    assert_int_equal(oxbow_open(&config, &db), OXBOW_OK);
+    for (uint32_t i = 0; i < n; i++) {
+        scattered(db, i, true);
+    }
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    assert_int_equal(oxbow_open(&config, &db), OXBOW_OK);
+    assert_int_equal(push(db, n, 100), OXBOW_OK); /* has the reserve */
+    assert_int_equal(oxbow_flush(db), OXBOW_OK);
+    fault_arm_files(&f, FAULT_RESERVE, 1, UINT64_MAX, OXBOW_ENOSPC);
+    for (uint32_t i = 0; i < n; i++) {
+        scattered(db, i, false);
+    }
+    assert_int_equal(oxbow_flush(db), OXBOW_OK);
+    oxbow_stat(db, &stat);
+    print_message("file %llu of %llu, %llu checkpoints\n", (unsigned long long)stat.file_bytes,
+                  (unsigned long long)db->reserved_bytes, (unsigned long long)stat.checkpoints);
+    assert_true(stat.file_bytes <= db->reserved_bytes);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+}
+
 static void a_file_system_that_cannot_reserve_is_asked_for_its_space(void **state)
 {
     struct oxbow *db;
@@ -327,6 +382,7 @@ int main(void)
         TEST(filling_and_emptying_for_ever_keeps_the_file_bounded),
         TEST(a_store_at_its_quota_opens_time_and_again),
         TEST(a_full_disk_refuses_pushes_until_there_is_room),
+        TEST(emptying_on_a_full_disk_keeps_to_what_the_file_has),
         TEST(a_file_system_that_cannot_reserve_is_asked_for_its_space),
         TEST(large_values_count_and_are_reaped),
         TEST(a_large_value_of_an_aborted_transaction_is_reaped),

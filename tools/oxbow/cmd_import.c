@@ -241,6 +241,14 @@ static enum oxbow_err check_end(struct importer *m, uint64_t commands, uint32_t 
     return m->ended ? OXBOW_OK : OXBOW_ECORRUPT;
 }
 
+static void show_progress(const struct importer *m)
+{
+    if (isatty(STDERR_FILENO)) {
+        (void)fprintf(stderr, "\r\033[K%" PRIu64 " commands, %" PRIu64 " MiB", m->file.commands,
+                      m->file.bytes >> 20);
+    }
+}
+
 static enum oxbow_err import_commands(struct importer *m)
 {
     enum oxbow_err err = begin(m);
@@ -263,6 +271,7 @@ static enum oxbow_err import_commands(struct importer *m)
             (++m->txn_commands == TXN_COMMANDS || m->file.bytes - m->txn_start > TXN_BYTES)) {
             err = oxbow_txn_commit(m->txn, NULL);
             m->txn = NULL;
+            show_progress(m);
             err = err == OXBOW_OK ? begin(m) : err;
         }
     }
@@ -326,6 +335,9 @@ static int import_into(struct cli *cli, struct importer *m, const char *temp, co
         return cli_fail(temp, err);
     }
     err = import_commands(m);
+    if (isatty(STDERR_FILENO)) {
+        (void)fputs("\r\033[K", stderr);
+    }
     if (err != OXBOW_OK) {
         fprintf(stderr, "oxbow: import: command %" PRIu64 ", byte %" PRIu64 ": %s (%s)\n",
                 m->file.commands, m->file.bytes, oxbow_err_text(err), oxbow_err_name(err));

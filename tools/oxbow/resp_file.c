@@ -186,6 +186,9 @@ enum oxbow_err resp_next(struct resp_file *f)
     if (err == OXBOW_OK) {
         err = args_room(f, count);
     }
+    if (err == OXBOW_OK) {
+        err = room(f, 1); /* arguments of no bytes lie somewhere, too */
+    }
     for (size_t i = 0; err == OXBOW_OK && i < count; i++) {
         size_t len = 0;
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -200,6 +201,15 @@ class Cli(unittest.TestCase):
         _, told = bench.communicate(timeout=30)
         self.assertEqual((bench.returncode, told), (3, b"oxbow: bench: stopped\n"))
         self.assertEqual(os.listdir(self.top), [])
+
+    def test_a_check_tells_a_fault_once(self):
+        self.out("identity", "gw-1")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            target = "127.0.0.1:%d" % free.getsockname()[1]
+        done = self.run_cli("uplink", "check", target, "--plain", code=3)
+        self.assertEqual(done.stderr, b"")
+        self.assertEqual(done.stdout.count(b"connection refused"), 1)
 
     # ---- the store
 

@@ -197,16 +197,11 @@ static int run_check(struct cli *cli)
     return code;
 }
 
-static void show_progress(struct oxbow_uplink *u, char last[192])
+static void show_progress(struct oxbow_uplink *u)
 {
     struct oxbow_uplink_status s;
 
     oxbow_uplink_status(u, &s);
-    if (s.trouble != OXBOW_TROUBLE_NONE && strcmp(s.trouble_text, last) != 0) {
-        fprintf(stderr, "%soxbow: %s: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "",
-                oxbow_uplink_trouble_name(s.trouble), s.trouble_text);
-        snprintf(last, 192, "%s", s.trouble_text);
-    }
     if (isatty(STDERR_FILENO)) {
         fprintf(stderr, "\r\033[K%s %s: %" PRIu64 " entries in %" PRIu64 " batches",
                 oxbow_uplink_state_name(s.state), s.target, s.entries, s.batches);
@@ -217,7 +212,6 @@ static void show_progress(struct oxbow_uplink *u, char last[192])
 static int carry(struct cli *cli, struct link *l)
 {
     struct oxbow_uplink_status s;
-    char last[192] = "";
     enum oxbow_err err = OXBOW_ETIMEDOUT;
 
     signal(SIGINT, on_signal);
@@ -228,7 +222,7 @@ static int carry(struct cli *cli, struct link *l)
         } else {
             usleep(POLL_MS * 1000);
         }
-        show_progress(l->uplink, last);
+        show_progress(l->uplink);
     }
     oxbow_uplink_status(l->uplink, &s);
     finish(l);
@@ -310,7 +304,7 @@ static const struct option_row acl_options[] = {
 };
 
 const struct command commands_uplink[] = {
-    {"uplink check", "HOST:PORT", 1, 1, COMMAND_EXIST,
+    {"uplink check", "HOST:PORT", 1, 1, COMMAND_EXIST | COMMAND_TELLS,
      "look at a target and say what is wrong, sending nothing", run_check, check_options},
     {"uplink run", "HOST:PORT", 1, 1, COMMAND_EXIST, "carry what the forwards select, until Ctrl-C",
      run_run, run_options},

@@ -60,6 +60,7 @@ struct cli {
 #define COMMAND_STORE 0x01u /* opens the store, making it if absent */
 #define COMMAND_EXIST 0x02u /* opens it only if it exists */
 #define COMMAND_READ  0x04u /* opens it read-only */
+#define COMMAND_TELLS 0x08u /* tells what the uplink logs: those lines are left out */
 
 #define COMMAND_OPTIONS_MAX 16
 

@@ -259,10 +259,27 @@ const char *cli_dir(const struct cli *cli)
     return dir != NULL ? dir : "oxbow-data";
 }
 
+/* The library's lines, on a line of their own below a line of progress. */
+static void log_line(void *ctx, enum oxbow_log_level level, const char *text)
+{
+    const struct oxbow_log *log = &oxbow_port_default()->log;
+    const struct cli *cli = ctx;
+
+    if ((cli->command->flags & COMMAND_TELLS) != 0 && strncmp(text, "uplink: ", 8) == 0) {
+        return;
+    }
+    if (level < OXBOW_LOG_DEBUG && isatty(STDERR_FILENO)) {
+        fputs("\r\033[K", stderr);
+    }
+    log->line(log->ctx, level, text);
+}
+
 enum oxbow_err cli_open(const struct cli *cli, const char *dir, uint32_t flags, struct oxbow **out)
 {
+    static struct oxbow_port port; /* lives longer than the store */
     const struct oxbow_config config = {
         .dir = dir,
+        .port = &port,
         .flags = flags,
         .sync = cli->opt.sync != NULL && strcmp(cli->opt.sync, "interval") == 0
                     ? OXBOW_SYNC_INTERVAL
@@ -271,6 +288,8 @@ enum oxbow_err cli_open(const struct cli *cli, const char *dir, uint32_t flags, 
         .quota_bytes = (uint64_t)cli->opt.quota,
     };
 
+    port = *oxbow_port_default();
+    port.log = (struct oxbow_log){.ctx = (void *)(uintptr_t)cli, .line = log_line};
     return oxbow_open(&config, out);
 }
 

@@ -317,6 +317,19 @@ class Cli(unittest.TestCase):
         self.assertEqual(len(by_key(first)), 5)
         self.assertIn("already", self.error("import", path, code=3, directory=other))
 
+    def test_a_stream_that_ends_with_the_last_possible_id_is_exported_once(self):
+        last = "18446744073709551615-18446744073709551615"
+        self.out("add", "s", "--id", "1-1", "f", "v")
+        self.out("add", "s", "--id", last, "f", "w")
+        self.out("group", "create", "s", "g")
+        self.out("group", "read", "s", "g", "c")
+        data = self.run_cli("export").stdout
+        other = os.path.join(self.top, "other")
+        self.run_cli("import", directory=other, stdin=data)
+        rows = json.loads(self.out("read", "s", "--json", directory=other))
+        self.assertEqual([row["id"] for row in rows], ["1-1", last])
+        self.assertEqual(by_key(self.run_cli("export", directory=other).stdout), by_key(data))
+
     def test_a_damaged_export_leaves_nothing_behind(self):
         self.fill()
         data = self.run_cli("export").stdout

@@ -135,7 +135,7 @@ static enum oxbow_err check_pending(struct checker *c, struct oxbow_group group,
             filter.from.seq = filter.from.seq == UINT64_MAX ? 0 : filter.from.seq + 1;
         }
         count += n;
-    } while (n == SLICE);
+    } while (n == SLICE && (filter.from.ms > 0 || filter.from.seq > 0));
     hold(c, "pending entries of a group", count, info->pending);
     hold(c, "pending entries in a group's summary", summary.count, info->pending);
     return OXBOW_OK;

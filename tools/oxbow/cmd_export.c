@@ -92,6 +92,16 @@ static void write_empty(struct exporter *x, struct oxbow_bytes key)
     resp_text(&x->file, "y");
 }
 
+/* The id after it; false when there is none. */
+static bool id_step(struct oxbow_id *id)
+{
+    id->seq++;
+    if (id->seq == 0) {
+        id->ms++;
+    }
+    return id->seq != 0 || id->ms != 0;
+}
+
 static enum oxbow_err export_entries(struct exporter *x, struct oxbow_bytes key)
 {
     struct oxbow_stream_range range = {.to = OXBOW_ID_MAX, .count = SLICE, .bytes = SLICE_BYTES};
@@ -112,10 +122,8 @@ static enum oxbow_err export_entries(struct exporter *x, struct oxbow_bytes key)
             write_entry(x, key, &x->slice.entries[i]);
         }
         range.from = x->slice.entries[x->slice.entry_count - 1].id;
-        if (range.from.seq == UINT64_MAX) {
-            range.from = (struct oxbow_id){range.from.ms + 1, 0};
-        } else {
-            range.from.seq++;
+        if (!id_step(&range.from)) {
+            return OXBOW_OK;
         }
     }
 }
@@ -155,12 +163,7 @@ static enum oxbow_err export_pending(struct exporter *x, struct oxbow_txn *txn,
             write_pending(x, group, &rows[i]);
             filter.from = rows[i].id;
         }
-        if (filter.from.seq == UINT64_MAX) {
-            filter.from = (struct oxbow_id){filter.from.ms + 1, 0};
-        } else {
-            filter.from.seq++;
-        }
-    } while (count == SLICE);
+    } while (count == SLICE && id_step(&filter.from));
     return OXBOW_OK;
 }
 

@@ -536,7 +536,7 @@ static enum oxbow_err put_room(struct tree *t, struct oxbow_bytes key, size_t le
 
 static enum oxbow_err put_raw(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes value)
 {
-    uint8_t *room;
+    uint8_t *room = NULL;
     enum oxbow_err err = put_room(t, key, value.len + ENVELOPE_BYTES, &room);
 
     if (err == OXBOW_OK) {
@@ -565,7 +565,7 @@ enum oxbow_err tree_write_extend(struct tree *t, struct oxbow_bytes key, size_t 
                                  struct oxbow_bytes back, uint8_t *room)
 {
     struct oxbow_bytes raw;
-    uint8_t *out;
+    uint8_t *out = NULL;
     enum oxbow_err err = old_get(t, key, &raw);
 
     if (err != OXBOW_OK || raw.len != base + ENVELOPE_BYTES) {

@@ -241,23 +241,42 @@ enum oxbow_err list_admit(struct oxbow_txn *txn, struct oxbow_bytes key, enum ox
     return forward_admit(txn, key, bytes, count);
 }
 
+/* Asks forwards for room in a list that was found, and reads it again: to make room, elements of
+ * this very list may have been removed, or all of them. */
+static enum oxbow_err admit_and_find(struct list *l, struct oxbow_bytes key, enum oxbow_end end,
+                                     const struct oxbow_bytes *values, size_t count)
+{
+    struct oxbow_txn *txn = l->txn;
+    struct forward_edge edge;
+    enum oxbow_err err = forward_edge(txn, key, &edge);
+
+    if (err == OXBOW_OK) {
+        err = list_admit(txn, key, end, values, count);
+    }
+    if (err != OXBOW_OK || (!edge.on && !txn_forced(txn))) {
+        return err;
+    }
+    err = list_find(txn, key, l);
+    return err == OXBOW_ENOENT ? list_make(txn, key, l) : err;
+}
+
 enum oxbow_err oxbow_list_push(struct oxbow_txn *txn, struct oxbow_bytes key, enum oxbow_end end,
                                const struct oxbow_bytes *values, size_t count, uint64_t *len)
 {
     struct list l;
-    bool made;
     enum oxbow_err err = push_check(txn, key, end, values, count);
 
     if (err != OXBOW_OK) {
         return err;
     }
     err = list_find(txn, key, &l);
-    made = err == OXBOW_ENOENT;
-    if (err == OXBOW_OK || made) {
+    if (err == OXBOW_OK) {
+        err = admit_and_find(&l, key, end, values, count);
+    } else if (err == OXBOW_ENOENT) {
         err = list_admit(txn, key, end, values, count);
-    }
-    if (err == OXBOW_OK && made) {
-        err = list_make(txn, key, &l);
+        if (err == OXBOW_OK) {
+            err = list_make(txn, key, &l);
+        }
     }
     return err == OXBOW_OK ? push(&l, end, values, count, len) : err;
 }
@@ -279,7 +298,7 @@ enum oxbow_err oxbow_list_push_existing(struct oxbow_txn *txn, struct oxbow_byte
         return OXBOW_OK;
     }
     if (err == OXBOW_OK) {
-        err = list_admit(txn, key, end, values, count);
+        err = admit_and_find(&l, key, end, values, count);
     }
     return err == OXBOW_OK ? push(&l, end, values, count, len) : err;
 }

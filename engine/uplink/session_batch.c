@@ -407,6 +407,8 @@ static void load_cut(struct oxbow_uplink *u, struct flow *f, struct load *load)
            id_compare(u->result.entries[load->count - 1].id, f->durable_end) > 0) {
         load->count--;
     }
+    /* The target will stand on an entry: an end need not be one's id (an acked prefix, XSETID). */
+    load->last = load->count > 0 ? u->result.entries[load->count - 1].id : f->next;
 }
 
 static bool batch_lingers(struct oxbow_uplink *u, struct flow *f, const struct load *load)

@@ -15,7 +15,10 @@
 /* Where a key's protection begins. */
 struct forward_edge {
     bool on;                   /* a forward carries this key, and the transaction is not forced */
-    struct oxbow_id confirmed; /* entries above it may not be removed */
+    bool forced;               /* it carries it, but the transaction is forced */
+    struct oxbow_id safe;      /* entries above it may not be removed: the lower one of `confirmed`
+                                  and `sent`, which a rewound target sets back */
+    struct oxbow_id confirmed; /* entries above it are backlog */
 };
 
 OXBOW_MUST_CHECK enum oxbow_err forward_edge(struct oxbow_txn *txn, struct oxbow_bytes key,
@@ -40,9 +43,14 @@ OXBOW_MUST_CHECK enum oxbow_err forward_forbid_group(struct oxbow_txn *txn, stru
 OXBOW_MUST_CHECK enum oxbow_err forward_admit(struct oxbow_txn *txn, struct oxbow_bytes key,
                                               uint64_t bytes, uint64_t entries);
 
+/* After a stream was trimmed up to `to` (at most up to the edge's `safe`): a rewound target is told
+ * of a gap there. */
+OXBOW_MUST_CHECK enum oxbow_err forward_trimmed(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                struct oxbow_id to);
 /* After a forced removal of entries [from, to] from a stream, or of the `entries` at a list's head
  * (from and to are ignored), or before the forced removal of a whole stream (entries UINT64_MAX, to
- * its last id): leaves a gap for what was not confirmed yet. */
+ * its last id): leaves a gap for what was not confirmed yet, or is to be sent again. A
+ * stream's range lies on one side of `confirmed`. */
 OXBOW_MUST_CHECK enum oxbow_err forward_lost(struct oxbow_txn *txn, struct oxbow_bytes key,
                                              struct oxbow_id from, struct oxbow_id to,
                                              uint64_t entries, uint64_t bytes);

@@ -53,12 +53,14 @@ static uint64_t age_of(struct oxbow_txn *txn, const struct forward_record *r, st
     return wall >= stamp.wall_ms ? wall - stamp.wall_ms : AGE_UNKNOWN;
 }
 
+/* What of it lies before batch->last is on its way as what it was before it was dropped. */
 static enum oxbow_err fetch_gap(struct oxbow_txn *txn, const struct forward_record *r,
-                                const struct oxbow_gap *gap, struct oxbow_result *result,
+                                struct oxbow_gap *gap, struct oxbow_result *result,
                                 struct oxbow_forward_batch *batch)
 {
     enum oxbow_err err;
 
+    forward_gap_after(r, gap, batch->last);
     batch->last = gap->to;
     batch->count = 1;
     batch->gaps = 1;
@@ -184,8 +186,9 @@ enum oxbow_err oxbow_forward_fetch(struct oxbow_txn *txn, const char *name,
     if (err != OXBOW_OK) {
         return err;
     }
-    remember(t, &(struct forward_memo){r->config.id, w.after, b.last, b.gaps > 0 ? 0 : b.count,
-                                       b.bytes});
+    if (b.gaps == 0) { /* entries that are here may lie in a gap: the target's key was deleted */
+        remember(t, &(struct forward_memo){r->config.id, w.after, b.last, b.count, b.bytes});
+    }
     *batch = b;
     return OXBOW_OK;
 }
@@ -307,7 +310,7 @@ enum oxbow_err oxbow_forward_confirmed(struct oxbow_txn *txn, const char *name,
     }
     *more = false;
     if (id_compare(position, r->confirmed) <= 0) {
-        return OXBOW_OK;
+        return forward_record_put(txn, r); /* `sent` may have been behind */
     }
     list = r->config.options.type == OXBOW_TYPE_LIST;
     if (list && position.seq > r->head + POP_STEP) {
@@ -389,6 +392,9 @@ static enum oxbow_err trim_step(struct oxbow_txn *txn, struct forward_table *t,
         bytes += forward_entry_bytes(&t->scratch.entries[n++]);
     }
     *removed = 0;
+    if (err == OXBOW_OK && t->scratch.entry_count == 0) {
+        r->held_bytes = 0; /* the application may have removed some */
+    }
     if (err != OXBOW_OK || n == 0) {
         return err;
     }
@@ -440,7 +446,10 @@ enum oxbow_err oxbow_forward_trim(struct oxbow_txn *txn, const char *name, uint6
         changed = true;
     }
     if (err == OXBOW_OK && changed) {
-        err = forward_gap_drop(txn, r->config.id, r->trimmed, &gaps_left);
+        /* A rewound target has yet to be told of gaps above `sent`. */
+        struct oxbow_id told = id_compare(r->trimmed, r->sent) < 0 ? r->trimmed : r->sent;
+
+        err = forward_gap_drop(txn, r->config.id, told, &gaps_left);
     }
     *more = *removed == TRIM_STEP || gaps_left;
     return err == OXBOW_OK && changed ? forward_record_put(txn, r) : err;

@@ -92,23 +92,54 @@ enum oxbow_err forward_gap_next(struct oxbow_txn *txn, uint32_t id, struct oxbow
     return id_next(&after) ? gap_seek(txn, id, after, false, gap) : OXBOW_ENOENT;
 }
 
-enum oxbow_err forward_gap_ends_at(struct oxbow_txn *txn, uint32_t id, struct oxbow_id position,
-                                   bool *ends)
+enum oxbow_err forward_gap_covers(struct oxbow_txn *txn, uint32_t id, struct oxbow_id position,
+                                  bool *covers)
 {
-    uint8_t key[GAP_KEY_LEN];
-    struct oxbow_bytes value;
-    enum oxbow_err err = kv_get(txn, gap_key(key, id, position), &value);
+    struct oxbow_gap gap;
+    enum oxbow_err err = gap_seek(txn, id, position, false, &gap);
 
     if (err != OXBOW_OK && err != OXBOW_ENOENT) {
         return err;
     }
-    *ends = err == OXBOW_OK;
+    *covers = err == OXBOW_OK && id_compare(gap.from, position) <= 0;
     return OXBOW_OK;
 }
 
 static uint64_t add_known(uint64_t a, uint64_t b)
 {
     return a == UINT64_MAX || b == UINT64_MAX ? UINT64_MAX : a + b;
+}
+
+/* Takes up the gaps that overlap this one, so that none do: it becomes their union, or stands for
+ * the one that holds all of it already. */
+static enum oxbow_err unite(struct oxbow_txn *txn, uint32_t id, struct oxbow_gap *gap)
+{
+    for (;;) {
+        struct oxbow_gap other;
+        uint8_t key[GAP_KEY_LEN];
+        bool inside;
+        enum oxbow_err err = gap_seek(txn, id, gap->from, false, &other);
+
+        if (err == OXBOW_ENOENT || (err == OXBOW_OK && id_compare(other.from, gap->to) > 0)) {
+            return OXBOW_OK;
+        }
+        if (err == OXBOW_OK && id_compare(other.from, gap->from) <= 0 &&
+            id_compare(other.to, gap->to) >= 0) {
+            *gap = other;
+            return OXBOW_OK;
+        }
+        if (err == OXBOW_OK) {
+            err = kv_del(txn, gap_key(key, id, other.to));
+        }
+        if (err != OXBOW_OK) {
+            return err;
+        }
+        inside = id_compare(other.from, gap->from) >= 0 && id_compare(other.to, gap->to) <= 0;
+        gap->from = id_compare(other.from, gap->from) < 0 ? other.from : gap->from;
+        gap->to = id_compare(other.to, gap->to) > 0 ? other.to : gap->to;
+        gap->entries = inside ? add_known(gap->entries, other.entries) : UINT64_MAX;
+        gap->bytes = inside ? add_known(gap->bytes, other.bytes) : UINT64_MAX;
+    }
 }
 
 enum oxbow_err forward_gap_add(struct oxbow_txn *txn, struct forward_record *r,
@@ -118,15 +149,17 @@ enum oxbow_err forward_gap_add(struct oxbow_txn *txn, struct forward_record *r,
     struct oxbow_gap grown = *gap;
     struct oxbow_gap before;
     uint8_t key[GAP_KEY_LEN];
-    enum oxbow_err err = OXBOW_ENOENT;
+    struct oxbow_id fixed = id_compare(r->sent, r->confirmed) > 0 ? r->sent : r->confirmed;
+    enum oxbow_err err = unite(txn, id, &grown);
 
-    if (adjacent) {
-        err = gap_seek(txn, id, gap->from, true, &before);
+    if (err == OXBOW_OK) {
+        err = adjacent ? gap_seek(txn, id, gap->from, true, &before) : OXBOW_ENOENT;
     }
-    if (err == OXBOW_OK && before.cause == gap->cause && id_compare(before.to, r->sent) > 0) {
+    /* Below what was sent or confirmed entries may lie between. */
+    if (err == OXBOW_OK && before.cause == gap->cause && id_compare(before.to, fixed) > 0) {
         grown.from = before.from;
-        grown.entries = add_known(before.entries, gap->entries);
-        grown.bytes = add_known(before.bytes, gap->bytes);
+        grown.entries = add_known(before.entries, grown.entries);
+        grown.bytes = add_known(before.bytes, grown.bytes);
         err = kv_del(txn, gap_key(key, id, before.to));
     } else if (err == OXBOW_OK || err == OXBOW_ENOENT) {
         r->gaps++;
@@ -139,10 +172,24 @@ enum oxbow_err forward_gap_add(struct oxbow_txn *txn, struct forward_record *r,
     return gap_put(txn, id, &grown);
 }
 
+void forward_gap_after(const struct forward_record *r, struct oxbow_gap *gap,
+                       struct oxbow_id position)
+{
+    if (id_compare(gap->from, position) > 0 || id_compare(gap->to, position) <= 0) {
+        return;
+    }
+    gap->from = position;
+    (void)id_next(&gap->from); /* gap->to is greater */
+    gap->entries =
+        r->config.options.type == OXBOW_TYPE_LIST ? gap->to.seq - position.seq : UINT64_MAX;
+    gap->bytes = UINT64_MAX;
+}
+
 enum oxbow_err forward_gap_cut(struct oxbow_txn *txn, struct forward_record *r,
                                struct oxbow_id position)
 {
     struct oxbow_gap gap;
+    struct oxbow_gap rest;
     enum oxbow_err err = forward_gap_next(txn, r->config.id, position, &gap);
 
     if (err == OXBOW_ENOENT) {
@@ -151,13 +198,14 @@ enum oxbow_err forward_gap_cut(struct oxbow_txn *txn, struct forward_record *r,
     if (err != OXBOW_OK || id_compare(gap.from, position) > 0) {
         return err;
     }
-    gap.from = position;
-    if (!id_next(&gap.from)) {
-        return OXBOW_OK;
-    }
-    gap.entries = UINT64_MAX;
+    rest = gap;
+    gap.to = position;
+    forward_gap_after(r, &rest, position);
+    gap.entries =
+        r->config.options.type == OXBOW_TYPE_LIST ? position.seq - gap.from.seq + 1 : UINT64_MAX;
     gap.bytes = UINT64_MAX;
-    return gap_put(txn, r->config.id, &gap);
+    err = gap_put(txn, r->config.id, &gap);
+    return err == OXBOW_OK ? gap_put(txn, r->config.id, &rest) : err;
 }
 
 enum oxbow_err forward_gap_drop(struct oxbow_txn *txn, uint32_t id, struct oxbow_id position,

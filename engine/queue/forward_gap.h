@@ -12,18 +12,22 @@
 
 #include "engine/queue/forward_record.h"
 
-/* Adds a gap and counts it in the record (which the caller puts). One of the same cause that ends
- * right before it and was not sent yet grows instead. `adjacent` says that nothing lies between. */
+/* Adds a gap and counts it in the record (which the caller puts). Those
+ * that overlap it are united with it. One of the same cause that ends right before it and was not
+ * sent yet grows instead. `adjacent` says that nothing lies between. */
 OXBOW_MUST_CHECK enum oxbow_err forward_gap_add(struct oxbow_txn *txn, struct forward_record *r,
                                                 const struct oxbow_gap *gap, bool adjacent);
 /* The first gap that ends after `after`. OXBOW_ENOENT: none. */
 OXBOW_MUST_CHECK enum oxbow_err forward_gap_next(struct oxbow_txn *txn, uint32_t id,
                                                  struct oxbow_id after, struct oxbow_gap *gap);
-/* Whether a gap ends exactly at `position`. */
-OXBOW_MUST_CHECK enum oxbow_err forward_gap_ends_at(struct oxbow_txn *txn, uint32_t id,
-                                                    struct oxbow_id position, bool *ends);
-/* The target has everything up to `position`: a gap that reaches beyond it shrinks to what is left,
- * whose size nobody knows. */
+/* Whether `position` lies within a gap. */
+OXBOW_MUST_CHECK enum oxbow_err forward_gap_covers(struct oxbow_txn *txn, uint32_t id,
+                                                   struct oxbow_id position, bool *covers);
+/* What is left of a gap for one who has everything up to `position`; nobody knows its size. */
+void forward_gap_after(const struct forward_record *r, struct oxbow_gap *gap,
+                       struct oxbow_id position);
+/* The target has everything up to `position`: a gap that reaches beyond it becomes two, the first
+ * of which only a rewound target is told. */
 OXBOW_MUST_CHECK enum oxbow_err forward_gap_cut(struct oxbow_txn *txn, struct forward_record *r,
                                                 struct oxbow_id position);
 /* Forgets gaps that end at or before `position`, a bounded number. */

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #define DROP_STEP  64u
-#define DROP_STEPS 1024u /* of them in one append */
+#define DROP_STEPS 64u /* of them in one append: what is still too much goes with the next ones */
 
 /* The record of the forward that carries `key`, into the table's `record`; *row NULL: none. */
 static enum oxbow_err carried(struct oxbow_txn *txn, struct oxbow_bytes key,
@@ -54,7 +54,12 @@ enum oxbow_err forward_edge(struct oxbow_txn *txn, struct oxbow_bytes key,
 
     if (err == OXBOW_OK) {
         edge->on = row != NULL && !txn_forced(txn);
+        edge->forced = row != NULL && txn_forced(txn);
         edge->confirmed = row != NULL ? t->record.confirmed : OXBOW_ID_MIN;
+        edge->safe = edge->confirmed;
+        if (row != NULL && id_compare(t->record.sent, edge->safe) < 0) {
+            edge->safe = t->record.sent;
+        }
     }
     return err;
 }
@@ -117,9 +122,10 @@ static uint64_t less(uint64_t a, uint64_t b)
 }
 
 /* Counts a drop and leaves its gap. */
-static enum oxbow_err drop_noted(struct oxbow_txn *txn, struct forward_record *r,
-                                 const struct oxbow_gap *gap)
+static enum oxbow_err drop_noted(struct oxbow_txn *txn, struct forward_table *t,
+                                 struct forward_record *r, const struct oxbow_gap *gap)
 {
+    memset(t->memos, 0, sizeof t->memos); /* they count what is gone */
     r->dropped_entries += gap->entries;
     r->dropped_bytes += gap->bytes;
     r->backlog_entries = less(r->backlog_entries, gap->entries);
@@ -127,10 +133,9 @@ static enum oxbow_err drop_noted(struct oxbow_txn *txn, struct forward_record *r
     return forward_gap_add(txn, r, gap, true);
 }
 
-/* Drops unsent entries of a stream, oldest first, until `excess` bytes are gone or a step is full.
- * *bytes is how many went; 0: there is nothing left to drop. */
+/* Drops unsent entries of a stream, oldest first, until `excess` bytes are gone or a step is full. */
 static enum oxbow_err drop_entries(struct oxbow_txn *txn, struct forward_table *t,
-                                   struct forward_record *r, uint64_t excess, uint64_t *bytes)
+                                   struct forward_record *r, uint64_t excess)
 {
     struct oxbow_stream_range range = {.to = OXBOW_ID_MAX, .count = DROP_STEP};
     struct oxbow_gap gap = {.cause = OXBOW_GAP_BUDGET};
@@ -151,7 +156,6 @@ static enum oxbow_err drop_entries(struct oxbow_txn *txn, struct forward_table *
         ids[n] = t->scratch.entries[n].id;
         gap.bytes += forward_entry_bytes(&t->scratch.entries[n]);
     }
-    *bytes = gap.bytes;
     if (n == 0) {
         return OXBOW_OK;
     }
@@ -159,18 +163,17 @@ static enum oxbow_err drop_entries(struct oxbow_txn *txn, struct forward_table *
     gap.to = ids[n - 1];
     gap.entries = n;
     err = oxbow_stream_delete(txn, r->config.options.key, ids, n, &removed);
-    return err == OXBOW_OK ? drop_noted(txn, r, &gap) : err;
+    return err == OXBOW_OK ? drop_noted(txn, t, r, &gap) : err;
 }
 
 /* The same at a list's head. What was sent but not confirmed stands there: then nothing goes. */
 static enum oxbow_err drop_items(struct oxbow_txn *txn, struct forward_table *t,
-                                 struct forward_record *r, uint64_t excess, uint64_t *bytes)
+                                 struct forward_record *r, uint64_t excess)
 {
     struct oxbow_gap gap = {.cause = OXBOW_GAP_BUDGET};
     size_t n = 0;
     enum oxbow_err err;
 
-    *bytes = 0;
     if (r->sent.seq > r->head) {
         return OXBOW_OK;
     }
@@ -181,7 +184,6 @@ static enum oxbow_err drop_items(struct oxbow_txn *txn, struct forward_table *t,
     while (n < t->scratch.item_count && gap.bytes < excess) {
         gap.bytes += t->scratch.items[n++].len;
     }
-    *bytes = gap.bytes;
     if (n == 0) {
         return OXBOW_OK;
     }
@@ -191,7 +193,7 @@ static enum oxbow_err drop_items(struct oxbow_txn *txn, struct forward_table *t,
     err = oxbow_list_trim(txn, r->config.options.key, (int64_t)n, -1);
     r->head += n;
     r->trimmed = gap.to;
-    return err == OXBOW_OK ? drop_noted(txn, r, &gap) : err;
+    return err == OXBOW_OK ? drop_noted(txn, t, r, &gap) : err;
 }
 
 static enum oxbow_err make_room(struct oxbow_txn *txn, struct forward_table *t,
@@ -199,27 +201,35 @@ static enum oxbow_err make_room(struct oxbow_txn *txn, struct forward_table *t,
 {
     struct forward_record *r = &t->record;
     const struct oxbow_forward_options *o = &r->config.options;
+    bool drops = o->on_full == OXBOW_FULL_DROP_OLDEST && bytes <= o->max_bytes;
+    bool fits = false;
+    unsigned step = 0;
     enum oxbow_err err = OXBOW_OK;
 
-    for (unsigned step = 0; r->backlog_bytes + bytes > o->max_bytes; step++) {
+    for (; drops && !fits && step < DROP_STEPS; step++) {
+        uint64_t before = r->dropped_entries;
         uint64_t excess = r->backlog_bytes + bytes - o->max_bytes;
-        uint64_t dropped = 0;
 
-        if (o->on_full == OXBOW_FULL_DROP_OLDEST && bytes <= o->max_bytes && step < DROP_STEPS) {
-            t->lifted = true;
-            err = o->type == OXBOW_TYPE_LIST ? drop_items(txn, t, r, excess, &dropped)
-                                             : drop_entries(txn, t, r, excess, &dropped);
-            t->lifted = false;
-        }
+        t->lifted = true;
+        err = o->type == OXBOW_TYPE_LIST ? drop_items(txn, t, r, excess)
+                                         : drop_entries(txn, t, r, excess);
+        t->lifted = false;
         if (err != OXBOW_OK) {
-            return err;
+            return txn_fail(txn, err);
         }
-        if (dropped == 0) {
-            row->refused++;
-            return OXBOW_EBUDGET;
+        if (r->dropped_entries == before) {
+            break;
         }
+        fits = r->backlog_bytes + bytes <= o->max_bytes;
     }
-    return forward_record_put(txn, r);
+    if (step > 0) { /* what was dropped stays dropped, also when it was not enough */
+        err = forward_record_put(txn, r);
+    }
+    if (err == OXBOW_OK && !fits && step < DROP_STEPS) {
+        row->refused++;
+        return OXBOW_EBUDGET;
+    }
+    return err;
 }
 
 enum oxbow_err forward_admit(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t bytes,
@@ -247,10 +257,29 @@ enum oxbow_err forward_admit(struct oxbow_txn *txn, struct oxbow_bytes key, uint
                     RECORD_AT_BACKLOG, (struct oxbow_bytes){backlog, sizeof backlog});
 }
 
+enum oxbow_err forward_trimmed(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_id to)
+{
+    struct forward_table *t;
+    struct forward_row *row;
+    struct forward_record *r;
+    enum oxbow_err err = carried(txn, key, &t, &row);
+
+    if (err != OXBOW_OK || row == NULL) {
+        return err;
+    }
+    r = &t->record;
+    if (id_compare(to, r->trimmed) <= 0) {
+        return OXBOW_OK;
+    }
+    r->trimmed = to;
+    return forward_record_put(txn, r);
+}
+
 enum oxbow_err forward_lost(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_id from,
                             struct oxbow_id to, uint64_t entries, uint64_t bytes)
 {
     struct oxbow_gap gap = {from, to, entries, bytes, OXBOW_GAP_FORCED};
+    bool backlog = true;
     struct forward_table *t;
     struct forward_row *row;
     struct forward_record *r;
@@ -268,7 +297,11 @@ enum oxbow_err forward_lost(struct oxbow_txn *txn, struct oxbow_bytes key, struc
         r->trimmed = gap.to;
     }
     if (id_compare(gap.to, r->confirmed) <= 0) {
-        return OXBOW_OK;
+        backlog = false;
+        if (id_compare(gap.to, r->sent) <= 0) {
+            return r->config.options.type == OXBOW_TYPE_LIST ? forward_record_put(txn, r)
+                                                             : OXBOW_OK;
+        }
     }
     if (entries == UINT64_MAX) {
         gap.from = r->confirmed;
@@ -276,8 +309,13 @@ enum oxbow_err forward_lost(struct oxbow_txn *txn, struct oxbow_bytes key, struc
         gap.bytes = r->backlog_bytes;
         (void)id_next(&gap.from); /* gap.to is greater */
     }
-    r->backlog_entries = less(r->backlog_entries, entries);
-    r->backlog_bytes = less(r->backlog_bytes, bytes);
+    if (backlog) {
+        r->backlog_entries = less(r->backlog_entries, gap.entries);
+        r->backlog_bytes = less(r->backlog_bytes, gap.bytes);
+    }
     err = forward_gap_add(txn, r, &gap, false);
+    if (err == OXBOW_OK) {
+        err = forward_gap_cut(txn, r, r->sent);
+    }
     return err == OXBOW_OK ? forward_record_put(txn, r) : err;
 }

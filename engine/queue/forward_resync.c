@@ -5,7 +5,7 @@
  *   target == sent                 EQUAL
  *   target == 0-0                  DELETED   the key is gone
  *   target  > local end            BEYOND    nothing is changed
- *   target  > sent                 AHEAD     if an entry or a gap ends there, else FOREIGN
+ *   target  > sent                 AHEAD     if an entry or a gap is there, else FOREIGN
  *   target >= trimmed              REWOUND   it is still all here
  *   else                           GAP       (target, trimmed] is gone on both sides
  *
@@ -37,7 +37,7 @@ static struct oxbow_id gone_up_to(const struct forward_record *r)
                                                      : r->trimmed;
 }
 
-/* Whether a stream's position is one that was ours: an entry or a gap ends there. */
+/* Whether a stream's position is one that was ours: an entry's, or one within a gap. */
 static enum oxbow_err was_here(struct oxbow_txn *txn, struct forward_table *t,
                                const struct forward_record *r, struct oxbow_id position, bool *ours)
 {
@@ -56,7 +56,8 @@ static enum oxbow_err was_here(struct oxbow_txn *txn, struct forward_table *t,
         *ours = true;
         return OXBOW_OK;
     }
-    return forward_gap_ends_at(txn, r->config.id, position, ours);
+    /* What was sent may have been dropped since, before its reply came or was lost. */
+    return forward_gap_covers(txn, r->config.id, position, ours);
 }
 
 static enum oxbow_err judge(struct oxbow_txn *txn, struct forward_table *t,
@@ -120,6 +121,7 @@ static enum oxbow_err leave_gap(struct oxbow_txn *txn, struct forward_record *r,
     if (r->config.options.type == OXBOW_TYPE_LIST) {
         gap.entries = to.seq - gap.from.seq + 1;
     }
+    err = forward_gap_cut(txn, r, to);
     while (err == OXBOW_OK && more) {
         err = forward_gap_drop(txn, r->config.id, to, &more);
     }
@@ -142,10 +144,14 @@ static enum oxbow_err apply(struct oxbow_txn *txn, struct forward_record *r, str
         break;
     case OXBOW_RESYNC_REWOUND:
         r->rewinds++;
+        err = forward_gap_cut(txn, r, target);
         break;
     case OXBOW_RESYNC_GAP:
         r->rewinds++;
-        err = leave_gap(txn, r, target, lost, out);
+        err = forward_gap_cut(txn, r, target);
+        if (err == OXBOW_OK) {
+            err = leave_gap(txn, r, target, lost, out);
+        }
         break;
     case OXBOW_RESYNC_DELETED:
         r->rewinds++;
@@ -210,6 +216,7 @@ enum oxbow_err oxbow_forward_adopt(struct oxbow_txn *txn, const char *name, stru
     struct forward_table *t;
     struct forward_record *r;
     struct oxbow_id end;
+    bool more = true;
     enum oxbow_err err = forward_record_named(txn, name, &t, &r);
 
     if (err == OXBOW_OK) {
@@ -227,6 +234,12 @@ enum oxbow_err oxbow_forward_adopt(struct oxbow_txn *txn, const char *name, stru
         r->head = target.seq;
     } else if (id_compare(end, target) < 0) {
         err = raise_last_id(txn, t, r->config.options.key, target);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    while (err == OXBOW_OK && more) { /* gaps of the counting that ends */
+        err = forward_gap_drop(txn, r->config.id, OXBOW_ID_MAX, &more);
     }
     if (err != OXBOW_OK) {
         return err;

@@ -93,6 +93,10 @@ OXBOW_MUST_CHECK enum oxbow_err stream_walk_fields(struct stream_walk *w,
  * (then a little more than they are). */
 uint64_t stream_entry_bytes(const struct stream_walk *w, const struct stream_entry *entry);
 
+/* Names and values of the live entries in [from, to], in bytes, to the byte. */
+OXBOW_MUST_CHECK enum oxbow_err stream_payload(struct stream *s, struct oxbow_id from,
+                                               struct oxbow_id to, uint64_t *bytes);
+
 /* Whether there is a live entry of that id. With `fill`, adds it to the result. OXBOW_ENOENT. */
 OXBOW_MUST_CHECK enum oxbow_err stream_entry_find(struct stream *s, struct oxbow_id id,
                                                   struct oxbow_result *fill);

@@ -14,7 +14,7 @@ enum oxbow_err stream_removal_check(struct stream *s, struct oxbow_bytes key,
     enum oxbow_err err = forward_edge(s->txn, key, &edge);
 
     for (i = 0; err == OXBOW_OK && edge.on && i < r->count; i++) {
-        if (id_compare(r->ids[i], edge.confirmed) > 0) {
+        if (id_compare(r->ids[i], edge.safe) > 0) {
             err = stream_entry_find(s, r->ids[i], NULL);
             err = err == OXBOW_OK ? OXBOW_EPROTECTED : err;
             err = err == OXBOW_ENOENT ? OXBOW_OK : err;
@@ -26,17 +26,20 @@ enum oxbow_err stream_removal_check(struct stream *s, struct oxbow_bytes key,
 static enum oxbow_err remove_one(struct stream *s, struct oxbow_bytes key,
                                  const struct stream_removal *r, struct oxbow_id id)
 {
-    uint64_t bytes = s->bytes;
+    uint64_t bytes = 0;
     enum oxbow_err err = stream_entry_find(s, id, NULL);
 
     if (err == OXBOW_OK && r->may != NULL) {
         err = r->may(s, id, r->ctx);
     }
+    if (err == OXBOW_OK && txn_forced(s->txn)) {
+        err = stream_payload(s, id, id, &bytes);
+    }
     if (err == OXBOW_OK) {
         err = stream_remove(s, id);
     }
     if (err == OXBOW_OK && txn_forced(s->txn)) {
-        err = forward_lost(s->txn, key, id, id, 1, bytes - s->bytes);
+        err = forward_lost(s->txn, key, id, id, 1, bytes);
     }
     return err;
 }

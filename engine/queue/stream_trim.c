@@ -321,31 +321,85 @@ enum oxbow_err stream_remove(struct stream *s, struct oxbow_id id)
 
 /* ---- with forwards ---- */
 
+/* Up to where a trim has come. */
+static struct oxbow_id cut_end(const struct stream *s)
+{
+    struct oxbow_id to = s->first;
+
+    if (s->length == 0) {
+        return s->last;
+    }
+    (void)id_prev(&to); /* what was removed lies before it */
+    return to;
+}
+
+/* A forced trim of what a forward still has to deliver: the forward is told. */
+static enum oxbow_err cut_undelivered(struct stream *s, struct oxbow_bytes key,
+                                      const struct stream_cut *cut, uint64_t *removed, bool *more)
+{
+    struct oxbow_id from = s->first;
+    struct oxbow_id to;
+    uint64_t before;
+    uint64_t after;
+    enum oxbow_err err = stream_payload(s, from, OXBOW_ID_MAX, &before);
+
+    if (err == OXBOW_OK) {
+        err = stream_cut(s, cut, removed, more);
+    }
+    if (err != OXBOW_OK || *removed == 0) {
+        return err;
+    }
+    to = cut_end(s);
+    to = id_compare(to, cut->edge) < 0 ? to : cut->edge;
+    err = stream_payload(s, from, OXBOW_ID_MAX, &after);
+    return err == OXBOW_OK ? forward_lost(s->txn, key, from, to, *removed, before - after) : err;
+}
+
+static enum oxbow_err cut_delivered(struct stream *s, struct oxbow_bytes key,
+                                    const struct stream_cut *cut, uint64_t *removed, bool *more)
+{
+    struct oxbow_id to;
+    enum oxbow_err err = stream_cut(s, cut, removed, more);
+
+    if (err != OXBOW_OK || *removed == 0) {
+        return err;
+    }
+    to = cut_end(s);
+    return forward_trimmed(s->txn, key, id_compare(to, cut->edge) < 0 ? to : cut->edge);
+}
+
 enum oxbow_err stream_trim_guarded(struct stream *s, struct oxbow_bytes key,
                                    const struct oxbow_stream_trim *trim, uint64_t entries_max,
                                    uint64_t *removed, bool *more)
 {
     struct stream_cut cut = {.trim = *trim, .entries_max = entries_max};
-    struct oxbow_id from = s->first;
-    uint64_t bytes = s->bytes;
     struct forward_edge edge;
+    uint64_t total = 0;
+    struct oxbow_id edges[3] = {OXBOW_ID_MIN, OXBOW_ID_MIN, OXBOW_ID_MAX};
     enum oxbow_err err = forward_edge(s->txn, key, &edge);
 
-    if (err != OXBOW_OK) {
-        return err;
+    if (err != OXBOW_OK || (!edge.on && !edge.forced)) {
+        return err == OXBOW_OK ? stream_cut(s, &cut, removed, more) : err;
     }
-    cut.has_edge = edge.on;
-    cut.edge = edge.confirmed;
-    err = stream_cut(s, &cut, removed, more);
-    if (err == OXBOW_OK && txn_forced(s->txn) && *removed > 0) {
-        struct oxbow_id to = s->length > 0 ? s->first : s->last;
-
-        if (s->length > 0 && !id_prev(&to)) {
-            return OXBOW_ECORRUPT;
+    edges[0] = edge.safe;
+    edges[1] = edge.confirmed;
+    cut.has_edge = true;
+    for (size_t i = 0; err == OXBOW_OK && i < (edge.forced ? 3 : 1); i++) {
+        cut.edge = edges[i];
+        err = i == 0 ? cut_delivered(s, key, &cut, removed, more)
+                     : cut_undelivered(s, key, &cut, removed, more);
+        if (err != OXBOW_OK) {
+            return err;
         }
-        err = forward_lost(s->txn, key, from, to, *removed, bytes - s->bytes);
+        total += *removed;
+        cut.entries_max -= *removed < cut.entries_max ? *removed : cut.entries_max;
+        if (cut.entries_max == 0 || (trim->limit > 0 && *removed >= cut.trim.limit)) {
+            break;
+        }
+        cut.trim.limit -= trim->limit > 0 ? *removed : 0;
     }
-    return err;
+    *removed = total;
+    return OXBOW_OK;
 }
 
 enum oxbow_err oxbow_stream_trim_step(struct oxbow_txn *txn, struct oxbow_bytes key,

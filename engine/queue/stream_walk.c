@@ -246,6 +246,35 @@ uint64_t stream_entry_bytes(const struct stream_walk *w, const struct stream_ent
     return bytes;
 }
 
+enum oxbow_err stream_payload(struct stream *s, struct oxbow_id from, struct oxbow_id to,
+                              uint64_t *bytes)
+{
+    struct stream_walk w;
+    struct stream_entry entry;
+    enum oxbow_err err = stream_walk_init(&w, s, from, to, false);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    *bytes = 0;
+    while (err == OXBOW_OK) {
+        struct field_walk fields;
+        struct oxbow_field field;
+
+        err = stream_walk_next(&w, &entry);
+        if (err != OXBOW_OK) {
+            break;
+        }
+        err = stream_walk_fields(&w, &entry, &fields);
+        while (err == OXBOW_OK && (err = field_walk_next(&fields, &field)) == OXBOW_OK) {
+            *bytes += field.name.len + field.value.len;
+        }
+        err = err == OXBOW_ENOENT ? OXBOW_OK : err;
+    }
+    stream_walk_fini(&w);
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
 /* ---- results ---- */
 
 enum oxbow_err stream_walk_fill(struct stream_walk *w, const struct stream_entry *entry,

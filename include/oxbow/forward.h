@@ -29,6 +29,8 @@
  *   stream  delete (XDEL) of a protected entry: refused. Trim (XTRIM, MAXLEN and MINID of XADD) and
  *           retention: stop at the edge, no error. Set id (XSETID) below the local end: refused.
  *           Append (XADD): as without a forward.
+ *           After a rewind the edge is `sent` until all was sent again. What the application itself
+ *           deletes (XDEL) below the edge is its own affair: no gap tells a rewound target of it.
  *   list    pop, move, trim and remove at or beyond the head (LPOP, LMOVE LEFT, LTRIM, LREM), push
  *           at the head (LPUSH, LINSERT, RPOPLPUSH to its head), set of an element (LSET), pop at
  *           the tail (RPOP): refused. Push at the tail (RPUSH), every read: as without a forward.
@@ -89,7 +91,8 @@ enum oxbow_forward_after {
 };
 enum oxbow_forward_full {
     OXBOW_FULL_REFUSE = 0,     /* pushes answer OXBOW_EBUDGET until there is room */
-    OXBOW_FULL_DROP_OLDEST = 1 /* the oldest entries that were not sent make room, with a gap */
+    OXBOW_FULL_DROP_OLDEST = 1 /* the oldest entries that were not sent make room, with a gap; at
+                                  most 4096 by one append, which is then accepted all the same */
 };
 enum oxbow_forward_deleted {
     OXBOW_DELETED_RESEND = 0,  /* the target's key is gone: send again all that is still here */
@@ -247,7 +250,7 @@ struct oxbow_forward_resync {
 /* Takes the target's own position, read after every connect and whenever a batch was not applied,
  * with no batch in flight. A stream's position is its last-generated-id, a list's the value of its
  * cursor key; 0-0 when there is none. How an id between `sent` and the local end is judged: it is
- * AHEAD if an entry or gap with that id is here, else FOREIGN. An id at or below `sent` is taken
+ * AHEAD if an entry with that id is here or a gap covers it, else FOREIGN. An id at or below `sent` is taken
  * for one of ours. A list's position of another epoch is FOREIGN. OXBOW_ENOENT. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_forward_resync(struct oxbow_txn *txn, const char *name,
                                                      struct oxbow_id target,

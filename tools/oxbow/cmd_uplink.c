@@ -176,8 +176,12 @@ static int print_findings(const struct cli *cli, struct oxbow_uplink *u)
 static int run_check(struct cli *cli)
 {
     struct link *l = calloc(1, sizeof *l);
-    int code = l == NULL ? cli_fail("uplink check", OXBOW_ENOMEM) : parse_link(cli, l);
+    int code;
 
+    if (l == NULL) {
+        return cli_fail("uplink check", OXBOW_ENOMEM);
+    }
+    code = parse_link(cli, l);
     if (code == EXIT_DONE) {
         l->session.check = true;
         code = start(l);
@@ -237,8 +241,12 @@ static int carry(struct cli *cli, struct link *l)
 static int run_run(struct cli *cli)
 {
     struct link *l = calloc(1, sizeof *l);
-    int code = l == NULL ? cli_fail("uplink run", OXBOW_ENOMEM) : parse_link(cli, l);
+    int code;
 
+    if (l == NULL) {
+        return cli_fail("uplink run", OXBOW_ENOMEM);
+    }
+    code = parse_link(cli, l);
     if (code == EXIT_DONE) {
         code = start(l);
     }

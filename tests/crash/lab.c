@@ -121,10 +121,16 @@ static enum oxbow_err take_step(struct lab *lab, struct oxbow *db, struct model 
     bool flush = !wait && lab_random(random) % 6 == 0;
     uint64_t lsn = 0;
     opt.flags = wait ? 0 : OXBOW_TXN_NOWAIT;
+    struct oxbow_stat before;
+    oxbow_stat(db, &before);
     recorder_mark(EVENT_ISSUE, step + 1);
     enum oxbow_err err = lab->subject->step(m, lab->opt.seed, step, db, &opt, &lsn);
-    if (err != OXBOW_OK)
+    if (err != OXBOW_OK) {
+        /* In doubt: it may be on the disk all the same, under the number that came next then. */
+        if (lab->lsns[step + 1] == 0)
+            lab->lsns[step + 1] = before.lsn_applied + 1;
         return err;
+    }
     lab->lsns_now[step + 1] = lsn;
     if (lab->lsns[step + 1] == 0)
         lab->lsns[step + 1] = lsn;

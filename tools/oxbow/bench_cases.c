@@ -20,15 +20,19 @@
 #define QUEUES     1000u
 #define READ_BATCH 1000u
 
+static bool failed(enum oxbow_err err, const char *what)
+{
+    if (err != OXBOW_OK) {
+        fprintf(stderr, "oxbow: bench: %s: %s\n", what, oxbow_err_text(err));
+    }
+    return err != OXBOW_OK;
+}
+
 /* A step gives up its case on the first error. */
 #define TRY(call)                                                                                  \
-    do {                                                                                           \
-        enum oxbow_err try_err = (call);                                                           \
-        if (try_err != OXBOW_OK) {                                                                 \
-            fprintf(stderr, "oxbow: bench: %s: %s\n", #call, oxbow_err_text(try_err));             \
-            return -1;                                                                             \
-        }                                                                                          \
-    } while (0)
+    if (failed((call), #call)) {                                                                   \
+        return -1;                                                                                 \
+    }
 
 /* The lists' names, made ahead: making them is no part of a push. */
 static char names[QUEUES][8];
@@ -153,7 +157,8 @@ static int produce_all(struct oxbow *db, uint32_t producers, uint64_t each, floa
     int rc = 0;
 
     for (uint32_t i = 0; i < producers; i++) {
-        all[i] = (struct producer){db, each, us + i * each, -1};
+        all[i] = (struct producer){.db = db, .count = each, .rc = -1};
+        all[i].us = us + i * each;
         if (pthread_create(&threads[i], NULL, produce, &all[i]) != 0) {
             return -1;
         }
@@ -265,10 +270,29 @@ static int stream_add(const struct bench_run *run, struct bench_sample *out)
     return close_store(db, count * BENCH_PAYLOAD, out);
 }
 
+/* One batch, in a transaction for each of the two. */
+static int read_and_ack(struct oxbow *db, struct oxbow_group group, struct oxbow_result *result)
+{
+    const struct oxbow_group_read_options opt = {.count = BATCH};
+    struct oxbow_id ids[BATCH];
+    struct oxbow_txn *txn;
+    uint64_t acked;
+
+    TRY(oxbow_txn_begin(db, NULL, &txn));
+    TRY(oxbow_group_read(txn, group, (struct oxbow_bytes){"c", 1}, &opt, result));
+    for (size_t i = 0; i < result->entry_count; i++) {
+        ids[i] = result->entries[i].id;
+    }
+    TRY(oxbow_txn_commit(txn, NULL));
+    TRY(oxbow_txn_begin(db, NULL, &txn));
+    TRY(oxbow_group_ack(txn, group, ids, result->entry_count, &acked));
+    TRY(oxbow_txn_commit(txn, NULL));
+    return acked > 0 && acked == result->entry_count ? 0 : -1;
+}
+
 static int group_read_ack(const struct bench_run *run, struct bench_sample *out)
 {
     const struct oxbow_group group = {{"s", 1}, {"g", 1}};
-    const struct oxbow_group_read_options opt = {.count = BATCH};
     const struct oxbow_group_create_options from_start = {0};
     uint64_t count = bench_scaled(run, 500000);
     struct oxbow_result result = {0};
@@ -285,22 +309,10 @@ static int group_read_ack(const struct bench_run *run, struct bench_sample *out)
     TRY(oxbow_txn_commit(txn, NULL));
     start = bench_now();
     while (got < count) {
-        struct oxbow_id ids[BATCH];
-        uint64_t acked;
-
-        TRY(oxbow_txn_begin(db, NULL, &txn));
-        TRY(oxbow_group_read(txn, group, (struct oxbow_bytes){"c", 1}, &opt, &result));
-        for (size_t i = 0; i < result.entry_count; i++) {
-            ids[i] = result.entries[i].id;
-        }
-        TRY(oxbow_txn_commit(txn, NULL));
-        TRY(oxbow_txn_begin(db, NULL, &txn));
-        TRY(oxbow_group_ack(txn, group, ids, result.entry_count, &acked));
-        TRY(oxbow_txn_commit(txn, NULL));
-        if (acked == 0 || acked != result.entry_count) {
+        if (read_and_ack(db, group, &result) != 0) {
             return -1;
         }
-        got += acked;
+        got += result.entry_count;
     }
     out->rate = (double)count / (bench_now() - start);
     oxbow_result_fini(&result);

@@ -66,6 +66,7 @@ static int push_batch(struct cli *cli, const struct oxbow_bytes *values, size_t 
 static int push_lines(struct cli *cli)
 {
     struct oxbow_bytes values[LINES_A_TXN];
+    char *copies[LINES_A_TXN];
     char *line = NULL;
     size_t cap = 0;
     size_t count = 0;
@@ -82,11 +83,12 @@ static int push_lines(struct cli *cli)
             break;
         }
         memcpy(copy, line, bytes);
+        copies[count] = copy;
         values[count++] = (struct oxbow_bytes){copy, bytes};
         if (count == LINES_A_TXN) {
             code = push_batch(cli, values, count, &len);
             while (count > 0) {
-                free((void *)(uintptr_t)values[--count].data);
+                free(copies[--count]);
             }
         }
     }
@@ -94,7 +96,7 @@ static int push_lines(struct cli *cli)
         code = push_batch(cli, values, count, &len);
     }
     while (count > 0) {
-        free((void *)(uintptr_t)values[--count].data);
+        free(copies[--count]);
     }
     free(line);
     return code == EXIT_DONE ? print_number(cli, "length", len) : code;

@@ -106,7 +106,7 @@ struct oxbow_bytes bytes_of(const char *text);
 /* The store's directory: -d, else $OXBOW_DIR, else ./oxbow-data. */
 const char *cli_dir(const struct cli *cli);
 /* Opens a store in `dir` as the command line's options say. */
-OXBOW_MUST_CHECK enum oxbow_err cli_open(const struct cli *cli, const char *dir, uint32_t flags,
+OXBOW_MUST_CHECK enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags,
                                          struct oxbow **out);
 
 /* cmd_check.c */

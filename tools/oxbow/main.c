@@ -274,7 +274,7 @@ static void log_line(void *ctx, enum oxbow_log_level level, const char *text)
     log->line(log->ctx, level, text);
 }
 
-enum oxbow_err cli_open(const struct cli *cli, const char *dir, uint32_t flags, struct oxbow **out)
+enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct oxbow **out)
 {
     static struct oxbow_port port; /* lives longer than the store */
     const struct oxbow_config config = {
@@ -289,7 +289,7 @@ enum oxbow_err cli_open(const struct cli *cli, const char *dir, uint32_t flags, 
     };
 
     port = *oxbow_port_default();
-    port.log = (struct oxbow_log){.ctx = (void *)(uintptr_t)cli, .line = log_line};
+    port.log = (struct oxbow_log){.ctx = cli, .line = log_line};
     return oxbow_open(&config, out);
 }
 

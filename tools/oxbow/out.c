@@ -271,15 +271,16 @@ static void pad(size_t n)
 
 static void print_record(const struct out *out)
 {
+    size_t count = out->column_count > 0 ? out->column_count : 1;
     size_t wide = 0;
 
-    for (size_t i = 0; i < out->column_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         wide = width(out->columns[i]) > wide ? width(out->columns[i]) : wide;
     }
     for (size_t i = 0; i < out->cell_count; i++) {
-        const char *name = out->columns[i % out->column_count];
+        const char *name = out->columns[i % count];
 
-        if (i > 0 && i % out->column_count == 0) {
+        if (i > 0 && i % count == 0) {
             putchar('\n');
         }
         fputs(name, stdout);
@@ -305,7 +306,7 @@ static void print_cell(const char *text, size_t wide, bool right, bool last)
 static void print_table(const struct out *out)
 {
     size_t wide[OUT_COLUMNS_MAX] = {0};
-    size_t count = out->column_count;
+    size_t count = out->column_count > 0 ? out->column_count : 1;
 
     for (size_t i = 0; i < count; i++) {
         wide[i] = width(out->columns[i]);

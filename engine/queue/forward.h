@@ -47,6 +47,11 @@ OXBOW_MUST_CHECK enum oxbow_err forward_admit(struct oxbow_txn *txn, struct oxbo
  * of a gap there. */
 OXBOW_MUST_CHECK enum oxbow_err forward_trimmed(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                 struct oxbow_id to);
+/* What the ids of a stream must stay above that is made under this name: what its forward has sent
+ * or told of, were the stream removed by force. 0-0 without a forward. */
+OXBOW_MUST_CHECK enum oxbow_err forward_floor(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                              struct oxbow_id *floor);
+
 /* After a forced removal of entries [from, to] from a stream, or of the `entries` at a list's head
  * (from and to are ignored), or before the forced removal of a whole stream (entries UINT64_MAX, to
  * its last id): leaves a gap for what was not confirmed yet, or is to be sent again. A

@@ -323,6 +323,10 @@ enum oxbow_err oxbow_forward_confirmed(struct oxbow_txn *txn, const char *name,
         bool again = false;
 
         err = pop_confirmed(txn, t, r, &position, &again);
+        if (err == OXBOW_OK && id_compare(position, r->sent) <= 0) {
+            /* A target that goes back behind what is gone is told of one gap for all of it. */
+            err = forward_gap_drop(txn, r->config.id, position, &again);
+        }
     }
     if (err != OXBOW_OK) {
         return err;

@@ -114,6 +114,27 @@ enum oxbow_err forward_forbid_group(struct oxbow_txn *txn, struct oxbow_bytes ke
                : OXBOW_OK;
 }
 
+enum oxbow_err forward_floor(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_id *floor)
+{
+    struct forward_table *t;
+    struct forward_row *row;
+    enum oxbow_err err = carried(txn, key, &t, &row);
+    struct oxbow_id top = OXBOW_ID_MIN;
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (row != NULL && t->record.config.options.type == OXBOW_TYPE_STREAM) {
+        const struct oxbow_id known[] = {t->record.sent, t->record.confirmed, t->record.last.to};
+
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+            top = id_compare(known[i], top) > 0 ? known[i] : top;
+        }
+    }
+    *floor = top;
+    return OXBOW_OK;
+}
+
 /* ---- budget ---- */
 
 static uint64_t less(uint64_t a, uint64_t b)

@@ -17,6 +17,8 @@
  */
 #include "engine/queue/stream.h"
 
+#include "engine/queue/forward.h"
+
 #include "engine/base/codec.h"
 
 #define HEAD_FORMAT 1u
@@ -115,7 +117,7 @@ enum oxbow_err stream_open(struct oxbow_txn *txn, struct oxbow_bytes key, struct
         return stream_load(txn, &object, out);
     }
     *out = (struct stream){.txn = txn, .object = object, .made = true, .group_next = 1};
-    return OXBOW_OK;
+    return forward_floor(txn, key, &out->last);
 }
 
 enum oxbow_err stream_save(struct stream *s)

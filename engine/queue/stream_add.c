@@ -290,7 +290,8 @@ static enum oxbow_err add_find(struct oxbow_txn *txn, struct oxbow_bytes key,
     }
     if (err == OXBOW_ENOENT) {
         *s = (struct stream){.txn = txn};
-        err = id_choose(s, opt, id);
+        err = forward_floor(txn, key, &s->last);
+        err = err == OXBOW_OK ? id_choose(s, opt, id) : err;
         return err == OXBOW_OK ? OXBOW_ENOENT : err;
     }
     return err;

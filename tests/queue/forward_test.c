@@ -586,6 +586,37 @@ static void a_forced_delete_of_the_stream_is_told_before_what_comes_next(void **
     oxbow_result_fini(&result);
 }
 
+static void a_stream_made_again_goes_on_above_what_was_sent(void **state)
+{
+    const struct oxbow_field field = {BYTES("v"), BYTES("x")};
+    struct oxbow_result result = {0};
+    struct oxbow_forward_batch batch;
+    struct rig *rig = *state;
+    struct oxbow_txn *txn;
+    struct oxbow_id id;
+    bool existed;
+
+    create(rig, "f", &stream_options);
+    add(rig, 1, 5);
+    confirm(rig, "f", (struct oxbow_id){4, 0});
+    txn = rig_begin(rig, OXBOW_TXN_FORCE);
+    assert_int_equal(oxbow_key_delete(txn, BYTES("readings"), &existed), OXBOW_OK);
+    rig_commit(txn);
+    rig->wall_ms = 2; /* and the clock has gone back */
+    txn = rig_begin(rig, 0);
+    assert_int_equal(try_add(txn, 5, 1), OXBOW_EIDORDER);
+    assert_int_equal(oxbow_stream_add(txn, BYTES("readings"), NULL, &field, 1, &id), OXBOW_OK);
+    rig_commit(txn);
+    assert_int_equal(id.ms, 5);
+    assert_int_equal(id.seq, 1);
+    batch = fetch(rig, "f", (struct oxbow_id){4, 0}, &result);
+    assert_int_equal(batch.gaps, 1);
+    batch = fetch(rig, "f", batch.last, &result);
+    assert_int_equal(batch.count, 1);
+    assert_int_equal(batch.last.seq, 1);
+    oxbow_result_fini(&result);
+}
+
 static void bad_options_are_refused(void **state)
 {
     struct rig *rig = *state;
@@ -677,6 +708,7 @@ int main(void)
         TEST(acked_entries_alone_are_given_when_a_group_selects),
         TEST(a_forced_pop_at_the_head_is_told_and_one_at_the_tail_is_refused),
         TEST(a_forced_delete_of_the_stream_is_told_before_what_comes_next),
+        TEST(a_stream_made_again_goes_on_above_what_was_sent),
         TEST(bad_options_are_refused),
         TEST(a_forward_of_an_aborted_transaction_guards_nothing),
         TEST(the_identity_is_made_once_and_a_moved_disk_is_noticed),

@@ -312,6 +312,7 @@ int bench_main(const struct cli *cli)
     }
     if (interrupted) {
         fputs("oxbow: bench: stopped\n", stderr);
+        out_drop(out);
         return EXIT_FAILED;
     }
     if (!out_close(out)) {

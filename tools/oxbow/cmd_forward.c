@@ -236,7 +236,11 @@ static int run_list(struct cli *cli)
     if (code == EXIT_DONE && count == 0 && !cli->opt.json) {
         fputs("oxbow: there are no forwards: oxbow forward add NAME KEY\n", stderr);
     }
-    return code == EXIT_DONE && !out_close(out) ? EXIT_FAILED : code;
+    if (code != EXIT_DONE) {
+        out_drop(out);
+        return code;
+    }
+    return out_close(out) ? EXIT_DONE : EXIT_FAILED;
 }
 
 static const struct option_row force_options[] = {

@@ -200,10 +200,11 @@ static int run_list(struct cli *cli)
     }
     oxbow_result_fini(&names);
     code = cli_finish(txn, "group list", err);
-    if (code == EXIT_DONE && !out_close(out)) {
-        code = EXIT_FAILED;
+    if (code != EXIT_DONE) {
+        out_drop(out);
+        return code;
     }
-    return code;
+    return out_close(out) ? EXIT_DONE : EXIT_FAILED;
 }
 
 static const struct option_row create_options[] = {

@@ -158,10 +158,15 @@ static int run_keys(struct cli *cli)
     oxbow_result_fini(&result);
     if (code != EXIT_DONE) {
         oxbow_txn_abort(txn);
+        out_drop(out);
         return code;
     }
     code = cli_finish(txn, "keys", err);
-    return code == EXIT_DONE && !out_close(out) ? EXIT_FAILED : code;
+    if (code != EXIT_DONE) {
+        out_drop(out);
+        return code;
+    }
+    return out_close(out) ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int run_del(struct cli *cli)

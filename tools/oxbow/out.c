@@ -327,6 +327,16 @@ static void print_table(const struct out *out)
     }
 }
 
+void out_drop(struct out *out)
+{
+    for (size_t i = 0; !out->json && i < out->cell_count; i++) {
+        free(out->cells[i].text);
+    }
+    json_decref(out->rows);
+    free(out->cells);
+    free(out);
+}
+
 bool out_close(struct out *out)
 {
     bool ok;
@@ -342,11 +352,6 @@ bool out_close(struct out *out)
         print_table(out);
     }
     ok = fflush(stdout) == 0 && ferror(stdout) == 0;
-    for (size_t i = 0; !out->json && i < out->cell_count; i++) {
-        free(out->cells[i].text);
-    }
-    json_decref(out->rows);
-    free(out->cells);
-    free(out);
+    out_drop(out);
     return ok;
 }

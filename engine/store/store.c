@@ -32,6 +32,9 @@
 #define ENTRY_MAX          (256u << 20)
 #define CLOSE_TRIES        10000u /* looks at a turn that is taken when the store is to close */
 #define CLOSE_TRY_US       1000u
+/* Looks at idle work that waits to be done: programs that open, do one thing and close again would
+ * never give back the space of what they deleted. */
+#define CLOSE_IDLE_TRIES 100u
 
 static uint32_t or_default(uint32_t v, uint32_t dflt)
 {
@@ -373,6 +376,10 @@ enum oxbow_err oxbow_close(struct oxbow *db)
     store_unlock(db);
     close_slot(db, STORE_SLOT_WAIT);
     store_lock(db);
+    for (tries = 0; idle_wanted(db) && tries < CLOSE_IDLE_TRIES; tries++) {
+        threads->cond_signal(db->work);
+        threads->cond_wait(db->turn_free, db->mutex, CLOSE_TRY_US);
+    }
     db->stop = true;
     threads->cond_signal(db->work);
     thread = db->thread;

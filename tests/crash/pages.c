@@ -258,14 +258,28 @@ static bool walk_file(struct walk *w)
     return true;
 }
 
+/* How much of the file the walk can come to: up to the last page in use, which walk_file checks. */
+static size_t bytes_used(int fd, size_t len)
+{
+    uint8_t meta[2][160];
+    uint64_t last = 1;
+    for (unsigned i = 0; i < 2; i++)
+        if (pread(fd, meta[i], sizeof meta[i], (off_t)i * PAGE) != (ssize_t)sizeof meta[i])
+            return len;
+        else if (u64(meta[i] + 136) > last)
+            last = u64(meta[i] + 136);
+    return last < len / PAGE ? (size_t)(last + 1) * PAGE : len;
+}
+
 bool pages_check(const char *path, struct pages_report *report)
 {
     *report = (struct pages_report){0};
     struct walk w = {.report = report};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    off_t len = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-    uint8_t *bytes = malloc((size_t)len + 1);
-    bool ok = fd >= 0 && bytes != NULL && pread(fd, bytes, (size_t)len, 0) == (ssize_t)len;
+    off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+    size_t len = fd < 0 ? 0 : bytes_used(fd, (size_t)end);
+    uint8_t *bytes = malloc(len + 1);
+    bool ok = fd >= 0 && bytes != NULL && pread(fd, bytes, len, 0) == (ssize_t)len;
     w.file = bytes;
     w.pages = (uint64_t)len / PAGE;
     ok = ok ? walk_file(&w) : fault(&w, "the file cannot be read", 0);

@@ -271,6 +271,16 @@ static enum oxbow_err load(struct tree *t)
     return count_usage(t, false);
 }
 
+/* LMDB keeps its other files to this program, but not the data file. One that another thread starts
+ * just now may still get it. */
+static enum oxbow_err keep_private(const struct tree *t)
+{
+    mdb_filehandle_t fd;
+    int rc = mdb_env_get_fd(t->env, &fd);
+
+    return rc != MDB_SUCCESS ? translate(rc) : t->port->files.keep_private(t->port->files.ctx, fd);
+}
+
 enum oxbow_err tree_open(const struct tree_config *config, struct tree **out)
 {
     struct tree *t = mem_new(&config->port->alloc, sizeof *t);
@@ -287,6 +297,9 @@ enum oxbow_err tree_open(const struct tree_config *config, struct tree **out)
         complain(t, "the data file cannot be opened", rc);
         err = translate(rc);
     } else {
+        err = keep_private(t);
+    }
+    if (err == OXBOW_OK) {
         err = load(t);
     }
     if (err != OXBOW_OK) {

@@ -85,6 +85,10 @@ struct oxbow_files {
     /* Free and total bytes of the file system that holds `dir`, and its kind ("ext4", "nfs"). */
     enum oxbow_err (*space)(void *ctx, const char *dir, uint64_t *free_bytes, uint64_t *total_bytes,
                             char kind[16]);
+    /* Keeps a descriptor that a library opened from programs that this one starts. `system_fd` is
+     * the system's own, not a handle of this table, whose files are kept from them in any case.
+     * OXBOW_OK at once where programs inherit nothing. */
+    enum oxbow_err (*keep_private)(void *ctx, int system_fd);
 };
 
 /* Threads. Objects are made by the port and freed by it. Mutexes are not recursive. */

@@ -196,3 +196,14 @@ enum oxbow_err posix_mkdir(void *ctx, const char *path)
     (void)ctx;
     return mkdir(path, DIR_MODE) == 0 ? OXBOW_OK : posix_error(errno);
 }
+
+enum oxbow_err posix_keep_private(void *ctx, int system_fd)
+{
+    int flags = fcntl(system_fd, F_GETFD);
+
+    (void)ctx;
+    if (flags < 0 || fcntl(system_fd, F_SETFD, flags | FD_CLOEXEC) != 0) {
+        return posix_error(errno);
+    }
+    return OXBOW_OK;
+}

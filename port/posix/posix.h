@@ -34,6 +34,7 @@ enum oxbow_err posix_mkdir(void *ctx, const char *path);
 enum oxbow_err posix_lock(void *ctx, int fd, int64_t *owner_pid);
 enum oxbow_err posix_space(void *ctx, const char *dir, uint64_t *free_bytes, uint64_t *total_bytes,
                            char kind[16]);
+enum oxbow_err posix_keep_private(void *ctx, int system_fd);
 
 enum oxbow_err posix_mutex_open(void *ctx, struct oxbow_mutex **out);
 void posix_mutex_close(struct oxbow_mutex *m);

@@ -257,6 +257,22 @@ static void directories_are_made_renamed_and_synced(void **state)
     assert_int_equal(posix_sync_dir(NULL, path_of("none")), OXBOW_ENOENT);
 }
 
+static void a_descriptor_is_kept_from_programs_and_else_as_it_was(void **state)
+{
+    int fd = open("/dev/null", O_RDWR | O_APPEND);
+    int flags = fcntl(fd, F_GETFL);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+    assert_int_equal(posix_keep_private(NULL, fd), OXBOW_OK);
+    assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(posix_keep_private(NULL, fd), OXBOW_OK);
+    assert_int_equal(fcntl(fd, F_GETFL), flags);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(posix_keep_private(NULL, fd), OXBOW_ESYS);
+}
+
 static void a_handle_that_is_not_open_is_an_error_everywhere(void **state)
 {
     uint8_t byte = 0;
@@ -290,6 +306,7 @@ int main(void)
         cmocka_unit_test(a_write_that_is_cut_short_fails),
         cmocka_unit_test(a_full_device_is_reported),
         cmocka_unit_test(directories_are_made_renamed_and_synced),
+        cmocka_unit_test(a_descriptor_is_kept_from_programs_and_else_as_it_was),
         cmocka_unit_test(a_handle_that_is_not_open_is_an_error_everywhere),
     };
 

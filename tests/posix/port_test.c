@@ -37,6 +37,7 @@ static void no_function_of_the_default_port_is_missing(void **state)
     assert_non_null(p->files.mkdir);
     assert_non_null(p->files.lock);
     assert_non_null(p->files.space);
+    assert_non_null(p->files.keep_private);
     assert_non_null(p->threads.mutex_open);
     assert_non_null(p->threads.mutex_close);
     assert_non_null(p->threads.mutex_lock);

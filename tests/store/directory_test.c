@@ -4,6 +4,7 @@
 #include "tests/store/kv_fixture.h"
 #include "tests/support/fault.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -164,6 +165,62 @@ static void the_lock_outlives_the_store(void **state)
     rig_open(rig);
 }
 
+/* What a program that this one starts inherits of the directory; said by that program. One
+ * descriptor is left open to it on purpose: else there might just be nothing to see. */
+static void expect_nothing_inherited(const struct rig *rig)
+{
+    char line[600];
+    unsigned planted = 0;
+    unsigned of_ours = 0;
+    FILE *said;
+    int fd = open(path_of(rig, "FORMAT"), O_RDONLY);
+
+    assert_true(fd >= 0);
+    said = popen("ls -l /proc/self/fd", "r");
+    assert_non_null(said);
+    while (fgets(line, sizeof line, said) != NULL) {
+        if (strstr(line, rig->dir) == NULL && strstr(line, "eventfd") == NULL) {
+            continue;
+        }
+        if (strstr(line, "/FORMAT") != NULL) {
+            planted++;
+        } else {
+            print_message("inherited: %s", line);
+            of_ours++;
+        }
+    }
+    assert_int_equal(pclose(said), 0);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(planted, 1);
+    assert_int_equal(of_ours, 0);
+}
+
+static void programs_that_this_one_starts_inherit_nothing(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_open(rig);
+    put_and_check(rig); /* closed and opened again on its way */
+    assert_true(oxbow_durable_fd(rig->db) >= 0);
+    expect_nothing_inherited(rig);
+    rig_close(rig);
+    rig->config.flags |= OXBOW_OPEN_READONLY;
+    rig_open(rig);
+    expect_nothing_inherited(rig);
+}
+
+static void a_data_file_that_cannot_be_kept_private_is_not_opened(void **state)
+{
+    struct rig *rig = *state;
+
+    fault_arm_files(&fault, FAULT_KEEP, 1, 1, OXBOW_ESYS);
+    assert_int_equal(oxbow_open(&rig->config, &rig->db), OXBOW_ESYS);
+    assert_int_equal(fault.file_failed, 1);
+    fault_disarm(&fault);
+    assert_int_equal(fault.live_bytes, 0);
+    rig_open(rig);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, kv_teardown)
 
 int main(void)
@@ -174,6 +231,8 @@ int main(void)
         TEST(what_is_not_ours_is_refused_and_left_as_it_is),
         TEST(a_path_has_room_up_to_its_limit),
         TEST(the_lock_outlives_the_store),
+        TEST(programs_that_this_one_starts_inherit_nothing),
+        TEST(a_data_file_that_cannot_be_kept_private_is_not_opened),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

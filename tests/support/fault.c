@@ -129,6 +129,12 @@ static enum oxbow_err fault_space(void *ctx, const char *dir, uint64_t *free_byt
     return below(f)->space(below(f)->ctx, dir, free_bytes, total_bytes, kind);
 }
 
+static enum oxbow_err fault_keep_private(void *ctx, int system_fd)
+{
+    struct fault *f = ctx;
+    return file_hit(f, FAULT_KEEP) ? file_err(f) : below(f)->keep_private(below(f)->ctx, system_fd);
+}
+
 /* ---- memory and log ---- */
 
 static void *fault_resize(void *ctx, void *p, size_t old_len, size_t new_len)
@@ -177,6 +183,7 @@ void fault_init(struct fault *f, const struct oxbow_port *base)
         .mkdir = fault_mkdir,
         .lock = fault_lock,
         .space = fault_space,
+        .keep_private = fault_keep_private,
     };
     f->port.alloc = (struct oxbow_alloc){.ctx = f, .resize = fault_resize};
     f->port.log = (struct oxbow_log){.ctx = f, .line = fault_log};

@@ -44,7 +44,8 @@
 #define FAULT_MKDIR    0x0800u
 #define FAULT_LOCK     0x1000u
 #define FAULT_SPACE    0x2000u
-#define FAULT_ALL      0x3fffu
+#define FAULT_KEEP     0x4000u
+#define FAULT_ALL      0x7fffu
 /* What a device or file system that is full, read-only or broken refuses first. */
 #define FAULT_WRITING                                                                              \
     (FAULT_WRITE | FAULT_TRUNCATE | FAULT_RESERVE | FAULT_SYNC | FAULT_SYNC_DIR | FAULT_RENAME |   \

@@ -73,6 +73,15 @@ struct oxbow_files {
     enum oxbow_err (*truncate)(void *ctx, int fd, uint64_t bytes);
     /* Reserves blocks for [pos, pos+len) and extends the file; OXBOW_ENOTSUP where it cannot. */
     enum oxbow_err (*reserve)(void *ctx, int fd, uint64_t pos, uint64_t len);
+    /* Gives the blocks of [pos, pos+len) back to the file system: those bytes read as zeros, and
+     * the length stays. OXBOW_ENOTSUP where it cannot; nothing has changed then. */
+    enum oxbow_err (*punch)(void *ctx, int fd, uint64_t pos, uint64_t len);
+    /* How many bytes of the device the file takes; OXBOW_ENOTSUP where that cannot be known. */
+    enum oxbow_err (*occupied)(void *ctx, int fd, uint64_t *bytes);
+    /* Whether somebody who opens `path` now gets the file that is open here. Not when it was
+     * removed, replaced or moved, or its file system is mounted there no more. Of a relative path
+     * the port may say only whether the file was removed. */
+    enum oxbow_err (*same)(void *ctx, int fd, const char *path, bool *same);
     /* Data and what is needed to read it back are on the device when this returns OXBOW_OK. */
     enum oxbow_err (*sync)(void *ctx, int fd);
     enum oxbow_err (*sync_dir)(void *ctx, const char *dir);

@@ -19,6 +19,8 @@
 #define DIR_MODE  0700
 #define FD_MIN    3
 
+#define BLOCK_BYTES 512u /* of st_blocks, whatever the file system's blocks are */
+
 /* Moves a descriptor out of the way of the standard streams. */
 static int fd_above_standard(int fd)
 {
@@ -153,6 +155,60 @@ enum oxbow_err posix_reserve(void *ctx, int fd, uint64_t pos, uint64_t len)
         rc = fallocate(fd, 0, (off_t)pos, (off_t)len);
     } while (rc != 0 && errno == EINTR);
     return rc == 0 ? OXBOW_OK : posix_error(errno);
+}
+
+enum oxbow_err posix_punch(void *ctx, int fd, uint64_t pos, uint64_t len)
+{
+    int rc;
+
+    (void)ctx;
+    if (pos > INT64_MAX || len > INT64_MAX - pos) {
+        return posix_error(EFBIG);
+    }
+    if (len == 0) {
+        return OXBOW_OK;
+    }
+    do {
+        rc = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)pos, (off_t)len);
+    } while (rc != 0 && errno == EINTR);
+    return rc == 0 ? OXBOW_OK : posix_error(errno);
+}
+
+enum oxbow_err posix_occupied(void *ctx, int fd, uint64_t *bytes)
+{
+    struct stat st;
+
+    (void)ctx;
+    if (fstat(fd, &st) != 0) {
+        return posix_error(errno);
+    }
+    *bytes = (uint64_t)st.st_blocks * BLOCK_BYTES;
+    return OXBOW_OK;
+}
+
+/* A relative path may mean another place by now, if the program has changed its directory. */
+enum oxbow_err posix_same(void *ctx, int fd, const char *path, bool *same)
+{
+    struct stat mine;
+    struct stat there;
+
+    (void)ctx;
+    if (fstat(fd, &mine) != 0) {
+        return posix_error(errno);
+    }
+    if (mine.st_nlink == 0 || path[0] != '/') {
+        *same = mine.st_nlink > 0;
+        return OXBOW_OK;
+    }
+    if (stat(path, &there) != 0) {
+        if (errno != ENOENT && errno != ENOTDIR) {
+            return posix_error(errno);
+        }
+        *same = false;
+        return OXBOW_OK;
+    }
+    *same = mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+    return OXBOW_OK;
 }
 
 enum oxbow_err posix_sync(void *ctx, int fd)

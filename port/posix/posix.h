@@ -26,6 +26,9 @@ enum oxbow_err posix_read(void *ctx, int fd, void *buf, size_t len, uint64_t pos
 enum oxbow_err posix_write(void *ctx, int fd, const void *buf, size_t len, uint64_t pos);
 enum oxbow_err posix_truncate(void *ctx, int fd, uint64_t bytes);
 enum oxbow_err posix_reserve(void *ctx, int fd, uint64_t pos, uint64_t len);
+enum oxbow_err posix_punch(void *ctx, int fd, uint64_t pos, uint64_t len);
+enum oxbow_err posix_occupied(void *ctx, int fd, uint64_t *bytes);
+enum oxbow_err posix_same(void *ctx, int fd, const char *path, bool *same);
 enum oxbow_err posix_sync(void *ctx, int fd);
 enum oxbow_err posix_sync_dir(void *ctx, const char *dir);
 enum oxbow_err posix_rename(void *ctx, const char *from, const char *to);

@@ -273,8 +273,77 @@ static void a_descriptor_is_kept_from_programs_and_else_as_it_was(void **state)
     assert_int_equal(posix_keep_private(NULL, fd), OXBOW_ESYS);
 }
 
+static void a_punched_hole_reads_as_zeros_and_takes_no_space(void **state)
+{
+    static uint8_t bytes[1 << 20];
+    int fd = open_file("holes", RW | OXBOW_FILE_CREATE);
+    uint64_t before = 0;
+    uint64_t after = 0;
+    uint64_t size = 0;
+    size_t got = 0;
+    enum oxbow_err err;
+
+    (void)state;
+    memset(bytes, 7, sizeof bytes);
+    assert_int_equal(posix_write(NULL, fd, bytes, sizeof bytes, 0), OXBOW_OK);
+    assert_int_equal(posix_sync(NULL, fd), OXBOW_OK);
+    assert_int_equal(posix_occupied(NULL, fd, &before), OXBOW_OK);
+    assert_true(before >= sizeof bytes);
+    assert_int_equal(posix_punch(NULL, fd, UINT64_MAX, 1), OXBOW_ENOSPC);
+    assert_int_equal(posix_punch(NULL, fd, 1, INT64_MAX), OXBOW_ENOSPC);
+    assert_int_equal(posix_punch(NULL, fd, 4096, 0), OXBOW_OK);
+    err = posix_punch(NULL, fd, 65536, 4 * 65536);
+    if (err == OXBOW_ENOTSUP) {
+        print_message("this file system cannot punch holes\n");
+        assert_int_equal(posix_close(NULL, fd), OXBOW_OK);
+        return;
+    }
+    assert_int_equal(err, OXBOW_OK);
+    assert_int_equal(posix_occupied(NULL, fd, &after), OXBOW_OK);
+    assert_true(after <= before - 4 * 65536);
+    assert_int_equal(posix_size(NULL, fd, &size), OXBOW_OK);
+    assert_int_equal(size, sizeof bytes);
+    assert_int_equal(posix_read(NULL, fd, bytes, sizeof bytes, 0, &got), OXBOW_OK);
+    assert_int_equal(got, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        assert_int_equal(bytes[i], i >= 65536 && i < 5 * 65536 ? 0 : 7);
+    }
+    assert_int_equal(posix_close(NULL, fd), OXBOW_OK);
+}
+
+static bool same(int fd, const char *path)
+{
+    bool answer = false;
+
+    assert_int_equal(posix_same(NULL, fd, path, &answer), OXBOW_OK);
+    return answer;
+}
+
+static void a_file_is_known_again_by_its_path_until_it_is_gone_or_replaced(void **state)
+{
+    int fd = open_file("one", RW | OXBOW_FILE_CREATE);
+    int other = open_file("other", RW | OXBOW_FILE_CREATE);
+
+    (void)state;
+    assert_true(same(fd, path_of("one")));
+    assert_false(same(fd, path_of("other")));
+    assert_false(same(fd, path_of("none")));
+    assert_false(same(fd, path_of("one/below")));
+    assert_true(same(fd, "somewhere/else")); /* it cannot say: the program may have moved */
+    assert_int_equal(posix_rename(NULL, path_of("one"), path_of("two")), OXBOW_OK);
+    assert_false(same(fd, path_of("one")));
+    assert_true(same(fd, path_of("two")));
+    assert_int_equal(posix_rename(NULL, path_of("other"), path_of("two")), OXBOW_OK);
+    assert_false(same(fd, path_of("two")));
+    assert_true(same(other, path_of("two")));
+    assert_false(same(fd, "somewhere/else")); /* nobody finds it any more */
+    assert_int_equal(posix_close(NULL, fd), OXBOW_OK);
+    assert_int_equal(posix_close(NULL, other), OXBOW_OK);
+}
+
 static void a_handle_that_is_not_open_is_an_error_everywhere(void **state)
 {
+    bool is = true;
     uint8_t byte = 0;
     uint64_t size = 5;
     size_t got = 5;
@@ -287,8 +356,12 @@ static void a_handle_that_is_not_open_is_an_error_everywhere(void **state)
     assert_int_equal(posix_write(NULL, -1, &byte, 1, 0), OXBOW_ESYS);
     assert_int_equal(posix_truncate(NULL, -1, 0), OXBOW_ESYS);
     assert_int_equal(posix_reserve(NULL, -1, 0, 1), OXBOW_ESYS);
+    assert_int_equal(posix_punch(NULL, -1, 0, 1), OXBOW_ESYS);
+    assert_int_equal(posix_occupied(NULL, -1, &size), OXBOW_ESYS);
+    assert_int_equal(posix_same(NULL, -1, "/", &is), OXBOW_ESYS);
     assert_int_equal(posix_sync(NULL, -1), OXBOW_ESYS);
     assert_int_equal(posix_lock(NULL, -1, &pid), OXBOW_ESYS);
+    assert_true(is);
     assert_int_equal(size, 5);
     assert_int_equal(got, 5);
     assert_int_equal(pid, 5);
@@ -307,6 +380,8 @@ int main(void)
         cmocka_unit_test(a_full_device_is_reported),
         cmocka_unit_test(directories_are_made_renamed_and_synced),
         cmocka_unit_test(a_descriptor_is_kept_from_programs_and_else_as_it_was),
+        cmocka_unit_test(a_punched_hole_reads_as_zeros_and_takes_no_space),
+        cmocka_unit_test(a_file_is_known_again_by_its_path_until_it_is_gone_or_replaced),
         cmocka_unit_test(a_handle_that_is_not_open_is_an_error_everywhere),
     };
 

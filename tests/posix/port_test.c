@@ -30,6 +30,9 @@ static void no_function_of_the_default_port_is_missing(void **state)
     assert_non_null(p->files.write);
     assert_non_null(p->files.truncate);
     assert_non_null(p->files.reserve);
+    assert_non_null(p->files.punch);
+    assert_non_null(p->files.occupied);
+    assert_non_null(p->files.same);
     assert_non_null(p->files.sync);
     assert_non_null(p->files.sync_dir);
     assert_non_null(p->files.rename);

@@ -84,6 +84,24 @@ static enum oxbow_err fault_reserve(void *ctx, int fd, uint64_t pos, uint64_t le
                                       : below(f)->reserve(below(f)->ctx, fd, pos, len);
 }
 
+static enum oxbow_err fault_punch(void *ctx, int fd, uint64_t pos, uint64_t len)
+{
+    struct fault *f = ctx;
+    return file_hit(f, FAULT_PUNCH) ? file_err(f) : below(f)->punch(below(f)->ctx, fd, pos, len);
+}
+
+static enum oxbow_err fault_occupied(void *ctx, int fd, uint64_t *bytes)
+{
+    struct fault *f = ctx;
+    return file_hit(f, FAULT_OCCUPIED) ? file_err(f) : below(f)->occupied(below(f)->ctx, fd, bytes);
+}
+
+static enum oxbow_err fault_same(void *ctx, int fd, const char *path, bool *same)
+{
+    struct fault *f = ctx;
+    return file_hit(f, FAULT_SAME) ? file_err(f) : below(f)->same(below(f)->ctx, fd, path, same);
+}
+
 static enum oxbow_err fault_sync(void *ctx, int fd)
 {
     struct fault *f = ctx;
@@ -176,6 +194,9 @@ void fault_init(struct fault *f, const struct oxbow_port *base)
         .write = fault_write,
         .truncate = fault_truncate,
         .reserve = fault_reserve,
+        .punch = fault_punch,
+        .occupied = fault_occupied,
+        .same = fault_same,
         .sync = fault_sync,
         .sync_dir = fault_sync_dir,
         .rename = fault_rename,

@@ -45,11 +45,14 @@
 #define FAULT_LOCK     0x1000u
 #define FAULT_SPACE    0x2000u
 #define FAULT_KEEP     0x4000u
-#define FAULT_ALL      0x7fffu
+#define FAULT_PUNCH    0x8000u
+#define FAULT_OCCUPIED 0x10000u
+#define FAULT_SAME     0x20000u
+#define FAULT_ALL      0x3ffffu
 /* What a device or file system that is full, read-only or broken refuses first. */
 #define FAULT_WRITING                                                                              \
     (FAULT_WRITE | FAULT_TRUNCATE | FAULT_RESERVE | FAULT_SYNC | FAULT_SYNC_DIR | FAULT_RENAME |   \
-     FAULT_UNLINK | FAULT_MKDIR)
+     FAULT_UNLINK | FAULT_MKDIR | FAULT_PUNCH)
 
 struct fault {
     struct oxbow_port port;        /* give &fault.port to oxbow_config.port */

@@ -107,6 +107,7 @@ static void checkpoint(struct oxbow *db)
     header.boot = db->boot;
     header.store_id = db->store_id;
     header.largest_txn = db->largest_txn;
+    wear_save(db, &header);
     if (header.next_blob < t->next_blob) { /* blobs of aborted transactions used up ids as well */
         header.next_blob = t->next_blob;
     }

@@ -63,6 +63,9 @@ static enum oxbow_err take_lock(struct oxbow *db)
         return close_file(db, fd, err);
     }
     db->lock_fd = fd;
+    if (!readonly(db)) {
+        wear_note(db, WEAR_OTHER, TREE_PAGE_BYTES); /* a port may leave the owner's number there */
+    }
     return OXBOW_OK;
 }
 
@@ -87,6 +90,7 @@ static enum oxbow_err make_file(struct oxbow *db, const char *name, const void *
         err = files->write(files->ctx, fd, data, len, 0);
     }
     if (err == OXBOW_OK) {
+        wear_note(db, WEAR_OTHER, (len + TREE_PAGE_BYTES - 1) / TREE_PAGE_BYTES * TREE_PAGE_BYTES);
         err = files->sync(files->ctx, fd);
     }
     err = close_file(db, fd, err);
@@ -289,6 +293,7 @@ static enum oxbow_err settle_data(struct oxbow *db)
         err = files->write(files->ctx, db->data_fd, raw, sizeof raw, 0);
     }
     if (err == OXBOW_OK) {
+        wear_note(db, WEAR_OTHER, sizeof raw);
         err = files->sync(files->ctx, db->data_fd);
     }
     if (err == OXBOW_OK) {

@@ -4,6 +4,11 @@
  *
  *   0         4        8     16     24         32          40           48       56
  *   | version | unused | lsn | boot | store id | next blob | largest txn | digest | keys |
+ *
+ *   64        72      80        88        96      104            112
+ *   | journal | other | payload | open ms | pages | pages before | free before |
+ *
+ * A record of 64 bytes, as of stores that kept no account of wear, has zeros for the second line.
  */
 #include "engine/store/header.h"
 
@@ -12,6 +17,7 @@
 #include "engine/store/kv.h"
 
 #define HEADER_VERSION 1u
+#define WEAR_AT        64u
 
 static const uint8_t key[HEADER_KEY_BYTES] = {KV_SPACE_STORE, 'h'};
 
@@ -31,6 +37,24 @@ void header_encode(uint8_t out[HEADER_BYTES], const struct tree_header *h)
     put_le64(out + 40, h->largest_txn);
     put_le64(out + 48, h->digest);
     put_le64(out + 56, h->keys);
+    put_le64(out + WEAR_AT, h->wear.journal);
+    put_le64(out + WEAR_AT + 8, h->wear.other);
+    put_le64(out + WEAR_AT + 16, h->wear.payload);
+    put_le64(out + WEAR_AT + 24, h->wear.open_ms);
+    put_le64(out + WEAR_AT + 32, h->wear.pages);
+    put_le64(out + WEAR_AT + 40, h->wear.pages_before);
+    put_le64(out + WEAR_AT + 48, h->wear.free_before);
+}
+
+static void decode_wear(const uint8_t *p, struct header_wear *w)
+{
+    w->journal = get_le64(p);
+    w->other = get_le64(p + 8);
+    w->payload = get_le64(p + 16);
+    w->open_ms = get_le64(p + 24);
+    w->pages = get_le64(p + 32);
+    w->pages_before = get_le64(p + 40);
+    w->free_before = get_le64(p + 48);
 }
 
 enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
@@ -38,7 +62,8 @@ enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
     struct oxbow_bytes value;
     const uint8_t *p;
 
-    if (envelope_get(header_key(), raw, &value) != OXBOW_OK || value.len < HEADER_BYTES) {
+    if (envelope_get(header_key(), raw, &value) != OXBOW_OK ||
+        (value.len < HEADER_BYTES && value.len != WEAR_AT)) {
         return OXBOW_ECORRUPT;
     }
     p = value.data;
@@ -52,5 +77,9 @@ enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
     h->largest_txn = get_le64(p + 40);
     h->digest = get_le64(p + 48);
     h->keys = get_le64(p + 56);
+    h->wear = (struct header_wear){0};
+    if (value.len > WEAR_AT) {
+        decode_wear(p + WEAR_AT, &h->wear);
+    }
     return OXBOW_OK;
 }

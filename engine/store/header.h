@@ -6,8 +6,20 @@
 #include "oxbow/error.h"
 #include "oxbow/types.h"
 
-#define HEADER_BYTES     64u
+#define HEADER_BYTES     120u
 #define HEADER_KEY_BYTES 2u
+
+/* What the device has taken over the store's life, as known when the header was written: all but the
+ * pages of that very transaction, which follow from what its file held before. */
+struct header_wear {
+    uint64_t journal;      /* bytes */
+    uint64_t other;        /* bytes */
+    uint64_t payload;      /* bytes that callers put in */
+    uint64_t open_ms;      /* how long the store was open to be written */
+    uint64_t pages;        /* by the tree's transactions before this one */
+    uint64_t pages_before; /* the file's, before this transaction; 0: not known */
+    uint64_t free_before;  /* of them on the free list */
+};
 
 /* Written inside each write transaction of the tree. */
 struct tree_header {
@@ -18,6 +30,7 @@ struct tree_header {
     uint64_t largest_txn; /* bytes: what the reserve is sized by */
     uint64_t digest;      /* sum of the hashes of all keys but the header's */
     uint64_t keys;        /* how many those are */
+    struct header_wear wear;
 };
 
 struct oxbow_bytes header_key(void);

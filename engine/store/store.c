@@ -144,8 +144,10 @@ static enum oxbow_err count_boot(struct oxbow *db)
         return OXBOW_ECORRUPT;
     }
     header.store_id = db->store_id;
+    wear_start(db);
     if ((db->config.flags & OXBOW_OPEN_READONLY) == 0) {
         header.boot++;
+        wear_save(db, &header);
         err = tree_write_begin(db->tree);
         if (err == OXBOW_OK) {
             err = tree_write_commit(db->tree, &header);
@@ -418,7 +420,7 @@ void oxbow_stat(struct oxbow *db, struct oxbow_stat *out)
     out->free_bytes = db->usage.free_pages * TREE_PAGE_BYTES;
     out->memtable_bytes = db->table_bytes;
     out->checkpoints = db->usage.commits;
-    out->device_bytes = db->usage.written * TREE_PAGE_BYTES;
+    out->device_bytes = wear_since_open(db);
     out->payload_bytes = db->payload_bytes;
     out->keys = db->keys;
     out->values_bad = tree_values_bad(db->tree);

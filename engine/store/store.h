@@ -17,6 +17,7 @@
 #include "engine/store/memtable.h"
 #include "engine/store/tree.h"
 #include "engine/store/undo.h"
+#include "engine/store/wear.h"
 
 #define STORE_DATABASES    16u
 #define STORE_DIR_MAX      1024u /* bytes of a directory's path */
@@ -114,6 +115,7 @@ struct oxbow {
     uint64_t next_blob;        /* T */
     uint64_t largest_txn;      /* M */
     uint64_t payload_bytes;    /* M */
+    struct wear wear;          /* M */
     struct tree_usage usage;   /* M: as of the last retire */
     uint64_t keys;             /* M: likewise */
     uint64_t used_bytes;       /* M: of the quota, as of the last transaction */

@@ -119,6 +119,7 @@ struct free_count {
     uint64_t pages;
     uint64_t newest;      /* of the last record */
     uint64_t next_newest; /* of the one before it */
+    uint64_t last;        /* of the newest commit's own record; 0: it freed nothing */
 };
 
 static int count_free(MDB_txn *txn, struct free_count *out)
@@ -135,12 +136,15 @@ static int count_free(MDB_txn *txn, struct free_count *out)
     for (rc = mdb_cursor_get(c, &key, &data, MDB_FIRST); rc == MDB_SUCCESS;
          rc = mdb_cursor_get(c, &key, &data, MDB_NEXT)) {
         size_t count;
+        size_t freed_by;
 
-        if (data.mv_size < sizeof count) {
+        if (data.mv_size < sizeof count || key.mv_size != sizeof freed_by) {
             rc = MDB_CORRUPTED;
             break;
         }
         memcpy(&count, data.mv_data, sizeof count);
+        memcpy(&freed_by, key.mv_data, sizeof freed_by);
+        out->last = freed_by == mdb_txn_id(txn) ? count : 0;
         out->pages += count;
         out->next_newest = out->newest;
         out->newest = count;
@@ -151,7 +155,15 @@ static int count_free(MDB_txn *txn, struct free_count *out)
 
 /* What a commit wrote follows from where its pages came from: it used the file's growth and what
  * left the free list, and put on it, under its own number, what it replaced. One page more for the
- * meta page. */
+ * meta page. 0 where the numbers do not belong together: the file was written by something else. */
+static uint64_t commit_pages(uint64_t pages_before, uint64_t free_before, uint64_t pages,
+                             const struct free_count *c)
+{
+    uint64_t n = pages - pages_before + free_before + c->last - c->pages + 1;
+
+    return n <= pages + 1 ? n : 0;
+}
+
 static enum oxbow_err count_usage(struct tree *t, bool committed)
 {
     struct free_count c;
@@ -173,8 +185,15 @@ static enum oxbow_err count_usage(struct tree *t, bool committed)
     }
     pages = info.me_last_pgno + 1;
     if (committed) {
-        t->usage.written += pages - t->usage.pages + t->usage.free_pages + c.newest - c.pages + 1;
+        uint64_t n = commit_pages(t->usage.pages, t->usage.free_pages, pages, &c);
+
+        t->usage.written += n;
+        t->usage.lifetime += n;
         t->usage.commits++;
+    } else if (t->header.wear.pages_before != 0) {
+        const struct header_wear *w = &t->header.wear;
+
+        t->usage.lifetime = w->pages + commit_pages(w->pages_before, w->free_before, pages, &c);
     }
     t->usage.pages = pages;
     t->usage.free_pages = c.pages;
@@ -577,7 +596,7 @@ enum oxbow_err tree_write_put(struct tree *t, struct oxbow_bytes key, struct oxb
 enum oxbow_err tree_write_extend(struct tree *t, struct oxbow_bytes key, size_t base,
                                  struct oxbow_bytes back, uint8_t *room)
 {
-    struct oxbow_bytes raw;
+    struct oxbow_bytes raw = {NULL, 0};
     uint8_t *out = NULL;
     enum oxbow_err err = old_get(t, key, &raw);
 
@@ -623,6 +642,9 @@ enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *heade
 
     h.digest = t->digest;
     h.keys = t->keys;
+    h.wear.pages = t->usage.lifetime;
+    h.wear.pages_before = t->usage.pages;
+    h.wear.free_before = t->usage.free_pages;
     header_encode(raw, &h);
     err = put_raw(t, header_key(), (struct oxbow_bytes){raw, sizeof raw});
     if (err != OXBOW_OK) {

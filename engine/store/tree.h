@@ -33,6 +33,7 @@ struct tree_usage {
     uint64_t free_pages; /* of them, on the free list */
     uint64_t old_pages;  /* of them, free for the next commit to use */
     uint64_t written;    /* pages written by commits since open */
+    uint64_t lifetime;   /* the same since the store was made, as far as the header tells */
     uint64_t commits;    /* since open */
 };
 
@@ -86,7 +87,7 @@ OXBOW_MUST_CHECK enum oxbow_err tree_write_extend(struct tree *t, struct oxbow_b
                                                   uint8_t *room);
 /* Fine when there is no such key. */
 OXBOW_MUST_CHECK enum oxbow_err tree_write_del(struct tree *t, struct oxbow_bytes key);
-/* Stores `header` (its digest and keys are filled in here) and makes it all durable. After an error
+/* Stores `header` (digest, keys and the pages of wear are filled in here) and makes it all durable. After an error
  * what is on the disk is unknown: nothing may be written through this tree any more. */
 OXBOW_MUST_CHECK enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *header);
 void tree_write_abort(struct tree *t);

@@ -50,6 +50,8 @@ struct oxbow_config {
     uint32_t checkpoint_ms;        /* age that starts a checkpoint; 0: 60,000 */
     uint32_t txn_bytes;            /* hard cap on one transaction; 0: 16 MiB */
     uint32_t entry_bytes;          /* hard cap on one value or entry; at most 256 MiB; 0: 64 MiB */
+    uint64_t endurance_bytes;      /* what the device may be written in its life, by its data sheet:
+                                      see oxbow_wear; 0: not known */
 };
 
 /* Opens the store, making it if absent. Recovers, verifies, and says in the log what it found.
@@ -136,8 +138,7 @@ struct oxbow_stat {
     uint64_t free_bytes;     /* of it, free pages */
     uint64_t memtable_bytes; /* active and frozen */
     uint64_t checkpoints;    /* since open */
-    uint64_t device_bytes;   /* written since open: pages of the data file, counted by what each
-                                 * commit took from growth and free list, and one meta page each */
+    uint64_t device_bytes;   /* written since open, by all causes: see oxbow_wear */
     uint64_t payload_bytes;  /* of them, what the caller put in */
     uint64_t keys;           /* in the data file, at the last checkpoint */
     uint64_t values_bad;     /* values that failed their checksum since open */
@@ -149,6 +150,37 @@ struct oxbow_stat {
 
 /* Fills *out. Never waits for the device. */
 void oxbow_stat(struct oxbow *db, struct oxbow_stat *out);
+
+/* ---- wear ---- */
+
+/* What the store handed to the device to write, by cause. A file system's own bookkeeping, and what
+ * the device makes of it (it erases blocks far larger than a write), come on top. */
+struct oxbow_wear_account {
+    uint64_t journal_bytes;    /* frames, with their padding */
+    uint64_t checkpoint_bytes; /* pages of the data file, counted by what each commit took from
+                                  growth and free list, and one meta page for each */
+    uint64_t other_bytes;      /* making and zero-filling files, what every open writes, repair */
+    uint64_t payload_bytes;    /* keys and values that callers put in, as the store keeps them */
+    uint64_t open_ms;          /* how long the store was open to be written, monotonic clock */
+};
+
+struct oxbow_wear {
+    struct oxbow_wear_account since_open;
+    struct oxbow_wear_account life; /* since the store was made. Kept with each checkpoint: a crash
+                                       takes what was noted after the last one */
+    uint64_t per_payload_milli;     /* of its life: bytes written for 1,000 bytes of payload; 0:
+                                       there was no payload */
+    uint64_t per_day_bytes;         /* of its life, by the time it was open; 0: that was less than
+                                       OXBOW_WEAR_LEAST_MS, too little to tell */
+    uint64_t endurance_bytes;       /* as configured; 0: not known */
+    uint64_t used_ppm;  /* millionths of the endurance, used by this store; 0: unknown */
+    uint64_t days_left; /* until it is used up at per_day_bytes; UINT64_MAX: unknown */
+};
+
+#define OXBOW_WEAR_LEAST_MS 600000u
+
+/* Fills *out. Never waits for the device. */
+void oxbow_wear(struct oxbow *db, struct oxbow_wear *out);
 
 /* Changes the default policy at run time. Errors: OXBOW_EINVAL, OXBOW_ENOTSUP. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync,

@@ -272,6 +272,28 @@ class Cli(unittest.TestCase):
         self.out("del", "jobs")
         self.run_cli("del", "jobs", code=1)
 
+    def test_stat_tells_what_the_device_was_written(self):
+        def wear(*options):
+            return json.loads(self.out(*options, "stat", "--json"))
+
+        self.out("push", "jobs", "v")
+        first = wear()
+        self.assertEqual(first["written"], first["written_journal"] + first["written_checkpoint"]
+                         + first["written_other"])
+        self.assertGreater(first["written_checkpoint"], 0)
+        self.assertGreater(first["payload"], 0)
+        self.assertEqual((first["endurance"], first["years_left"]), (None, None))
+        self.assertEqual(wear()["written"], first["written"], "looking costs nothing")
+        self.out("push", "jobs", "w" * 1000)
+        second = wear("--endurance", "1G")
+        self.assertGreater(second["written"], first["written"])
+        self.assertGreaterEqual(second["payload"], first["payload"] + 1000)
+        self.assertEqual(second["endurance"], 10 ** 9)
+        self.assertAlmostEqual(second["endurance_used_percent"], second["written"] / 1e7, 3)
+        for bad in ("", "x", "1q", "1MM", "-1", "99999999999999999999"):
+            self.assertIn("endurance", self.error("--endurance=" + bad, "stat",
+                                                   code=2))
+
     def test_check_finds_nothing_in_a_sound_store_and_a_flipped_byte_in_another(self):
         self.fill()
         report = json.loads(self.out("check", "--json"))

@@ -87,12 +87,75 @@ static void print_oldest(struct cli *cli, struct out *out)
     }
 }
 
+static void maybe_size(struct out *out, uint64_t bytes, bool known)
+{
+    if (known) {
+        out_size(out, bytes);
+    } else {
+        out_none(out);
+    }
+}
+
+static void maybe_real(struct out *out, double value, int digits, bool known)
+{
+    if (known) {
+        out_real(out, value, digits);
+    } else {
+        out_none(out);
+    }
+}
+
+/* Over the store's life: it was opened a moment ago, so since then there is nothing to tell. */
+static void print_wear(struct cli *cli, struct out *out)
+{
+    const struct oxbow_wear_account *life;
+    struct oxbow_wear wear;
+
+    oxbow_wear(cli->db, &wear);
+    life = &wear.life;
+    out_size(out, life->journal_bytes + life->checkpoint_bytes + life->other_bytes);
+    out_size(out, life->journal_bytes);
+    out_size(out, life->checkpoint_bytes);
+    out_size(out, life->other_bytes);
+    out_size(out, life->payload_bytes);
+    maybe_real(out, (double)wear.per_payload_milli / 1000, 2, life->payload_bytes > 0);
+    out_age(out, life->open_ms);
+    maybe_size(out, wear.per_day_bytes, wear.per_day_bytes > 0);
+    maybe_size(out, wear.endurance_bytes, wear.endurance_bytes > 0);
+    maybe_real(out, (double)wear.used_ppm / 10000, 4, wear.endurance_bytes > 0);
+    maybe_real(out, (double)wear.days_left / 365.25, 1, wear.days_left != UINT64_MAX);
+}
+
 static int run_stat(struct cli *cli)
 {
-    static const char *const columns[] = {
-        "store",    "policy",      "interval_ms", "lsn_applied", "lsn_durable",  "oldest_unsynced",
-        "used",     "quota",       "reserve",     "file",        "free",         "records",
-        "memtable", "checkpoints", "written",     "values_bad",  "oldest_entry", NULL};
+    static const char *const columns[] = {"store",
+                                          "policy",
+                                          "interval_ms",
+                                          "lsn_applied",
+                                          "lsn_durable",
+                                          "oldest_unsynced",
+                                          "used",
+                                          "quota",
+                                          "reserve",
+                                          "file",
+                                          "free",
+                                          "records",
+                                          "memtable",
+                                          "checkpoints",
+                                          "values_bad",
+                                          "written",
+                                          "written_journal",
+                                          "written_checkpoint",
+                                          "written_other",
+                                          "payload",
+                                          "written_per_payload",
+                                          "open_time",
+                                          "written_per_day",
+                                          "endurance",
+                                          "endurance_used_percent",
+                                          "years_left",
+                                          "oldest_entry",
+                                          NULL};
     static const char *const policies[] = {"default", "always", "interval", "none"};
     struct oxbow_stat stat;
     struct out *out;
@@ -115,8 +178,8 @@ static int run_stat(struct cli *cli)
     out_number(out, stat.keys);
     out_size(out, stat.memtable_bytes);
     out_number(out, stat.checkpoints);
-    out_size(out, stat.device_bytes);
     out_number(out, stat.values_bad);
+    print_wear(cli, out);
     print_oldest(cli, out);
     return out_close(out) ? EXIT_DONE : EXIT_FAILED;
 }
@@ -203,7 +266,8 @@ static const struct option_row del_options[] = {
 };
 
 const struct command commands_store[] = {
-    {"stat", "", 0, 0, COMMAND_READ, "sizes, sequence numbers, quota and policy", run_stat, NULL},
+    {"stat", "", 0, 0, COMMAND_READ, "sizes, sequence numbers, quota, policy and wear", run_stat,
+     NULL},
     {"keys", "", 0, 0, COMMAND_READ, "list the keys of the database", run_keys, NULL},
     {"check", "", 0, 0, 0, "walk everything, verify every checksum and counter", check_main, NULL},
     {"export", "[FILE]", 0, 1, COMMAND_READ,

@@ -27,6 +27,7 @@ struct options {
     char *sync;      /* --sync */
     int interval_ms; /* --interval-ms */
     long long quota; /* --quota, bytes */
+    char *endurance; /* --endurance, a size */
     int help, version;
     /* of subcommands */
     int right, left, existing, reverse, noack, history, make_stream, at_end, force, quick, list,
@@ -105,6 +106,8 @@ struct oxbow_bytes bytes_of(const char *text);
 
 /* The store's directory: -d, else $OXBOW_DIR, else ./oxbow-data. */
 const char *cli_dir(const struct cli *cli);
+/* Bytes, as a number or with one of k, M, G, T (decimal, as on data sheets). False: neither. */
+bool cli_size(const char *text, uint64_t *bytes);
 /* Opens a store in `dir` as the command line's options say. */
 OXBOW_MUST_CHECK enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags,
                                          struct oxbow **out);

@@ -26,6 +26,8 @@ const struct option_row global_options[] = {
      "for --sync interval (default 1000)"},
     {"quota", 0, OPTION_COUNT, offsetof(struct options, quota), "BYTES",
      "what the data may occupy (default 1 GiB)"},
+    {"endurance", 0, OPTION_TEXT, offsetof(struct options, endurance), "SIZE",
+     "what the device bears in its life, like 30T (default: $OXBOW_ENDURANCE)"},
     {"help", 'h', OPTION_FLAG, offsetof(struct options, help), NULL, "this help"},
     {"version", 0, OPTION_FLAG, offsetof(struct options, version), NULL, "the version"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
@@ -259,6 +261,33 @@ const char *cli_dir(const struct cli *cli)
     return dir != NULL ? dir : "oxbow-data";
 }
 
+bool cli_size(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "kMGT";
+    const char *end = text + strspn(text, "0123456789");
+    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+    uint64_t times = 1;
+    uint64_t n;
+
+    if (end == text || end - text > 19 || (*end != '\0' && (unit == NULL || end[1] != '\0'))) {
+        return false;
+    }
+    for (const char *u = units; unit != NULL && u <= unit; u++) {
+        times *= 1000;
+    }
+    n = strtoull(text, NULL, 10);
+    if (n > UINT64_MAX / times) {
+        return false;
+    }
+    *bytes = n * times;
+    return true;
+}
+
+static const char *endurance_text(const struct cli *cli)
+{
+    return cli->opt.endurance != NULL ? cli->opt.endurance : getenv("OXBOW_ENDURANCE");
+}
+
 /* The library's lines, on a line of their own below a line of progress. */
 static void log_line(void *ctx, enum oxbow_log_level level, const char *text)
 {
@@ -277,7 +306,7 @@ static void log_line(void *ctx, enum oxbow_log_level level, const char *text)
 enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct oxbow **out)
 {
     static struct oxbow_port port; /* lives longer than the store */
-    const struct oxbow_config config = {
+    struct oxbow_config config = {
         .dir = dir,
         .port = &port,
         .flags = flags,
@@ -288,6 +317,9 @@ enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct
         .quota_bytes = (uint64_t)cli->opt.quota,
     };
 
+    if (endurance_text(cli) != NULL && !cli_size(endurance_text(cli), &config.endurance_bytes)) {
+        return OXBOW_EINVAL;
+    }
     port = *oxbow_port_default();
     port.log = (struct oxbow_log){.ctx = cli, .line = log_line};
     return oxbow_open(&config, out);
@@ -306,12 +338,17 @@ static enum oxbow_err open_store(struct cli *cli)
 static int check_globals(const struct cli *cli)
 {
     const struct options *o = &cli->opt;
+    uint64_t endurance;
 
     if (o->database < 0 || o->database > 15) {
         return cli_usage(cli, "-n %d: databases are 0 to 15", o->database);
     }
     if (o->sync != NULL && strcmp(o->sync, "always") != 0 && strcmp(o->sync, "interval") != 0) {
         return cli_usage(cli, "--sync %s: always or interval", o->sync);
+    }
+    if (endurance_text(cli) != NULL && !cli_size(endurance_text(cli), &endurance)) {
+        return cli_usage(cli, "endurance %s: a number of bytes, or one with k, M, G or T",
+                         endurance_text(cli));
     }
     if (o->interval_ms < 0 || o->quota < 0 || o->count < 0) {
         return cli_usage(cli, "a number must not be negative");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Against a real redis-server: what it refuses, what it resumes. */
+#include "port/mbedtls/compat.h"
 #include "tests/mbedtls/peer.h"
 #include "tests/support/redis.h"
 
@@ -230,6 +231,53 @@ static void a_resumed_handshake_with_redis_takes_a_fraction_of_the_bytes(void **
     ops->close(tls);
 }
 
+/* With a server that speaks one version alone: a full handshake, and a resumed one. */
+static void speaks(const char *version)
+{
+    char extra[64];
+    struct oxbow_tls_config config = client_config(&clocked, certs);
+    struct oxbow_tls *tls = must_open(&config);
+    struct redis *narrow;
+    struct client c;
+    int i;
+
+    snprintf(extra, sizeof extra, "tls-protocols %s", version);
+    narrow = redis_open(&(struct redis_config){.certs = certs, .extra = extra});
+    for (i = 0; i < 2; i++) {
+        if (client_open(&c, tls, redis_tls_port(narrow)) != OXBOW_OK) {
+            fail_msg("%s: %s", version, ops->error(c.tls));
+        }
+        assert_string_equal(ops->info(c.tls).version, version);
+        assert_int_equal(ops->info(c.tls).resumed, i);
+        assert_int_equal(ping(&c), OXBOW_OK);
+        client_close(&c);
+    }
+    ops->close(tls);
+    redis_close(narrow);
+}
+
+static void a_server_of_tls_1_2_alone_is_spoken_to(void **state)
+{
+    (void)state;
+    speaks("TLSv1.2");
+}
+
+static void a_server_of_tls_1_3_alone_is_spoken_to_or_told_of(void **state)
+{
+    (void)state;
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+    speaks("TLSv1.3");
+#else
+    struct oxbow_tls_config config = client_config(&clocked, certs);
+    struct redis *newer =
+        redis_open(&(struct redis_config){.certs = certs, .extra = "tls-protocols TLSv1.3"});
+
+    assert_true(refusal(&config, redis_tls_port(newer)) != OXBOW_OK);
+    assert_non_null(strstr(why.text, "version of TLS"));
+    redis_close(newer);
+#endif
+}
+
 /* A server without a session cache, but with client certificates, ends a handshake that offers a
  * session, rather than going on without. */
 static void a_server_that_chokes_on_the_session_is_tried_once_more_without(void **state)
@@ -264,6 +312,8 @@ int main(void)
         cmocka_unit_test(redis_refuses_a_certificate_of_another_authority),
         cmocka_unit_test(redis_refuses_our_expired_certificate_and_we_say_so),
         cmocka_unit_test(a_resumed_handshake_with_redis_takes_a_fraction_of_the_bytes),
+        cmocka_unit_test(a_server_of_tls_1_2_alone_is_spoken_to),
+        cmocka_unit_test(a_server_of_tls_1_3_alone_is_spoken_to_or_told_of),
         cmocka_unit_test(a_server_that_chokes_on_the_session_is_tried_once_more_without),
     };
 

@@ -1,53 +1,124 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The crash lab for as long as you like: N rounds, each with fresh seeds.
+# The crash lab for as long as you like.
 #   tests/crash/campaign.sh N [BUILD-DIR]
-# A round is twelve runs: both subjects under both policies, their recoveries cut short, syncs that
-# fail, real power cuts, and damaged files. Ends at the first failure with the command that repeats
-# it; failing states are kept below BUILD-DIR/crash-failures. OXBOW_SEED sets the first seed,
-# SECONDS_PER_RUN (20) and JOBS (2) how much is done.
+# Runs seed after seed, each drawing a workload of its own, until N distinct states are judged; then
+# N/10 damaged stores and N/5000 real power cuts. Before that every broken store must be caught.
+# Distinct means: within a seed; seeds share no contents but an empty store's.
+# Ends at the first failure with the command that repeats it; failing states are kept below
+# BUILD-DIR/crash-failures. OXBOW_SEED sets the first seed, PER_SEED (1000) how many states each
+# gives, JOBS (2) the processes at work, WHAT (controls states damage cuts) what is done.
 set -euo pipefail
 
-[ $# -ge 1 ] || { sed -n '3,8s/^# \{0,1\}//p' "$0"; exit 2; }
-rounds=$1
+[ $# -ge 1 ] || { sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 2; }
+wanted=$1
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${2:-$top/build/release}
-seconds=${SECONDS_PER_RUN:-20}
 jobs=${JOBS:-2}
+per_seed=${PER_SEED:-1000}
 seed=${OXBOW_SEED:-$(date +%s)}
+what=${WHAT:-controls states damage cuts}
 keep=$build/crash-failures
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 [ -x "$build/bin/crash_lab" ] || { echo "campaign: no crash_lab in $build/bin: build it first" >&2; exit 2; }
 mkdir -p "$keep"
-runs=0
-states=0
 
+# One command, its output in a file of its own. 255 makes xargs start no others.
 run() {
-    local out
-    seed=$((seed + 1))
-    runs=$((runs + 1))
-    if ! out=$("$@" 2>&1); then
-        printf '%s\n' "$out"
-        printf 'campaign: FAILED after %d runs; again with:\n ' "$runs"
+    local out=$1
+    shift
+    "$@" >"$out" 2>&1 && return 0
+    {
+        cat "$out"
+        printf 'campaign: FAILED; again with:\n '
         printf ' %q' "$@"
         printf '\ncampaign: failing states are in %s\n' "$keep"
-        exit 1
-    fi
-    states=$((states + $(sed -n 's/^states.* \([0-9]*\) distinct.*/\1/p' <<<"$out" | head -1 | grep . || echo 0)))
-    printf '%6d  %s\n' "$runs" "$(tail -1 <<<"$out")"
+    } >&2
+    return 255
+}
+export -f run
+export work build per_seed keep
+
+# Runs a command for each line of standard input, `jobs` at a time.
+each() {
+    xargs -P "$jobs" -I{} bash -c "$1" || { echo "campaign: stopped" >&2; exit 1; }
 }
 
-lab() {
-    run "$build/bin/crash_lab" --seed "$seed" --jobs "$jobs" --seconds "$seconds" --save "$keep" "$@"
+# The lines that start with a word are pairs of names and numbers: sums them over all seeds.
+sums() {
+    cat "$work"/states.* | awk -v word="$1" -v skip="$2" '
+        $1 == word {
+            name = ""
+            for (i = 1 + skip; i <= NF; i++) {
+                number = $i; sub(/[,;]$/, "", number)
+                if (number ~ /^[0-9]+$/ && name != "") {
+                    if (!(name in sum)) order[++names] = name
+                    sum[name] += number; name = ""
+                } else name = name == "" ? $i : name " " $i
+            }
+        }
+        END { printf "%s", word; for (n = 1; n <= names; n++) printf " %s %d", order[n], sum[order[n]]; print "" }'
 }
 
-for ((round = 0; round < rounds; round++)); do
-    for subject in kv queue; do
-        lab --subject "$subject" --steps 30 --exhaustive 10 --random 40
-        lab --subject "$subject" --steps 120 --policy interval --random 40
-        lab --subject "$subject" --steps 12 --deeper 60
-        lab --subject "$subject" --steps 60 --fail 8
-        run "$build/bin/cut_lab" "$build/lib/powercut.so" 40 "$seed" "$subject"
-        run "$build/bin/flip_lab" 2000 "$seed" "$subject"
+distinct() {
+    { cat "$work"/states.* 2>/dev/null || true; } | awk '$1 == "states" { n += $4 } END { print n + 0 }'
+}
+
+report() {
+    sums recorded 1
+    sums strategy 1
+    cat "$work"/states.* | awk '$1 == "states" { p += $2; d += $4; r += $10; w += $NF }
+        END { printf "states possible %d, distinct %d; of recoveries cut short %d; held to what was written %d\n", p, d, r, w }'
+    sums recovered 1
+    sums branch 1
+    sums verdicts 1
+    cat "$work"/states.* | awk '$1 == "said" { n = $2; $1 = $2 = $3 = ""; sum[$0] += n }
+        END { for (line in sum) printf "said %9d x%s\n", sum[line], line }' | sort -k2,2nr
+}
+
+controls() {
+    local mutant
+    for mutant in $("$build/bin/crash_lab" --mutants); do
+        run "$work/control.$mutant" "$build/bin/crash_lab" --seed "$seed" --mutant "$mutant" --expect-caught \
+            --jobs "$jobs" --seconds 10
+        printf 'control %-20s %s\n' "$mutant" "$(tail -1 "$work/control.$mutant")"
     done
+}
+
+states() {
+    local first=$seed started=$SECONDS have=0 count
+    while have=$(distinct) && ((have < wanted)); do
+        count=$(((wanted - have + per_seed - 1) / per_seed))
+        seq "$seed" $((seed + count - 1)) | each \
+            'run "$work/states.{}" "$build/bin/crash_lab" --draw --seed {} --images "$per_seed" --jobs 1 --save "$keep"'
+        seed=$((seed + count))
+    done
+    report
+    echo "campaign: seeds $first to $((seed - 1)), $have distinct states in $((SECONDS - started)) s," \
+        "$((have / (SECONDS - started + 1))) a second, nothing found"
+}
+
+damage() {
+    local started=$SECONDS part=500 count=$((wanted / 10)) first=$seed
+    local runs=$(((count + part - 1) / part))
+    seq "$seed" $((seed + runs - 1)) | each \
+        's=kv; (({} % 2)) && s=queue; run "$work/damage.{}" "$build/bin/flip_lab" '$part' {} $s'
+    seed=$((seed + runs))
+    echo "campaign: seeds $first to $((seed - 1)), $((runs * part)) damaged stores in $((SECONDS - started)) s, nothing found"
+    cat "$work"/damage.* | awk '$1 == "refused" { head = $0 }
+        head != "" && NF == 8 && $NF ~ /^[0-9]+$/ { for (i = 2; i <= NF; i++) sum[$1, i] += $i; seen[$1] = 1; n = NF }
+        END { print head; for (s in seen) { printf "%-14s", s; for (i = 2; i <= n; i++) printf " %9d", sum[s, i]; print "" } }'
+}
+
+cuts() {
+    local lives=$((wanted / 5000 + 1))
+    for subject in kv queue; do
+        run "$work/cut.$subject" "$build/bin/cut_lab" "$build/lib/powercut.so" "$lives" "$seed" "$subject"
+        tail -1 "$work/cut.$subject"
+    done
+}
+
+for part in $what; do
+    $part
 done
-echo "campaign: $runs runs, $states distinct states, nothing found"

@@ -416,8 +416,7 @@ const struct unit *disk_units(struct disk *d, size_t *count)
 
 struct choice {
     const uint8_t *keep;
-    size_t torn;
-    uint8_t torn_sectors;
+    uint64_t garbage; /* seed; 0: new bytes are zeros */
 };
 
 /* The part of a write in one page, or of it the chosen sectors. */
@@ -455,11 +454,39 @@ static void play_file(struct disk *d, size_t file, struct writer *w, const struc
             else if (kept && d->units[u].kind == UNIT_CHANGE)
                 apply(w, e);
             else if (kept)
-                write_unit(w, e, d->units[u].page, u == c->torn ? c->torn_sectors : 0xff);
+                write_unit(w, e, d->units[u].page, c->keep[u]);
         }
     }
     if (length)
         content_cut(w, f->bytes_now);
+}
+
+/* A page that the device held before: of one of the files, or bytes by chance. */
+static void old_block(struct disk *d, uint64_t *random, uint8_t out[DISK_PAGE])
+{
+    const struct content *c = &d->files[lab_random(random) % d->files_count].base;
+    size_t page = c->count > 0 ? (size_t)(lab_random(random) % c->count) : 0;
+    if (c->count > 0 && c->pages[page] != NULL) {
+        memcpy(out, c->pages[page], DISK_PAGE);
+        return;
+    }
+    for (size_t i = 0; i < DISK_PAGE; i += 8) {
+        uint64_t word = lab_random(random);
+        memcpy(out + i, &word, 8);
+    }
+}
+
+/* Fills the pages past the durable length that nothing was written to. */
+static void spoil(struct disk *d, struct writer *w, uint64_t durable, uint64_t seed)
+{
+    uint8_t old[DISK_PAGE];
+    uint64_t bytes = w->content->bytes;
+    for (uint64_t pos = (durable + DISK_PAGE - 1) & ~(uint64_t)(DISK_PAGE - 1); pos < bytes;
+         pos += DISK_PAGE)
+        if (w->content->pages[pos / DISK_PAGE] == NULL) {
+            old_block(d, &seed, old);
+            content_write(w, pos, old, bytes - pos < DISK_PAGE ? bytes - pos : DISK_PAGE);
+        }
 }
 
 static void image_add(struct image *img, struct disk *d, const struct name *name,
@@ -481,14 +508,16 @@ static void image_add(struct image *img, struct disk *d, const struct name *name
         f->content.bytes = base->bytes;
         struct writer w = {.content = &f->content, .own = &f->own};
         play_file(d, idx, &w, c);
+        if (c->garbage != 0)
+            spoil(d, &w, base->bytes, c->garbage);
     }
     uint64_t hash = lab_hash(f->path, strlen(f->path), f->is_dir ? 1 : 2);
     img->hash += hash ^ (f->is_dir ? 0 : content_hash(&f->content) * 0xbf58476d1ce4e5b9u);
 }
 
-struct image *disk_image(struct disk *d, const uint8_t *keep, size_t torn, uint8_t torn_sectors)
+struct image *disk_image(struct disk *d, const uint8_t *keep, uint64_t garbage)
 {
-    struct choice c = {.keep = keep, .torn = torn, .torn_sectors = torn_sectors};
+    struct choice c = {.keep = keep, .garbage = garbage};
     struct names names = {0};
     for (size_t i = 0; i < d->names.count; i++)
         names_set(&names, d->names.at[i].path, d->names.at[i].inode);

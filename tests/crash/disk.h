@@ -48,9 +48,12 @@ size_t disk_event(const struct disk *d); /* how many it has taken in */
 /* The units in flight, in the order of their events. Borrowed until the disk advances. */
 const struct unit *disk_units(struct disk *d, size_t *count);
 
-/* The image with those units that keep[i] says; a torn unit keeps only the bits of its sectors set
- * in `torn_sectors` (torn: SIZE_MAX for none). */
-struct image *disk_image(struct disk *d, const uint8_t *keep, size_t torn, uint8_t torn_sectors);
+#define DISK_ALL 0xffu /* of a unit: all sectors */
+
+/* The image with those units whose keep[i] is not 0: of a page those sectors whose bits are set.
+ * With `garbage`, what an unsynced growth added and no write filled is not zeros: the device's old
+ * blocks show through, pages of other files among them. */
+struct image *disk_image(struct disk *d, const uint8_t *keep, uint64_t garbage);
 void image_free(struct image *i);
 /* Equal images have equal hashes. */
 uint64_t image_hash(const struct image *i);

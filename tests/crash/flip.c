@@ -67,7 +67,7 @@ struct flip {
     uint64_t seed, random, trials;
     unsigned jobs;
     struct judge_config judge;
-    uint64_t hashes[STEPS + 1], lsns[STEPS + 1];
+    struct model_path path;
     struct file files[2]; /* data.mdb, FORMAT */
     struct verdict *verdicts;
     struct trial batch[BATCH];
@@ -101,20 +101,19 @@ static void make_store(struct flip *flip)
     judge_store_config(&config, dir);
     config.sync = OXBOW_SYNC_INTERVAL;
     struct oxbow *db = NULL;
-    struct model *m = flip->judge.subject->open();
-    flip->hashes[0] = judge_hash_model(flip->judge.subject, m);
+    struct model *m = path_model(&flip->path, 0);
+    path_turn(&flip->path, 0, flip->seed, STEPS);
     enum oxbow_err err = oxbow_open(&config, &db);
     for (uint64_t i = 0; i < STEPS && err == OXBOW_OK; i++) {
-        err = flip->judge.subject->step(m, flip->seed, i, db, NULL, &flip->lsns[i + 1]);
+        err = flip->path.subject->step(m, flip->seed, i, db, NULL, &flip->path.at[i + 1].lsn);
         if (err == OXBOW_OK && i % 8 == 7)
             err = oxbow_flush(db);
-        flip->hashes[i + 1] = judge_hash_model(flip->judge.subject, m);
     }
     if (err == OXBOW_OK)
         err = oxbow_close(db);
     if (err != OXBOW_OK)
         lab_die("the store", oxbow_err_name(err));
-    flip->judge.subject->close(m);
+    flip->path.subject->close(m);
     flip->files[0] = read_file(dir, "data.mdb");
     flip->files[1] = read_file(dir, "FORMAT");
     char path[100];
@@ -318,15 +317,13 @@ int main(int argc, char **argv)
     flip->trials = argument(argc, argv, 1, 1000);
     flip->seed = flip->random = argument(argc, argv, 2, (uint64_t)time(NULL));
     flip->jobs = 2;
-    flip->judge = (struct judge_config){.subject = subject_find(argc > 3 ? argv[3] : "queue"),
-                                        .seed = flip->seed,
-                                        .hashes = flip->hashes,
-                                        .lsns = flip->lsns,
-                                        .steps = STEPS};
+    flip->judge = (struct judge_config){.path = &flip->path, .seed = flip->seed};
     flip->verdicts = mmap(NULL, BATCH * sizeof *flip->verdicts, PROT_READ | PROT_WRITE,
                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (flip->judge.subject == NULL || flip->verdicts == MAP_FAILED)
+    const struct subject *subject = subject_find(argc > 3 ? argv[3] : "queue");
+    if (subject == NULL || flip->verdicts == MAP_FAILED)
         lab_die("no such subject, or no", "memory");
+    path_init(&flip->path, subject);
     printf("flip lab, %llu trials, seed %llu\n", (unsigned long long)flip->trials,
            (unsigned long long)flip->seed);
     make_store(flip);
@@ -345,6 +342,7 @@ int main(int argc, char **argv)
            (unsigned long long)flip->bad);
     lab_remove_tree(flip->base);
     int status = flip->bad == 0 ? 0 : 1;
+    path_fini(&flip->path);
     free(flip->files[0].bytes);
     free(flip->files[1].bytes);
     munmap(flip->verdicts, BATCH * sizeof *flip->verdicts);

@@ -117,24 +117,6 @@ uint64_t judge_hash_store(const struct subject *s, struct oxbow *db, enum oxbow_
     return hash;
 }
 
-uint64_t judge_hash_model(const struct subject *s, const struct model *m)
-{
-    struct dump d = {0};
-    s->dump_model(m, &d);
-    uint64_t hash = lab_hash(d.bytes, d.len, 7);
-    dump_free(&d);
-    return hash;
-}
-
-struct model *judge_model(const struct judge_config *c, uint64_t step)
-{
-    struct model *m = c->subject->open();
-    for (uint64_t i = 0; i < step; i++)
-        if (c->subject->step(m, c->seed, i, NULL, NULL, NULL) != OXBOW_OK)
-            lab_die("the model", "failed");
-    return m;
-}
-
 static bool open_store(const char *base, struct oxbow **db, struct verdict *v)
 {
     char dir[4096];
@@ -155,23 +137,21 @@ static bool close_store(struct oxbow *db, struct verdict *v)
 static bool place(const struct judge_config *c, struct oxbow *db, struct verdict *v)
 {
     enum oxbow_err err;
-    uint64_t hash = judge_hash_store(c->subject, db, &err);
+    uint64_t hash = judge_hash_store(c->path->subject, db, &err);
     if (err != OXBOW_OK)
         return say(v, VERDICT_NO_READ, "dump: %s", oxbow_err_name(err));
-    uint64_t step = 0;
-    while (step <= c->steps && c->hashes[step] != hash)
-        step++;
-    if (step > c->steps)
+    uint64_t step = path_find(c->path, hash);
+    if (step == PATH_NOWHERE)
         return say(v, VERDICT_UNKNOWN, "its content is that of no step");
     v->step = step;
     struct oxbow_stat stat;
     oxbow_stat(db, &stat);
     v->store_id = stat.store_id;
-    bool fits = stat.lsn_applied >= c->lsns[step] && stat.lsn_applied - c->lsns[step] <= IDLE_STEPS;
-    if (step > 0 && !fits)
+    uint64_t lsn = c->path->at[step].lsn;
+    if (step > 0 && (stat.lsn_applied < lsn || stat.lsn_applied - lsn > IDLE_STEPS))
         return say(v, VERDICT_LSN, "content of step %llu has LSN %llu and not %llu",
                    (unsigned long long)step, (unsigned long long)stat.lsn_applied,
-                   (unsigned long long)c->lsns[step]);
+                   (unsigned long long)lsn);
     return true;
 }
 
@@ -180,10 +160,10 @@ static bool place(const struct judge_config *c, struct oxbow *db, struct verdict
 static bool more_steps(const struct judge_config *c, struct oxbow *db, struct model *m,
                        struct verdict *v)
 {
-    struct oxbow_txn_options opt = {.sync = OXBOW_SYNC_INTERVAL};
     for (uint64_t i = 0; i < MORE_STEPS; i++) {
+        struct oxbow_txn_options opt = {.sync = i == 0 ? OXBOW_SYNC_ALWAYS : OXBOW_SYNC_INTERVAL};
         uint64_t lsn = 0;
-        enum oxbow_err err = c->subject->step(m, ~c->seed, v->step + i, db, &opt, &lsn);
+        enum oxbow_err err = c->path->subject->step(m, ~c->seed, v->step + i, db, &opt, &lsn);
         if (err != OXBOW_OK)
             return say(v, VERDICT_NO_WRITE, "step after recovery: %s", oxbow_err_name(err));
     }
@@ -198,7 +178,7 @@ static bool still_there(const struct judge_config *c, const char *base, const st
     if (!open_store(base, &db, v))
         return false;
     enum oxbow_err err;
-    bool same = judge_hash_store(c->subject, db, &err) == judge_hash_model(c->subject, m);
+    bool same = judge_hash_store(c->path->subject, db, &err) == path_hash(c->path->subject, m);
     bool closed = close_store(db, v);
     if (err != OXBOW_OK || !same)
         return say(v, VERDICT_NO_WRITE, "steps after recovery are lost: %s", oxbow_err_name(err));
@@ -265,7 +245,7 @@ static bool cut_recovery(const struct judge_config *c, const char *base, struct 
         lab_die("cannot make", below);
     size_t units;
     (void)disk_units(before, &units);
-    struct image *start = disk_image(before, NULL, SIZE_MAX, 0);
+    struct image *start = disk_image(before, NULL, 0);
     image_write(start, below);
     image_free(start);
     disk_close(before);
@@ -300,7 +280,7 @@ static bool cut_recovery(const struct judge_config *c, const char *base, struct 
 void judge_state(const struct judge_config *config, const char *base, struct verdict *v)
 {
     current = v;
-    if (config->deeper_max > 0 && !cut_recovery(config, base, v))
+    if (v->cut && !cut_recovery(config, base, v))
         return;
     struct oxbow *db = NULL;
     if (!open_store(base, &db, v))
@@ -308,13 +288,13 @@ void judge_state(const struct judge_config *config, const char *base, struct ver
     struct model *m = NULL;
     bool ok = place(config, db, v);
     if (ok) {
-        m = judge_model(config, v->step);
+        m = path_model(config->path, v->step);
         ok = more_steps(config, db, m, v);
     }
     ok = close_store(db, v) && ok;
     ok = ok && pages_owned(base, v) && still_there(config, base, m, v) && pages_owned(base, v);
     if (m != NULL)
-        config->subject->close(m);
+        config->path->subject->close(m);
     if (ok)
         v->kind = VERDICT_GOOD;
 }

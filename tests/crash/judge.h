@@ -9,7 +9,7 @@
 #define OXBOW_TESTS_CRASH_JUDGE_H
 
 #include "tests/crash/enumerate.h"
-#include "tests/crash/subject.h"
+#include "tests/crash/path.h"
 
 enum verdict_kind {
     VERDICT_PENDING,
@@ -28,6 +28,7 @@ enum verdict_kind {
 #define VERDICT_LOGS 3u
 
 struct verdict {
+    bool cut; /* told to the judge: its recovery is to be cut short as well */
     enum verdict_kind kind;
     uint64_t step; /* it stands after so many steps */
     uint64_t store_id;
@@ -37,12 +38,9 @@ struct verdict {
 };
 
 struct judge_config {
-    const struct subject *subject;
+    const struct model_path *path;
     uint64_t seed;
-    const uint64_t *hashes; /* of the model's dump after 0, 1, 2 ... steps */
-    const uint64_t *lsns;   /* of those steps; [0] is the LSN of an empty store */
-    size_t steps;
-    unsigned deeper_max; /* states of recovery per judged state; 0: none */
+    unsigned deeper_max; /* states of recovery per state whose verdict says `cut` */
 };
 
 /* The store's configuration in all of the lab. */
@@ -54,14 +52,11 @@ const struct oxbow_port *judge_port(void);
 void judge_state(const struct judge_config *config, const char *base, struct verdict *v);
 
 /* Judges the directories <base>/0, <base>/1 ... <base>/count-1 in child processes, `jobs` at a
- * time. `verdicts` is memory shared with children. */
+ * time. `verdicts` is memory shared with children, zeros but for `cut`. */
 void judge_batch(const struct judge_config *config, const char *base, struct verdict *verdicts,
                  size_t count, unsigned jobs);
 
 uint64_t judge_hash_store(const struct subject *s, struct oxbow *db, enum oxbow_err *err);
-uint64_t judge_hash_model(const struct subject *s, const struct model *m);
-/* The model after so many steps. */
-struct model *judge_model(const struct judge_config *c, uint64_t step);
 const char *verdict_name(enum verdict_kind kind);
 
 #endif

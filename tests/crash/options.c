@@ -14,22 +14,26 @@ static const char usage[] =
     "crash_lab: cuts the power of a store in every way and looks at what is left\n"
     "  --subject NAME     kv (default), queue\n"
     "  --seed N           default: from the clock, or OXBOW_SEED\n"
+    "  --draw             the seed decides on all that makes up the workload\n"
     "  --steps N          transactions of the workload; default 12\n"
-    "  --policy P         always (default) or interval\n"
+    "  --lives N          the store goes on from N - 1 of its power cuts; default 1\n"
+    "  --policy P         always (default), interval, mixed: each transaction its own\n"
     "  --exhaustive N     every subset of up to N units in flight; default 6, at most 16\n"
     "  --random N         random subsets per event beyond that; default 8\n"
     "  --singles N        units dropped or kept alone per event; default 8\n"
-    "  --deeper N         cut the recovery of every state up to N ways; default 0\n"
-    "  --images N         stop after N distinct states\n"
+    "  --deeper N         cut the recovery of states up to N ways; default 0\n"
+    "  --deeper-one-in N  of so many states; default 1: all\n"
+    "  --images N         at most N distinct states, spread over the record by chance\n"
     "  --seconds N        stop generating after N seconds\n"
     "  --jobs N           processes that judge; default 2\n"
     "  --fail N           one sync in N fails, and the workload opens the store again\n"
-    "  --mutant M         none (default), no-sync, no-dir-sync, lsn\n"
+    "  --mutant M         breaks the store; default none\n"
+    "  --mutants          print what M may be\n"
     "  --expect-caught    succeed if failures are found\n"
     "  --save DIR         keep failing states there\n"
     "  --verbose          print the events before a failure\n";
 
-enum { OPT_CAUGHT = 1, OPT_VERBOSE, OPT_HELP };
+enum { OPT_CAUGHT = 1, OPT_VERBOSE, OPT_HELP, OPT_DRAW, OPT_MUTANTS };
 
 static const struct option long_options[] = {
     {"subject", 1, NULL, 's'},    {"seed", 1, NULL, 'S'},
@@ -39,6 +43,8 @@ static const struct option long_options[] = {
     {"images", 1, NULL, 'm'},     {"seconds", 1, NULL, 't'},
     {"jobs", 1, NULL, 'j'},       {"fail", 1, NULL, 'f'},
     {"mutant", 1, NULL, 'M'},     {"expect-caught", 0, NULL, OPT_CAUGHT},
+    {"lives", 1, NULL, 'l'},      {"deeper-one-in", 1, NULL, 'D'},
+    {"draw", 0, NULL, OPT_DRAW},  {"mutants", 0, NULL, OPT_MUTANTS},
     {"save", 1, NULL, 'k'},       {"verbose", 0, NULL, OPT_VERBOSE},
     {"help", 0, NULL, OPT_HELP},  {NULL, 0, NULL, 0}};
 
@@ -69,8 +75,14 @@ static void take_number(struct options *o, int c, uint64_t n)
     case 'i':
         o->enumerate.singles_max = (unsigned)n;
         break;
+    case 'l':
+        o->lives = n < 1 ? 1 : (unsigned)n;
+        break;
     case 'd':
-        o->deeper_every = (unsigned)n;
+        o->deeper_max = (unsigned)n;
+        break;
+    case 'D':
+        o->deeper_one_in = n < 1 ? 1 : (unsigned)n;
         break;
     case 'f':
         o->fail_one_in = (unsigned)n;
@@ -87,6 +99,38 @@ static void take_number(struct options *o, int c, uint64_t n)
     }
 }
 
+static const char *const policies[] = {"mixed", "always", "interval", "none"};
+
+static bool policy_find(const char *name, enum oxbow_sync *out)
+{
+    for (int p = OXBOW_SYNC_DEFAULT; p <= OXBOW_SYNC_INTERVAL; p++)
+        if (strcmp(name, policies[p]) == 0) {
+            *out = (enum oxbow_sync)p;
+            return true;
+        }
+    return false;
+}
+
+const char *options_policy(const struct options *o)
+{
+    return policies[o->policy];
+}
+
+/* What the campaign varies, from the seed alone. */
+static void draw(struct options *o)
+{
+    uint64_t random = o->seed * 0x9e3779b97f4a7c15u;
+    o->subject = lab_random(&random) % 2 == 0 ? "kv" : "queue";
+    o->steps = 10 + (unsigned)(lab_random(&random) % 31);
+    o->lives = 1 + (unsigned)(lab_random(&random) % 4);
+    o->policy = (enum oxbow_sync)(lab_random(&random) % (OXBOW_SYNC_INTERVAL + 1));
+    o->fail_one_in = lab_random(&random) % 8 == 0 ? 5 + (unsigned)(lab_random(&random) % 8) : 0;
+    o->deeper_max = 6;
+    o->deeper_one_in = 40;
+    o->enumerate.exhaustive_max = 6 + (unsigned)(lab_random(&random) % 4);
+    o->enumerate.random_subsets = 8 + (unsigned)(lab_random(&random) % 24);
+}
+
 static bool take_option(struct options *o, int c)
 {
     switch (c) {
@@ -94,12 +138,14 @@ static bool take_option(struct options *o, int c)
         o->subject = optarg;
         return subject_find(optarg) != NULL;
     case 'p':
-        o->policy = strcmp(optarg, "interval") == 0 ? OXBOW_SYNC_INTERVAL : OXBOW_SYNC_ALWAYS;
-        return o->policy == OXBOW_SYNC_INTERVAL || strcmp(optarg, "always") == 0;
+        return policy_find(optarg, &o->policy);
     case 'M':
         return mutant_find(optarg, &o->mutant);
     case 'k':
         o->save = optarg;
+        return true;
+    case OPT_DRAW:
+        o->drawn = true;
         return true;
     case OPT_CAUGHT:
         o->expect_caught = true;
@@ -107,6 +153,10 @@ static bool take_option(struct options *o, int c)
     case OPT_VERBOSE:
         o->verbose = true;
         return true;
+    case OPT_MUTANTS:
+        for (int m = MUTANT_NONE + 1; m < MUTANTS; m++)
+            puts(mutant_name((enum mutant)m));
+        return false;
     case OPT_HELP:
     case '?':
         return false;
@@ -123,16 +173,21 @@ bool options_read(struct options *o, int argc, char **argv, int *status)
         .subject = "kv",
         .seed = env != NULL ? number(env) : (uint64_t)time(NULL),
         .steps = 12,
+        .lives = 1,
         .policy = OXBOW_SYNC_ALWAYS,
         .jobs = 2,
+        .deeper_one_in = 1,
         .enumerate = {
             .exhaustive_max = 6, .random_subsets = 8, .singles_max = 8, .fresh_events = 64}};
     for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;)
         if (!take_option(o, c)) {
-            fputs(usage, c == OPT_HELP ? stdout : stderr);
-            *status = c == OPT_HELP ? 0 : 2;
+            if (c != OPT_MUTANTS)
+                fputs(usage, c == OPT_HELP ? stdout : stderr);
+            *status = c == OPT_HELP || c == OPT_MUTANTS ? 0 : 2;
             return false;
         }
+    if (o->drawn)
+        draw(o);
     o->enumerate.seed = o->seed;
     return true;
 }

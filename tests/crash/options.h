@@ -12,12 +12,15 @@ struct options {
     const char *subject;
     uint64_t seed;
     unsigned steps;
-    enum oxbow_sync policy;
+    unsigned lives;         /* power cuts that the store itself goes on from, and one */
+    enum oxbow_sync policy; /* OXBOW_SYNC_DEFAULT: each transaction draws its own */
     enum mutant mutant;
     bool expect_caught;
+    bool drawn;           /* the workload was drawn from the seed */
     unsigned fail_one_in; /* of the syncs; 0: none */
     unsigned jobs;
-    unsigned deeper_every; /* every n-th image has its recovery cut; 0: none */
+    unsigned deeper_max;    /* ways in which a recovery is cut; 0: none is */
+    unsigned deeper_one_in; /* of the images has its recovery cut */
     size_t images_max;
     unsigned seconds; /* stop generating then; 0: no limit */
     const char *save; /* where failing states go */
@@ -27,5 +30,7 @@ struct options {
 
 /* False: the program is to end with *status. */
 bool options_read(struct options *o, int argc, char **argv, int *status);
+
+const char *options_policy(const struct options *o);
 
 #endif

@@ -202,9 +202,9 @@ void on_done(void)
 
 const char *event_name(enum event_kind kind)
 {
-    static const char *const names[EVENT_KINDS] = {"write",   "resize", "zero",   "sync",  "failed",
-                                                   "create",  "unlink", "rename", "mkdir", "rmdir",
-                                                   "dirsync", "issue",  "ack",    "opened"};
+    static const char *const names[EVENT_KINDS] = {
+        "write", "resize", "zero",    "sync",  "failed", "create",  "unlink", "rename",
+        "mkdir", "rmdir",  "dirsync", "issue", "ack",    "written", "opened"};
     return kind < EVENT_KINDS ? names[kind] : "?";
 }
 
@@ -223,7 +223,7 @@ void event_print(size_t idx, const struct event *e)
         fprintf(stderr, " %s", e->path);
     if (e->kind == EVENT_SYNC || e->kind == EVENT_DIRSYNC)
         fprintf(stderr, " begun at %zu", e->begin);
-    if (e->kind == EVENT_ISSUE || e->kind == EVENT_ACK)
+    if (e->kind >= EVENT_ISSUE && e->kind <= EVENT_OPENED)
         fprintf(stderr, " %llu", (unsigned long long)e->number);
     fputc('\n', stderr);
 }

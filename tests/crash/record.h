@@ -28,7 +28,8 @@ enum event_kind {
     EVENT_DIRSYNC, /* path, begin */
     EVENT_ISSUE,   /* number: so many commits were begun */
     EVENT_ACK,     /* number: so many commits are said to be durable */
-    EVENT_OPENED,  /* oxbow_open has succeeded */
+    EVENT_WRITTEN, /* number: so many commits are said to outlive the process */
+    EVENT_OPENED,  /* oxbow_open has succeeded; number: of the store */
     EVENT_KINDS
 };
 
@@ -56,7 +57,7 @@ void recorder_start(const char *base, const char *name);
 void recorder_stop(void);
 void recorder_fini(void); /* stops and frees */
 
-/* EVENT_ISSUE, EVENT_ACK, EVENT_OPENED. */
+/* EVENT_ISSUE, EVENT_ACK, EVENT_WRITTEN, EVENT_OPENED. */
 void recorder_mark(enum event_kind kind, uint64_t number);
 
 /* What the device does not do though it says so. */

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs the workload on the real store, beside the model, and notes in the record what was begun and
+ * what was promised. The running store must never differ from the model, nor may it lose what it
+ * called durable when it is opened again after a sync that failed.
+ */
+#include "tests/crash/life.h"
+
+#include "tests/crash/record.h"
+#include "tests/support/iohook/iohook.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define OPENINGS_MAX 50u /* when syncs fail, opening may take several goes */
+
+static struct oxbow *open_live(const struct life *l)
+{
+    char dir[128];
+    snprintf(dir, sizeof dir, "%s/live/store", l->base);
+    struct oxbow_config config;
+    judge_store_config(&config, dir);
+    config.sync = l->opt->policy == OXBOW_SYNC_DEFAULT ? OXBOW_SYNC_ALWAYS : l->opt->policy;
+    struct oxbow *db = NULL;
+    enum oxbow_err err = oxbow_open(&config, &db);
+    for (unsigned i = 0; i < OPENINGS_MAX && err != OXBOW_OK && l->opt->fail_one_in != 0; i++)
+        err = oxbow_open(&config, &db);
+    if (err != OXBOW_OK)
+        lab_die("open", oxbow_err_name(err));
+    return db;
+}
+
+/* ---- promises ---- */
+
+static void note_acked(struct life *l, uint64_t step)
+{
+    recorder_mark(EVENT_ACK, step);
+    l->acked = step > l->acked ? step : l->acked;
+}
+
+/* The newest step that has come to `lsn`. */
+static uint64_t step_of(const struct life *l, uint64_t lsn, uint64_t step)
+{
+    while (step > 0 && l->lsns_now[step] > lsn)
+        step--;
+    return step;
+}
+
+/* Notes which steps are durable. The number is read before the mark is made. */
+static void note_durable(struct life *l, struct oxbow *db, uint64_t step)
+{
+    note_acked(l, step_of(l, oxbow_durable_lsn(db), step));
+}
+
+/* ---- steps ---- */
+
+static enum oxbow_sync draw_policy(struct life *l)
+{
+    static const enum oxbow_sync mix[] = {OXBOW_SYNC_ALWAYS, OXBOW_SYNC_ALWAYS,
+                                          OXBOW_SYNC_INTERVAL};
+    if (l->opt->policy != OXBOW_SYNC_DEFAULT)
+        return l->opt->policy;
+    return mix[lab_random(&l->random) % (sizeof mix / sizeof mix[0])];
+}
+
+/* In doubt: it may be on the disk all the same, under the number that came next then. */
+static enum oxbow_err in_doubt(struct life *l, uint64_t step, uint64_t lsn, enum oxbow_err err)
+{
+    if (l->path->at[step].lsn == 0)
+        l->path->at[step].lsn = lsn + 1;
+    return err;
+}
+
+/* Any error is that of a failed sync. */
+static enum oxbow_err take_step(struct life *l, struct oxbow *db, struct model *m, uint64_t step)
+{
+    enum oxbow_sync policy = draw_policy(l);
+    bool wait = policy == OXBOW_SYNC_ALWAYS && lab_random(&l->random) % 4 != 0;
+    bool flush = !wait && lab_random(&l->random) % 6 == 0;
+    struct oxbow_txn_options opt = {.sync = policy, .flags = wait ? 0 : OXBOW_TXN_NOWAIT};
+    struct oxbow_stat before;
+    uint64_t lsn = 0;
+    oxbow_stat(db, &before);
+    recorder_mark(EVENT_ISSUE, step + 1);
+    enum oxbow_err err =
+        l->path->subject->step(m, l->path->at[step + 1].salt, step, db, &opt, &lsn);
+    step++;
+    if (err != OXBOW_OK)
+        return in_doubt(l, step, before.lsn_applied, err);
+    l->lsns_now[step] = lsn;
+    if (l->path->at[step].lsn == 0)
+        l->path->at[step].lsn = lsn;
+    if (wait)
+        note_acked(l, step);
+    else
+        note_durable(l, db, step);
+    err = flush ? oxbow_flush(db) : OXBOW_OK;
+    if (err == OXBOW_OK && flush)
+        note_acked(l, step);
+    uint64_t hash = err == OXBOW_OK ? judge_hash_store(l->path->subject, db, &err) : 0;
+    if (err == OXBOW_OK && hash != l->path->at[step].hash)
+        lab_die("the running store differs from the model", "");
+    return err;
+}
+
+/* Sees where a store stands that was just opened. What it stands at is durable now, or so it says.
+ */
+static uint64_t stand(struct life *l, struct oxbow *db, uint64_t low, uint64_t high)
+{
+    enum oxbow_err err;
+    uint64_t step = path_find(l->path, judge_hash_store(l->path->subject, db, &err));
+    if (err != OXBOW_OK || step > high || step < low)
+        lab_die("the store that was opened", err != OXBOW_OK ? oxbow_err_name(err)
+                                             : step < low    ? "lost what it acknowledged"
+                                                             : "holds what never was");
+    struct oxbow_stat stat;
+    oxbow_stat(db, &stat);
+    l->lsns_now[step] = step > 0 ? stat.lsn_applied : 0;
+    if (l->path->at[step].lsn == 0)
+        l->path->at[step].lsn = stat.lsn_applied; /* its commit never told */
+    l->store_id = stat.store_id;
+    recorder_mark(EVENT_OPENED, stat.store_id);
+    recorder_mark(EVENT_ISSUE, step);
+    note_durable(l, db, step);
+    return step;
+}
+
+/* After a failed sync. */
+static uint64_t resume(struct life *l, struct oxbow **db, struct model **m, uint64_t issued)
+{
+    if (*db != NULL)
+        (void)!oxbow_close(*db); /* which only says again what failed */
+    *db = open_live(l);
+    uint64_t step = stand(l, *db, l->acked, issued);
+    l->path->subject->close(*m);
+    *m = path_model(l->path, step);
+    return step;
+}
+
+static struct oxbow *close_and_open(struct life *l, struct oxbow *db, uint64_t step,
+                                    enum oxbow_err *err)
+{
+    *err = oxbow_close(db);
+    if (*err != OXBOW_OK)
+        return NULL;
+    note_acked(l, step);
+    db = open_live(l);
+    (void)stand(l, db, step, step);
+    return db;
+}
+
+static void run_steps(struct life *l, struct oxbow **db, struct model **m)
+{
+    uint64_t failures = 0, close_at = l->start + (l->end - l->start) / 2 + 1;
+    for (uint64_t step = l->start; step < l->end;) {
+        enum oxbow_err err = take_step(l, *db, *m, step);
+        step++;
+        if (err == OXBOW_OK && step == close_at) {
+            close_at = lab_random(&l->random) % 2 == 0 ? step + 2 : 0;
+            *db = close_and_open(l, *db, step, &err);
+        }
+        if (err != OXBOW_OK && l->opt->fail_one_in == 0)
+            lab_die("step", oxbow_err_name(err));
+        if (err != OXBOW_OK)
+            step = resume(l, db, m, step);
+        if (err != OXBOW_OK && ++failures > 10u * l->opt->steps)
+            lab_die("the workload", "gets nowhere");
+    }
+}
+
+/* The last life's end is a part of the record, the others end wherever the power is cut. */
+static void finish(struct life *l, struct oxbow *db)
+{
+    recorder_fail(0, 0);
+    if (!l->last)
+        recorder_stop();
+    enum oxbow_err err = oxbow_close(db);
+    if (err == OXBOW_OK && l->last)
+        note_acked(l, l->end);
+    else if (err != OXBOW_OK && l->opt->fail_one_in == 0)
+        lab_die("close", oxbow_err_name(err));
+    recorder_stop();
+}
+
+void life_run(struct life *l)
+{
+    char live[80];
+    snprintf(live, sizeof live, "%s/live", l->base);
+    l->disk = disk_open(recorder_get(), live);
+    l->again = l->opt->save != NULL ? disk_open(recorder_get(), live) : NULL;
+    mutant_set(l->opt->mutant);
+    recorder_start(live, "store");
+    recorder_fail(l->opt->fail_one_in, l->opt->seed + l->number);
+    struct oxbow *db = open_live(l);
+    (void)stand(l, db, l->start, l->start);
+    struct model *m = path_model(l->path, l->start);
+    run_steps(l, &db, &m);
+    finish(l, db);
+    mutant_set(MUTANT_NONE);
+    l->path->subject->close(m);
+}
+
+void life_check_record(const struct life *l)
+{
+    const struct record *r = recorder_get();
+    enum mutant mutant = l->opt->mutant;
+    bool lies = mutant == MUTANT_NO_SYNC, dir_lies = mutant == MUTANT_NO_DIR_SYNC;
+    printf("recorded ");
+    for (int k = 0; k < EVENT_KINDS; k++)
+        if (r->kinds[k] > 0)
+            printf(" %s %llu", event_name((enum event_kind)k), (unsigned long long)r->kinds[k]);
+    printf("\n");
+    uint64_t steps = l->end - l->start;
+    uint64_t commits = l->opt->policy == OXBOW_SYNC_ALWAYS ? steps / 3 : 1;
+    if (r->kinds[EVENT_WRITE] < 2 * commits + 3 || (l->number == 0 && r->kinds[EVENT_CREATE] < 3))
+        lab_die("the recorder", "saw too few writes: it is blind");
+    if ((r->kinds[EVENT_SYNC] < commits + 2) != lies || (r->kinds[EVENT_DIRSYNC] < 1) != dir_lies)
+        lab_die("the recorder", "saw too few syncs, or too many: it is blind");
+    if (mutant == MUTANT_LSN && mutant_moved() < 2)
+        lab_die("the mutant", "did nothing");
+    if (l->opt->fail_one_in != 0 && !l->opt->drawn && r->kinds[EVENT_FAILED] < 3)
+        lab_die("too few syncs failed:", "take more steps");
+    if (iohook_failed_writes() > 0)
+        lab_die("a write", "was cut short");
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rigs on a real kernel, see docs/TESTING.md:
+ *
+ *   rig kill N          kill -9 of a load with many threads, N times
+ *   rig shutdown N      the file system under the load shut down, N times
+ *   rig verify          a store against the records of a witness (a virtual machine's disk)
+ *   rig load            the load alone, its records to --witness (inside a virtual machine)
+ *
+ * Options: --seed S, --dir D (where to work, or the store's), --fs ext4|xfs, --policy
+ * always|interval|none|mix, --journal on|off, --control nosync|forged|rollback|skip, --save D,
+ * --witness FILE, --threads T, --shape S, --interval MS, --verbose.
+ *
+ * Exit status: 0 good (with --control: the fault was caught), 1 not, 2 the rig itself failed, 77
+ * this machine lacks what it needs.
+ */
+#include "tests/rigs/options.h"
+
+#include "tests/rigs/campaign.h"
+#include "tests/rigs/nosync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct load_options load_options(const struct options *o)
+{
+    return (struct load_options){
+        .dir = o->dir,
+        .seed = o->seed,
+        .shape = o->shape,
+        .threads = o->threads,
+        .sync = o->policy == POLICY_MIX ? OXBOW_SYNC_ALWAYS : (enum oxbow_sync)o->policy,
+        .interval_ms = o->interval_ms,
+        .journal = o->journal,
+    };
+}
+
+static int run_load(const struct options *o)
+{
+    struct load_options load = load_options(o);
+
+    if (o->witness == NULL)
+        return options_usage("load needs --witness");
+    load.witness_fd = open(o->witness, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (load.witness_fd < 0)
+        die(o->witness);
+    if (o->control == CONTROL_NOSYNC)
+        nosync_begin();
+    return load_run(&load);
+}
+
+static void take_file(struct witness *w, const char *path)
+{
+    uint8_t bytes[RECORD_BYTES * 100];
+    size_t len = 0, used;
+    FILE *f = fopen(path, "rb");
+
+    if (f == NULL)
+        die(path);
+    for (size_t n; (n = fread(bytes + len, 1, sizeof bytes - len, f)) > 0;) {
+        len += n;
+        used = witness_take_bytes(w, bytes, len);
+        if (used == 0 && len >= RECORD_BYTES)
+            break; /* no record: the witness has noted it */
+        memmove(bytes, bytes + used, len - used);
+        len -= used;
+    }
+    fclose(f);
+}
+
+static int run_verify(const struct options *o)
+{
+    struct witness w = {.seed = o->seed, .interval_ms = o->interval_ms};
+    struct load_options load = load_options(o);
+    struct verdict v;
+
+    if (o->witness == NULL)
+        return options_usage("verify needs --witness");
+    take_file(&w, o->witness);
+    verify_apart(&load, &w, true, &v);
+    printf("%s told %zu rows %" PRIu64 " values %" PRIu64 " lsn %" PRIu64 "%s%s\n",
+           v.good ? "good" : "BAD", w.told, v.rows, v.objects, v.lsn, v.good ? "" : ": ",
+           v.good ? "" : v.why);
+    witness_free(&w);
+    return v.good ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    int status = options_read(&o, argc, argv);
+
+    if (status != 0)
+        return status;
+    switch (o.what) {
+    case RUN_LOAD:
+        return run_load(&o);
+    case RUN_VERIFY:
+        return run_verify(&o);
+    default:
+        return campaign_run(&o);
+    }
+}

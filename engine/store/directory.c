@@ -234,25 +234,34 @@ static enum oxbow_err check_data(struct oxbow *db)
     return err;
 }
 
-static enum oxbow_err check_space(struct oxbow *db)
+bool directory_network(const char *kind)
 {
     static const char *const network[] = {"nfs",  "nfs4", "smb", "cifs",
                                           "smb2", "9p",   "afs", "ceph"};
+    size_t i;
+
+    for (i = 0; i < sizeof network / sizeof network[0]; i++) {
+        if (strcmp(kind, network[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum oxbow_err check_space(struct oxbow *db)
+{
     const struct oxbow_files *files = &db->port->files;
     char kind[16] = "";
     uint64_t free_bytes = 0;
     uint64_t total = 0;
-    size_t i;
     enum oxbow_err err = files->space(files->ctx, db->config.dir, &free_bytes, &total, kind);
 
     if (err != OXBOW_OK) {
         return err == OXBOW_ENOTSUP ? OXBOW_OK : err;
     }
-    for (i = 0; i < sizeof network / sizeof network[0]; i++) {
-        if (strcmp(kind, network[i]) == 0) {
-            store_log(db, OXBOW_LOG_ERROR, "store: a network file system cannot hold a store");
-            return OXBOW_ENOTSUP;
-        }
+    if (directory_network(kind)) {
+        store_log(db, OXBOW_LOG_ERROR, "store: a network file system cannot hold a store");
+        return OXBOW_ENOTSUP;
     }
     if (strcmp(kind, "tmpfs") == 0) {
         store_log(db, OXBOW_LOG_WARN, "store: tmpfs: nothing survives a power cut");

@@ -217,6 +217,9 @@ void directory_close(struct oxbow *db);
 /* The path of a file in the directory; good until the next call. At open alone. */
 const char *directory_path(struct oxbow *db, const char *name);
 
+/* Whether file systems of that kind lie behind a network: no store can be there. */
+bool directory_network(const char *kind);
+
 /* ---- format.c ---- */
 
 #define FORMAT_BYTES_MAX 128u

@@ -294,6 +294,33 @@ class Cli(unittest.TestCase):
             self.assertIn("endurance", self.error("--endurance=" + bad, "stat",
                                                    code=2))
 
+    def test_probe_measures_a_directory_and_leaves_nothing_there(self):
+        place = os.path.join(self.top, "place")
+        os.mkdir(place)
+        found = json.loads(self.out("probe", place, "--json", "--seconds", "1", "--size", "2M"))
+        self.assertGreaterEqual(found["zeroed_syncs"], 4)
+        self.assertLessEqual(found["zeroed_least_us"], found["zeroed_median_us"])
+        self.assertLessEqual(found["zeroed_median_us"], found["zeroed_p99_us"])
+        self.assertGreaterEqual(found["interval_ms"], 100)
+        self.assertGreater(found["pushes_16_per_s"], found["pushes_1_per_s"])
+        self.assertGreater(found["free"], 0)
+        self.assertEqual(os.listdir(place), [])
+        text = self.out("probe", place, "--seconds", "1", "--size", "2M")
+        for word in ("file system", "over zeros", "at a growing end", "always", "interval"):
+            self.assertIn(word, text)
+        self.assertEqual(os.listdir(place), [])
+
+    def test_probe_says_what_is_wrong_with_a_place(self):
+        plain = os.path.join(self.top, "file")
+        open(plain, "w").close()
+        self.assertIn("no such directory", self.error("probe", self.top + "/none", code=3))
+        self.assertIn("Not a directory", self.error("probe", plain, code=3))
+        self.assertIn("too little space", self.error("probe", "/proc", code=3))
+        for words in ([], ["--seconds", "301"], ["--size", "1k"], ["--size", "2000M"],
+                      ["--size", "much"]):
+            where = [self.top] if words else []
+            self.error("probe", *where, *words, code=2)
+
     def test_check_finds_nothing_in_a_sound_store_and_a_flipped_byte_in_another(self):
         self.fill()
         report = json.loads(self.out("check", "--json"))

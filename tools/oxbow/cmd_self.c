@@ -118,6 +118,8 @@ static const struct option_row bench_options[] = {
 const struct command commands_self[] = {
     {"bench", "[DIR]", 0, 1, 0, "measure oxbow and its peers side by side, in DIR", run_bench,
      bench_options},
+    {"probe", "DIR", 1, 1, 0, "measure a device before a store is trusted to it", probe_main,
+     probe_options},
     {"completion", "bash", 1, 1, 0, "print a completion script for the shell", run_completion,
      NULL},
     {"version", "", 0, 0, 0, "print the version", print_version, NULL},

@@ -37,6 +37,8 @@ struct options {
     char *id, *from, *to, *consumer, *target, *select, *confirm, *after, *on_full;
     char *ca, *cert, *key, *server_name, *user, *password_file;
     char *only;
+    char *size;
+    int seconds;
 };
 
 enum option_kind { OPTION_FLAG, OPTION_INT, OPTION_COUNT, OPTION_TEXT };
@@ -114,6 +116,10 @@ OXBOW_MUST_CHECK enum oxbow_err cli_open(struct cli *cli, const char *dir, uint3
 
 /* cmd_check.c */
 int check_main(struct cli *cli);
+
+/* cmd_probe.c */
+int probe_main(struct cli *cli);
+extern const struct option_row probe_options[];
 
 /* cmd_self.c */
 int print_version(struct cli *cli);

@@ -600,7 +600,7 @@ enum oxbow_err tree_write_extend(struct tree *t, struct oxbow_bytes key, size_t 
     uint8_t *out = NULL;
     enum oxbow_err err = old_get(t, key, &raw);
 
-    if (err != OXBOW_OK || raw.len != base + ENVELOPE_BYTES) {
+    if (err != OXBOW_OK || raw.data == NULL || raw.len != base + ENVELOPE_BYTES) {
         return err == OXBOW_OK || err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
     }
     memcpy(room, raw.data, raw.len); /* the put may write where it is */

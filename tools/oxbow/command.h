@@ -57,7 +57,8 @@ struct cli {
     const char **args; /* closed by NULL */
     size_t arg_count;
     const struct command *command;
-    struct oxbow *db; /* open when the row says so */
+    struct oxbow *db;       /* open when the row says so */
+    struct oxbow_port port; /* that stores are opened with: it outlives them */
 };
 
 #define COMMAND_STORE 0x01u /* opens the store, making it if absent */

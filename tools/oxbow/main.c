@@ -305,10 +305,9 @@ static void log_line(void *ctx, enum oxbow_log_level level, const char *text)
 
 enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct oxbow **out)
 {
-    static struct oxbow_port port; /* lives longer than the store */
     struct oxbow_config config = {
         .dir = dir,
-        .port = &port,
+        .port = &cli->port,
         .flags = flags,
         .sync = cli->opt.sync != NULL && strcmp(cli->opt.sync, "interval") == 0
                     ? OXBOW_SYNC_INTERVAL
@@ -320,8 +319,8 @@ enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct
     if (endurance_text(cli) != NULL && !cli_size(endurance_text(cli), &config.endurance_bytes)) {
         return OXBOW_EINVAL;
     }
-    port = *oxbow_port_default();
-    port.log = (struct oxbow_log){.ctx = cli, .line = log_line};
+    cli->port = *oxbow_port_default();
+    cli->port.log = (struct oxbow_log){.ctx = cli, .line = log_line};
     return oxbow_open(&config, out);
 }
 

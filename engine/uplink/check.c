@@ -16,6 +16,7 @@ enum probe {
     PROBE_CLOCK,
     PROBE_EVICTION,
     PROBE_DURABILITY,
+    PROBE_DEFAULT_USER,
     PROBE_XADD,
     PROBE_KEY,
     PROBE_CONFIRM
@@ -127,6 +128,7 @@ void check_begin(struct oxbow_uplink *u)
     static const char *const clock[] = {"TIME", NULL};
     static const char *const eviction[] = {"CONFIG", "GET", "maxmemory-policy", NULL};
     static const char *const aof[] = {"CONFIG", "GET", "appendonly", NULL};
+    static const char *const loader[] = {"ACL", "GETUSER", "default", NULL};
     const char *const owner[] = {"GET", u->owner_key, NULL};
     uint32_t i;
 
@@ -143,6 +145,7 @@ void check_begin(struct oxbow_uplink *u)
     probe_send(u, PROBE_CLOCK, clock);
     probe_send(u, PROBE_EVICTION, eviction);
     probe_send(u, PROBE_DURABILITY, aof);
+    probe_send(u, PROBE_DEFAULT_USER, loader);
     for (i = 0; i < u->flow_count && u->request_count + 3 < SESSION_REQUESTS_MAX; i++) {
         probe_flow(u, i);
     }
@@ -197,6 +200,43 @@ static void tell_setting(struct oxbow_uplink *u, const struct reply *r, const ch
     }
 }
 
+/* Up to 7.2, or it does not say. */
+static bool loads_as_the_default_user(const char *version)
+{
+    const char *dot = strchr(version, '.');
+    const char *end = dot == NULL ? NULL : strchr(dot + 1, '.');
+    uint64_t major, minor;
+
+    if (end == NULL || num_u64((struct oxbow_bytes){version, (size_t)(dot - version)}, &major) ||
+        num_u64((struct oxbow_bytes){dot + 1, (size_t)(end - dot - 1)}, &minor)) {
+        return true;
+    }
+    return major < 7 || (major == 7 && minor <= 2);
+}
+
+/* docs/adr/0038: such a server leaves out of its append-only file what its default user may not. */
+static void tell_default_user(struct oxbow_uplink *u, const struct reply *r)
+{
+    static const char advice[] =
+        "has no rights (user default off?): at a restart this server drops whole batches of its "
+        "append-only file. Write: user default off ~* &* +@all";
+    const struct reply_node *commands = reply_find(r, "commands");
+    const struct reply_node *keys = reply_find(r, "keys");
+
+    if (!loads_as_the_default_user(u->status.server)) {
+        return;
+    }
+    if (commands == NULL || keys == NULL) {
+        check_tell(u, OXBOW_CHECK_UNKNOWN, "default user",
+                   "ACL GETUSER is not allowed for this user: it must be +@all ~*, off or not");
+    } else if (strncmp(commands->text, "+@all", 5) == 0 &&
+               (keys->integer > 0 || strstr(keys->text, "~*") != NULL)) {
+        check_tell(u, OXBOW_CHECK_GOOD, "default user", "keeps its rights");
+    } else {
+        check_tell(u, OXBOW_CHECK_WARN, "default user", advice);
+    }
+}
+
 static void tell_key(struct oxbow_uplink *u, const struct flow *f, const struct reply *r)
 {
     char what[24], line[232];
@@ -248,6 +288,9 @@ void check_answer(struct oxbow_uplink *u, const struct request *q, const struct 
     case PROBE_DURABILITY:
         tell_setting(u, r, "durability", "yes",
                      "appendonly is off: what the target accepted is lost when it stops");
+        break;
+    case PROBE_DEFAULT_USER:
+        tell_default_user(u, r);
         break;
     case PROBE_XADD:
         tell_command(u, "command XADD", &r->nodes[0], "0-0");

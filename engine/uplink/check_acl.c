@@ -13,13 +13,20 @@ struct rights {
     bool stream, list, wait, waitaof;
 };
 
-/* Glob characters stand for themselves. */
+/* Glob characters stand for themselves. No pattern may hold a blank or a zero, and on a command line
+ * no quote: a "?" takes their place, which lets in any byte there. */
 static void add_escaped(struct text *t, const char *key, size_t len)
 {
+    static const char glob[] = {'*', '?', '[', ']', '\\'};
+    static const char unsaid[] = {' ', '\t', '\n', '\v', '\f', '\r', '\0', '"', '\''};
     size_t i;
 
     for (i = 0; i < len; i++) {
-        if (strchr("*?[]\\", key[i]) != NULL) {
+        if (memchr(unsaid, key[i], sizeof(unsaid)) != NULL) {
+            text_add(t, "?");
+            continue;
+        }
+        if (memchr(glob, key[i], sizeof(glob)) != NULL) {
             text_add(t, "\\");
         }
         text_bytes(t, key + i, 1);
@@ -146,8 +153,8 @@ enum oxbow_err oxbow_uplink_acl_line(struct oxbow *db, const char *user,
     if (!err) {
         t = text_in(out, cap);
         err = write_line(txn, user, mode, f, &t);
-        if (!err && t.len == cap - 1) {
-            err = OXBOW_ETOOBIG; /* full: something may be missing */
+        if (!err && t.cut) {
+            err = OXBOW_ETOOBIG;
         }
     }
     if (txn != NULL) {

@@ -6,24 +6,27 @@
 #include "engine/base/id.h"
 #include "engine/base/num.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 struct text {
     char *data;
     size_t cap; /* at least 1 */
     size_t len; /* data[len] is 0 */
+    bool cut;   /* something was left out */
 };
 
 static inline struct text text_in(char *data, size_t cap)
 {
     data[0] = 0;
-    return (struct text){data, cap, 0};
+    return (struct text){data, cap, 0, false};
 }
 
 static inline void text_bytes(struct text *t, const char *s, size_t len)
 {
     size_t room = t->cap - 1 - t->len;
 
+    t->cut = t->cut || len > room;
     len = len < room ? len : room;
     memcpy(t->data + t->len, s, len);
     t->len += len;

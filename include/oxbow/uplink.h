@@ -302,7 +302,7 @@ enum oxbow_uplink_level {
 struct oxbow_uplink_finding {
     enum oxbow_uplink_level level;
     char what[24];  /* "connect" (name, TCP, TLS), "login", "version", "role", "clock", "eviction",
-                       "owner", "durability", "command <NAME>", "key <forward>" */
+                       "owner", "durability", "default user", "command <NAME>", "key <forward>" */
     char text[232]; /* what is the matter, and what to do about it */
 };
 #define OXBOW_UPLINK_FINDINGS_MAX 64u
@@ -315,7 +315,8 @@ void oxbow_uplink_findings(struct oxbow_uplink *u, const struct oxbow_uplink_fin
 
 /* Writes the ACL SETUSER line with the least rights that this device's session needs for its
  * present forwards, zero-ended, into out. The password is left as "#<sha256>". `user` NULL: the
- * device's name. OXBOW_ETOOBIG: does not fit; OXBOW_ENOENT: no identity. */
+ * device's name. A blank, a quote or a zero in a key, which no such line can say, is "?" there, any
+ * byte. OXBOW_ETOOBIG: does not fit; OXBOW_ENOENT: no identity. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_uplink_acl_line(struct oxbow *db, const char *user,
                                                       enum oxbow_uplink_mode mode, char *out,
                                                       size_t cap);

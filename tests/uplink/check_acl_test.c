@@ -138,6 +138,30 @@ static void they_do_so_in_a_cursor_s_key_too(void **state)
                         HEAD " ~x:{a\\*\\[} ~oxbow:{a\\*\\[}:cursor:d:*" ALWAYS SCRIPT LIST);
 }
 
+static void what_no_line_can_say_is_any_byte(void **state)
+{
+    struct rig *rig = *state;
+
+    identify(rig);
+    forward(rig, "l", OXBOW_TYPE_LIST, "two words{\t\"'x*}", OXBOW_CONFIRM_MASTER);
+    assert_string_equal(line(rig, NULL, OXBOW_UPLINK_AUTO),
+                        HEAD " ~two?words{???x\\*} ~oxbow:{???x\\*}:cursor:d:*" ALWAYS SCRIPT LIST);
+}
+
+static void a_zero_in_a_key_does_not_end_the_line(void **state)
+{
+    const struct oxbow_forward_options opt = {
+        .key = BYTES("s"), .type = OXBOW_TYPE_STREAM, .target = BYTES("a\0b")};
+    struct rig *rig = *state;
+    struct oxbow_txn *txn;
+
+    identify(rig);
+    txn = rig_begin(rig, 0);
+    assert_int_equal(oxbow_forward_create(txn, "s", &opt), OXBOW_OK);
+    rig_commit(txn);
+    assert_string_equal(line(rig, NULL, OXBOW_UPLINK_AUTO), HEAD " ~a?b" ALWAYS SCRIPT STREAM);
+}
+
 static void confirmation_needs_its_command(void **state)
 {
     struct rig *rig = *state;
@@ -165,7 +189,7 @@ static void a_line_that_does_not_fit_is_refused(void **state)
                          OXBOW_ETOOBIG);
         free(out);
     }
-    cap = sizeof whole + 1;
+    cap = sizeof whole;
     out = malloc(cap);
     assert_non_null(out);
     assert_int_equal(oxbow_uplink_acl_line(rig->db, NULL, OXBOW_UPLINK_AUTO, out, cap), OXBOW_OK);
@@ -185,6 +209,8 @@ int main(void)
         TEST(a_key_without_a_tag_is_its_own),
         TEST(characters_of_patterns_stand_for_themselves),
         TEST(they_do_so_in_a_cursor_s_key_too),
+        TEST(what_no_line_can_say_is_any_byte),
+        TEST(a_zero_in_a_key_does_not_end_the_line),
         TEST(confirmation_needs_its_command),
         TEST(a_line_that_does_not_fit_is_refused),
     };

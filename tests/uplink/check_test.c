@@ -189,6 +189,55 @@ static void what_is_wrong_is_named(void **state)
     rig_close(&g);
 }
 
+/* Up to 7.2 the loader of the append-only file runs as the default user. */
+static void a_default_user_without_rights_is_warned_of(void **state)
+{
+    bool affected;
+    struct rig g;
+
+    (void)state;
+    rig_open(&g);
+    make_user(&g, OXBOW_UPLINK_AUTO);
+    affected = strcmp(redis_info(g.redis, "redis_version"), "7.3") < 0;
+    if (!affected) {
+        rig_close(&g);
+        skip();
+    }
+    run_check(&g);
+    assert_int_equal(finding(&g, "default user")->level, OXBOW_CHECK_UNKNOWN);
+    redis_command(g.redis, "ACL", "SETUSER", "dev", "+acl|getuser", NULL);
+    run_check(&g);
+    assert_int_equal(finding(&g, "default user")->level, OXBOW_CHECK_GOOD);
+    redis_command(g.redis, "ACL", "SETUSER", "default", "resetkeys", NULL);
+    run_check(&g);
+    assert_int_equal(finding(&g, "default user")->level, OXBOW_CHECK_WARN);
+    redis_command(g.redis, "ACL", "SETUSER", "default", "~*", "-@all", "off", NULL);
+    run_check(&g);
+    assert_int_equal(finding(&g, "default user")->level, OXBOW_CHECK_WARN);
+    assert_non_null(strstr(finding(&g, "default user")->text, "user default off ~* &* +@all"));
+    rig_close(&g);
+}
+
+/* A pattern with a blank would be refused by the server. */
+static void a_target_with_a_blank_in_its_name_gets_its_rights(void **state)
+{
+    const struct oxbow_forward_options options = {
+        .key = {"b", 1}, .target = {"two words", 9}, .type = OXBOW_TYPE_STREAM, .linger_ms = -1};
+    struct oxbow_txn *txn;
+    struct rig g;
+
+    (void)state;
+    rig_open(&g);
+    assert_int_equal(oxbow_txn_begin(g.db, NULL, &txn), OXBOW_OK);
+    assert_int_equal(oxbow_forward_create(txn, "b", &options), OXBOW_OK);
+    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+    make_user(&g, OXBOW_UPLINK_AUTO);
+    run_check(&g);
+    assert_int_equal(finding(&g, "key b")->level, OXBOW_CHECK_GOOD);
+    assert_non_null(strstr(finding(&g, "key b")->text, "two words"));
+    rig_close(&g);
+}
+
 /* The rights of the line are all that a whole transfer needs. */
 static void transfer(enum oxbow_uplink_mode mode)
 {
@@ -240,6 +289,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_target_has_nothing_bad_and_stays_untouched),
         cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(a_default_user_without_rights_is_warned_of),
+        cmocka_unit_test(a_target_with_a_blank_in_its_name_gets_its_rights),
         cmocka_unit_test(the_line_of_rights_suffices_for_scripts),
         cmocka_unit_test(the_line_of_rights_suffices_for_multi),
     };

@@ -57,9 +57,11 @@ static enum oxbow_err take_lock(struct oxbow *db)
         return err;
     }
     err = files->lock(files->ctx, fd, &owner);
-    if (err != OXBOW_OK) {
+    if (err == OXBOW_ELOCKED) {
         (void)snprintf(text, sizeof text, "store: locked by process %lld", (long long)owner);
         store_log(db, OXBOW_LOG_ERROR, text);
+    }
+    if (err != OXBOW_OK) {
         return close_file(db, fd, err);
     }
     db->lock_fd = fd;

@@ -98,7 +98,8 @@ OXBOW_MUST_CHECK enum oxbow_err kv_cursor_prev(struct kv_cursor *c, struct oxbow
  * not. Delete: the pieces go in bounded steps later. OXBOW_ENOENT. */
 OXBOW_MUST_CHECK enum oxbow_err kv_blob_write(struct oxbow_txn *txn, struct oxbow_bytes data,
                                               uint64_t *blob);
-/* Reads len bytes from pos into buf. OXBOW_ENOENT, OXBOW_ECORRUPT, OXBOW_ERANGE. */
+/* Reads len bytes from pos into buf; len 0 (buf may be NULL): says whether the blob is there, and
+ * pos does not matter. OXBOW_ENOENT, OXBOW_ECORRUPT, OXBOW_ERANGE. */
 OXBOW_MUST_CHECK enum oxbow_err kv_blob_read(struct oxbow_txn *txn, uint64_t blob, uint64_t pos,
                                              void *buf, size_t len);
 OXBOW_MUST_CHECK enum oxbow_err kv_blob_delete(struct oxbow_txn *txn, uint64_t blob);

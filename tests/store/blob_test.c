@@ -41,6 +41,7 @@ static void assert_blob(struct oxbow_txn *txn, uint64_t blob, size_t len)
     assert_int_equal(kv_blob_read(txn, blob, len - 1, got, 2), OXBOW_ERANGE);
     assert_int_equal(kv_blob_read(txn, blob, UINT64_MAX, &one, 1), OXBOW_ERANGE);
     assert_int_equal(kv_blob_read(txn, blob, 0, NULL, 0), OXBOW_OK);
+    assert_int_equal(kv_blob_read(txn, blob, UINT64_MAX, NULL, 0), OXBOW_OK);
     free(got);
 }
 
@@ -101,6 +102,7 @@ static void a_deleted_one_is_gone_at_once(void **state)
     uint8_t byte;
 
     assert_int_equal(kv_blob_read(txn, blob + 1, 0, &byte, 1), OXBOW_ENOENT);
+    assert_int_equal(kv_blob_read(txn, blob + 1, 0, NULL, 0), OXBOW_ENOENT);
     assert_int_equal(kv_blob_delete(txn, blob + 1), OXBOW_ENOENT);
     rig_commit(txn);
     txn = rig_begin(rig, 0);

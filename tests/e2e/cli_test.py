@@ -211,6 +211,12 @@ class Cli(unittest.TestCase):
         self.assertEqual(done.stderr, b"")
         self.assertEqual(done.stdout.count(b"connection refused"), 1)
 
+    def test_asking_for_the_identity_makes_no_store(self):
+        self.assertIn("no store is there", self.error("identity", code=3))
+        self.assertFalse(os.path.exists(self.dir))
+        self.out("identity", "gw-1")
+        self.assertIn("gw-1", self.out("identity"))
+
     # ---- the store
 
     def test_a_store_in_use_is_left_alone(self):
@@ -221,7 +227,10 @@ class Cli(unittest.TestCase):
                 if os.path.exists(os.path.join(self.dir, "FORMAT")):
                     break
                 time.sleep(0.02)
-            self.assertIn("in use", self.error("push", "k", "v", code=3))
+            for command in (["push", "k", "v"], ["stat"], ["check"]):
+                self.assertEqual(self.error(*command, code=3),
+                                 "oxbow: %s: the store is in use by process %d (OXBOW_ELOCKED)\n"
+                                 % (self.dir, holder.pid))
         finally:
             holder.stdin.close()
             self.assertEqual(holder.wait(30), 0)

@@ -311,7 +311,7 @@ int check_main(struct cli *cli)
 {
     struct checker c = {.cli = cli, .progress = isatty(STDERR_FILENO) != 0};
     const struct oxbow_check_options options = {
-        .ctx = &c, .finding = on_finding, .progress = on_progress};
+        .port = cli_port(cli), .ctx = &c, .finding = on_finding, .progress = on_progress};
     struct oxbow_check_report report;
     enum oxbow_err err = oxbow_check(cli_dir(cli), &options, &report);
 
@@ -319,7 +319,7 @@ int check_main(struct cli *cli)
         fputs("\r\033[K", stderr);
     }
     if (err != OXBOW_OK) {
-        return cli_fail_open(cli_dir(cli), false, err);
+        return cli_fail_open(cli, false, err);
     }
     if (report.damage == 0 && check_queues(&c) != EXIT_DONE) {
         return EXIT_FAILED;

@@ -270,7 +270,7 @@ static const struct option_row add_options[] = {
 };
 
 const struct command commands_forward[] = {
-    {"identity", "[DEVICE [MACHINE]]", 0, 2, COMMAND_STORE,
+    {"identity", "[DEVICE [MACHINE]]", 0, 2, COMMAND_STORE | COMMAND_LOOKS,
      "name this device at the target, or print its name", run_identity, force_options},
     {"forward add", "NAME KEY", 2, 2, COMMAND_STORE, "carry a stream or list to the target",
      run_add, add_options},

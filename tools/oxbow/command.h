@@ -59,12 +59,15 @@ struct cli {
     const struct command *command;
     struct oxbow *db;       /* open when the row says so */
     struct oxbow_port port; /* that stores are opened with: it outlives them */
+    char owner[32];         /* "process 7": who has the store, if it did not open for that */
 };
 
 #define COMMAND_STORE 0x01u /* opens the store, making it if absent */
 #define COMMAND_EXIST 0x02u /* opens it only if it exists */
 #define COMMAND_READ  0x04u /* opens it read-only */
 #define COMMAND_TELLS 0x08u /* tells what the uplink logs: those lines are left out */
+
+#define COMMAND_LOOKS 0x10u /* without arguments it makes no store */
 
 #define COMMAND_OPTIONS_MAX 16
 
@@ -97,7 +100,7 @@ const struct command *command_next(size_t *group, size_t *row);
 /* Prints "oxbow: what: why" to standard error and gives EXIT_FAILED. */
 int cli_fail(const char *what, enum oxbow_err err);
 /* The same of a store that did not open; with `make` it was to be made if absent. */
-int cli_fail_open(const char *dir, bool make, enum oxbow_err err);
+int cli_fail_open(const struct cli *cli, bool make, enum oxbow_err err);
 int cli_usage(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Ends the transaction by its outcome: commit when `err` is OK, else abort. Gives the exit code,
  * having said what went wrong. */
@@ -111,6 +114,8 @@ struct oxbow_bytes bytes_of(const char *text);
 const char *cli_dir(const struct cli *cli);
 /* Bytes, as a number or with one of k, M, G, T (decimal, as on data sheets). False: neither. */
 bool cli_size(const char *text, uint64_t *bytes);
+/* The port for its stores: what they log goes below a line of progress. */
+const struct oxbow_port *cli_port(struct cli *cli);
 /* Opens a store in `dir` as the command line's options say. */
 OXBOW_MUST_CHECK enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags,
                                          struct oxbow **out);

@@ -63,17 +63,21 @@ int cli_fail(const char *what, enum oxbow_err err)
     return EXIT_FAILED;
 }
 
-int cli_fail_open(const char *dir, bool make, enum oxbow_err err)
+int cli_fail_open(const struct cli *cli, bool make, enum oxbow_err err)
 {
     const char *why = oxbow_err_text(err);
+    char text[80];
 
     if (err == OXBOW_ENOENT) {
         why = make ? "cannot be made: its parent is missing or is no directory"
                    : "no store is there (--dir and $OXBOW_DIR say where to look)";
     } else if (err == OXBOW_EREADONLY) {
         why = "no right to write there, which even reading needs, for its lock";
+    } else if (err == OXBOW_ELOCKED && cli->owner[0] != '\0') {
+        (void)snprintf(text, sizeof text, "the store is in use by %s", cli->owner);
+        why = text;
     }
-    fprintf(stderr, "oxbow: %s: %s (%s)\n", dir, why, oxbow_err_name(err));
+    fprintf(stderr, "oxbow: %s: %s (%s)\n", cli_dir(cli), why, oxbow_err_name(err));
     return EXIT_FAILED;
 }
 
@@ -292,8 +296,13 @@ static const char *endurance_text(const struct cli *cli)
 static void log_line(void *ctx, enum oxbow_log_level level, const char *text)
 {
     const struct oxbow_log *log = &oxbow_port_default()->log;
-    const struct cli *cli = ctx;
+    static const char locked[] = "store: locked by ";
+    struct cli *cli = ctx;
 
+    if (strncmp(text, locked, sizeof locked - 1) == 0) {
+        (void)snprintf(cli->owner, sizeof cli->owner, "%s", text + sizeof locked - 1);
+        return; /* whoever hears OXBOW_ELOCKED tells it */
+    }
     if ((cli->command->flags & COMMAND_TELLS) != 0 && strncmp(text, "uplink: ", 8) == 0) {
         return;
     }
@@ -303,11 +312,18 @@ static void log_line(void *ctx, enum oxbow_log_level level, const char *text)
     log->line(log->ctx, level, text);
 }
 
+const struct oxbow_port *cli_port(struct cli *cli)
+{
+    cli->port = *oxbow_port_default();
+    cli->port.log = (struct oxbow_log){.ctx = cli, .line = log_line};
+    return &cli->port;
+}
+
 enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct oxbow **out)
 {
     struct oxbow_config config = {
         .dir = dir,
-        .port = &cli->port,
+        .port = cli_port(cli),
         .flags = flags,
         .sync = cli->opt.sync != NULL && strcmp(cli->opt.sync, "interval") == 0
                     ? OXBOW_SYNC_INTERVAL
@@ -319,18 +335,22 @@ enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct
     if (endurance_text(cli) != NULL && !cli_size(endurance_text(cli), &config.endurance_bytes)) {
         return OXBOW_EINVAL;
     }
-    cli->port = *oxbow_port_default();
-    cli->port.log = (struct oxbow_log){.ctx = cli, .line = log_line};
     return oxbow_open(&config, out);
+}
+
+static bool makes_store(const struct cli *cli)
+{
+    uint32_t flags = cli->command->flags;
+
+    return (flags & COMMAND_STORE) != 0 && ((flags & COMMAND_LOOKS) == 0 || cli->arg_count > 0);
 }
 
 static enum oxbow_err open_store(struct cli *cli)
 {
-    uint32_t flags = cli->command->flags;
+    bool read = (cli->command->flags & COMMAND_READ) != 0;
 
     return cli_open(cli, cli_dir(cli),
-                    ((flags & (COMMAND_EXIST | COMMAND_READ)) != 0 ? OXBOW_OPEN_EXISTING : 0) |
-                        ((flags & COMMAND_READ) != 0 ? OXBOW_OPEN_READONLY : 0),
+                    (makes_store(cli) ? 0 : OXBOW_OPEN_EXISTING) | (read ? OXBOW_OPEN_READONLY : 0),
                     &cli->db);
 }
 
@@ -372,7 +392,7 @@ static int run(struct cli *cli)
     if ((cli->command->flags & (COMMAND_STORE | COMMAND_EXIST | COMMAND_READ)) != 0) {
         err = open_store(cli);
         if (err != OXBOW_OK) {
-            return cli_fail_open(cli_dir(cli), (cli->command->flags & COMMAND_STORE) != 0, err);
+            return cli_fail_open(cli, makes_store(cli), err);
         }
     }
     code = cli->command->run(cli);

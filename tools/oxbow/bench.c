@@ -3,9 +3,10 @@
 #include "tools/oxbow/bench.h"
 
 #include "tools/oxbow/command.h"
-#include "tools/oxbow/out.h"
+#include "tools/oxbow/disk.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,14 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define ROUNDS_MAX 9u
-#define LOOK_MS    20 /* between two looks at a child's memory */
+#define LOOK_MS    20   /* between two looks at a child's memory */
+#define SYNCS_MS   1500 /* slowed syncs of one measurement take about that long */
+#define SYNCS_MIN  15u
+#define DELAY_MAX  1000 /* ms */
+#define SYNC_TRIES 3
 
 static volatile sig_atomic_t interrupted;
 
@@ -54,6 +56,15 @@ uint64_t bench_scaled(const struct bench_run *run, uint64_t count)
     return n < 1 ? 1 : n;
 }
 
+uint64_t bench_syncs(const struct bench_run *run, uint64_t count)
+{
+    uint64_t n = bench_scaled(run, count);
+    uint64_t most = run->sync_ms > 0 ? (uint64_t)(SYNCS_MS / run->sync_ms) : n;
+
+    most = most < SYNCS_MIN ? SYNCS_MIN : most;
+    return n < most ? n : most;
+}
+
 void bench_payload(uint8_t out[BENCH_PAYLOAD], uint64_t i)
 {
     static const char text[BENCH_PAYLOAD + 1] =
@@ -82,9 +93,26 @@ static uint64_t proc_number(const char *path, const char *name)
     return v;
 }
 
-uint64_t bench_anon_bytes(void)
+static uint64_t proc_of(pid_t pid, const char *file, const char *name)
 {
-    return proc_number("/proc/self/status", "RssAnon:") * 1024;
+    char path[64];
+
+    (void)snprintf(path, sizeof path, "/proc/%ld/%s", (long)(pid != 0 ? pid : getpid()), file);
+    return proc_number(path, name);
+}
+
+uint64_t bench_anon_bytes(pid_t pid)
+{
+    return proc_of(pid, "status", "RssAnon:") * 1024;
+}
+
+uint64_t bench_disk_bytes(const struct bench_run *run)
+{
+    struct disk_count count;
+    struct disk disk;
+
+    disk_find(run->dir, &disk);
+    return disk_read(&disk, &count) ? count.bytes : 0;
 }
 
 static int by_time(const void *a, const void *b)
@@ -99,7 +127,8 @@ void bench_latency(float *us, uint64_t count, struct bench_sample *out)
 {
     qsort(us, (size_t)count, sizeof *us, by_time);
     out->half_us = (double)us[count / 2];
-    out->worst_us = (double)us[count - 1 - count / 1000];
+    out->p999_us = (double)us[count - 1 - count / 1000];
+    out->worst_us = (double)us[count - 1];
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
@@ -126,12 +155,10 @@ static void child(const struct bench_contender *who, const struct bench_run *run
 static void await(pid_t pid, int fd, struct bench_sample *sample)
 {
     struct pollfd ready = {.fd = fd, .events = POLLIN};
-    char path[64];
     uint64_t peak = 0;
 
-    snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
     do {
-        uint64_t now = proc_number(path, "RssAnon:") * 1024;
+        uint64_t now = bench_anon_bytes(pid);
 
         peak = now > peak ? now : peak;
     } while (poll(&ready, 1, LOOK_MS) == 0);
@@ -194,40 +221,10 @@ static size_t contenders(const struct bench_case *c)
     return n;
 }
 
-static void maybe_real(struct out *out, double value, int digits)
-{
-    if (value > 0) {
-        out_real(out, value, digits);
-    } else {
-        out_none(out);
-    }
-}
-
-static void report(struct out *out, const struct bench_case *c, size_t who,
-                   const struct bench_sample *samples, unsigned rounds, double own)
-{
-    const struct bench_sample *s = &samples[rounds / 2];
-    int digits = s->rate < 100 ? 1 : 0;
-
-    out_text(out, c->name);
-    out_text(out, c->contenders[who].name);
-    out_real(out, s->rate, digits);
-    out_real(out, s->rate > 0 ? (samples[rounds - 1].rate - samples[0].rate) / s->rate : 0, 2);
-    out_real(out, s->rate > 0 ? own / s->rate : 0, 2);
-    maybe_real(out, s->half_us / 1000, 2);
-    maybe_real(out, s->worst_us / 1000, 2);
-    out_size(out, s->anon_bytes);
-    maybe_real(out, s->bytes_per_byte, 2);
-    maybe_real(out, (double)s->checkpoints, 0);
-    if (s->failed) {
-        fprintf(stderr, "oxbow: bench: %s, %s: failed\n", c->name, c->contenders[who].name);
-    }
-}
-
 static bool run_case(const struct bench_case *c, const struct bench_run *run, unsigned rounds,
-                     struct out *out)
+                     struct bench_report *report)
 {
-    struct bench_sample samples[BENCH_CONTENDERS_MAX][ROUNDS_MAX];
+    struct bench_sample samples[BENCH_CONTENDERS_MAX][BENCH_ROUNDS_MAX];
     size_t n = contenders(c);
     bool ok = true;
 
@@ -248,78 +245,139 @@ static bool run_case(const struct bench_case *c, const struct bench_run *run, un
     }
     for (size_t i = 0; i < n && !interrupted; i++) {
         qsort(samples[i], rounds, sizeof samples[i][0], by_rate);
-        report(out, c, i, samples[i], rounds, samples[0][rounds / 2].rate);
+        bench_report_row(report, c, i, samples[i], samples[0][rounds / 2].rate);
     }
     return ok;
 }
 
-/* What figures mean nothing without. */
-static void describe(FILE *to, const struct bench_run *run, unsigned rounds)
-{
-    static const struct {
-        unsigned long magic;
-        const char *name;
-    } kinds[] = {{0xef53, "ext4"},     {0x58465342, "xfs"},       {0x9123683e, "btrfs"},
-                 {0xf2f52010, "f2fs"}, {0x01021994, "tmpfs"},     {0x24051905, "ubifs"},
-                 {0x65735546, "fuse"}, {0x794c7630, "overlayfs"}, {0x6969, "nfs"}};
-    const char *kind = "unknown file system";
-    struct utsname uts = {.sysname = "?"};
-    struct statfs fs = {0};
+/* ---- slow syncs ---- */
 
-    (void)uname(&uts);
-    if (statfs(run->dir, &fs) == 0) {
-        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-            if (kinds[i].magic == ((unsigned long)fs.f_type & 0xffffffffu)) {
-                kind = kinds[i].name;
-            }
+/* The library that slows syncs: beside the program, in ../lib, where the build puts it. */
+static bool find_library(char *out, size_t len)
+{
+    const char *given = getenv("OXBOW_SLOWSYNC");
+    char *slash;
+    ssize_t n;
+
+    if (given != NULL) {
+        (void)snprintf(out, len, "%s", given);
+        return access(out, R_OK) == 0;
+    }
+    n = readlink("/proc/self/exe", out, len - 32);
+    if (n <= 0) {
+        return false;
+    }
+    out[n] = '\0';
+    for (int up = 0; up < 2; up++) {
+        slash = strrchr(out, '/');
+        if (slash != NULL) {
+            *slash = '\0';
         }
     }
-    fprintf(to,
-            "%s, %s %s %s, %ld CPUs, warm page cache; messages of %u bytes; %.4g times full size; "
-            "%u rounds\n"
-            "spread: (highest - lowest) / median; ratio: oxbow to this one; disk/byte: device "
-            "bytes by message byte\n\n",
-            kind, uts.sysname, uts.release, uts.machine, sysconf(_SC_NPROCESSORS_ONLN),
-            BENCH_PAYLOAD, run->scale, rounds);
+    (void)snprintf(out + strlen(out), 32, "/lib/slowsync.so");
+    return access(out, R_OK) == 0;
+}
+
+/* What the quickest of some syncs takes now, in seconds; 0: it does not work. */
+static double sync_takes(const char *dir)
+{
+    char path[4096];
+    double least = 0;
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s/oxbow-bench-XXXXXX", dir);
+    fd = mkstemp(path);
+    for (int i = 0; fd >= 0 && i < SYNC_TRIES; i++) {
+        double began = bench_now();
+        bool ok = pwrite(fd, "x", 1, i) == 1 && fdatasync(fd) == 0;
+        double took = ok ? bench_now() - began : 0;
+
+        least = i == 0 || took < least ? took : least;
+    }
+    if (fd >= 0) {
+        close(fd);
+        (void)unlink(path);
+    }
+    return least;
+}
+
+/* Starts this program again with the library, once; then sees to it that it works. */
+static int slow_down(const struct cli *cli, const char *dir)
+{
+    char library[4096];
+    char us[32];
+
+    if (cli->opt.sync_delay < 0 || cli->opt.sync_delay > DELAY_MAX) {
+        return cli_usage(cli, "bench: --sync-delay %d: at most %d ms", cli->opt.sync_delay,
+                         DELAY_MAX);
+    }
+    if (cli->opt.sync_delay == 0) {
+        return EXIT_DONE;
+    }
+    if (getenv("SLOWSYNC_US") == NULL) {
+        if (!find_library(library, sizeof library)) {
+            fputs("oxbow: bench: --sync-delay needs slowsync.so, which is in the build tree alone; "
+                  "$OXBOW_SLOWSYNC may say where\n",
+                  stderr);
+            return EXIT_FAILED;
+        }
+        (void)snprintf(us, sizeof us, "%d000", cli->opt.sync_delay);
+        setenv("SLOWSYNC_US", us, 1);
+        setenv("LD_PRELOAD", library, 1);
+        execv("/proc/self/exe", cli->argv);
+    }
+    if (sync_takes(dir) < cli->opt.sync_delay / 1e3) {
+        fputs("oxbow: bench: --sync-delay does not work here\n", stderr);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}
+
+/* ---- the command ---- */
+
+static bool wanted(const struct cli *cli, const struct bench_case *c)
+{
+    return (cli->opt.large || !c->large) &&
+           (cli->opt.only == NULL || strstr(c->name, cli->opt.only) != NULL);
 }
 
 int bench_main(const struct cli *cli)
 {
-    static const char *const columns[] = {"case",      "who",    "median/s", "spread",
-                                          "ratio",     "p50 ms", "p99.9",    "peak anon",
-                                          "disk/byte", "ckpts",  NULL};
     struct bench_run run = {.dir = cli->arg_count > 0 ? cli->args[0] : ".",
-                            .scale = cli->opt.quick ? 0.1 : 1};
+                            .scale = cli->opt.quick ? 0.1 : 1,
+                            .sync_ms = cli->opt.sync_delay};
     unsigned rounds = cli->opt.count > 0 ? (unsigned)cli->opt.count : cli->opt.quick ? 1 : 5;
-    struct out *out;
+    struct bench_report *report;
     bool ok = true;
     bool any = false;
+    int code;
 
-    if (rounds > ROUNDS_MAX) {
-        return cli_usage(cli, "bench: at most %u rounds", ROUNDS_MAX);
+    if (rounds > BENCH_ROUNDS_MAX) {
+        return cli_usage(cli, "bench: at most %u rounds", BENCH_ROUNDS_MAX);
     }
     if (access(run.dir, W_OK) != 0) {
         return cli_usage(cli, "bench: %s: %s", run.dir, strerror(errno));
     }
-    describe(cli->opt.json ? stderr : stdout, &run, rounds);
-    watch_signals(on_signal);
-    out = out_open(cli->opt.json, false, columns);
-    for (const struct bench_case *c = bench_cases; c->name != NULL && !interrupted; c++) {
-        if (cli->opt.only == NULL || strstr(c->name, cli->opt.only) != NULL) {
-            any = true;
-            ok = run_case(c, &run, rounds, out) && ok;
-        }
-    }
-    if (interrupted) {
-        fputs("oxbow: bench: stopped\n", stderr);
-        out_drop(out);
-        return EXIT_FAILED;
-    }
-    if (!out_close(out)) {
-        return EXIT_FAILED;
+    for (const struct bench_case *c = bench_cases; c->name != NULL; c++) {
+        any = any || wanted(cli, c);
     }
     if (!any) {
         return cli_usage(cli, "bench: no case is called like %s", cli->opt.only);
     }
+    code = slow_down(cli, run.dir);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    watch_signals(on_signal);
+    report = bench_report_open(cli->opt.json, &run, rounds);
+    for (const struct bench_case *c = bench_cases; c->name != NULL && !interrupted; c++) {
+        if (wanted(cli, c)) {
+            ok = run_case(c, &run, rounds, report) && ok;
+        }
+    }
+    if (interrupted) {
+        fputs("oxbow: bench: stopped\n", stderr);
+    }
+    ok = bench_report_close(report, interrupted) && ok && !interrupted;
     return ok ? EXIT_DONE : EXIT_FAILED;
 }

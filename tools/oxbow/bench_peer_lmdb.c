@@ -70,21 +70,24 @@ static int fill(struct peer *p, uint64_t count, uint64_t batch, float *us)
 static int timed_fill(const struct bench_run *run, uint64_t count, uint64_t batch,
                       struct bench_sample *out)
 {
-    float *us = batch == 1 ? calloc((size_t)count, sizeof *us) : NULL;
+    uint64_t commits = (count + batch - 1) / batch;
+    float *us = calloc((size_t)commits, sizeof *us);
+    uint64_t written;
     struct peer p;
     double start;
     int rc;
 
-    if (peer_open(run, &p) != 0) {
+    if (us == NULL || peer_open(run, &p) != 0) {
         free(us);
         return -1;
     }
+    written = bench_disk_bytes(run);
     start = bench_now();
     rc = fill(&p, count, batch, us);
     out->rate = (double)count / (bench_now() - start);
-    if (us != NULL) {
-        bench_latency(us, count, out);
-    }
+    bench_latency(us, commits, out);
+    out->messages_per_sync = (double)batch / 2; /* pages, then the meta page */
+    out->disk_bytes = (double)(bench_disk_bytes(run) - written) / (double)count;
     free(us);
     mdb_env_close(p.env);
     return rc;
@@ -92,12 +95,17 @@ static int timed_fill(const struct bench_run *run, uint64_t count, uint64_t batc
 
 int bench_lmdb_durable(const struct bench_run *run, struct bench_sample *out)
 {
-    return timed_fill(run, bench_scaled(run, 3000), 1, out);
+    return timed_fill(run, bench_syncs(run, 3000), 1, out);
+}
+
+int bench_lmdb_durable_256(const struct bench_run *run, struct bench_sample *out)
+{
+    return timed_fill(run, bench_syncs(run, 1000) * 256, 256, out);
 }
 
 int bench_lmdb_batch(const struct bench_run *run, struct bench_sample *out)
 {
-    return timed_fill(run, bench_scaled(run, 200000), 64, out);
+    return timed_fill(run, bench_syncs(run, 3000) * 64, 64, out);
 }
 
 int bench_lmdb_read(const struct bench_run *run, struct bench_sample *out)

@@ -35,10 +35,11 @@ static int zero_filled(const struct bench_run *run)
 
 int bench_raw_durable(const struct bench_run *run, struct bench_sample *out)
 {
-    uint64_t count = bench_scaled(run, 3000);
+    uint64_t count = bench_syncs(run, 3000);
     uint8_t block[BLOCK] = {0};
     float *us = calloc((size_t)count, sizeof *us);
     int fd = us != NULL ? zero_filled(run) : -1;
+    uint64_t written = bench_disk_bytes(run);
     double start = bench_now();
 
     for (uint64_t i = 0; fd >= 0 && i < count; i++) {
@@ -58,7 +59,8 @@ int bench_raw_durable(const struct bench_run *run, struct bench_sample *out)
         bench_latency(us, count, out);
     }
     free(us);
-    out->bytes_per_byte = (double)BLOCK / BENCH_PAYLOAD;
+    out->disk_bytes = (double)(bench_disk_bytes(run) - written) / (double)count;
+    out->messages_per_sync = 1;
     return fd < 0 ? -1 : close(fd);
 }
 
@@ -78,6 +80,5 @@ int bench_raw_plain(const struct bench_run *run, struct bench_sample *out)
         }
     }
     out->rate = (double)count / (bench_now() - start);
-    out->bytes_per_byte = 1;
     return close(fd);
 }

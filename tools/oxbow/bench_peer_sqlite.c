@@ -52,6 +52,8 @@ static int timed_fill(const struct bench_run *run, uint64_t count, uint64_t batc
     char path[4096];
     sqlite3_stmt *stmt;
     sqlite3 *db;
+    uint64_t commits = (count + batch - 1) / batch;
+    uint64_t written;
     double start;
     float *us;
     int rc;
@@ -63,13 +65,16 @@ static int timed_fill(const struct bench_run *run, uint64_t count, uint64_t batc
         sqlite3_prepare_v2(db, "insert into q (v) values (?)", -1, &stmt, NULL) != SQLITE_OK) {
         return -1;
     }
-    us = batch == 1 ? calloc((size_t)count, sizeof *us) : NULL;
+    us = calloc((size_t)commits, sizeof *us);
+    if (us == NULL) {
+        return -1;
+    }
+    written = bench_disk_bytes(run);
     start = bench_now();
     rc = fill(db, stmt, count, batch, us);
     out->rate = (double)count / (bench_now() - start);
-    if (us != NULL) {
-        bench_latency(us, count, out);
-    }
+    bench_latency(us, commits, out);
+    out->disk_bytes = (double)(bench_disk_bytes(run) - written) / (double)count;
     free(us);
     sqlite3_finalize(stmt);
     sqlite3_close(db);
@@ -78,10 +83,15 @@ static int timed_fill(const struct bench_run *run, uint64_t count, uint64_t batc
 
 int bench_sqlite_durable(const struct bench_run *run, struct bench_sample *out)
 {
-    return timed_fill(run, bench_scaled(run, 3000), 1, out);
+    return timed_fill(run, bench_syncs(run, 3000), 1, out);
+}
+
+int bench_sqlite_durable_256(const struct bench_run *run, struct bench_sample *out)
+{
+    return timed_fill(run, bench_syncs(run, 1000) * 256, 256, out);
 }
 
 int bench_sqlite_batch(const struct bench_run *run, struct bench_sample *out)
 {
-    return timed_fill(run, bench_scaled(run, 200000), 64, out);
+    return timed_fill(run, bench_syncs(run, 3000) * 64, 64, out);
 }

@@ -112,6 +112,10 @@ static const struct option_row bench_options[] = {
      "rounds, 1 to 9 (default 5)"},
     {"only", 0, OPTION_TEXT, offsetof(struct options, only), "WORD",
      "only cases with WORD in their name"},
+    {"large", 0, OPTION_FLAG, offsetof(struct options, large), NULL,
+     "also cases of 10,000,000 messages: some minutes, 6 GB"},
+    {"sync-delay", 0, OPTION_INT, offsetof(struct options, sync_delay), "MS",
+     "every sync takes at least that long, of all contenders"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 

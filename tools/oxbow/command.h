@@ -39,6 +39,7 @@ struct options {
     char *only;
     char *size;
     int seconds;
+    int large, sync_delay;
 };
 
 enum option_kind { OPTION_FLAG, OPTION_INT, OPTION_COUNT, OPTION_TEXT };
@@ -55,6 +56,7 @@ struct option_row {
 struct cli {
     struct options opt;
     const char **args; /* closed by NULL */
+    char **argv;       /* of main */
     size_t arg_count;
     const struct command *command;
     struct oxbow *db;       /* open when the row says so */

@@ -5,8 +5,8 @@
  */
 #include "tools/oxbow/disk.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -57,20 +57,22 @@ void disk_find(const char *dir, struct disk *out)
     read_line(attribute, out->write_cache, sizeof out->write_cache);
 }
 
-/* The n-th number of the file, counted from 1; false when it has fewer. */
+/* The n-th number of the file's first line, counted from 1; false when it has fewer. */
 static bool read_number(const char *path, unsigned n, uint64_t *out)
 {
-    FILE *f = path[0] != '\0' ? fopen(path, "r") : NULL;
-    unsigned i;
-    bool ok = f != NULL;
+    char line[512];
+    char *end = line;
 
-    for (i = 0; ok && i < n; i++) {
-        ok = fscanf(f, "%" SCNu64, out) == 1;
+    read_line(path, line, sizeof line);
+    for (unsigned i = 0; i < n; i++) {
+        const char *at = end;
+
+        *out = strtoull(at, &end, 10);
+        if (end == at) {
+            return false;
+        }
     }
-    if (f != NULL) {
-        fclose(f);
-    }
-    return ok;
+    return true;
 }
 
 bool disk_read(const struct disk *disk, struct disk_count *out)

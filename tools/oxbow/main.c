@@ -475,7 +475,7 @@ static void free_texts(const struct option_row *rows, struct options *opt)
 int main(int argc, char **argv)
 {
     struct poptOption table[COMMAND_OPTIONS_MAX + 16] = {{0}};
-    struct cli cli = {.command = peek_command(argc, argv)};
+    struct cli cli = {.command = peek_command(argc, argv), .argv = argv};
     poptContext context;
     size_t n = fill(table, 0, global_options, &cli.opt);
     int code;

@@ -186,6 +186,11 @@ static void tell_clock(struct oxbow_uplink *u, const struct reply *r)
     check_tell(u, skew > SKEW_WARN_MS ? OXBOW_CHECK_WARN : OXBOW_CHECK_GOOD, "clock", line);
 }
 
+static bool is_no(const struct reply_node *value)
+{
+    return value != NULL && strcmp(value->text, "no") == 0;
+}
+
 static void tell_setting(struct oxbow_uplink *u, const struct reply *r, const char *what,
                          const char *good, const char *advice)
 {
@@ -223,7 +228,7 @@ static void tell_default_user(struct oxbow_uplink *u, const struct reply *r)
     const struct reply_node *commands = reply_find(r, "commands");
     const struct reply_node *keys = reply_find(r, "keys");
 
-    if (!loads_as_the_default_user(u->status.server)) {
+    if (u->check.no_aof || !loads_as_the_default_user(u->status.server)) {
         return;
     }
     if (commands == NULL || keys == NULL) {
@@ -286,6 +291,7 @@ void check_answer(struct oxbow_uplink *u, const struct request *q, const struct 
                      "maxmemory-policy is not noeviction: the target may throw entries away");
         break;
     case PROBE_DURABILITY:
+        u->check.no_aof = is_no(reply_at(r, 1));
         tell_setting(u, r, "durability", "yes",
                      "appendonly is off: what the target accepted is lost when it stops");
         break;

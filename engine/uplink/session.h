@@ -123,6 +123,7 @@ struct session_plan {
 
 struct session_check {
     bool on;
+    bool no_aof; /* the target says that it keeps no append-only file */
     struct oxbow_uplink_finding findings[OXBOW_UPLINK_FINDINGS_MAX];
     size_t count;
 };

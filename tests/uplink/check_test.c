@@ -123,7 +123,8 @@ static void run_check(struct rig *g)
     assert_true(turn < 2000);
 }
 
-static const struct oxbow_uplink_finding *finding(struct rig *g, const char *what)
+/* NULL: nothing was found about it. */
+static const struct oxbow_uplink_finding *finding_or_none(struct rig *g, const char *what)
 {
     const struct oxbow_uplink_finding *f;
     size_t count, i;
@@ -134,8 +135,17 @@ static const struct oxbow_uplink_finding *finding(struct rig *g, const char *wha
             return &f[i];
         }
     }
-    fail_msg("nothing was found about %s", what);
     return NULL;
+}
+
+static const struct oxbow_uplink_finding *finding(struct rig *g, const char *what)
+{
+    const struct oxbow_uplink_finding *f = finding_or_none(g, what);
+
+    if (f == NULL) {
+        fail_msg("nothing was found about %s", what);
+    }
+    return f;
 }
 
 static void a_good_target_has_nothing_bad_and_stays_untouched(void **state)
@@ -218,6 +228,22 @@ static void a_default_user_without_rights_is_warned_of(void **state)
     rig_close(&g);
 }
 
+static void without_an_append_only_file_the_default_user_does_not_matter(void **state)
+{
+    struct rig g;
+
+    (void)state;
+    rig_open(&g);
+    make_user(&g, OXBOW_UPLINK_AUTO);
+    redis_command(g.redis, "ACL", "SETUSER", "dev", "+acl|getuser", "+config|get", NULL);
+    redis_command(g.redis, "CONFIG", "SET", "appendonly", "no", NULL);
+    redis_command(g.redis, "ACL", "SETUSER", "default", "-@all", "off", NULL);
+    run_check(&g);
+    assert_int_equal(finding(&g, "durability")->level, OXBOW_CHECK_WARN);
+    assert_null(finding_or_none(&g, "default user"));
+    rig_close(&g);
+}
+
 /* A pattern with a blank would be refused by the server. */
 static void a_target_with_a_blank_in_its_name_gets_its_rights(void **state)
 {
@@ -290,6 +316,7 @@ int main(void)
         cmocka_unit_test(a_good_target_has_nothing_bad_and_stays_untouched),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(a_default_user_without_rights_is_warned_of),
+        cmocka_unit_test(without_an_append_only_file_the_default_user_does_not_matter),
         cmocka_unit_test(a_target_with_a_blank_in_its_name_gets_its_rights),
         cmocka_unit_test(the_line_of_rights_suffices_for_scripts),
         cmocka_unit_test(the_line_of_rights_suffices_for_multi),

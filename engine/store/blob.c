@@ -92,7 +92,13 @@ enum oxbow_err blob_store(struct oxbow *db, const struct blob_job *job, bool *fa
 
     *fatal = false;
     while (err == OXBOW_OK && (size_t)piece * KV_PAGE_MAX < job->data.len) {
+        if (db->space.head < STEP_PIECES + RESERVE_PAGES) {
+            return OXBOW_ENOSPC; /* the step would meet holes */
+        }
         err = write_step(db, job, &piece, fatal);
+        if (err == OXBOW_OK) {
+            space_settle(db);
+        }
     }
     return err;
 }
@@ -114,6 +120,7 @@ void blob_serve(struct oxbow *db)
         store_fail(db, err);
     }
     tree_usage(db->tree, &db->usage);
+    space_publish(db);
     job->err = err;
     job->done = true;
     db->blob_job = NULL;

@@ -114,6 +114,9 @@ static void checkpoint(struct oxbow *db)
     began = store_now_us(db);
     store_unlock(db);
     err = write_frozen(db, t, &header);
+    if (err == OXBOW_OK) {
+        space_settle(db);
+    }
     store_lock(db);
     if (err != OXBOW_OK) {
         store_fail(db, err);
@@ -209,6 +212,10 @@ static bool act(struct oxbow *db, uint64_t now)
         }
         db->idle_waits = true; /* whoever has the turn hands it over */
     }
+    if (space_due(db, now) == 0) {
+        space_step(db);
+        return true;
+    }
     return false;
 }
 
@@ -233,6 +240,9 @@ void checkpoint_run(void *arg)
         }
         if (idle_wanted(db) && !db->idle_waits && db->idle_at_us - now < delay) {
             delay = db->idle_at_us - now;
+        }
+        if (space_due(db, now) < delay) {
+            delay = space_due(db, now);
         }
         db->port->threads.cond_wait(db->work, db->mutex, delay);
     }

@@ -10,11 +10,15 @@
  */
 #include "engine/store/store.h"
 
-#define STEP_MAX   (4u << 20) /* the data file grows by a part of the quota at a time */
-#define STEP_MIN   (256u << 10)
-#define STEP_PART  16u
-#define LOOK_AHEAD 3u /* times the table's pages, for the checkpoints after the next */
-#define COST_BYTES (TREE_PAGE_BYTES / MEM_COST_PAGE)
+#define STEP_MAX      (4u << 20) /* the data file grows by a part of the quota at a time */
+#define STEP_MIN      (256u << 10)
+#define STEP_PART     16u
+#define LOOK_AHEAD    3u /* times the table's pages, for the checkpoints after the next */
+#define LIMIT_OVER    3u /* times quota_headroom, between the quota and the limit of the file */
+#define SMALL_FILES   (64u << 10)
+#define RECORDS_PART  1024u
+#define QUOTA_DEFAULT (sizeof(size_t) > 4 ? 1ull << 30 : 256ull << 20)
+#define COST_BYTES    (TREE_PAGE_BYTES / MEM_COST_PAGE)
 
 uint64_t quota_used(const struct oxbow *db)
 {
@@ -40,26 +44,61 @@ uint64_t quota_headroom(const struct oxbow_config *c)
     return 2 * (pages + c->txn_bytes) + RESERVE_PAGES * TREE_PAGE_BYTES;
 }
 
-bool quota_overrun(const struct oxbow *db)
+/* The other files of the directory, and the file system's own records of a file in pieces. */
+static uint64_t beside_data(uint64_t data_bytes)
 {
-    return quota_used(db) + quota_headroom(&db->config) > db->config.map_bytes;
+    return SMALL_FILES + data_bytes / RECORDS_PART;
 }
 
-/* Bytes that the data file must have on the device for the tables, `more` bytes, and the reserve.
- */
-static uint64_t file_need(const struct oxbow *db, uint64_t more)
+uint64_t quota_data_limit(const struct oxbow_config *c)
+{
+    uint64_t beside = beside_data(c->disk_bytes);
+    uint64_t limit = c->disk_bytes > beside ? c->disk_bytes - beside : 0;
+
+    return limit < c->map_bytes ? limit : c->map_bytes;
+}
+
+void quota_limits(struct oxbow_config *c)
+{
+    uint64_t over = LIMIT_OVER * quota_headroom(c);
+
+    if (c->disk_bytes == 0) {
+        c->quota_bytes = c->quota_bytes != 0 ? c->quota_bytes : QUOTA_DEFAULT;
+        c->disk_bytes = c->quota_bytes + over;
+        c->disk_bytes += beside_data(2 * c->disk_bytes);
+    } else if (c->quota_bytes == 0) {
+        over += beside_data(c->disk_bytes);
+        c->quota_bytes = c->disk_bytes > over + QUOTA_MIN ? c->disk_bytes - over : QUOTA_MIN;
+    }
+}
+
+bool quota_overrun(const struct oxbow *db)
+{
+    return quota_used(db) + quota_headroom(&db->config) > quota_data_limit(&db->config);
+}
+
+/* Bytes of pages that the tables, `more` bytes and the reserve need at most. */
+static uint64_t dirty_need(const struct oxbow *db, uint64_t more)
 {
     uint64_t dirty = db->active->cost * COST_BYTES + more + quota_reserve(db);
-    uint64_t spare = db->usage.old_pages * TREE_PAGE_BYTES;
 
     if (db->frozen != NULL) {
         dirty += db->frozen->cost * COST_BYTES;
     }
-    return db->usage.pages * TREE_PAGE_BYTES + (dirty > spare ? dirty - spare : 0);
+    return dirty;
+}
+
+/* Of that, what the free pages with blocks do not give. */
+static uint64_t lack(const struct oxbow *db, uint64_t more)
+{
+    uint64_t dirty = dirty_need(db, more);
+    uint64_t spare = db->usage.old_pages * TREE_PAGE_BYTES;
+
+    return dirty > spare ? dirty - spare : 0;
 }
 
 /* A file system that cannot reserve is asked for its free space instead. */
-static enum oxbow_err reserve_by_space(struct oxbow *db, uint64_t upto)
+static enum oxbow_err reserve_by_space(const struct oxbow *db, uint64_t bytes)
 {
     const struct oxbow_files *files = &db->port->files;
     uint64_t free_bytes = 0;
@@ -70,7 +109,7 @@ static enum oxbow_err reserve_by_space(struct oxbow *db, uint64_t upto)
     if (err == OXBOW_ENOTSUP) {
         return OXBOW_OK; /* then nobody can know */
     }
-    if (err == OXBOW_OK && free_bytes < upto - db->reserved_bytes) {
+    if (err == OXBOW_OK && free_bytes < bytes) {
         err = OXBOW_ENOSPC;
     }
     return err;
@@ -80,10 +119,14 @@ static enum oxbow_err reserve_upto(struct oxbow *db, uint64_t upto)
 {
     const struct oxbow_files *files = &db->port->files;
     uint64_t from = db->reserved_bytes;
-    enum oxbow_err err = files->reserve(files->ctx, db->data_fd, from, upto - from);
+    enum oxbow_err err;
 
+    if (upto > quota_data_limit(&db->config)) {
+        return OXBOW_EQUOTA; /* whether there are holes in it or not: they may be filled */
+    }
+    err = files->reserve(files->ctx, db->data_fd, from, upto - from);
     if (err == OXBOW_ENOTSUP) {
-        err = reserve_by_space(db, upto);
+        err = reserve_by_space(db, upto - from);
     }
     if (err == OXBOW_OK) {
         db->reserved_bytes = upto;
@@ -91,37 +134,56 @@ static enum oxbow_err reserve_upto(struct oxbow *db, uint64_t upto)
     return err;
 }
 
-enum oxbow_err quota_reserve_file(struct oxbow *db, uint64_t more)
+/* Sees to the device for what the tables and `more` bytes need. Free pages give it as far as they
+ * go, and the file's end the rest; there are also the runs of pages of long values, for which the
+ * free pages may have no place: `runs` says that `more` is such. */
+static enum oxbow_err reserve_file(struct oxbow *db, uint64_t more, bool runs)
 {
-    uint64_t need = file_need(db, more);
+    bool holes = db->hole_pages > 0;
+    uint64_t end = db->usage.pages * TREE_PAGE_BYTES;
+    uint64_t lacking = lack(db, more);
+    uint64_t must = end + (runs ? dirty_need(db, more) : holes ? 0 : lacking);
+    uint64_t want = end + (runs || holes ? dirty_need(db, more) : quota_reserve(db));
     uint64_t step = db->config.quota_bytes / STEP_PART;
-    enum oxbow_err err;
+    enum oxbow_err err = OXBOW_OK;
 
-    if (need <= db->reserved_bytes) {
-        return OXBOW_OK;
+    want = want > must ? want : must;
+    if (want > db->reserved_bytes) {
+        step = step < STEP_MIN ? STEP_MIN : step > STEP_MAX ? STEP_MAX : step;
+        err = reserve_upto(db, want + step);
     }
-    step = step < STEP_MIN ? STEP_MIN : step > STEP_MAX ? STEP_MAX : step;
-    err = reserve_upto(db, need + step);
-    if (err == OXBOW_ENOSPC) {
-        err = reserve_upto(db, need); /* what is left may do */
+    if (err == OXBOW_ENOSPC || err == OXBOW_EQUOTA) {
+        err = reserve_upto(db, want); /* what is left may do */
+    }
+    if ((err == OXBOW_ENOSPC || err == OXBOW_EQUOTA) && must < want) {
+        err = must <= db->reserved_bytes ? OXBOW_OK : reserve_upto(db, must);
+    }
+    if (err == OXBOW_OK && holes && runs) {
+        err = reserve_by_space(db, dirty_need(db, more)); /* the run may be put into a hole */
+    } else if (err == OXBOW_OK && holes && lacking > 0) {
+        err = reserve_by_space(db, lacking); /* the holes are filled before commits come to them */
     }
     return err;
+}
+
+enum oxbow_err quota_reserve_file(struct oxbow *db, uint64_t more)
+{
+    return reserve_file(db, more, more > KV_PAGE_MAX);
 }
 
 void quota_look_ahead(struct oxbow *db)
 {
     uint64_t spare = db->active->cost * COST_BYTES * LOOK_AHEAD;
 
-    if (file_need(db, spare) > db->reserved_bytes || db->device_full) {
-        db->device_full = quota_reserve_file(db, spare) != OXBOW_OK;
-    }
+    db->device_full = reserve_file(db, spare, false) != OXBOW_OK;
 }
 
 uint64_t quota_device_cost(const struct oxbow *db)
 {
     uint64_t reserved = db->reserved_bytes / TREE_PAGE_BYTES;
     uint64_t ahead = reserved > db->usage.pages ? reserved - db->usage.pages : 0;
-    uint64_t cost = (ahead + db->usage.old_pages) * MEM_COST_PAGE;
+    uint64_t pages = db->usage.old_pages + (db->hole_pages == 0 ? ahead : 0);
+    uint64_t cost = pages * MEM_COST_PAGE;
     uint64_t frozen = db->frozen != NULL ? db->frozen->cost : 0;
 
     return cost > frozen ? cost - frozen : 0;

@@ -14,8 +14,6 @@
 
 #define FINDINGS_LOGGED    8u
 #define INTERVAL_DEFAULT   1000u
-#define QUOTA_MIN          (1ull << 20)
-#define QUOTA_DEFAULT      (sizeof(size_t) > 4 ? 1ull << 30 : 256ull << 20)
 #define MAP_MIN_64         (1ull << 30)
 #define MAP_32             (512ull << 20)
 #define DIRTY_DEFAULT      1024u
@@ -52,12 +50,12 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
 
     c->sync = c->sync != OXBOW_SYNC_DEFAULT ? c->sync : OXBOW_SYNC_ALWAYS;
     c->interval_ms = or_default(c->interval_ms, INTERVAL_DEFAULT);
-    c->quota_bytes = c->quota_bytes != 0 ? c->quota_bytes : QUOTA_DEFAULT;
     c->dirty_pages = or_default(c->dirty_pages, DIRTY_DEFAULT);
     c->memtable_bytes = or_default(c->memtable_bytes, MEMTABLE_DEFAULT);
     c->checkpoint_ms = or_default(c->checkpoint_ms, CHECKPOINT_DEFAULT);
     c->txn_bytes = or_default(c->txn_bytes, TXN_DEFAULT);
     c->entry_bytes = or_default(c->entry_bytes, ENTRY_DEFAULT);
+    quota_limits(c);
     if (c->map_bytes == 0 && sizeof(size_t) > 4) {
         c->map_bytes = 4 * c->quota_bytes > MAP_MIN_64 ? 4 * c->quota_bytes : MAP_MIN_64;
     } else if (c->map_bytes == 0) {
@@ -70,8 +68,8 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
     if (c->sync > OXBOW_SYNC_NONE ||
         (c->flags & ~(OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY)) != 0 ||
         outside(c->interval_ms, 1, STORE_INTERVAL_MAX) ||
-        outside(c->quota_bytes, QUOTA_MIN, map_max / 4) ||
-        outside(c->map_bytes, c->quota_bytes + quota_headroom(c), map_max) ||
+        outside(c->quota_bytes, QUOTA_MIN, map_max / 4) || c->map_bytes > map_max ||
+        quota_data_limit(c) < c->quota_bytes + 2 * quota_headroom(c) ||
         outside(c->dirty_pages, DIRTY_MIN, DIRTY_MAX) ||
         outside(c->memtable_bytes, MEMTABLE_MIN, MEMTABLE_MAX) ||
         outside(c->txn_bytes, TXN_MIN, TXN_MAX) || outside(c->entry_bytes, 1, ENTRY_MAX)) {
@@ -219,6 +217,7 @@ static void release(struct oxbow *db)
     if (db->tree != NULL) {
         tree_close(db->tree);
     }
+    space_close(db);
     memtable_fini(&db->tables[0]);
     memtable_fini(&db->tables[1]);
     if (db->txn.undo.alloc != NULL) {
@@ -289,8 +288,15 @@ static enum oxbow_err start(struct oxbow *db)
     if (err == OXBOW_OK) {
         err = tree_open(&tree, &db->tree);
     }
+    if (err == OXBOW_OK && !tree.readonly) {
+        err = space_open(db);
+    }
     if (err == OXBOW_OK) {
         err = count_boot(db);
+    }
+    if (err == OXBOW_OK && !tree.readonly) {
+        space_settle(db);
+        space_publish(db);
     }
     if (err == OXBOW_OK && !tree.readonly && quota_reserve_file(db, 0) != OXBOW_OK) {
         store_log(db, OXBOW_LOG_WARN, "store: no space can be reserved: nothing can be added");
@@ -418,6 +424,8 @@ void oxbow_stat(struct oxbow *db, struct oxbow_stat *out)
     out->reserve_bytes = quota_reserve(db);
     out->file_bytes = db->usage.pages * TREE_PAGE_BYTES;
     out->free_bytes = db->usage.free_pages * TREE_PAGE_BYTES;
+    out->hole_bytes = db->hole_pages * TREE_PAGE_BYTES;
+    out->disk_bytes_max = db->config.disk_bytes;
     out->memtable_bytes = db->table_bytes;
     out->checkpoints = db->usage.commits;
     out->device_bytes = wear_since_open(db);

@@ -15,6 +15,7 @@
 #include "engine/store/journal.h"
 #include "engine/store/kv.h"
 #include "engine/store/memtable.h"
+#include "engine/store/space.h"
 #include "engine/store/tree.h"
 #include "engine/store/undo.h"
 #include "engine/store/wear.h"
@@ -25,7 +26,8 @@
 #define STORE_CURSORS_KEPT 8u
 #define STORE_INTERVAL_MAX 3600000u /* ms */
 #define STORE_KEY_PENDING  'p'      /* KV_SPACE_STORE, this, be64: a blob to be reaped */
-#define RESERVE_PAGES      64u      /* and three times the largest transaction */
+#define QUOTA_MIN          (1ull << 20)
+#define RESERVE_PAGES      64u /* and three times the largest transaction */
 /* The active table may grow to that many times `dirty_pages` while a checkpoint is under way: a
  * page is cheaper the more it collects. */
 #define PAGES_OVER 4u
@@ -125,6 +127,8 @@ struct oxbow {
     uint8_t *front;            /* C: FRONT_BYTES */
     bool idle_more;            /* M: the layers want another step */
     uint64_t idle_at_us;       /* C */
+    struct space space;        /* C */
+    uint64_t hole_pages;       /* M: as of the last retire */
 
     void (*touch_hook)(void *ctx, uint64_t object, uint64_t lsn); /* M */
     void *touch_ctx;
@@ -173,7 +177,11 @@ void store_fail(struct oxbow *db, enum oxbow_err err);
 uint64_t quota_used(const struct oxbow *db);
 uint64_t quota_reserve(const struct oxbow *db);
 uint64_t quota_headroom(const struct oxbow_config *c);
-/* Whether the file comes so near to the map's size that nothing may be added at all. */
+/* Fills in quota_bytes and disk_bytes, where dirty_pages and txn_bytes are. */
+void quota_limits(struct oxbow_config *c);
+/* What the data file may occupy at most. Reached, it is to the store as a full device. */
+uint64_t quota_data_limit(const struct oxbow_config *c);
+/* Whether the file comes so near to its limit that nothing may be added at all. */
 bool quota_overrun(const struct oxbow *db);
 /* Sees to it that the data file has room on the device for the tables and `more` bytes.
  * OXBOW_ENOSPC, OXBOW_EIO. */

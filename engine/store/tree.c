@@ -35,6 +35,7 @@ struct tree {
     const uint8_t *base; /* where page 0 is mapped */
     uint64_t map_bytes;
     uint64_t snapshot;
+    atomic_uint_least64_t snapshot_txn; /* LMDB's number of it: the writer asks for it */
     struct tree_header header;
     uint64_t digest; /* of the write transaction */
     uint64_t keys;
@@ -153,6 +154,73 @@ static int count_free(MDB_txn *txn, struct free_count *out)
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
 
+/* The writer's own look at the newest commit; ended by mdb_txn_reset(t->count). */
+static int count_begin(struct tree *t)
+{
+    return t->count == NULL ? mdb_txn_begin(t->env, NULL, MDB_RDONLY, &t->count)
+                            : mdb_txn_renew(t->count);
+}
+
+/* The pages of one record: LMDB takes the last first, which is the lowest. */
+static int show_record(MDB_val data, bool (*visit)(void *ctx, uint64_t page), void *ctx)
+{
+    const uint8_t *p = data.mv_data;
+    size_t count;
+
+    if (data.mv_size < sizeof count) {
+        return MDB_CORRUPTED;
+    }
+    memcpy(&count, p, sizeof count);
+    if (count > data.mv_size / sizeof count - 1) {
+        return MDB_CORRUPTED;
+    }
+    for (; count > 0; count--) {
+        size_t page;
+
+        memcpy(&page, p + count * sizeof page, sizeof page);
+        if (!visit(ctx, page)) {
+            return MDB_NOTFOUND;
+        }
+    }
+    return MDB_SUCCESS;
+}
+
+enum oxbow_err tree_free_walk(struct tree *t, bool (*visit)(void *ctx, uint64_t page), void *ctx)
+{
+    MDB_cursor *c;
+    MDB_val key;
+    MDB_val data;
+    size_t freed_by;
+    size_t newest;
+    int rc = count_begin(t);
+
+    if (rc != MDB_SUCCESS) {
+        return translate(rc);
+    }
+    newest = mdb_txn_id(t->count);
+    rc = mdb_cursor_open(t->count, 0, &c);
+    if (rc == MDB_SUCCESS) {
+        for (rc = mdb_cursor_get(c, &key, &data, MDB_FIRST); rc == MDB_SUCCESS;
+             rc = mdb_cursor_get(c, &key, &data, MDB_NEXT)) {
+            if (key.mv_size != sizeof freed_by) {
+                rc = MDB_CORRUPTED;
+                break;
+            }
+            memcpy(&freed_by, key.mv_data, sizeof freed_by);
+            if (freed_by >= newest || freed_by > atomic_load(&t->snapshot_txn)) {
+                break; /* the commit before, or the snapshot, has those in its tree */
+            }
+            rc = show_record(data, visit, ctx);
+            if (rc != MDB_SUCCESS) {
+                break;
+            }
+        }
+        mdb_cursor_close(c);
+    }
+    mdb_txn_reset(t->count);
+    return rc == MDB_NOTFOUND ? OXBOW_OK : translate(rc);
+}
+
 /* What a commit wrote follows from where its pages came from: it used the file's growth and what
  * left the free list, and put on it, under its own number, what it replaced. One page more for the
  * meta page. 0 where the numbers do not belong together: the file was written by something else. */
@@ -169,8 +237,7 @@ static enum oxbow_err count_usage(struct tree *t, bool committed)
     struct free_count c;
     MDB_envinfo info;
     uint64_t pages;
-    int rc = t->count == NULL ? mdb_txn_begin(t->env, NULL, MDB_RDONLY, &t->count)
-                              : mdb_txn_renew(t->count);
+    int rc = count_begin(t);
 
     if (rc == MDB_SUCCESS) {
         rc = count_free(t->count, &c);
@@ -198,6 +265,7 @@ static enum oxbow_err count_usage(struct tree *t, bool committed)
     t->usage.pages = pages;
     t->usage.free_pages = c.pages;
     t->usage.old_pages = c.pages - c.newest - c.next_newest;
+    t->usage.new_pages = c.newest;
     return OXBOW_OK;
 }
 
@@ -249,6 +317,7 @@ static int env_open(struct tree *t, const struct tree_config *config)
     }
     if (rc == MDB_SUCCESS) {
         t->read = txn;
+        atomic_store(&t->snapshot_txn, mdb_txn_id(txn));
         rc = mdb_dbi_open(txn, NULL, 0, &t->dbi);
     }
     return rc;
@@ -360,6 +429,7 @@ enum oxbow_err tree_renew(struct tree *t)
         return translate(rc);
     }
     t->snapshot++;
+    atomic_store(&t->snapshot_txn, mdb_txn_id(t->read));
     if (t->base == NULL) {
         MDB_val key = val_of(header_key());
         MDB_val data;

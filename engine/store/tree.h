@@ -32,9 +32,10 @@ struct tree_usage {
     uint64_t pages;      /* the file's, up to the last one used */
     uint64_t free_pages; /* of them, on the free list */
     uint64_t old_pages;  /* of them, free for the next commit to use */
-    uint64_t written;    /* pages written by commits since open */
-    uint64_t lifetime;   /* the same since the store was made, as far as the header tells */
-    uint64_t commits;    /* since open */
+    uint64_t new_pages; /* of them, freed by the newest commit: the one before it still uses them */
+    uint64_t written;   /* pages written by commits since open */
+    uint64_t lifetime;  /* the same since the store was made, as far as the header tells */
+    uint64_t commits;   /* since open */
 };
 
 /* The file exists and passed file_check. OXBOW_EFORMAT, OXBOW_ECORRUPT, OXBOW_EIO, OXBOW_ENOMEM. */
@@ -46,6 +47,11 @@ void tree_close(struct tree *t);
 const struct tree_header *tree_header(const struct tree *t);
 void tree_usage(const struct tree *t, struct tree_usage *out);
 uint32_t tree_values_bad(const struct tree *t);
+/* Shows `visit` the pages that neither the newest commit nor the one before it nor the snapshot use,
+ * in the order in which the next commits will take them, one by one; it ends the walk by returning
+ * false. The writer's, between its transactions. OXBOW_ECORRUPT, OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err tree_free_walk(struct tree *t,
+                                               bool (*visit)(void *ctx, uint64_t page), void *ctx);
 
 /* ---- reading: the snapshot of the last renew ---- */
 

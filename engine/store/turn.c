@@ -133,6 +133,7 @@ void turn_retire(struct oxbow *db)
     db->frozen = NULL;
     db->retire_pending = false;
     tree_usage(db->tree, &db->usage);
+    space_publish(db);
     db->keys = tree_header(db->tree)->keys;
     db->port->threads.cond_signal(db->work);
     db->port->threads.cond_broadcast(db->room);

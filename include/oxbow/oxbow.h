@@ -35,15 +35,22 @@ enum oxbow_sync {
 #define OXBOW_OPEN_EXISTING 0x01u /* OXBOW_ENOENT instead of making a store that is not there */
 #define OXBOW_OPEN_READONLY 0x02u /* nothing in the directory but the lock is written */
 
-/* All zero means default, but for `dir`. Copied by oxbow_open. */
+/* All zero means default, but for `dir`. Copied by oxbow_open.
+ *
+ * Two limits: `quota_bytes` is how far pushes may fill the store; `disk_bytes` is what all files of
+ * the directory together never exceed on the device. Between the two lies the room in which a full
+ * store can still be emptied, and what acks and claims write: three times two checkpoints at their
+ * largest. One of the two limits is enough, the other follows from it; OXBOW_EINVAL when disk_bytes
+ * or map_bytes leave less than two thirds of that room above the quota. */
 struct oxbow_config {
     const char *dir;               /* the store's directory; made if absent (its parent is not) */
     const struct oxbow_port *port; /* 0: oxbow_port_default() */
     uint32_t flags;                /* OXBOW_OPEN_* */
     enum oxbow_sync sync;          /* 0: always */
     uint32_t interval_ms;          /* for `interval`; 1 to 3,600,000; 0: 1000 */
-    uint64_t quota_bytes;          /* what the data may occupy on disk; at least 1 MiB; 0: 1 GiB,
-                                      32-bit: 256 MiB */
+    uint64_t quota_bytes;          /* what pushes may fill; at least 1 MiB; 0: from disk_bytes; both
+                                      0: 1 GiB, 32-bit: 256 MiB */
+    uint64_t disk_bytes;           /* limit of all files on the device; 0: from quota_bytes */
     uint64_t map_bytes;            /* LMDB's map; 0: max(4 x quota, 1 GiB), 32-bit: 512 MiB */
     uint32_t dirty_pages;          /* estimated pages that start a checkpoint; 0: 1024 */
     uint32_t memtable_bytes;       /* bytes that start a checkpoint; 0: 4 MiB */
@@ -136,6 +143,8 @@ struct oxbow_stat {
     uint64_t reserve_bytes;  /* above the quota, for deletes, acks and trims only */
     uint64_t file_bytes;     /* length of the data file */
     uint64_t free_bytes;     /* of it, free pages */
+    uint64_t hole_bytes;     /* of those, given back to the file system */
+    uint64_t disk_bytes_max; /* oxbow_config.disk_bytes, or what followed from the quota */
     uint64_t memtable_bytes; /* active and frozen */
     uint64_t checkpoints;    /* since open */
     uint64_t device_bytes;   /* written since open, by all causes: see oxbow_wear */

@@ -139,6 +139,8 @@ static int run_stat(struct cli *cli)
                                           "reserve",
                                           "file",
                                           "free",
+                                          "holes",
+                                          "disk_max",
                                           "records",
                                           "memtable",
                                           "checkpoints",
@@ -175,6 +177,8 @@ static int run_stat(struct cli *cli)
     out_size(out, stat.reserve_bytes);
     out_size(out, stat.file_bytes);
     out_size(out, stat.free_bytes);
+    out_size(out, stat.hole_bytes);
+    out_size(out, stat.disk_bytes_max);
     out_number(out, stat.keys);
     out_size(out, stat.memtable_bytes);
     out_number(out, stat.checkpoints);

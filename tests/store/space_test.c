@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Space given back: a drained backlog leaves the device, its pages are used again, and no fault of
+ * punching or of taking back costs more than the space. */
+#include "engine/base/codec.h"
+#include "engine/store/store.h"
+#include "oxbow/check.h"
+#include "tests/store/scratch.h"
+#include "tests/support/fault.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <sys/stat.h>
+
+#define QUOTA (16u << 20)
+#define LEN   2000u
+
+static char dir[SCRATCH_MAX];
+static struct fault f;
+static uint64_t quota;
+
+static struct oxbow_config config_of(void)
+{
+    return (struct oxbow_config){.dir = dir,
+                                 .port = &f.port,
+                                 .sync = OXBOW_SYNC_INTERVAL,
+                                 .quota_bytes = quota,
+                                 .dirty_pages = 32,
+                                 .memtable_bytes = 128 << 10,
+                                 .txn_bytes = 128 << 10};
+}
+
+static int fresh(void **state)
+{
+    (void)state;
+    scratch_name(dir, "space");
+    scratch_remove(dir);
+    fault_init(&f, oxbow_port_default());
+    quota = QUOTA;
+    return 0;
+}
+
+static int gone(void **state)
+{
+    (void)state;
+    scratch_remove(dir);
+    return 0;
+}
+
+static struct oxbow *open_store(void)
+{
+    struct oxbow_config config = config_of();
+    struct oxbow *db = NULL;
+
+    assert_int_equal(oxbow_open(&config, &db), OXBOW_OK);
+    return db;
+}
+
+static struct oxbow_bytes key_of(uint8_t out[13], uint32_t i)
+{
+    out[0] = KV_SPACE_OBJECT;
+    put_be64(out + 1, i / 1000);
+    put_be32(out + 9, i);
+    return (struct oxbow_bytes){out, 13};
+}
+
+static enum oxbow_err push(struct oxbow *db, uint32_t i)
+{
+    uint8_t value[LEN];
+    struct oxbow_txn *txn;
+    uint8_t key[13];
+    enum oxbow_err err = oxbow_txn_begin(db, NULL, &txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    memset(value, (int)(i * 7 + 1), sizeof value);
+    err = txn_reserve_bytes(txn, sizeof value);
+    if (err == OXBOW_OK) {
+        err = kv_put(txn, key_of(key, i), (struct oxbow_bytes){value, sizeof value});
+    }
+    if (err != OXBOW_OK) {
+        oxbow_txn_abort(txn);
+        return err;
+    }
+    return oxbow_txn_commit(txn, NULL);
+}
+
+/* The account is exact after a checkpoint only. */
+static enum oxbow_err push_at_last(struct oxbow *db, uint32_t i)
+{
+    enum oxbow_err err = push(db, i);
+
+    for (int tries = 0; err == OXBOW_EQUOTA && tries < 3; tries++) {
+        assert_int_equal(oxbow_flush(db), OXBOW_OK);
+        err = push(db, i);
+    }
+    return err;
+}
+
+static void pop(struct oxbow *db, uint32_t i)
+{
+    struct oxbow_txn *txn;
+    uint8_t key[13];
+
+    assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+    assert_int_equal(kv_del(txn, key_of(key, i)), OXBOW_OK);
+    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+}
+
+static void assert_there(struct oxbow *db, uint32_t i)
+{
+    struct oxbow_bytes value;
+    struct oxbow_txn *txn;
+    uint8_t key[13];
+
+    assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+    assert_int_equal(kv_get(txn, key_of(key, i), &value), OXBOW_OK);
+    assert_int_equal(value.len, LEN);
+    for (size_t at = 0; at < LEN; at++) {
+        assert_int_equal(((const uint8_t *)value.data)[at], (uint8_t)(i * 7 + 1));
+    }
+    oxbow_txn_abort(txn);
+}
+
+/* Fills up to `count` and drains it again, but for each hundredth; returns how many there were. */
+static uint32_t fill_and_drain(struct oxbow *db, uint32_t from, uint32_t count)
+{
+    for (uint32_t i = from; i < from + count; i++) {
+        assert_int_equal(push_at_last(db, i), OXBOW_OK);
+    }
+    for (uint32_t i = from; i < from + count; i++) {
+        if (i % 100 != 0) {
+            pop(db, i);
+        }
+    }
+    assert_int_equal(oxbow_flush(db), OXBOW_OK);
+    return count;
+}
+
+/* Waits until no more is given back, and for holes if there are to be some. */
+static struct oxbow_stat settled(struct oxbow *db, bool holes)
+{
+    struct oxbow_stat before;
+    struct oxbow_stat stat;
+    int same = 0;
+
+    oxbow_stat(db, &stat);
+    for (int i = 0; i < 800 && (same < 4 || (holes && stat.hole_bytes == 0)); i++) {
+        before = stat;
+        assert_int_equal(usleep(25000), 0);
+        oxbow_stat(db, &stat);
+        same = stat.hole_bytes == before.hole_bytes ? same + 1 : 0;
+    }
+    return stat;
+}
+
+static uint64_t occupied(void)
+{
+    char path[SCRATCH_MAX + 16];
+    struct stat st;
+
+    (void)snprintf(path, sizeof path, "%s/data.mdb", dir);
+    assert_int_equal(stat(path, &st), 0);
+    return (uint64_t)st.st_blocks * 512;
+}
+
+static void assert_sound(void)
+{
+    struct oxbow_check_report report;
+
+    assert_int_equal(oxbow_check(dir, NULL, &report), OXBOW_OK);
+    assert_int_equal(report.damage, 0);
+    assert_int_equal(report.values_bad, 0);
+    assert_int_equal(report.lost_pages, 0);
+}
+
+static bool can_punch(void)
+{
+    const struct oxbow_files *files = &oxbow_port_default()->files;
+    char path[SCRATCH_MAX + 16];
+    enum oxbow_err err;
+    int fd = -1;
+
+    (void)snprintf(path, sizeof path, "%s.try", dir);
+    assert_int_equal(files->open(files->ctx, path, OXBOW_FILE_WRITE | OXBOW_FILE_CREATE, &fd),
+                     OXBOW_OK);
+    assert_int_equal(files->truncate(files->ctx, fd, 65536), OXBOW_OK);
+    err = files->punch(files->ctx, fd, 0, 65536);
+    assert_int_equal(files->close(files->ctx, fd), OXBOW_OK);
+    assert_int_equal(unlink(path), 0);
+    if (err == OXBOW_ENOTSUP) {
+        print_message("space_test: skipped: this file system cannot punch holes\n");
+    }
+    return err == OXBOW_OK;
+}
+
+static void a_drained_backlog_leaves_the_device(void **state)
+{
+    struct oxbow *db;
+    struct oxbow_stat stat;
+    uint64_t full;
+    uint32_t n;
+
+    (void)state;
+    if (!can_punch()) {
+        skip();
+    }
+    db = open_store();
+    for (n = 0; push_at_last(db, n) == OXBOW_OK; n++) {
+    }
+    assert_int_equal(oxbow_flush(db), OXBOW_OK);
+    full = occupied();
+    for (uint32_t i = 0; i < n; i++) {
+        if (i % 100 != 0) {
+            pop(db, i);
+        }
+    }
+    assert_int_equal(oxbow_flush(db), OXBOW_OK);
+    stat = settled(db, true);
+    print_message("full %llu, drained %llu: file %llu, free %llu, holes %llu\n",
+                  (unsigned long long)full, (unsigned long long)occupied(),
+                  (unsigned long long)stat.file_bytes, (unsigned long long)stat.free_bytes,
+                  (unsigned long long)stat.hole_bytes);
+    assert_true(full > QUOTA * 3 / 4);
+    assert_true(stat.hole_bytes > QUOTA / 3);
+    assert_true(occupied() <= full - stat.hole_bytes + (64u << 10));
+    /* What is kept is what the next checkpoints and some change of load need. */
+    assert_true(stat.free_bytes - stat.hole_bytes >= QUOTA / 16);
+    for (uint32_t i = 0; i < n; i += 100) {
+        assert_there(db, i);
+    }
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    assert_sound();
+    db = open_store(); /* holes are found again */
+    oxbow_stat(db, &stat);
+    assert_true(stat.hole_bytes > QUOTA / 3);
+    for (uint32_t i = 0; i < n; i += 100) {
+        assert_there(db, i);
+    }
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+}
+
+static void pages_given_back_are_used_again(void **state)
+{
+    struct oxbow *db;
+    struct oxbow_stat stat;
+    uint64_t length;
+    uint32_t from = 0;
+
+    (void)state;
+    if (!can_punch()) {
+        skip();
+    }
+    db = open_store();
+    from += fill_and_drain(db, from, 3600);
+    stat = settled(db, true);
+    length = stat.file_bytes;
+    assert_true(stat.hole_bytes > 0);
+    for (int round = 0; round < 3; round++) {
+        from += fill_and_drain(db, from, 3000);
+        stat = settled(db, true);
+        assert_true(stat.hole_bytes > 0);
+        assert_true(stat.file_bytes <= length + (4u << 20));
+        if (round == 1) {
+            assert_int_equal(oxbow_close(db), OXBOW_OK);
+            assert_sound();
+            db = open_store();
+        }
+    }
+    for (uint32_t i = 0; i < from; i += 100) {
+        assert_there(db, i);
+    }
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    assert_sound();
+}
+
+static void a_file_system_without_holes_keeps_the_space(void **state)
+{
+    struct oxbow *db;
+    struct oxbow_stat stat;
+
+    (void)state;
+    fault_arm_files(&f, FAULT_PUNCH, 1, UINT64_MAX, OXBOW_ENOTSUP);
+    db = open_store();
+    (void)fill_and_drain(db, 0, 3600);
+    stat = settled(db, false);
+    assert_true(stat.free_bytes > QUOTA / 4);
+    assert_int_equal(f.file_failed, 1); /* once is enough */
+    assert_int_equal(push(db, 3600), OXBOW_OK);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    assert_sound();
+}
+
+static void a_port_that_cannot_say_what_a_file_occupies_gives_nothing_back(void **state)
+{
+    struct oxbow *db;
+    struct oxbow_stat stat;
+
+    (void)state;
+    fault_arm_files(&f, FAULT_OCCUPIED, 1, UINT64_MAX, OXBOW_ENOTSUP);
+    db = open_store();
+    (void)fill_and_drain(db, 0, 3600);
+    stat = settled(db, false);
+    assert_int_equal(stat.hole_bytes, 0);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+}
+
+/* The first failing call of each kind, and of none, in turn. */
+static void a_fault_while_space_is_given_or_taken_costs_nothing_but_space(void **state)
+{
+    static const enum oxbow_err errors[] = {OXBOW_EIO, OXBOW_ENOSPC};
+    uint32_t points = 0;
+
+    (void)state;
+    if (!can_punch()) {
+        skip();
+    }
+    quota = QUOTA / 4;
+    for (size_t e = 0; e < 2; e++) {
+        for (uint64_t n = 1; n < 400; n += 1 + n / 4) {
+            struct oxbow *db = open_store();
+            uint32_t from = fill_and_drain(db, 0, 900);
+            bool met;
+
+            (void)settled(db, false);
+            fault_arm_files(&f, FAULT_PUNCH | FAULT_RESERVE | FAULT_OCCUPIED, n, 2, errors[e]);
+            for (uint32_t i = from; i < from + 900; i++) {
+                enum oxbow_err err = push_at_last(db, i);
+
+                assert_true(err == OXBOW_OK || err == errors[e]);
+            }
+            (void)settled(db, false);
+            met = f.file_failed > 0;
+            fault_disarm(&f);
+            assert_int_equal(oxbow_close(db), OXBOW_OK);
+            assert_sound();
+            scratch_remove(dir);
+            if (!met) {
+                break;
+            }
+            points++;
+        }
+    }
+    print_message("%u fault points\n", points);
+    assert_true(points >= 8);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, gone)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_drained_backlog_leaves_the_device),
+        TEST(pages_given_back_are_used_again),
+        TEST(a_file_system_without_holes_keeps_the_space),
+        TEST(a_port_that_cannot_say_what_a_file_occupies_gives_nothing_back),
+        TEST(a_fault_while_space_is_given_or_taken_costs_nothing_but_space),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

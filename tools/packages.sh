@@ -6,7 +6,8 @@ set -eu
 
 build="build-essential cmake ninja-build pkg-config liblmdb-dev libuv1-dev libmbedtls-dev
 libpopt-dev libjansson-dev libsqlite3-dev zlib1g-dev libcmocka-dev redis-server redis-tools openssl python3"
-test="$build ca-certificates ccache clang clang-format clang-tidy e2fsprogs gdb shellcheck strace xfsprogs"
+test="$build busybox-static ca-certificates ccache clang clang-format clang-tidy e2fsprogs gdb
+qemu-system-x86 shellcheck strace xfsprogs"
 
 case "${1-}" in
 build) wanted=$build ;;

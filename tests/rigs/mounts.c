@@ -108,13 +108,27 @@ bool mounts_init(struct mounts *m, const char *kind, const char *base, char *why
     return mounts_unmount(m) || lacks(why, why_len, "cannot unmount it");
 }
 
+bool mounts_init_image(struct mounts *m, const char *kind, const char *image, const char *base,
+                       char *why, size_t why_len)
+{
+    *m = (struct mounts){.kind = kind, .loop_fd = -1, .keep = true};
+    snprintf(m->image, sizeof m->image, "%s", image);
+    snprintf(m->dir, sizeof m->dir, "%s/mounted-%ld", base, (long)getpid());
+    if (mkdir(m->dir, 0700) != 0)
+        return lacks(why, why_len, m->dir);
+    if (!attach(m))
+        return lacks(why, why_len, "no loop device");
+    return mounts_mount(m) || lacks(why, why_len, "cannot mount it");
+}
+
 void mounts_fini(struct mounts *m)
 {
     (void)umount2(m->dir, MNT_DETACH);
     if (m->loop_fd >= 0)
         close(m->loop_fd);
     m->loop_fd = -1;
-    (void)unlink(m->image);
+    if (!m->keep)
+        (void)unlink(m->image);
     (void)rmdir(m->dir);
 }
 

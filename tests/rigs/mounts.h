@@ -14,6 +14,7 @@
 struct mounts {
     const char *kind; /* "ext4" or "xfs" */
     char image[256], dir[256], device[32];
+    bool keep;   /* the image is somebody else's */
     int loop_fd; /* keeps the device; detached with the last descriptor */
 };
 
@@ -28,6 +29,9 @@ enum shutdown_how {
 bool mounts_enter(char *why, size_t why_len);
 /* Makes image (sparse) and folder below `base`, the file system, and the loop device. */
 bool mounts_init(struct mounts *m, const char *kind, const char *base, char *why, size_t why_len);
+/* The same with an image that is there, which is kept. */
+bool mounts_init_image(struct mounts *m, const char *kind, const char *image, const char *base,
+                       char *why, size_t why_len);
 void mounts_fini(struct mounts *m);
 bool mounts_mount(const struct mounts *m);
 /* Retries while somebody who is dying still holds it. */

@@ -20,7 +20,7 @@ enum control {
 struct options {
     enum run what;
     uint64_t count, seed, shape;
-    const char *dir, *fs, *save, *witness;
+    const char *dir, *fs, *save, *witness, *image;
     int policy;
     enum journal_choice journal;
     enum control control;

@@ -9,7 +9,7 @@
  *
  * Options: --seed S, --dir D (where to work, or the store's), --fs ext4|xfs, --policy
  * always|interval|none|mix, --journal on|off, --control nosync|forged|rollback|skip, --save D,
- * --witness FILE, --threads T, --shape S, --interval MS, --verbose.
+ * --witness FILE, --image FILE, --threads T, --shape S, --interval MS, --verbose.
  *
  * Exit status: 0 good (with --control: the fault was caught), 1 not, 2 the rig itself failed, 77
  * this machine lacks what it needs.
@@ -17,6 +17,7 @@
 #include "tests/rigs/options.h"
 
 #include "tests/rigs/campaign.h"
+#include "tests/rigs/mounts.h"
 #include "tests/rigs/nosync.h"
 
 #include <errno.h>
@@ -73,14 +74,13 @@ static void take_file(struct witness *w, const char *path)
     fclose(f);
 }
 
-static int run_verify(const struct options *o)
+static int verify(const struct options *o, const char *store)
 {
     struct witness w = {.seed = o->seed, .interval_ms = o->interval_ms};
     struct load_options load = load_options(o);
     struct verdict v;
 
-    if (o->witness == NULL)
-        return options_usage("verify needs --witness");
+    load.dir = store;
     take_file(&w, o->witness);
     verify_apart(&load, &w, true, &v);
     printf("%s told %zu rows %" PRIu64 " values %" PRIu64 " lsn %" PRIu64 "%s%s\n",
@@ -88,6 +88,31 @@ static int run_verify(const struct options *o)
            v.good ? "" : v.why);
     witness_free(&w);
     return v.good ? 0 : 1;
+}
+
+/* The store is --dir, or `store` on the file system in --image, mounted below --dir. */
+static int run_verify(const struct options *o)
+{
+    struct mounts mounts;
+    char why[400], store[320];
+    int status = 1;
+
+    if (o->witness == NULL)
+        return options_usage("verify needs --witness");
+    if (o->image == NULL)
+        return verify(o, o->dir);
+    if (!mounts_enter(why, sizeof why)) {
+        printf("rig verify: skipped: %s\n", why);
+        return 77;
+    }
+    if (mounts_init_image(&mounts, o->fs, o->image, o->dir, why, sizeof why)) {
+        snprintf(store, sizeof store, "%s/store", mounts.dir);
+        status = verify(o, store);
+    } else {
+        printf("BAD: %s\n", why);
+    }
+    mounts_fini(&mounts);
+    return status;
 }
 
 int main(int argc, char **argv)

@@ -115,6 +115,9 @@ static void checkpoint(struct oxbow *db)
     store_unlock(db);
     err = write_frozen(db, t, &header);
     if (err == OXBOW_OK) {
+        err = directory_check(db);
+    }
+    if (err == OXBOW_OK) {
         space_settle(db);
     }
     store_lock(db);

@@ -9,6 +9,7 @@
  * Without FORMAT there is no store: a data file that is exactly an empty one is what a crash left
  * of the making, and is made again; any other belongs to somebody else and is refused.
  */
+#include "engine/base/buf.h"
 #include "engine/store/store.h"
 
 #include <stdio.h>
@@ -53,6 +54,9 @@ static enum oxbow_err take_lock(struct oxbow *db)
     enum oxbow_err err =
         open_file(db, FILE_LOCK, OXBOW_FILE_READ | OXBOW_FILE_WRITE | OXBOW_FILE_CREATE, &fd);
 
+    if (err == OXBOW_EREADONLY && readonly(db)) {
+        err = open_file(db, FILE_LOCK, OXBOW_FILE_READ, &fd);
+    }
     if (err != OXBOW_OK) {
         return err;
     }
@@ -313,6 +317,50 @@ static enum oxbow_err settle_data(struct oxbow *db)
     return err;
 }
 
+/* ---- whether it is still there ---- */
+
+static enum oxbow_err still_there(const struct oxbow *db, bool *there)
+{
+    const struct oxbow_files *files = &db->port->files;
+
+    *there = true;
+    return files->same(files->ctx, db->data_fd, db->data_path, there);
+}
+
+/* Where the file is not known by its path right after it was opened, comparing means nothing. */
+static enum oxbow_err note_path(struct oxbow *db)
+{
+    bool there;
+
+    db->data_path = mem_new(&db->port->alloc, db->path_bytes);
+    if (db->data_path == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    (void)snprintf(db->data_path, db->path_bytes, "%s", directory_path(db, TREE_FILE));
+    if (still_there(db, &there) != OXBOW_OK || !there) {
+        mem_free(&db->port->alloc, db->data_path, db->path_bytes);
+        db->data_path = NULL;
+    }
+    return OXBOW_OK;
+}
+
+enum oxbow_err directory_check(const struct oxbow *db)
+{
+    bool there;
+    enum oxbow_err err;
+
+    if (db->data_path == NULL) {
+        return OXBOW_OK;
+    }
+    err = still_there(db, &there);
+    if (err == OXBOW_OK && !there) {
+        store_log(db, OXBOW_LOG_ERROR,
+                  "store: its directory was removed, moved or unmounted while it was open");
+        err = OXBOW_ENOENT;
+    }
+    return err;
+}
+
 enum oxbow_err directory_open(struct oxbow *db)
 {
     enum oxbow_err err = make_directory(db);
@@ -340,12 +388,17 @@ enum oxbow_err directory_open(struct oxbow *db)
             db->data_fd = fd;
             err = readonly(db) ? OXBOW_OK : settle_data(db);
         }
+        if (err == OXBOW_OK) {
+            err = note_path(db);
+        }
     }
     return err;
 }
 
 void directory_close(struct oxbow *db)
 {
+    mem_free(&db->port->alloc, db->data_path, db->path_bytes);
+    db->data_path = NULL;
     if (db->data_fd >= 0) {
         (void)db->port->files.close(db->port->files.ctx, db->data_fd);
         db->data_fd = -1;

@@ -70,8 +70,9 @@ struct oxbow {
     struct oxbow_config config; /* with every default filled in; `dir` is ours */
     char *path;                 /* room for the path of a file in `dir`; see directory_path */
     size_t path_bytes;
-    int lock_fd; /* -1: none */
-    int data_fd; /* for the walk at open and for reserving space; -1: none */
+    int lock_fd;     /* -1: none */
+    int data_fd;     /* for the walk at open and for reserving space; -1: none */
+    char *data_path; /* of what data_fd is; NULL: the port cannot compare */
 
     uint64_t aborts; /* of transactions that could write: store_abort_count */
 
@@ -220,6 +221,10 @@ struct oxbow_txn *txn_start(struct oxbow *db, const struct oxbow_txn_options *op
 
 /* Makes or checks the directory's files and takes the lock: all that comes before LMDB. */
 OXBOW_MUST_CHECK enum oxbow_err directory_open(struct oxbow *db);
+/* Whether the data file is still what its path names. A store whose directory was removed, moved or
+ * unmounted works on: its files are open. But nobody will find again what it acknowledges then.
+ * OXBOW_ENOENT, OXBOW_EIO; logged. Any thread, without the mutex. */
+OXBOW_MUST_CHECK enum oxbow_err directory_check(const struct oxbow *db);
 /* Closes what directory_open opened, after success or failure. */
 void directory_close(struct oxbow *db);
 /* The path of a file in the directory; good until the next call. At open alone. */

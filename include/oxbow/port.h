@@ -89,7 +89,8 @@ struct oxbow_files {
     enum oxbow_err (*unlink)(void *ctx, const char *path);
     enum oxbow_err (*mkdir)(void *ctx, const char *path); /* OXBOW_EEXIST if present */
     /* An exclusive lock for the life of the handle, released by close or by the process' death.
-     * OXBOW_ELOCKED when another process or handle holds it; then *owner_pid is its pid or 0. */
+     * OXBOW_ELOCKED when another process or handle holds it; then *owner_pid is its pid or 0. A
+     * handle that can only read may share the lock with others like it, never with a writer's. */
     enum oxbow_err (*lock)(void *ctx, int fd, int64_t *owner_pid);
     /* Free and total bytes of the file system that holds `dir`, and its kind ("ext4", "nfs"). */
     enum oxbow_err (*space)(void *ctx, const char *dir, uint64_t *free_bytes, uint64_t *total_bytes,

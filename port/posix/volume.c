@@ -44,15 +44,18 @@ static void owner_write(int fd)
 
 enum oxbow_err posix_lock(void *ctx, int fd, int64_t *owner_pid)
 {
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    bool reader = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+    struct flock whole = {.l_type = reader ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
     int rc = fcntl(fd, F_OFD_SETLK, &whole);
 
     (void)ctx;
     if (rc != 0 && (errno == EINVAL || errno == ENOLCK || errno == ENOSYS)) {
-        rc = flock(fd, LOCK_EX | LOCK_NB);
+        rc = flock(fd, (reader ? LOCK_SH : LOCK_EX) | LOCK_NB);
     }
     if (rc == 0) {
-        owner_write(fd);
+        if (!reader) {
+            owner_write(fd);
+        }
         return OXBOW_OK;
     }
     /* fcntl may say EACCES for a lock that is held, as POSIX allows. */

@@ -56,6 +56,32 @@ static void a_second_handle_is_refused_and_told_the_owner(void **state)
     assert_int_equal(posix_close(NULL, second), OXBOW_OK);
 }
 
+static void handles_that_only_read_share_the_lock_but_not_with_a_writer(void **state)
+{
+    int64_t owner = -1;
+    int writer = -1;
+    int first = -1;
+    int second = -1;
+
+    (void)state;
+    assert_int_equal(posix_open(NULL, path, RW, &writer), OXBOW_OK);
+    assert_int_equal(posix_open(NULL, path, OXBOW_FILE_READ, &first), OXBOW_OK);
+    assert_int_equal(posix_open(NULL, path, OXBOW_FILE_READ, &second), OXBOW_OK);
+    assert_int_equal(posix_lock(NULL, writer, &owner), OXBOW_OK);
+    assert_int_equal(posix_lock(NULL, first, &owner), OXBOW_ELOCKED);
+    assert_int_equal(owner, getpid());
+    assert_int_equal(posix_close(NULL, writer), OXBOW_OK);
+    assert_int_equal(posix_lock(NULL, first, &owner), OXBOW_OK);
+    assert_int_equal(posix_lock(NULL, second, &owner), OXBOW_OK);
+    assert_int_equal(posix_open(NULL, path, RW, &writer), OXBOW_OK);
+    assert_int_equal(posix_lock(NULL, writer, &owner), OXBOW_ELOCKED);
+    assert_int_equal(posix_close(NULL, first), OXBOW_OK);
+    assert_int_equal(posix_lock(NULL, writer, &owner), OXBOW_ELOCKED);
+    assert_int_equal(posix_close(NULL, second), OXBOW_OK);
+    assert_int_equal(posix_lock(NULL, writer, &owner), OXBOW_OK);
+    assert_int_equal(posix_close(NULL, writer), OXBOW_OK);
+}
+
 static void the_death_of_the_owner_frees_the_lock(void **state)
 {
     int64_t owner = 0;
@@ -146,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_second_handle_is_refused_and_told_the_owner),
+        cmocka_unit_test(handles_that_only_read_share_the_lock_but_not_with_a_writer),
         cmocka_unit_test(the_death_of_the_owner_frees_the_lock),
         cmocka_unit_test(an_owner_that_wrote_nothing_readable_is_unknown),
         cmocka_unit_test(the_file_system_gives_its_figures_and_its_kind),

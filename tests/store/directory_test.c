@@ -5,6 +5,7 @@
 #include "tests/support/fault.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -221,6 +222,86 @@ static void a_data_file_that_cannot_be_kept_private_is_not_opened(void **state)
     rig_open(rig);
 }
 
+/* Commits `name` and says what became of it. */
+static enum oxbow_err commit_one(struct rig *rig, const char *name)
+{
+    struct oxbow_txn *txn = rig_begin(rig, 0);
+
+    put(txn, (struct oxbow_bytes){name, strlen(name)}, BYTES("v"));
+    return oxbow_txn_commit(txn, NULL);
+}
+
+static void assert_failed(struct rig *rig)
+{
+    struct oxbow_txn *txn;
+
+    assert_int_equal(oxbow_txn_begin(rig->db, NULL, &txn), OXBOW_EFAILED);
+    assert_int_equal(oxbow_close(rig->db), OXBOW_ENOENT);
+    rig->db = NULL;
+    assert_true(atomic_load(&fault.log_errors) > 0);
+}
+
+static void nothing_is_acknowledged_once_the_directory_was_removed(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->config.sync = OXBOW_SYNC_ALWAYS;
+    rig_open(rig);
+    assert_int_equal(commit_one(rig, "a"), OXBOW_OK);
+    assert_int_equal(unlink(path_of(rig, "data.mdb")), 0);
+    assert_int_equal(unlink(path_of(rig, "FORMAT")), 0);
+    assert_int_equal(commit_one(rig, "b"), OXBOW_EINDOUBT);
+    assert_failed(rig);
+}
+
+static void nothing_is_acknowledged_once_the_directory_was_moved(void **state)
+{
+    struct rig *rig = *state;
+    char away[300];
+    struct oxbow_txn *txn;
+
+    snprintf(away, sizeof away, "%s/away", rig->dir);
+    rig->config.sync = OXBOW_SYNC_ALWAYS;
+    rig_open(rig);
+    assert_int_equal(commit_one(rig, "a"), OXBOW_OK);
+    assert_int_equal(rename(rig->store, away), 0);
+    assert_int_equal(commit_one(rig, "b"), OXBOW_EINDOUBT);
+    assert_failed(rig);
+    assert_int_equal(rename(away, rig->store), 0);
+    rig_open(rig);
+    txn = rig_begin(rig, OXBOW_TXN_READ);
+    assert_value(txn, BYTES("a"), BYTES("v"));
+    rig_commit(txn);
+}
+
+static void nothing_is_acknowledged_once_another_store_took_the_place(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->config.sync = OXBOW_SYNC_ALWAYS;
+    rig_open(rig);
+    assert_int_equal(commit_one(rig, "a"), OXBOW_OK);
+    assert_int_equal(unlink(path_of(rig, "data.mdb")), 0);
+    write_to(rig, "data.mdb", "other", 5);
+    assert_int_equal(commit_one(rig, "b"), OXBOW_EINDOUBT);
+    assert_failed(rig);
+}
+
+static void a_port_that_cannot_compare_is_believed(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->config.sync = OXBOW_SYNC_ALWAYS;
+    fault_arm_files(&fault, FAULT_SAME, 1, UINT64_MAX, OXBOW_ENOTSUP);
+    rig_open(rig);
+    assert_int_equal(commit_one(rig, "a"), OXBOW_OK);
+    fault_arm_files(&fault, FAULT_SAME, 2, 1, OXBOW_EIO);
+    rig_reopen(rig);
+    assert_int_equal(commit_one(rig, "b"), OXBOW_EINDOUBT);
+    assert_int_equal(oxbow_close(rig->db), OXBOW_EIO);
+    rig->db = NULL;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, kv_teardown)
 
 int main(void)
@@ -231,6 +312,10 @@ int main(void)
         TEST(what_is_not_ours_is_refused_and_left_as_it_is),
         TEST(a_path_has_room_up_to_its_limit),
         TEST(the_lock_outlives_the_store),
+        TEST(nothing_is_acknowledged_once_the_directory_was_removed),
+        TEST(nothing_is_acknowledged_once_the_directory_was_moved),
+        TEST(nothing_is_acknowledged_once_another_store_took_the_place),
+        TEST(a_port_that_cannot_compare_is_believed),
         TEST(programs_that_this_one_starts_inherit_nothing),
         TEST(a_data_file_that_cannot_be_kept_private_is_not_opened),
     };

@@ -12,6 +12,7 @@
 
 #define IDLE_STEP_US  20000u   /* between two steps of idle work */
 #define IDLE_RETRY_US 1000000u /* after one that failed */
+#define TIGHT_US      100000u  /* from a commit to its checkpoint while there is no room */
 #define GATHER_PART   2u
 #define GATHER_MAX_US 2000u
 
@@ -31,10 +32,17 @@ static uint64_t due_in(const struct oxbow *db, uint64_t now)
     if (!t->dirty) {
         return UINT64_MAX;
     }
-    if (db->freeze_wanted || db->stop || sync_due(db, t) || (!db->busy && table_full(db, t))) {
+    if (db->freeze_wanted || db->stop || sync_due(db, t) || journal_wants_freeze(db) ||
+        (!db->busy && table_full(db, t))) {
         return 0;
     }
     due = t->oldest_us + (uint64_t)db->config.checkpoint_ms * 1000;
+    if (db->quota_tight && t->oldest_us + TIGHT_US < due) {
+        due = t->oldest_us + TIGHT_US;
+    }
+    if (db->journal.on) {
+        return due > now ? due - now : 0;
+    }
     if (t->oldest_interval_us != 0 && t->oldest_interval_us + interval_start_us(db) < due) {
         due = t->oldest_interval_us + interval_start_us(db);
     }
@@ -104,6 +112,7 @@ static void checkpoint(struct oxbow *db)
     enum oxbow_err err;
 
     header.lsn = t->lsn;
+    header.closed = db->stop && !db->busy && !db->active->dirty; /* the last of all */
     header.boot = db->boot;
     header.store_id = db->store_id;
     header.largest_txn = db->largest_txn;
@@ -125,13 +134,32 @@ static void checkpoint(struct oxbow *db)
         store_fail(db, err);
         return;
     }
-    db->lsn_durable = header.lsn;
+    db->lsn_tree = header.lsn;
     gather_next(db, t->commits, began);
     db->retire_pending = true;
-    db->port->threads.cond_broadcast(db->settled);
-    if (db->event != NULL) {
-        db->port->threads.event_set(db->event);
+    db->quota_tight = false;
+    journal_publish(db);
+}
+
+enum oxbow_err checkpoint_now(struct oxbow *db, const struct tree_header *header)
+{
+    struct memtable *t = db->active;
+    struct tree_header last = *header;
+    enum oxbow_err err;
+
+    last.largest_txn = db->largest_txn;
+    wear_save(db, &last);
+    err = write_frozen(db, t, &last);
+    if (err == OXBOW_OK) {
+        err = tree_renew(db->tree);
     }
+    if (err == OXBOW_OK) {
+        memtable_reset(t, db->config.memtable_bytes);
+        db->lsn_tree = header->lsn;
+        tree_usage(db->tree, &db->usage);
+        db->keys = tree_header(db->tree)->keys;
+    }
+    return err;
 }
 
 /* ---- idle work ---- */
@@ -141,7 +169,8 @@ static void checkpoint(struct oxbow *db)
 static void idle_step(struct oxbow *db)
 {
     enum oxbow_err (*hook)(struct oxbow_txn * txn, bool *more) = db->idle_hook;
-    struct oxbow_txn_options opt = {.sync = OXBOW_SYNC_INTERVAL, .flags = OXBOW_TXN_NOWAIT};
+    enum oxbow_sync sync = db->journal.on ? OXBOW_SYNC_NONE : OXBOW_SYNC_INTERVAL;
+    struct oxbow_txn_options opt = {.sync = sync, .flags = OXBOW_TXN_NOWAIT};
     bool reap = db->reap;
     struct oxbow_txn *txn;
     bool more = false;
@@ -152,7 +181,7 @@ static void idle_step(struct oxbow *db)
     db->idle_waits = false;
     db->reap = false;
     store_unlock(db);
-    txn = txn_start(db, &opt, OXBOW_SYNC_INTERVAL);
+    txn = txn_start(db, &opt, sync);
     txn->internal = true;
     err = reap ? blob_reap(txn, &more) : hook(txn, &more);
     if (err == OXBOW_OK) {
@@ -170,6 +199,9 @@ static void idle_step(struct oxbow *db)
         db->idle_more = more || err != OXBOW_OK;
     }
     db->idle_at_us = store_now_us(db) + (err == OXBOW_OK ? IDLE_STEP_US : IDLE_RETRY_US);
+    if (journal_full(db)) {
+        db->port->threads.cond_signal(db->journal_work); /* we must not wait for room there */
+    }
 }
 
 /* ---- the loop ---- */
@@ -208,7 +240,7 @@ static bool act(struct oxbow *db, uint64_t now)
         turn_freeze(db);
         return true;
     }
-    if (idle_wanted(db) && now >= db->idle_at_us) {
+    if (idle_wanted(db) && (now >= db->idle_at_us || db->closing)) {
         if (!db->busy && !table_full(db, db->active)) {
             idle_step(db);
             return true;
@@ -241,8 +273,9 @@ void checkpoint_run(void *arg)
         if (delay == 0) {
             delay = UINT64_MAX; /* who gives the turn back wakes us */
         }
-        if (idle_wanted(db) && !db->idle_waits && db->idle_at_us - now < delay) {
-            delay = db->idle_at_us - now;
+        if (idle_wanted(db) && !db->idle_waits &&
+            (delay == UINT64_MAX || db->idle_at_us < now + delay)) {
+            delay = db->idle_at_us > now ? db->idle_at_us - now : 1;
         }
         if (space_due(db, now) < delay) {
             delay = space_due(db, now);

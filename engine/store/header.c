@@ -3,12 +3,14 @@
  * Bytes of the header record, all little-endian:
  *
  *   0         4        8     16     24         32          40           48       56
- *   | version | unused | lsn | boot | store id | next blob | largest txn | digest | keys |
+ *   | version | flags  | lsn | boot | store id | next blob | largest txn | digest | keys |
  *
  *   64        72      80        88        96      104            112
  *   | journal | other | payload | open ms | pages | pages before | free before |
  *
  * A record of 64 bytes, as of stores that kept no account of wear, has zeros for the second line.
+ *
+ * Flags: 1, the store was closed with this record, and nothing was committed after it.
  */
 #include "engine/store/header.h"
 
@@ -18,6 +20,7 @@
 
 #define HEADER_VERSION 1u
 #define WEAR_AT        64u
+#define FLAG_CLOSED    1u
 
 static const uint8_t key[HEADER_KEY_BYTES] = {KV_SPACE_STORE, 'h'};
 
@@ -29,7 +32,7 @@ struct oxbow_bytes header_key(void)
 void header_encode(uint8_t out[HEADER_BYTES], const struct tree_header *h)
 {
     put_le32(out, HEADER_VERSION);
-    put_le32(out + 4, 0);
+    put_le32(out + 4, h->closed ? FLAG_CLOSED : 0);
     put_le64(out + 8, h->lsn);
     put_le64(out + 16, h->boot);
     put_le64(out + 24, h->store_id);
@@ -70,6 +73,7 @@ enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
     if (get_le32(p) != HEADER_VERSION) {
         return OXBOW_EFORMAT;
     }
+    h->closed = (get_le32(p + 4) & FLAG_CLOSED) != 0;
     h->lsn = get_le64(p + 8);
     h->boot = get_le64(p + 16);
     h->store_id = get_le64(p + 24);

@@ -6,6 +6,8 @@
 #include "oxbow/error.h"
 #include "oxbow/types.h"
 
+#include <stdbool.h>
+
 #define HEADER_BYTES     120u
 #define HEADER_KEY_BYTES 2u
 
@@ -31,6 +33,7 @@ struct tree_header {
     uint64_t digest;      /* sum of the hashes of all keys but the header's */
     uint64_t keys;        /* how many those are */
     struct header_wear wear;
+    bool closed; /* the store was closed with this: nothing comes after it */
 };
 
 struct oxbow_bytes header_key(void);

@@ -64,10 +64,10 @@ static enum oxbow_err admit(struct oxbow_txn *txn, struct oxbow_bytes key, size_
     if (txn->failed != OXBOW_OK) {
         return txn->failed;
     }
-    if (len > 0 && quota_overrun(txn->db)) {
+    if (len > 0 && !txn->replayed && quota_overrun(txn->db)) {
         return txn_fail(txn, OXBOW_EQUOTA);
     }
-    if (txn->bytes + key.len + len > txn->db->config.txn_bytes) {
+    if (!txn->replayed && txn->bytes + key.len + len > txn->db->config.txn_bytes) {
         return txn_fail(txn, OXBOW_ETXNBIG);
     }
     txn->bytes += key.len + len;
@@ -129,18 +129,13 @@ static struct oxbow_bytes value_of(const struct mem_entry *e)
     return (struct oxbow_bytes){e->data, e->len - e->base};
 }
 
-/* Tells the journal, if there is one, what was just done. */
-static enum oxbow_err journal_tell(struct oxbow_txn *txn, enum journal_kind kind,
+/* Tells the journal what was just done. */
+static enum oxbow_err journal_tell(struct oxbow_txn *txn, enum effect_kind kind,
                                    struct oxbow_bytes key, size_t pos, struct oxbow_bytes bytes)
 {
-    const struct journal *j = txn->db->journal;
-    struct journal_effect effect = {kind, key, pos, bytes};
-    enum oxbow_err err;
+    const struct effect effect = {kind, key, pos, bytes};
+    enum oxbow_err err = journal_note(txn->db, &effect);
 
-    if (j == NULL) {
-        return OXBOW_OK;
-    }
-    err = j->append(j->ctx, &effect);
     return err == OXBOW_OK ? err : txn_fail(txn, err);
 }
 
@@ -157,7 +152,7 @@ enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbo
     }
     if (e->state != MEM_VALUE || e->base > 0 || value.len > e->cap || e->len > INPLACE_MAX) {
         err = replace(txn, e, value, value.len, 0);
-        return err == OXBOW_OK ? journal_tell(txn, JOURNAL_PUT, key, 0, value_of(e)) : err;
+        return err == OXBOW_OK ? journal_tell(txn, EFFECT_PUT, key, 0, value_of(e)) : err;
     }
     if (undo_bytes(&txn->undo, e, 0, e->len) != OXBOW_OK) {
         return txn_fail(txn, OXBOW_ENOMEM);
@@ -167,7 +162,7 @@ enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbo
     }
     e->len = (uint32_t)value.len;
     mem_cost(txn->db->active, e);
-    return journal_tell(txn, JOURNAL_PUT, key, 0, value_of(e));
+    return journal_tell(txn, EFFECT_PUT, key, 0, value_of(e));
 }
 
 /* A tail gets more appends: many queues in step would each leave a row of outgrown blocks behind. */
@@ -270,7 +265,7 @@ enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t po
         e->len = (uint32_t)end;
         mem_cost(txn->db->active, e);
     }
-    return journal_tell(txn, JOURNAL_PATCH, key, pos,
+    return journal_tell(txn, EFFECT_PATCH, key, pos,
                         (struct oxbow_bytes){e->data + (pos - e->base), bytes.len});
 }
 
@@ -289,7 +284,7 @@ enum oxbow_err kv_del(struct oxbow_txn *txn, struct oxbow_bytes key)
     if (err == OXBOW_OK) {
         e->state = MEM_TOMB;
         mem_cost(txn->db->active, e);
-        err = journal_tell(txn, JOURNAL_DEL, key, 0, (struct oxbow_bytes){NULL, 0});
+        err = journal_tell(txn, EFFECT_DEL, key, 0, (struct oxbow_bytes){NULL, 0});
     }
     return err;
 }

@@ -198,6 +198,9 @@ enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
     }
     if (quota_used(db) + bytes > db->config.quota_bytes) {
         db->freeze_soon = true; /* the account is better after a checkpoint */
+        store_lock(db);
+        db->quota_tight = true;
+        store_unlock(db);
         return OXBOW_EQUOTA;
     }
     return quota_reserve_file(db, bytes);

@@ -62,8 +62,10 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
         c->map_bytes = MAP_32;
     }
     c->map_bytes &= ~(uint64_t)0xffff;
-    if (c->sync == OXBOW_SYNC_NONE) {
-        return OXBOW_ENOTSUP; /* until there is a journal */
+    c->journal = c->journal != OXBOW_JOURNAL_DEFAULT ? c->journal : OXBOW_JOURNAL_ON;
+    c->journal_bytes = (c->journal_bytes + RING_BLOCK - 1) & ~(RING_BLOCK - 1);
+    if (c->sync == OXBOW_SYNC_NONE && c->journal == OXBOW_JOURNAL_OFF) {
+        return OXBOW_ENOTSUP;
     }
     if (c->sync > OXBOW_SYNC_NONE ||
         (c->flags & ~(OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY)) != 0 ||
@@ -71,7 +73,9 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
         outside(c->quota_bytes, QUOTA_MIN, map_max / 4) || c->map_bytes > map_max ||
         quota_data_limit(c) < c->quota_bytes + 2 * quota_headroom(c) ||
         outside(c->dirty_pages, DIRTY_MIN, DIRTY_MAX) ||
-        outside(c->memtable_bytes, MEMTABLE_MIN, MEMTABLE_MAX) ||
+        outside(c->memtable_bytes, MEMTABLE_MIN, MEMTABLE_MAX) || c->journal > OXBOW_JOURNAL_OFF ||
+        (c->journal_segments != 0 && outside(c->journal_segments, 2, RING_SEGMENTS)) ||
+        (c->journal_bytes != 0 && outside(c->journal_bytes, RING_BYTES_MIN, RING_BYTES_MAX)) ||
         outside(c->txn_bytes, TXN_MIN, TXN_MAX) || outside(c->entry_bytes, 1, ENTRY_MAX)) {
         return OXBOW_EINVAL;
     }
@@ -94,6 +98,9 @@ static enum oxbow_err open_threads(struct oxbow *db)
     }
     if (err == OXBOW_OK) {
         err = threads->cond_open(threads->ctx, &db->work);
+    }
+    if (err == OXBOW_OK) {
+        err = threads->cond_open(threads->ctx, &db->journal_work);
     }
     if (err == OXBOW_OK) {
         err = threads->event_open(threads->ctx, &db->event);
@@ -131,42 +138,6 @@ static enum oxbow_err open_memory(struct oxbow *db)
     return err;
 }
 
-/* This opening gets a number of its own, on the device before anything else is written. */
-static enum oxbow_err count_boot(struct oxbow *db)
-{
-    struct tree_header header = *tree_header(db->tree);
-    enum oxbow_err err;
-
-    if (header.boot > 0 && header.store_id != db->store_id) {
-        store_log(db, OXBOW_LOG_ERROR, "store: FORMAT and the data file are of different stores");
-        return OXBOW_ECORRUPT;
-    }
-    header.store_id = db->store_id;
-    wear_start(db);
-    if ((db->config.flags & OXBOW_OPEN_READONLY) == 0) {
-        header.boot++;
-        wear_save(db, &header);
-        err = tree_write_begin(db->tree);
-        if (err == OXBOW_OK) {
-            err = tree_write_commit(db->tree, &header);
-        }
-        if (err == OXBOW_OK) {
-            err = tree_renew(db->tree);
-        }
-        if (err != OXBOW_OK) {
-            return err;
-        }
-    }
-    db->boot = header.boot;
-    db->next_blob = header.next_blob;
-    db->largest_txn = header.largest_txn;
-    db->lsn_applied = db->lsn_durable = header.lsn;
-    tree_usage(db->tree, &db->usage);
-    db->keys = tree_header(db->tree)->keys;
-    db->used_bytes = quota_used(db);
-    return OXBOW_OK;
-}
-
 static void close_slot(struct oxbow *db, enum store_slot slot)
 {
     struct slot s = db->slots[slot];
@@ -189,7 +160,7 @@ static void close_slots(struct oxbow *db)
 static void free_threads(struct oxbow *db)
 {
     const struct oxbow_threads *threads = &db->port->threads;
-    struct oxbow_cond *conds[] = {db->turn_free, db->room, db->settled, db->work};
+    struct oxbow_cond *conds[] = {db->turn_free, db->room, db->settled, db->work, db->journal_work};
     size_t i;
 
     if (db->event != NULL) {
@@ -225,6 +196,7 @@ static void release(struct oxbow *db)
     }
     mem_free(alloc, db->txn.touched, db->txn.touched_cap * sizeof *db->txn.touched);
     free_threads(db);
+    journal_close(db);
     directory_close(db);
     if (db->config.dir != NULL) {
         union {
@@ -268,6 +240,36 @@ static enum oxbow_err check_structure(struct oxbow *db)
     return err == OXBOW_OK && report.damage > 0 ? OXBOW_ECORRUPT : err;
 }
 
+static void end_journal_thread(struct oxbow *db)
+{
+    store_lock(db);
+    db->journal_stop = true;
+    db->port->threads.cond_signal(db->journal_work);
+    store_unlock(db);
+    if (db->journal_thread != NULL) {
+        db->port->threads.thread_join(db->journal_thread);
+        db->journal_thread = NULL;
+    }
+}
+
+static enum oxbow_err start_threads(struct oxbow *db)
+{
+    const struct oxbow_threads *threads = &db->port->threads;
+    enum oxbow_err err = OXBOW_OK;
+
+    if (db->journal.on) {
+        err = threads->thread_open(threads->ctx, "oxbow-journal", journal_run, db,
+                                   &db->journal_thread);
+    }
+    if (err == OXBOW_OK) {
+        err = threads->thread_open(threads->ctx, "oxbow-ckpt", checkpoint_run, db, &db->thread);
+    }
+    if (err != OXBOW_OK) {
+        end_journal_thread(db);
+    }
+    return err;
+}
+
 static enum oxbow_err start(struct oxbow *db)
 {
     struct tree_config tree = {.port = db->port,
@@ -292,7 +294,7 @@ static enum oxbow_err start(struct oxbow *db)
         err = space_open(db);
     }
     if (err == OXBOW_OK) {
-        err = count_boot(db);
+        err = recover(db);
     }
     if (err == OXBOW_OK && !tree.readonly) {
         space_settle(db);
@@ -302,8 +304,7 @@ static enum oxbow_err start(struct oxbow *db)
         store_log(db, OXBOW_LOG_WARN, "store: no space can be reserved: nothing can be added");
     }
     if (err == OXBOW_OK) {
-        err = db->port->threads.thread_open(db->port->threads.ctx, "oxbow-ckpt", checkpoint_run, db,
-                                            &db->thread);
+        err = start_threads(db);
     }
     return err;
 }
@@ -393,6 +394,7 @@ enum oxbow_err oxbow_close(struct oxbow *db)
     thread = db->thread;
     store_unlock(db);
     threads->thread_join(thread);
+    end_journal_thread(db);
     store_lock(db);
     CHECK(db->port, !db->busy);
     db->thread = NULL;
@@ -416,7 +418,11 @@ void oxbow_stat(struct oxbow *db, struct oxbow_stat *out)
     if (oldest == 0) {
         oldest = db->active->oldest_us;
     }
+    if (db->journal.on) {
+        oldest = db->journal.sync.any_us != 0 ? db->journal.sync.any_us : db->journal.wait.any_us;
+    }
     out->lsn_applied = db->lsn_applied;
+    out->lsn_written = journal_written_upto(db);
     out->lsn_durable = db->lsn_durable;
     out->oldest_unsynced_us = oldest != 0 ? store_now_us(db) - oldest : 0;
     out->quota_bytes = db->config.quota_bytes;
@@ -432,11 +438,20 @@ void oxbow_stat(struct oxbow *db, struct oxbow_stat *out)
     out->payload_bytes = db->payload_bytes;
     out->keys = db->keys;
     out->values_bad = tree_values_bad(db->tree);
+    out->journal = db->journal.on;
+    out->journal_frames = db->journal.frames;
+    out->journal_written = db->journal.bytes;
+    out->journal_syncs = db->journal.syncs;
     out->sync = db->sync;
     out->interval_ms = db->interval_ms;
     out->store_id = db->store_id;
     out->boot = db->boot;
     store_unlock(db);
+}
+
+void oxbow_recovery(struct oxbow *db, struct oxbow_recovery *out)
+{
+    *out = db->recovery; /* constant since open */
 }
 
 const struct oxbow_port *oxbow_port_of(const struct oxbow *db)
@@ -452,13 +467,6 @@ void store_set_touch_hook(struct oxbow *db, void (*hook)(void *ctx, uint64_t obj
     store_lock(db);
     db->touch_hook = hook;
     db->touch_ctx = ctx;
-    store_unlock(db);
-}
-
-void store_set_journal(struct oxbow *db, const struct journal *journal)
-{
-    store_lock(db);
-    db->journal = journal;
     store_unlock(db);
 }
 

@@ -25,6 +25,7 @@
 #define STORE_PATH_ROOM    32u   /* the longest file name in one, and '/' */
 #define STORE_CURSORS_KEPT 8u
 #define STORE_INTERVAL_MAX 3600000u /* ms */
+#define STORE_IDLE_US      1000000u /* idle work is looked for so long after a commit */
 #define STORE_KEY_PENDING  'p'      /* KV_SPACE_STORE, this, be64: a blob to be reaped */
 #define QUOTA_MIN          (1ull << 20)
 #define RESERVE_PAGES      64u /* and three times the largest transaction */
@@ -42,6 +43,7 @@ struct oxbow_txn {
     uint32_t flags;
     uint32_t database;
     bool internal; /* of the checkpoint thread */
+    bool replayed; /* by recovery: was admitted once */
     bool wall_read;
     uint64_t wall_ms;
     uint64_t *touched;
@@ -82,20 +84,23 @@ struct oxbow {
     struct oxbow_cond *settled;   /* lsn_durable, failed or closing changed */
     struct oxbow_cond *work;      /* for the checkpoint thread */
     struct oxbow_thread *thread;
-    struct oxbow_event *event; /* NULL: the port has none */
+    struct oxbow_cond *journal_work;     /* for the journal thread */
+    struct oxbow_thread *journal_thread; /* NULL: no journal */
+    struct oxbow_event *event;           /* NULL: the port has none */
 
     struct tree *tree;
     struct memtable tables[2];
-    struct memtable *active;       /* T, and M to change which */
-    struct memtable *frozen;       /* M to change; its content is constant. NULL: none */
-    const struct journal *journal; /* T; NULL: none */
-    struct oxbow_txn txn;          /* T */
+    struct memtable *active; /* T, and M to change which */
+    struct memtable *frozen; /* M to change; its content is constant. NULL: none */
+    struct journal journal;
+    struct oxbow_txn txn;                            /* T */
     struct tree_cursor *cursors[STORE_CURSORS_KEPT]; /* T: spare ones */
     size_t cursors_kept;
     struct slot slots[STORE_SLOT_COUNT]; /* T */
 
     bool busy;                /* M: somebody has the turn */
     bool stop;                /* M: the checkpoint thread is to end */
+    bool journal_stop;        /* M: the journal thread is to end */
     bool closing;             /* M */
     bool retire_pending;      /* M: frozen is on the device and waits for the turn */
     bool freeze_wanted;       /* M: whoever gives the turn back freezes */
@@ -105,6 +110,7 @@ struct oxbow {
     uint32_t waiting;         /* M: threads inside some wait */
     uint64_t lsn_applied;     /* M and T to change */
     uint64_t lsn_durable;     /* M */
+    uint64_t lsn_tree;        /* M: of the newest checkpoint */
     uint64_t lsn_wanted;      /* M: a sync is wanted up to here */
     uint64_t gather;          /* M: a sync waits a moment until that many commits want it */
     uint64_t gather_until_us; /* M: but not longer than this */
@@ -112,6 +118,7 @@ struct oxbow {
     uint32_t interval_ms;     /* M */
     uint64_t boot;
     uint64_t store_id;
+    struct oxbow_recovery recovery;
     bool freeze_soon;          /* T: as freeze_wanted, noted by who has the turn */
     uint64_t reserved_bytes;   /* T: the data file has that much of the device */
     bool device_full;          /* T: the device did not give what the tables need */
@@ -127,9 +134,10 @@ struct oxbow {
     bool reap;                 /* M: there may be blobs to reap */
     uint8_t *front;            /* C: FRONT_BYTES */
     bool idle_more;            /* M: the layers want another step */
-    uint64_t idle_at_us;       /* C */
+    uint64_t idle_at_us;       /* M */
     struct space space;        /* C */
     uint64_t hole_pages;       /* M: as of the last retire */
+    bool quota_tight;          /* M: something was refused for lack of room since the last retire */
 
     void (*touch_hook)(void *ctx, uint64_t object, uint64_t lsn); /* M */
     void *touch_ctx;
@@ -205,6 +213,9 @@ OXBOW_MUST_CHECK enum oxbow_err blob_reap(struct oxbow_txn *txn, bool *more);
 
 /* ---- checkpoint.c ---- */
 
+/* Writes the active table to the tree with this header, and empties it; while there are no other
+ * threads. */
+OXBOW_MUST_CHECK enum oxbow_err checkpoint_now(struct oxbow *db, const struct tree_header *header);
 void checkpoint_run(void *arg); /* the store */
 
 /* ---- sync.c, with the mutex held ---- */
@@ -216,6 +227,12 @@ OXBOW_MUST_CHECK enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_
 /* Begins the checkpoint thread's own transaction; its caller has the turn. */
 struct oxbow_txn *txn_start(struct oxbow *db, const struct oxbow_txn_options *opt,
                             enum oxbow_sync sync);
+
+/* ---- recover.c ---- */
+
+/* Brings the store to the newest state that is on the device, and counts this opening. Before there
+ * are threads. OXBOW_ECORRUPT, OXBOW_EFORMAT, OXBOW_EIO, OXBOW_ENOSPC, OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err recover(struct oxbow *db);
 
 /* ---- directory.c ---- */
 

@@ -1,17 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waiting for durability, asking for it, and being told. What makes things durable is
- * checkpoint.c. */
+/*
+ * Waiting for durability, asking for it, and being told. What makes things durable are the journal's
+ * syncs (journal_io.c) and, without one or past it, checkpoints (checkpoint.c).
+ */
 #include "engine/store/store.h"
 
 #define MS_MAX (INT64_MAX / 1000)
 
-/* Lets the checkpoint thread know that somebody wants everything up to lsn on the device. */
+/* Lets the threads know that somebody wants everything up to lsn on the device. */
 static void want(struct oxbow *db, uint64_t lsn)
 {
     if (lsn > db->lsn_wanted) {
         db->lsn_wanted = lsn;
     }
-    db->port->threads.cond_signal(db->work);
+    if (!db->journal.on) {
+        db->port->threads.cond_signal(db->work);
+    } else if (journal_can_sync(db)) {
+        db->port->threads.cond_signal(db->journal_work);
+    } else {
+        db->freeze_wanted = true; /* it goes past the journal */
+        db->port->threads.cond_signal(db->work);
+    }
+}
+
+/* Who has to wait anyway makes the sync, unless one is under way or it is up to a checkpoint. */
+static bool lead(struct oxbow *db, uint64_t lsn)
+{
+    if (!db->journal.on || !journal_can_sync(db) || db->journal.syncing || lsn > db->lsn_applied) {
+        return false;
+    }
+    journal_sync(db);
+    return true;
 }
 
 enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
@@ -21,7 +40,8 @@ enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
         timeout_ms < 0 || timeout_ms > MS_MAX ? UINT64_MAX : now + (uint64_t)timeout_ms * 1000;
     enum oxbow_err err = OXBOW_OK;
 
-    if (lsn > db->lsn_durable) {
+    if (lsn > db->lsn_durable &&
+        (timeout_ms >= 0 || !db->journal.on || !journal_can_sync(db) || lsn > db->lsn_applied)) {
         want(db, lsn);
     }
     db->waiting++;
@@ -40,6 +60,9 @@ enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
                 err = OXBOW_ETIMEDOUT;
                 break;
             }
+        }
+        if (timeout_ms < 0 && lead(db, lsn)) {
+            continue;
         }
         db->port->threads.cond_wait(db->settled, db->mutex,
                                     end == UINT64_MAX ? UINT64_MAX : end - now);
@@ -104,11 +127,10 @@ void oxbow_durable_clear(struct oxbow *db)
 
 enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync, uint32_t interval_ms)
 {
-    if (sync == OXBOW_SYNC_NONE) {
+    if (sync == OXBOW_SYNC_NONE && !db->journal.on) {
         return OXBOW_ENOTSUP;
     }
-    if ((sync != OXBOW_SYNC_ALWAYS && sync != OXBOW_SYNC_INTERVAL) ||
-        interval_ms > STORE_INTERVAL_MAX) {
+    if (sync < OXBOW_SYNC_ALWAYS || sync > OXBOW_SYNC_NONE || interval_ms > STORE_INTERVAL_MAX) {
         return OXBOW_EINVAL;
     }
     store_lock(db);
@@ -117,6 +139,7 @@ enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync, uint32_t i
         db->interval_ms = interval_ms;
     }
     db->port->threads.cond_signal(db->work);
+    db->port->threads.cond_signal(db->journal_work);
     store_unlock(db);
     return OXBOW_OK;
 }

@@ -44,7 +44,7 @@ bool table_overfull(const struct oxbow *db, const struct memtable *t)
 
 bool sync_due(const struct oxbow *db, const struct memtable *t)
 {
-    return db->lsn_wanted > db->lsn_durable && t->commits >= db->gather;
+    return !db->journal.on && db->lsn_wanted > db->lsn_durable && t->commits >= db->gather;
 }
 
 /* Whether the oldest commit under `interval` is about to miss its promise: nothing new is taken on
@@ -56,14 +56,20 @@ static bool stalled(const struct oxbow *db)
     if (oldest == 0) {
         oldest = db->active->oldest_interval_us;
     }
+    if (db->journal.on) {
+        oldest = journal_oldest_interval(db);
+    }
     return oldest != 0 && store_now_us(db) - oldest >= (uint64_t)db->interval_ms * 1000;
 }
 
 static bool has_room(struct oxbow *db, bool interval)
 {
-    if (table_overfull(db, db->active) || (interval && stalled(db))) {
-        db->freeze_wanted = true;
+    bool overfull = table_overfull(db, db->active);
+
+    if (overfull || (interval && stalled(db))) {
+        db->freeze_wanted = db->freeze_wanted || overfull || !db->journal.on;
         db->port->threads.cond_signal(db->work);
+        db->port->threads.cond_signal(db->journal_work);
         return false;
     }
     return true;
@@ -91,6 +97,11 @@ enum oxbow_err turn_take(struct oxbow *db, bool writer, bool interval)
             db->waiting++;
             db->port->threads.cond_wait(db->turn_free, db->mutex, UINT64_MAX);
             db->waiting--;
+        } else if (writer && journal_full(db)) {
+            db->port->threads.cond_signal(db->turn_free); /* a reader needs no room */
+            db->waiting++;
+            journal_write(db);
+            db->waiting--;
         } else if (writer && !has_room(db, interval)) {
             db->port->threads.cond_signal(db->turn_free); /* a reader needs no room */
             db->waiting++;
@@ -117,6 +128,7 @@ void turn_freeze(struct oxbow *db)
     db->active = full == &db->tables[0] ? &db->tables[1] : &db->tables[0];
     db->frozen = full;
     db->freeze_wanted = false;
+    db->journal.since_freeze = 0;
     db->port->threads.cond_signal(db->work);
     db->port->threads.cond_broadcast(db->room);
 }
@@ -142,7 +154,8 @@ void turn_retire(struct oxbow *db)
 bool idle_wanted(const struct oxbow *db)
 {
     return (db->reap || (db->idle_hook != NULL && db->idle_more)) && db->frozen == NULL &&
-           (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->failed == OXBOW_OK && !db->stop;
+           (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->failed == OXBOW_OK && !db->stop &&
+           !journal_full(db);
 }
 
 void turn_give(struct oxbow *db)
@@ -150,13 +163,15 @@ void turn_give(struct oxbow *db)
     if (db->retire_pending && db->failed == OXBOW_OK) {
         turn_retire(db);
     }
-    if (!db->active->dirty && table_full(db, db->active)) {
+    if (!db->active->dirty && table_full(db, db->active) &&
+        (db->config.flags & OXBOW_OPEN_READONLY) == 0) {
         memtable_reset(db->active, db->config.memtable_bytes); /* what aborts left behind */
     }
     db->freeze_wanted = db->freeze_wanted || db->freeze_soon;
     db->freeze_soon = false;
     if (db->frozen == NULL && db->active->dirty &&
-        (db->freeze_wanted || table_full(db, db->active) || sync_due(db, db->active))) {
+        (db->freeze_wanted || table_full(db, db->active) || sync_due(db, db->active) ||
+         journal_wants_freeze(db))) {
         turn_freeze(db);
     }
     db->used_bytes = quota_used(db);
@@ -185,6 +200,7 @@ void store_fail(struct oxbow *db, enum oxbow_err err)
     db->port->threads.cond_broadcast(db->turn_free);
     db->port->threads.cond_broadcast(db->room);
     db->port->threads.cond_broadcast(db->settled);
+    db->port->threads.cond_signal(db->journal_work);
     if (db->event != NULL) {
         db->port->threads.event_set(db->event);
     }

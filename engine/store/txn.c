@@ -34,6 +34,7 @@ struct oxbow_txn *txn_start(struct oxbow *db, const struct oxbow_txn_options *op
     txn->flags = opt != NULL ? opt->flags : 0;
     txn->database = opt != NULL ? opt->database : 0;
     txn->internal = false;
+    txn->replayed = false;
     txn->wall_read = false;
     txn->touched_count = 0;
     txn->cursors = 0;
@@ -57,8 +58,8 @@ enum oxbow_err oxbow_txn_begin(struct oxbow *db, const struct oxbow_txn_options 
          (opt->flags & ~(OXBOW_TXN_READ | OXBOW_TXN_NOWAIT | OXBOW_TXN_FORCE)) != 0)) {
         return OXBOW_EINVAL;
     }
-    if (opt != NULL && opt->sync == OXBOW_SYNC_NONE) {
-        return OXBOW_ENOTSUP; /* until there is a journal */
+    if (opt != NULL && opt->sync == OXBOW_SYNC_NONE && !db->journal.on) {
+        return OXBOW_ENOTSUP;
     }
     if (writer && (db->config.flags & OXBOW_OPEN_READONLY) != 0) {
         return OXBOW_EREADONLY;
@@ -87,6 +88,9 @@ static void note_commit(struct oxbow *db, const struct oxbow_txn *txn)
     t->next_blob = db->next_blob;
     t->dirty = true;
     t->commits += txn->sync == OXBOW_SYNC_ALWAYS;
+    if (db->journal.on) {
+        journal_commit(db, t->lsn, txn->sync);
+    }
     if (t->oldest_us == 0 || (txn->sync == OXBOW_SYNC_INTERVAL && t->oldest_interval_us == 0)) {
         uint64_t now = store_now_us(db);
 
@@ -97,6 +101,32 @@ static void note_commit(struct oxbow *db, const struct oxbow_txn *txn)
         if (txn->sync == OXBOW_SYNC_INTERVAL) {
             t->oldest_interval_us = now;
         }
+    }
+}
+
+/* Under `always` the device is asked at once; who waits for it does it alone if there is a journal. */
+static void ask_for_sync(struct oxbow *db, const struct oxbow_txn *txn, bool waits)
+{
+    if (txn->sync == OXBOW_SYNC_ALWAYS && !(db->journal.on && waits)) {
+        db->lsn_wanted = db->lsn_applied;
+        if (db->journal.on) {
+            db->port->threads.cond_signal(db->journal_work);
+        }
+    }
+}
+
+/* What was deleted is reaped soon, large values at once. */
+static void ask_for_idle_work(struct oxbow *db, const struct oxbow_txn *txn)
+{
+    if (txn->blobs && !db->reap) {
+        db->reap = true;
+        db->idle_at_us = 0;
+        db->port->threads.cond_signal(db->work);
+    }
+    if (txn->writes > 0 && !db->idle_more && !txn->internal) {
+        db->idle_more = true;
+        db->idle_at_us = store_now_us(db) + STORE_IDLE_US;
+        db->port->threads.cond_signal(db->work);
     }
 }
 
@@ -117,6 +147,8 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     struct oxbow *db = txn->db;
     enum oxbow_err err = txn->failed;
     bool wait = txn->sync == OXBOW_SYNC_ALWAYS && (txn->flags & OXBOW_TXN_NOWAIT) == 0;
+    enum oxbow_sync txn_sync = txn->sync; /* the turn given back, it may be another's */
+    bool internal = txn->internal;
     uint64_t at;
 
     CHECK(db->port, txn->cursors == 0);
@@ -127,8 +159,8 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     if (err == OXBOW_OK && txn->writes > 0 && db->failed != OXBOW_OK) {
         err = OXBOW_EFAILED;
     }
-    if (err == OXBOW_OK && txn->writes > 0 && db->journal != NULL) {
-        err = db->journal->commit(db->journal->ctx, db->lsn_applied + 1);
+    if (err == OXBOW_OK && txn->writes > 0) {
+        err = journal_room(db);
     }
     if (err != OXBOW_OK) {
         store_unlock(db);
@@ -138,12 +170,10 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     if (txn->writes > 0) {
         undo_commit(&txn->undo, db->active);
         note_commit(db, txn);
-        if (txn->sync == OXBOW_SYNC_ALWAYS) {
-            db->lsn_wanted = db->lsn_applied;
-        }
+        ask_for_sync(db, txn, wait);
     }
     at = db->lsn_applied;
-    db->reap = db->reap || txn->blobs;
+    ask_for_idle_work(db, txn);
     if (txn->touched_count > 0) {
         store_unlock(db);
         call_hooks(db, txn, at);
@@ -152,6 +182,8 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     turn_give(db);
     if (wait) {
         err = sync_wait(db, at, -1);
+    } else if (db->journal.on && txn_sync != OXBOW_SYNC_ALWAYS && !internal) {
+        err = journal_written(db, at);
     }
     store_unlock(db);
     if (err == OXBOW_OK && lsn != NULL) {
@@ -166,14 +198,12 @@ void oxbow_txn_abort(struct oxbow_txn *txn)
 
     CHECK(db->port, txn->cursors == 0);
     undo_abort(&txn->undo, db->active);
-    if (db->journal != NULL && txn->writes > 0) {
-        db->journal->drop(db->journal->ctx);
-    }
+    journal_drop(db);
     if (!txn_readonly(txn)) {
         db->aborts++;
     }
     store_lock(db);
-    db->reap = db->reap || txn->blobs;
+    ask_for_idle_work(db, txn);
     turn_give(db);
     store_unlock(db);
 }

@@ -21,10 +21,19 @@ extern "C" {
 #define OXBOW_VERSION        "0.1.0"
 #define OXBOW_FORMAT_VERSION 1u /* of the bytes on disk: docs/FORMAT.md */
 
-/* When a commit counts as done. `always`: when it is on the device. `interval`: at once; at most
- * the last `interval_ms` are lost in a power cut. `none` needs the journal, and without it is
- * refused with OXBOW_ENOTSUP at open and at begin. What is found after a crash is always a prefix
- * of the order of commits, never a hole. */
+/* When a commit counts as done, and what a crash may take:
+ *
+ *              | done when                          | process crash      | power cut
+ *   always     | it is on the device                | nothing            | nothing
+ *   interval   | its bytes are with the system      | nothing            | at most the last
+ *              |                                    |                    | `interval_ms`
+ *   none       | its bytes are with the system      | nothing            | what the system had not
+ *              |                                    |                    | written back
+ *
+ * `interval` counts from the oldest commit that is not on the device, on the monotonic clock; when
+ * the device does not keep up, callers wait. Without the journal `interval` loses up to
+ * `interval_ms` at a process crash too, and `none` is refused with OXBOW_ENOTSUP at open and at
+ * begin. What is found after a crash is always a prefix of the order of commits, never a hole. */
 enum oxbow_sync {
     OXBOW_SYNC_DEFAULT = 0, /* in a transaction: the store's; in a store: always */
     OXBOW_SYNC_ALWAYS = 1,
@@ -34,6 +43,15 @@ enum oxbow_sync {
 
 #define OXBOW_OPEN_EXISTING 0x01u /* OXBOW_ENOENT instead of making a store that is not there */
 #define OXBOW_OPEN_READONLY 0x02u /* nothing in the directory but the lock is written */
+
+/* The journal makes a commit durable with one small write, long before its checkpoint. Without it
+ * each durable commit takes a checkpoint: more bytes and two flushes, but no space for the ring. */
+enum oxbow_journal {
+    OXBOW_JOURNAL_DEFAULT = 0, /* on */
+    OXBOW_JOURNAL_ON = 1,      /* where it cannot be made (no space) the store goes on without, says
+                                  so in the log and in oxbow_stat */
+    OXBOW_JOURNAL_OFF = 2      /* and removed if there is one */
+};
 
 /* All zero means default, but for `dir`. Copied by oxbow_open.
  *
@@ -59,6 +77,10 @@ struct oxbow_config {
     uint32_t entry_bytes;          /* hard cap on one value or entry; at most 256 MiB; 0: 64 MiB */
     uint64_t endurance_bytes;      /* what the device may be written in its life, by its data sheet:
                                       see oxbow_wear; 0: not known */
+    enum oxbow_journal journal;    /* 0: on */
+    uint32_t journal_segments;     /* files of the journal's ring, 2 to 16; 0: as it is, or 4 */
+    uint32_t journal_bytes; /* of each, 64 KiB to 256 MiB, rounded up to 4 KiB; 0: as it is, or
+                                      a 64th of quota or of free space, at most 4 MiB */
 };
 
 /* Opens the store, making it if absent. Recovers, verifies, and says in the log what it found.
@@ -136,21 +158,26 @@ void oxbow_durable_clear(struct oxbow *db);
 
 struct oxbow_stat {
     uint64_t lsn_applied;        /* newest committed */
+    uint64_t lsn_written;        /* newest that a crash of the process alone cannot take */
     uint64_t lsn_durable;        /* newest on the device */
     uint64_t oldest_unsynced_us; /* age of the oldest commit that is not durable; 0: none */
     uint64_t quota_bytes;
-    uint64_t used_bytes;     /* of the quota, data file and memtables counted */
-    uint64_t reserve_bytes;  /* above the quota, for deletes, acks and trims only */
-    uint64_t file_bytes;     /* length of the data file */
-    uint64_t free_bytes;     /* of it, free pages */
-    uint64_t hole_bytes;     /* of those, given back to the file system */
-    uint64_t disk_bytes_max; /* oxbow_config.disk_bytes, or what followed from the quota */
-    uint64_t memtable_bytes; /* active and frozen */
-    uint64_t checkpoints;    /* since open */
-    uint64_t device_bytes;   /* written since open, by all causes: see oxbow_wear */
-    uint64_t payload_bytes;  /* of them, what the caller put in */
-    uint64_t keys;           /* in the data file, at the last checkpoint */
-    uint64_t values_bad;     /* values that failed their checksum since open */
+    uint64_t used_bytes;      /* of the quota, data file and memtables counted */
+    uint64_t reserve_bytes;   /* above the quota, for deletes, acks and trims only */
+    uint64_t file_bytes;      /* length of the data file */
+    uint64_t free_bytes;      /* of it, free pages */
+    uint64_t hole_bytes;      /* of those, given back to the file system */
+    uint64_t disk_bytes_max;  /* oxbow_config.disk_bytes, or what followed from the quota */
+    uint64_t memtable_bytes;  /* active and frozen */
+    uint64_t checkpoints;     /* since open */
+    uint64_t device_bytes;    /* written since open, by all causes: see oxbow_wear */
+    uint64_t payload_bytes;   /* of them, what the caller put in */
+    uint64_t keys;            /* in the data file, at the last checkpoint */
+    uint64_t values_bad;      /* values that failed their checksum since open */
+    bool journal;             /* whether there is one */
+    uint64_t journal_frames;  /* written since open */
+    uint64_t journal_written; /* bytes, likewise, as they go to the device: whole blocks */
+    uint64_t journal_syncs;
     enum oxbow_sync sync;
     uint32_t interval_ms;
     uint64_t store_id; /* random, made with the store */
@@ -190,6 +217,21 @@ struct oxbow_wear {
 
 /* Fills *out. Never waits for the device. */
 void oxbow_wear(struct oxbow *db, struct oxbow_wear *out);
+
+/* What open found in the journal. Ranges of LSNs, 0 to 0: none. */
+struct oxbow_recovery {
+    uint64_t replayed;      /* transactions above the last checkpoint */
+    uint64_t replayed_upto; /* the newest that is there now */
+    uint64_t skipped;       /* changes to values that were damaged or gone */
+    uint64_t lost_from;     /* acknowledged, and lost to damage */
+    uint64_t lost_upto;
+    uint64_t
+        doubt_from; /* not whole: what a power cut leaves of a write, or damage to the last one */
+    uint64_t doubt_upto;
+};
+
+/* Fills *out; it does not change while the store is open. */
+void oxbow_recovery(struct oxbow *db, struct oxbow_recovery *out);
 
 /* Changes the default policy at run time. Errors: OXBOW_EINVAL, OXBOW_ENOTSUP. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync,

@@ -259,7 +259,8 @@ static enum oxbow_err delete_all(struct oxbow *db)
 static void a_damaged_head_of_an_overflow_page_is_not_acted_upon(void **state)
 {
     struct fault quiet;
-    struct oxbow_config config = {.dir = dir, .sync = OXBOW_SYNC_INTERVAL, .port = &quiet.port};
+    struct oxbow_config config = {
+        .dir = dir, .sync = OXBOW_SYNC_INTERVAL, .port = &quiet.port, .journal = OXBOW_JOURNAL_OFF};
     struct oxbow_check_options options = {.port = &quiet.port};
     struct oxbow_check_report report;
     uint32_t failed = 0;
@@ -286,10 +287,10 @@ static void a_damaged_head_of_an_overflow_page_is_not_acted_upon(void **state)
         if (delete_all(db) != OXBOW_OK) {
             failed++;
             assert_true(oxbow_close(db) != OXBOW_OK);
+            flip((off_t)page * 4096 + (i % 2 == 0 ? 0 : (off_t)sizeof(size_t) + 4), 1);
         } else {
-            assert_int_equal(oxbow_close(db), OXBOW_OK);
+            assert_int_equal(oxbow_close(db), OXBOW_OK); /* the page may hold something else now */
         }
-        flip((off_t)page * 4096 + (i % 2 == 0 ? 0 : (off_t)sizeof(size_t) + 4), 1);
         assert_int_equal(oxbow_check(dir, &options, &report), OXBOW_OK);
         assert_int_equal(report.damage, 0);
     }

@@ -80,6 +80,7 @@ struct outcome {
     uint32_t committed; /* transactions whose commit said OK, or that they are in doubt */
     uint32_t acked;     /* the newest known to be durable */
     bool complained;
+    bool journal; /* there was one: without, something may have kept it from being made */
 };
 
 static struct oxbow_bytes key_of(uint8_t out[6], uint32_t i)
@@ -154,7 +155,8 @@ static enum oxbow_err run_one(struct oxbow *db, uint32_t i, struct outcome *o)
 static struct outcome run(const struct oxbow_port *port)
 {
     struct oxbow_config config = {.dir = dir, .port = port, .sync = OXBOW_SYNC_INTERVAL};
-    struct outcome o = {0, 0, false};
+    struct outcome o = {0, 0, false, false};
+    struct oxbow_stat stat;
     struct oxbow *db;
     enum oxbow_err err = oxbow_open(&config, &db);
 
@@ -162,6 +164,8 @@ static struct outcome run(const struct oxbow_port *port)
         o.complained = true;
         return o;
     }
+    oxbow_stat(db, &stat);
+    o.journal = stat.journal;
     for (uint32_t i = 1; i <= TXNS && err == OXBOW_OK; i++) {
         err = run_one(db, i, &o);
     }
@@ -320,7 +324,7 @@ static uint32_t lmdb_faults(int what)
             assert_false(o.complained);
             break;
         }
-        assert_true(o.complained);
+        assert_true(o.complained || !o.journal);
         points++;
     }
     print_message("%u fault points\n", points);
@@ -344,7 +348,7 @@ static void a_store_that_failed_acknowledges_nothing_more(void **state)
     struct oxbow_txn_options always = {.sync = OXBOW_SYNC_ALWAYS};
     struct oxbow_txn *txn;
     struct oxbow *db;
-    struct outcome o = {0, 0, false};
+    struct outcome o = {0, 0, false, false};
 
     (void)state;
     new_dir();

@@ -22,6 +22,7 @@ static struct fault f;
 static struct oxbow_config config_of(void)
 {
     return (struct oxbow_config){.dir = dir,
+                                 .journal = OXBOW_JOURNAL_OFF,
                                  .port = &f.port,
                                  .sync = OXBOW_SYNC_INTERVAL,
                                  .quota_bytes = QUOTA,
@@ -227,6 +228,7 @@ static void emptying_on_a_full_disk_keeps_to_what_the_file_has(void **state)
 {
     const uint32_t n = 10000;
     struct oxbow_config config = {.dir = dir,
+                                  .journal = OXBOW_JOURNAL_OFF,
                                   .port = &f.port,
                                   .sync = OXBOW_SYNC_INTERVAL,
                                   .interval_ms = 60000,

@@ -23,10 +23,15 @@ static inline void scratch_remove(const char *dir)
 {
     static const char *const files[] = {"LOCK",     "FORMAT",       "data.mdb",
                                         "lock.mdb", "data.mdb.new", "FORMAT.new"};
+    static const char *const suffixes[] = {"", ".new", ".bad"};
     char path[4 * SCRATCH_MAX];
 
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        (void)unlink(path);
+    }
+    for (unsigned i = 0; i < 48; i++) {
+        (void)snprintf(path, sizeof path, "%s/journal.%u%s", dir, i / 3, suffixes[i % 3]);
         (void)unlink(path);
     }
     (void)rmdir(dir);

@@ -249,7 +249,8 @@ static void churn(struct run *r, const struct oxbow_config *config)
 
 static void run(void)
 {
-    struct oxbow_config config = {.dir = dir, .sync = OXBOW_SYNC_INTERVAL};
+    struct oxbow_config config = {
+        .dir = dir, .journal = OXBOW_JOURNAL_OFF, .sync = OXBOW_SYNC_INTERVAL};
     struct oxbow_check_report report;
     struct run r = {.first = 0};
     struct oxbow_stat stat;

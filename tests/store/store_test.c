@@ -171,7 +171,10 @@ static void fields_out_of_their_range_are_refused(void **state)
         assert_int_equal(oxbow_open(&config, &db), OXBOW_EINVAL);
     }
     assert_int_equal(oxbow_open(&(struct oxbow_config){.dir = ""}, &db), OXBOW_EINVAL);
-    assert_int_equal(oxbow_open(&(struct oxbow_config){.dir = dir, .sync = OXBOW_SYNC_NONE}, &db),
+    assert_int_equal(oxbow_open(&(struct oxbow_config){.dir = dir,
+                                                       .sync = OXBOW_SYNC_NONE,
+                                                       .journal = OXBOW_JOURNAL_OFF},
+                                &db),
                      OXBOW_ENOTSUP);
     assert_null(db);
 }
@@ -333,10 +336,12 @@ static void a_reader_cannot_write(void **state)
 
 static void options_are_checked(void **state)
 {
-    struct oxbow *db = open_plain();
+    const struct oxbow_config config = {.dir = dir, .journal = OXBOW_JOURNAL_OFF};
+    struct oxbow *db;
     struct oxbow_txn *txn = NULL;
 
     (void)state;
+    assert_int_equal(oxbow_open(&config, &db), OXBOW_OK);
     assert_int_equal(oxbow_txn_begin(db, &(struct oxbow_txn_options){.database = 16}, &txn),
                      OXBOW_ENODB);
     assert_int_equal(

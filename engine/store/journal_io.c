@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal on its way to the device. Frames are formed from what has come since the last one was
+ * taken, so they grow by themselves when the device is slow.
+ *
+ * A write that begins a block, or runs into the next one, fills it up with zeros: the system need not
+ * fetch the old block for it. After a sync the next frame begins a new block, so that one that holds
+ * acknowledged data is never written again.
+ *
+ * Invariants: (1) Frames are written in the order of their LSNs, one writer at a time. (2) A segment
+ * is written over only when the tree holds, durably, all that is in it. (3) A sync covers all
+ * segments since the last one, the older first. (4) A sync that failed is not tried again: the store
+ * has failed.
+ */
+#include "engine/store/journal.h"
+#include "engine/store/store.h"
+
+#include <string.h>
+
+#define FREEZE_PART 4u /* of the ring, written since the last: starts a checkpoint */
+
+static uint64_t block_end(uint64_t pos)
+{
+    return (pos + RING_BLOCK - 1) & ~(uint64_t)(RING_BLOCK - 1);
+}
+
+bool journal_full(const struct oxbow *db)
+{
+    const struct journal *j = &db->journal;
+
+    return j->on && j->fill.len >= j->fill_bytes;
+}
+
+bool journal_wants_freeze(const struct oxbow *db)
+{
+    const struct journal *j = &db->journal;
+
+    return j->on && j->since_freeze >= j->ring.count * j->ring.bytes / FREEZE_PART;
+}
+
+bool journal_can_sync(const struct oxbow *db)
+{
+    return db->journal.gap_last == 0;
+}
+
+uint64_t journal_oldest_interval(const struct oxbow *db)
+{
+    const struct journal *j = &db->journal;
+
+    return j->sync.interval_us != 0 ? j->sync.interval_us : j->wait.interval_us;
+}
+
+/* What of lsn, up to which the ring has everything, is no hole away from the tree. */
+static uint64_t reach(const struct oxbow *db, uint64_t lsn)
+{
+    const struct journal *j = &db->journal;
+
+    if (j->gap_last != 0 && lsn >= j->gap_first) {
+        lsn = db->lsn_tree;
+    }
+    return lsn > db->lsn_tree ? lsn : db->lsn_tree;
+}
+
+uint64_t journal_written_upto(const struct oxbow *db)
+{
+    uint64_t lsn = reach(db, db->journal.lsn_written);
+
+    return lsn > db->lsn_durable ? lsn : db->lsn_durable;
+}
+
+void journal_publish(struct oxbow *db)
+{
+    struct journal *j = &db->journal;
+    uint64_t lsn;
+
+    if (j->gap_last != 0 && db->lsn_tree >= j->gap_last) {
+        j->gap_first = j->gap_last = 0;
+    }
+    lsn = reach(db, j->lsn_synced);
+    if (lsn > db->lsn_durable) {
+        db->lsn_durable = lsn;
+        if (db->event != NULL) {
+            db->port->threads.event_set(db->event);
+        }
+    }
+    if (db->lsn_durable == db->lsn_applied) {
+        j->wait = (struct journal_age){0, 0};
+    }
+    db->port->threads.cond_broadcast(db->settled);
+    if (db->lsn_wanted > db->lsn_durable) {
+        db->port->threads.cond_signal(db->journal_work);
+    }
+}
+
+/* ---- writing ---- */
+
+/* Goes on in the next segment, as soon as the tree holds what is in it. */
+static enum oxbow_err next_segment(struct oxbow *db)
+{
+    struct journal *j = &db->journal;
+    uint32_t next = (j->segment + 1) % j->ring.count;
+
+    while (j->last[next] > db->lsn_tree) {
+        if (db->failed != OXBOW_OK) {
+            return db->failed;
+        }
+        db->freeze_wanted = true;
+        db->port->threads.cond_signal(db->work);
+        db->port->threads.cond_wait(db->settled, db->mutex, UINT64_MAX);
+    }
+    j->segment = next;
+    j->generation++;
+    j->pos = RING_BLOCK;
+    return OXBOW_OK;
+}
+
+/* Puts `out` into the ring at pos; without the mutex. *end: where the next one goes. */
+static enum oxbow_err put_out(struct journal *j, struct frame *f, bool pad, uint64_t *end)
+{
+    size_t len = j->out.len;
+    uint64_t upto = frame_end(j->pos, f->length);
+
+    *end = upto;
+    if (pad || j->pos % RING_BLOCK == 0 || block_end(j->pos) < upto) {
+        upto = block_end(upto);
+    }
+    if (pad) {
+        *end = upto;
+    }
+    memset(j->out.data + len, 0, (size_t)(upto - j->pos) - len);
+    frame_seal(j->out.data, f, j->ring.store_id);
+    return ring_write(&j->ring, j->segment, j->pos, j->out.data, (size_t)(upto - j->pos));
+}
+
+static void note_written(struct oxbow *db, const struct frame *f, uint64_t end)
+{
+    struct journal *j = &db->journal;
+
+    wear_note(db, WEAR_JOURNAL, end - j->pos);
+    j->bytes += end - j->pos;
+    j->since_freeze += end - j->pos;
+    j->pos = end;
+    j->before = f->crc;
+    j->frames++;
+    j->last[j->segment] = j->lsn_written = f->first + f->count - 1;
+    if (journal_wants_freeze(db)) {
+        db->port->threads.cond_signal(db->work);
+    }
+}
+
+/* Writes what is filled as one frame. Nobody is writing. */
+static void write_out(struct oxbow *db, bool pad)
+{
+    struct journal *j = &db->journal;
+    struct buf taken = j->fill;
+    struct frame f = {.incarnation = j->incarnation,
+                      .first = j->fill_first,
+                      .count = j->fill_count,
+                      .length = (uint32_t)(taken.len - FRAME_HEAD_BYTES)};
+    uint64_t end = j->pos;
+    enum oxbow_err err = OXBOW_OK;
+
+    j->writing = true;
+    j->fill = j->out;
+    j->fill.len = FRAME_HEAD_BYTES;
+    j->fill_count = 0;
+    j->out = taken;
+    if (frame_end(j->pos, f.length) > j->ring.bytes) {
+        err = next_segment(db);
+    }
+    /* What a checkpoint has overtaken meanwhile need not be written, and a hole in front of what comes
+     * next is one that the tree fills. */
+    if (err == OXBOW_OK && f.first + f.count - 1 > db->lsn_tree) {
+        f.generation = j->generation;
+        f.before = j->before;
+        f.durable_upto = db->lsn_durable < f.first ? db->lsn_durable : f.first - 1;
+        store_unlock(db);
+        err = put_out(j, &f, pad, &end);
+        store_lock(db);
+        if (err == OXBOW_OK) {
+            note_written(db, &f, end);
+        }
+    }
+    j->writing = false;
+    if (err != OXBOW_OK) {
+        store_fail(db, err);
+    }
+    if (j->writers > 0 || j->syncing) {
+        db->port->threads.cond_broadcast(db->settled);
+    }
+}
+
+static void wait_settled(struct oxbow *db)
+{
+    db->journal.writers++;
+    db->port->threads.cond_wait(db->settled, db->mutex, UINT64_MAX);
+    db->journal.writers--;
+}
+
+void journal_write(struct oxbow *db)
+{
+    if (db->journal.writing) {
+        wait_settled(db);
+    } else if (db->journal.fill_count > 0) {
+        write_out(db, false);
+    }
+}
+
+enum oxbow_err journal_written(struct oxbow *db, uint64_t lsn)
+{
+    enum oxbow_err err = OXBOW_OK;
+
+    db->waiting++;
+    while (err == OXBOW_OK && journal_written_upto(db) < lsn) {
+        if (db->failed != OXBOW_OK) {
+            err = OXBOW_EINDOUBT;
+        } else if (!journal_can_sync(db)) {
+            db->freeze_wanted = true;
+            db->port->threads.cond_signal(db->work);
+            wait_settled(db);
+        } else {
+            journal_write(db);
+        }
+    }
+    db->waiting--;
+    if (db->closing) {
+        db->port->threads.cond_signal(db->work);
+    }
+    return err;
+}
+
+/* ---- syncing ---- */
+
+/* Older segments first: one that is whole in front of a hole would be found before it. */
+static enum oxbow_err sync_segments(const struct journal *j, uint64_t from, uint64_t upto,
+                                    uint32_t segment)
+{
+    uint32_t count = j->ring.count;
+    uint64_t behind = upto - from < count ? upto - from : count - 1;
+    enum oxbow_err err;
+
+    do {
+        err = ring_sync(&j->ring, (uint32_t)((segment + count - behind) % count));
+    } while (err == OXBOW_OK && behind-- > 0);
+    return err;
+}
+
+void journal_sync(struct oxbow *db)
+{
+    struct journal *j = &db->journal;
+    struct journal_age none = {0, 0};
+    uint64_t generation;
+    uint64_t target;
+    uint64_t from;
+    uint32_t segment;
+    enum oxbow_err err;
+
+    j->syncing = true;
+    j->sync = j->wait;
+    j->wait = none;
+    while (j->writing) {
+        wait_settled(db);
+    }
+    if (j->fill_count > 0) {
+        write_out(db, true);
+    } else {
+        wear_note(db, WEAR_JOURNAL, block_end(j->pos) - j->pos);
+        j->bytes += block_end(j->pos) - j->pos;
+        j->pos = block_end(j->pos);
+    }
+    target = j->lsn_written;
+    generation = j->generation;
+    segment = j->segment;
+    from = j->unsynced;
+    if (db->failed == OXBOW_OK && target > j->lsn_synced) {
+        store_unlock(db);
+        err = sync_segments(j, from, generation, segment);
+        if (err == OXBOW_OK) {
+            err = directory_check(db); /* nobody would find it again */
+        }
+        store_lock(db);
+        if (err != OXBOW_OK) {
+            store_fail(db, err);
+        } else {
+            j->unsynced = generation;
+            j->lsn_synced = target;
+            j->syncs++;
+        }
+    }
+    j->syncing = false;
+    if (reach(db, j->lsn_synced) < target && j->sync.any_us != 0) {
+        j->wait = j->sync;
+    }
+    j->sync = none;
+    if (db->failed == OXBOW_OK) {
+        journal_publish(db);
+        db->port->threads.cond_broadcast(
+            db->room); /* who waits for a device that does not keep up */
+    }
+}
+
+/* ---- the thread ---- */
+
+static bool sync_wanted(const struct oxbow *db)
+{
+    return db->lsn_wanted > db->lsn_durable && db->lsn_applied > db->lsn_durable;
+}
+
+/* In how many microseconds a sync is due; 0: now. Under `interval` it starts when three quarters of
+ * the time are gone, so that the device has the rest to finish in. */
+static uint64_t due_in(const struct oxbow *db, uint64_t now)
+{
+    const struct journal *j = &db->journal;
+    uint64_t due;
+
+    if (j->syncing || db->failed != OXBOW_OK || !journal_can_sync(db)) {
+        return UINT64_MAX; /* its end wakes us */
+    }
+    if (sync_wanted(db)) {
+        return 0;
+    }
+    if (j->wait.interval_us == 0) {
+        return UINT64_MAX;
+    }
+    due = j->wait.interval_us + (uint64_t)db->interval_ms * 750;
+    return due > now ? due - now : 0;
+}
+
+void journal_run(void *arg)
+{
+    struct oxbow *db = arg;
+
+    store_lock(db);
+    while (!db->journal_stop) {
+        uint64_t delay = due_in(db, store_now_us(db));
+
+        if (journal_full(db) && !db->journal.writing && db->failed == OXBOW_OK) {
+            journal_write(db);
+            db->port->threads.cond_signal(db->work); /* idle work waits for that */
+        } else if (delay == 0) {
+            journal_sync(db);
+        } else {
+            db->port->threads.cond_wait(db->journal_work, db->mutex, delay);
+        }
+    }
+    store_unlock(db);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frames: what is sealed is whole, and no flipped bit, cut or strange seed is. */
+#include "engine/store/frame.h"
+#include "oxbow/port.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#define STORE 0x1122334455667788u
+
+static struct oxbow_bytes text(const char *s)
+{
+    return (struct oxbow_bytes){s, strlen(s)};
+}
+
+/* A frame with two transactions; the buffer is the caller's. */
+static struct frame make(struct buf *b)
+{
+    struct frame f = {.generation = 3,
+                      .incarnation = 7,
+                      .first = 100,
+                      .durable_upto = 99,
+                      .count = 2,
+                      .before = 0x5a5a5a5a};
+    struct effect put = {EFFECT_PUT, text("key"), 0, text("value")};
+    struct effect patch = {EFFECT_PATCH, text("other"), 4000, text("tail")};
+    struct effect del = {EFFECT_DEL, text("key"), 0, {NULL, 0}};
+    struct buf one;
+
+    buf_init(b, &oxbow_port_default()->alloc, 4096);
+    buf_init(&one, &oxbow_port_default()->alloc, 4096);
+    assert_int_equal(buf_reserve(b, FRAME_HEAD_BYTES), OXBOW_OK);
+    b->len = FRAME_HEAD_BYTES;
+    assert_int_equal(effect_put(&one, &put), OXBOW_OK);
+    assert_int_equal(effect_put(&one, &patch), OXBOW_OK);
+    assert_int_equal(frame_add(b, (struct oxbow_bytes){one.data, one.len}), OXBOW_OK);
+    one.len = 0;
+    assert_int_equal(effect_put(&one, &del), OXBOW_OK);
+    assert_int_equal(frame_add(b, (struct oxbow_bytes){one.data, one.len}), OXBOW_OK);
+    buf_fini(&one);
+    f.length = (uint32_t)(b->len - FRAME_HEAD_BYTES);
+    frame_seal(b->data, &f, STORE);
+    return f;
+}
+
+static void what_is_sealed_is_read_back(void **state)
+{
+    struct oxbow_bytes effects;
+    struct oxbow_bytes rest;
+    struct effect e;
+    struct frame got;
+    struct buf b;
+    struct frame f = make(&b);
+
+    (void)state;
+    assert_true(frame_head(b.data, &got));
+    assert_memory_equal(&got, &f, sizeof f);
+    assert_true(frame_whole(b.data, &got, STORE));
+    assert_false(frame_whole(b.data, &got, STORE + 1));
+    rest = (struct oxbow_bytes){b.data + FRAME_HEAD_BYTES, got.length};
+    assert_int_equal(frame_take(&rest, &effects), OXBOW_OK);
+    assert_int_equal(effect_take(&effects, &e), OXBOW_OK);
+    assert_int_equal(e.kind, EFFECT_PUT);
+    assert_memory_equal(e.bytes.data, "value", 5);
+    assert_int_equal(effect_take(&effects, &e), OXBOW_OK);
+    assert_int_equal(e.kind, EFFECT_PATCH);
+    assert_int_equal(e.pos, 4000);
+    assert_memory_equal(e.key.data, "other", e.key.len);
+    assert_int_equal(effects.len, 0);
+    assert_int_equal(frame_take(&rest, &effects), OXBOW_OK);
+    assert_int_equal(effect_take(&effects, &e), OXBOW_OK);
+    assert_int_equal(e.kind, EFFECT_DEL);
+    assert_int_equal(rest.len, 0);
+    buf_fini(&b);
+}
+
+static void each_flipped_bit_is_found(void **state)
+{
+    struct buf b;
+    struct frame f = make(&b);
+
+    (void)state;
+    for (size_t bit = 0; bit < b.len * 8; bit++) {
+        struct frame got;
+
+        b.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_false(frame_head(b.data, &got) && got.length == f.length &&
+                     frame_whole(b.data, &got, STORE));
+        b.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    buf_fini(&b);
+}
+
+static void zeros_are_no_frame(void **state)
+{
+    uint8_t zeros[FRAME_HEAD_BYTES] = {0};
+    struct frame f;
+
+    (void)state;
+    assert_false(frame_head(zeros, &f));
+}
+
+static void effects_cut_short_are_refused(void **state)
+{
+    struct effect patch = {EFFECT_PATCH, text("other"), 4000, text("tail")};
+    struct effect e;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, &oxbow_port_default()->alloc, 4096);
+    assert_int_equal(effect_put(&b, &patch), OXBOW_OK);
+    for (size_t len = 0; len < b.len; len++) {
+        struct oxbow_bytes rest = {b.data, len};
+
+        assert_int_equal(effect_take(&rest, &e), OXBOW_EFORMAT);
+    }
+    b.data[0] = 9;
+    assert_int_equal(effect_take(&(struct oxbow_bytes){b.data, b.len}, &e), OXBOW_EFORMAT);
+    buf_fini(&b);
+}
+
+static void a_transaction_over_the_limit_leaves_the_buffer_as_it_was(void **state)
+{
+    static const uint8_t bytes[200];
+    struct effect put = {EFFECT_PUT, text("key"), 0, {bytes, sizeof bytes}};
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, &oxbow_port_default()->alloc, 300);
+    assert_int_equal(effect_put(&b, &put), OXBOW_OK);
+    assert_int_equal(effect_put(&b, &put), OXBOW_ETOOBIG);
+    assert_int_equal(b.len, 2 + 3 + 2 + sizeof bytes);
+    buf_fini(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_sealed_is_read_back),
+        cmocka_unit_test(each_flipped_bit_is_found),
+        cmocka_unit_test(zeros_are_no_frame),
+        cmocka_unit_test(effects_cut_short_are_refused),
+        cmocka_unit_test(a_transaction_over_the_limit_leaves_the_buffer_as_it_was),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

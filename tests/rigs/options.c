@@ -87,6 +87,9 @@ static bool take(struct options *o, int option, const char *text)
     case 'h':
         o->shape = strtoull(text, NULL, 10);
         break;
+    case 'e':
+        o->entropy = strtoull(text, NULL, 10);
+        break;
     case 'i':
         o->interval_ms = (uint32_t)strtoul(text, NULL, 10);
         break;
@@ -103,7 +106,7 @@ int options_read(struct options *o, int argc, char **argv)
         {"policy", 1, NULL, 'p'}, {"journal", 1, NULL, 'j'},  {"control", 1, NULL, 'c'},
         {"save", 1, NULL, 'k'},   {"witness", 1, NULL, 'w'},  {"threads", 1, NULL, 't'},
         {"shape", 1, NULL, 'h'},  {"interval", 1, NULL, 'i'}, {"verbose", 0, NULL, 'v'},
-        {"image", 1, NULL, 'm'},  {NULL, 0, NULL, 0},
+        {"image", 1, NULL, 'm'},  {"entropy", 1, NULL, 'e'},  {NULL, 0, NULL, 0},
     };
     const char *given = getenv("OXBOW_SEED");
     struct timespec now;

@@ -20,6 +20,7 @@ enum control {
 struct options {
     enum run what;
     uint64_t count, seed, shape;
+    uint64_t entropy; /* for the kernel's generator: a machine that was stopped has none; 0: no */
     const char *dir, *fs, *save, *witness, *image;
     int policy;
     enum journal_choice journal;

@@ -9,7 +9,7 @@
  *
  * Options: --seed S, --dir D (where to work, or the store's), --fs ext4|xfs, --policy
  * always|interval|none|mix, --journal on|off, --control nosync|forged|rollback|skip, --save D,
- * --witness FILE, --image FILE, --threads T, --shape S, --interval MS, --verbose.
+ * --witness FILE, --image FILE, --threads T, --shape S, --entropy E, --interval MS, --verbose.
  *
  * Exit status: 0 good (with --control: the fault was caught), 1 not, 2 the rig itself failed, 77
  * this machine lacks what it needs.
@@ -23,9 +23,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/random.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static struct load_options load_options(const struct options *o)
@@ -41,6 +43,19 @@ static struct load_options load_options(const struct options *o)
     };
 }
 
+/* Machines that go on from one state would all draw the same random numbers. */
+static void stir(uint64_t entropy)
+{
+    /* struct rand_pool_info: bits, bytes, and these. */
+    uint32_t pool[4] = {64, sizeof entropy};
+    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+
+    memcpy(&pool[2], &entropy, sizeof entropy);
+    if (fd < 0 || ioctl(fd, RNDADDENTROPY, pool) != 0 || ioctl(fd, RNDRESEEDCRNG) != 0)
+        die("/dev/urandom");
+    close(fd);
+}
+
 static int run_load(const struct options *o)
 {
     struct load_options load = load_options(o);
@@ -50,6 +65,8 @@ static int run_load(const struct options *o)
     load.witness_fd = open(o->witness, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (load.witness_fd < 0)
         die(o->witness);
+    if (o->entropy != 0)
+        stir(o->entropy);
     if (o->control == CONTROL_NOSYNC)
         nosync_begin();
     return load_run(&load);

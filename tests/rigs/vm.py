@@ -9,8 +9,11 @@ A machine of qemu (KVM where it works, else emulation) boots Debian's kernel and
 memory that holds nothing but busybox and `rig load`. Its disk is rig_disk, which keeps in a
 volatile cache what was not flushed. What the load acknowledges leaves the machine over a virtual
 serial port into a file of the host. Then qemu is killed, the disk loses what it may, and a copy of
-its image is mounted and verified here; the next machine boots from the image itself, recovers file
+its image is mounted and verified here; the next machine mounts the image itself, recovers file
 system and store, and goes on. Some machines are cut off while they do.
+
+Machines boot once: the state of one that is about to look at its disk for the first time is kept, and
+each life goes on from there, with the time of the day and fresh randomness. --boot boots each.
 
 Exit status: 0 nothing acknowledged was lost (with --control: the fault was caught), 1 something
 was, 2 the rig itself failed, 77 skipped: this machine lacks something.
@@ -22,6 +25,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,17 +37,23 @@ IMAGE_BYTES = {"ext4": 96 << 20, "xfs": 320 << 20}  # mkfs.xfs refuses less than
 BOOT_SECONDS = 120.0
 # In this order; one that is not there is built into the kernel.
 MODULES = ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
-           "virtio_blk", "virtio_console", "libcrc32c", "xfs"]
+           "virtio_console", "libcrc32c", "xfs"]
+MODULES_OF_DISK = ["virtio_blk"]
 PACKAGE = "linux-image-cloud-amd64"
 INIT = """#!/bin/busybox sh
 b=/bin/busybox
 $b mount -t devtmpfs none /dev && $b mount -t proc none /proc && $b mount -t sysfs none /sys
-for m in %s; do $b insmod /lib/modules/$m.ko || echo "rig: no module $m"; done
+load() { for m in "$@"; do $b insmod /lib/modules/$m.ko || echo "rig: no module $m"; done; }
+load %s
 port=$($b ls /dev/vport* 2>/dev/null)
+echo "rig: ready"
+read -r now fs options
+$b date -s @$now >/dev/null
+load %s
 echo "rig: mounting"
-$b mount -t $RIGFS -o noatime /dev/vda /mnt || echo "rig: cannot mount"
+$b mount -t $fs -o noatime /dev/vda /mnt || echo "rig: cannot mount"
 echo "rig: loading"
-/bin/rig load --dir /mnt/store --witness $port $($b echo $RIGARGS | $b tr , ' ')
+/bin/rig load --dir /mnt/store --witness $port $options
 echo "rig: ended $?"
 $b sleep 1000
 """
@@ -134,10 +144,12 @@ def build_initramfs(rig: Path, modules: Path, to: Path) -> None:
     folder, file = 0o040755, 0o100755
     entries = {name: (folder, b"") for name in
                ("bin", "dev", "proc", "sys", "mnt", "lib", "lib64", "lib/modules")}
-    found = {name: next(modules.rglob(name + ".ko"), None) for name in MODULES}
-    there = [name for name, path in found.items() if path is not None]
-    for name in there:
-        entries[f"lib/modules/{name}.ko"] = (file, found[name].read_bytes())
+    there = []
+    for names in (MODULES, MODULES_OF_DISK):
+        found = {name: path for name in names if (path := next(modules.rglob(name + ".ko"), None))}
+        there.append(" ".join(found))
+        for name, path in found.items():
+            entries[f"lib/modules/{name}.ko"] = (file, path.read_bytes())
     entries["bin/busybox"] = (file, busybox.read_bytes())
     entries["bin/rig"] = (file, rig.read_bytes())
     for library in libraries(rig):
@@ -145,7 +157,7 @@ def build_initramfs(rig: Path, modules: Path, to: Path) -> None:
         for depth in range(1, len(parts)):
             entries.setdefault("/".join(parts[:depth]), (folder, b""))
         entries["/".join(parts)] = (file, library.read_bytes())
-    entries["init"] = (file, (INIT % " ".join(there)).encode())
+    entries["init"] = (file, (INIT % tuple(there)).encode())
     to.write_bytes(cpio(entries))
 
 
@@ -154,38 +166,67 @@ def build_initramfs(rig: Path, modules: Path, to: Path) -> None:
 class Machine:
     """One boot, to its end."""
 
-    def __init__(self, rig: "Rig", load: list[str]) -> None:
+    def __init__(self, rig: "Rig", resume: bool) -> None:
         self.rig = rig
         self.console = rig.work / "console.txt"
         self.told = rig.work / "told"
-        socket = rig.work / "disk.socket"
-        for path in (self.console, self.told, socket):
+        disk_socket = rig.work / "disk.socket"
+        self.serial, self.monitor = rig.work / "serial.socket", rig.work / "monitor.socket"
+        for path in (self.console, self.told, disk_socket, self.serial, self.monitor):
             path.unlink(missing_ok=True)
         lie = ["lie"] if rig.options.control == "lie" else []
         self.disk = subprocess.Popen(
-            [rig.options.disk, socket, rig.image, str(rig.random.getrandbits(60)), *lie],
+            [rig.options.disk, disk_socket, rig.image, str(rig.random.getrandbits(60)), *lie],
             stdout=subprocess.PIPE, text=True)
-        while not socket.exists():
+        while not disk_socket.exists():
             if self.disk.poll() is not None:
                 raise Broken("the disk does not start")
             time.sleep(0.002)
-        self.qemu = subprocess.Popen(self.command(socket, load), stdin=subprocess.DEVNULL,
+        self.qemu = subprocess.Popen(self.command(disk_socket, resume), stdin=subprocess.DEVNULL,
                                      stdout=subprocess.DEVNULL, stderr=rig.log)
 
-    def command(self, socket: Path, load: list[str]) -> list[str]:
-        kernel = " ".join(["console=ttyS0", "quiet", "panic=-1", "reboot=t", f"RIGFS={self.rig.fs}",
-                           f"RIGARGS={','.join(load)}"])
+    def command(self, disk_socket: Path, resume: bool) -> list[str]:
         cpu = "host,-arch-capabilities" if self.rig.accel == "kvm" else "max"
         # Not microvm: without HPET and PM timer an emulated machine fails to calibrate its clock when
         # the host is busy, and hangs.
-        return [self.rig.program, "-M", f"pc,accel={self.rig.accel}",
-                "-cpu", cpu, "-m", "192", "-nodefaults", "-no-user-config", "-display", "none",
-                "-no-reboot", "-serial", f"file:{self.console}", "-kernel", str(self.rig.kernel),
-                "-initrd", str(self.rig.initramfs), "-append", kernel,
-                "-drive", f"file=nbd+unix:///?socket={socket},format=raw,if=none,id=d,cache=none",
-                "-device", "virtio-blk-pci,drive=d", "-device", "virtio-serial-pci",
-                "-chardev", f"file,id=t,path={self.told}",
-                "-device", "virtserialport,chardev=t,name=told"]
+        command = [
+            self.rig.program, "-M", f"pc,accel={self.rig.accel}", "-cpu", cpu, "-m", "192",
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-kernel", str(self.rig.kernel), "-initrd", str(self.rig.initramfs),
+            "-append", "console=ttyS0 quiet panic=-1 reboot=t",
+            "-chardev", f"socket,id=s,path={self.serial},server=on,wait=off,"
+                        f"logfile={self.console}", "-serial", "chardev:s",
+            "-monitor", f"unix:{self.monitor},server=on,wait=off",
+            "-drive", f"file=nbd+unix:///?socket={disk_socket},format=raw,if=none,id=d,cache=none",
+            "-device", "virtio-blk-pci,drive=d", "-device", "virtio-serial-pci",
+            "-chardev", f"file,id=t,path={self.told}",
+            "-device", "virtserialport,chardev=t,name=told"]
+        return command + (["-incoming", f"exec:cat {self.rig.state}"] if resume else [])
+
+    def talk(self, path: Path) -> socket.socket:
+        if not self.wait(path.exists, 20):
+            raise Broken(f"qemu does not start: see {self.rig.work}/qemu.log")
+        line = socket.socket(socket.AF_UNIX)
+        line.connect(str(path))
+        return line
+
+    def tell(self, load: list[str]) -> None:
+        """What the machine waits for before it looks at its disk."""
+        fresh = f"{self.rig.random.getrandbits(63)}"
+        text = " ".join([str(int(time.time())), self.rig.fs, *load, "--entropy", fresh])
+        self.line = self.talk(self.serial)  # kept: qemu hangs up with it
+        self.line.sendall(text.encode() + b"\n")
+
+    def keep_state(self) -> None:
+        with self.talk(self.monitor) as line:
+            line.settimeout(60)
+            line.sendall(f'migrate "exec:cat > {self.rig.state}"\ninfo migrate\n'.encode())
+            heard = b""
+            while b"Migration status: completed" not in heard:
+                more = line.recv(4096)
+                if not more or b"Migration status: failed" in heard:
+                    raise Broken(f"the machine's state cannot be kept: {heard.decode()}")
+                heard += more
 
     def says(self, text: str) -> bool:
         try:
@@ -219,6 +260,7 @@ class Machine:
             raise Broken(f"the machine ended by itself: {self.rig.keep('ended')}")
         told = self.told.read_bytes() if self.told.exists() else b""
         told = told[:len(told) - len(told) % RECORD_BYTES]
+        self.line.close()
         return told, dict(pair.split("=") for pair in text.split())
 
     def kill(self) -> None:
@@ -247,19 +289,31 @@ class Rig:
         self.sums = dict.fromkeys(("writes", "flushes", "unflushed", "sectors_kept",
                                    "sectors_lost", "frozen"), 0)
         self.losses: dict[str, int] = {}
-        self.accel = options.accel if options.accel != "auto" else self.find_accel()
+        self.state = self.work / "state"
+        self.accel = ""
 
-    def find_accel(self) -> str:
-        """KVM where a machine comes up with it: there are hosts whose KVM cannot run this one."""
-        if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-            return "tcg"
-        self.accel = "kvm"
-        self.new_image()
-        machine = Machine(self, self.load())
+    def first_boot(self, accel: str, seconds: float) -> bool:
+        """Whether a machine comes up with it; then its state is kept."""
+        self.accel = accel
+        machine = Machine(self, False)
         try:
-            return "kvm" if machine.wait(lambda: machine.says("rig: mounting"), 8) else "tcg"
+            if not machine.wait(lambda: machine.says("rig: ready"), seconds):
+                return False
+            machine.keep_state()
+            return True
         finally:
             machine.kill()
+
+    def find_accel(self) -> None:
+        """KVM where it works: there are hosts whose KVM cannot run such a machine."""
+        wanted = self.options.accel
+        if wanted != "tcg" and os.access("/dev/kvm", os.R_OK | os.W_OK) and \
+                self.first_boot("kvm", 8):
+            return
+        if wanted == "kvm":
+            raise Skipped("no machine comes up with KVM")
+        if not self.first_boot("tcg", BOOT_SECONDS):
+            raise Broken(f"the machine does not boot: {self.keep('boot')}")
 
     def new_image(self) -> None:
         kinds = ["ext4", "xfs"] if self.options.fs == "both" else [self.options.fs]
@@ -288,8 +342,9 @@ class Rig:
         return [*self.policy, "--threads", str(self.random.randint(1, 8)), *control]
 
     def cycle(self) -> None:
-        machine = Machine(self, self.load())
+        machine = Machine(self, not self.options.boot)
         try:
+            machine.tell(self.load())
             if self.random.random() < 0.2:  # while it mounts, or opens the store
                 if not machine.wait(lambda: machine.says("rig: mounting"), BOOT_SECONDS):
                     raise Broken(f"the machine does not boot: {self.keep('boot')}")
@@ -352,12 +407,14 @@ class Rig:
     def run(self) -> bool:
         start = time.monotonic()
         self.new_image()
-        while self.cuts < self.options.count:
+        self.find_accel()
+        # A control has shown what it is for when it was caught.
+        while self.cuts < self.options.count and not (self.options.control and self.bad):
             self.cycle()
             if self.cuts % 20 == 0:
                 print(f"... {self.cuts} cuts, {self.told} records, BAD {self.bad}", flush=True)
         control = self.options.control
-        meant = self.told > self.cuts and (control is not None or self.sums["unflushed"] > 0)
+        meant = self.told > self.cuts and (self.sums["unflushed"] > 0 or self.cuts < 10)
         good = meant and (self.bad > 0 if control else self.bad == 0)
         sums = " ".join(f"{k}={v}" for k, v in self.sums.items())
         losses = " ".join(f"{k}={v}" for k, v in sorted(self.losses.items()))
@@ -382,6 +439,7 @@ def main() -> int:
     parser.add_argument("--policy", choices=["always", "interval", "none", "mix"], default="mix")
     parser.add_argument("--journal", choices=["on", "off"])
     parser.add_argument("--accel", choices=["auto", "kvm", "tcg"], default="auto")
+    parser.add_argument("--boot", action="store_true", help="boot each machine")
     parser.add_argument("--control", choices=["nosync", "lie"])
     parser.add_argument("--save")
     parser.add_argument("--seed", type=int,

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define HASH_EMPTY 2u
+
 void content_resize(struct content *c, uint64_t bytes)
 {
     size_t count = (size_t)((bytes + DISK_PAGE - 1) / DISK_PAGE);
@@ -57,7 +59,7 @@ void content_write(struct writer *w, uint64_t pos, const uint8_t *data, uint64_t
             memcpy(bytes + at, data, n);
         else
             memset(bytes + at, 0, n);
-        c->hashes[page] = lab_hash(bytes, DISK_PAGE, page + 1);
+        c->hashes[page] = 0; /* to be worked out when it is asked for */
         pos += n;
         len -= n;
         data = data == NULL ? NULL : data + n;
@@ -72,13 +74,24 @@ void content_cut(struct writer *w, uint64_t bytes)
     content_resize(w->content, bytes);
 }
 
-uint64_t content_hash(const struct content *c)
+/* A page of zeros counts like none. */
+static uint64_t page_hash(const uint8_t *page, size_t idx)
+{
+    static const uint8_t zeros[DISK_PAGE];
+    bool empty = memcmp(page, zeros, DISK_PAGE) == 0;
+    return empty ? HASH_EMPTY : lab_hash(page, DISK_PAGE, idx + 1) | 1;
+}
+
+uint64_t content_hash(struct content *c)
 {
     uint64_t sum = c->bytes * 0x9e3779b97f4a7c15u;
     size_t used = (size_t)((c->bytes + DISK_PAGE - 1) / DISK_PAGE);
-    static const uint8_t zeros[DISK_PAGE];
-    for (size_t i = 0; i < used; i++)
-        if (c->pages[i] != NULL && memcmp(c->pages[i], zeros, DISK_PAGE) != 0)
-            sum += c->hashes[i];
+    for (size_t i = 0; i < used; i++) {
+        if (c->pages[i] == NULL)
+            continue;
+        if (c->hashes[i] == 0)
+            c->hashes[i] = page_hash(c->pages[i], i);
+        sum += c->hashes[i] == HASH_EMPTY ? 0 : c->hashes[i];
+    }
     return sum;
 }

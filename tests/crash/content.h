@@ -9,7 +9,7 @@
 struct content {
     uint64_t bytes;
     uint8_t **pages;
-    uint64_t *hashes; /* of the pages, 0 for NULL */
+    uint64_t *hashes; /* of the pages; 0: not known */
     size_t count;
 };
 
@@ -29,7 +29,7 @@ void content_resize(struct content *c, uint64_t bytes);
 void content_write(struct writer *w, uint64_t pos, const uint8_t *data, uint64_t len);
 /* A new length. A shorter file forgets what was behind its end. */
 void content_cut(struct writer *w, uint64_t bytes);
-/* The same for the same bytes. */
-uint64_t content_hash(const struct content *c);
+/* The same for the same bytes. Remembers the pages' hashes. */
+uint64_t content_hash(struct content *c);
 
 #endif

@@ -39,7 +39,7 @@ static void store_config(struct oxbow_config *config, const char *dir)
 {
     *config = (struct oxbow_config){.dir = dir,
                                     .quota_bytes = 16u << 20,
-                                    .map_bytes = 64u << 20,
+                                    .map_bytes = 256u << 20,
                                     .dirty_pages = 16,
                                     .memtable_bytes = 64 << 10};
 }

@@ -499,7 +499,8 @@ static void image_add(struct image *img, struct disk *d, const struct name *name
         lab_die("memory", "out of it");
     if (!f->is_dir) {
         size_t idx = file_index(d, name->inode);
-        const struct content *base = &d->files[idx].base;
+        struct content *base = &d->files[idx].base;
+        (void)content_hash(base);
         content_resize(&f->content, base->count * (uint64_t)DISK_PAGE);
         if (base->count > 0) {
             memcpy(f->content.pages, base->pages, base->count * sizeof *base->pages);

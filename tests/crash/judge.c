@@ -6,6 +6,7 @@
  */
 #include "tests/crash/judge.h"
 
+#include "tests/crash/branch.h"
 #include "tests/crash/pages.h"
 #include "tests/crash/record.h"
 
@@ -20,7 +21,8 @@
 
 #define SECONDS_PER_STATE 20
 #define MORE_STEPS        3u
-#define CLOCK_SPEED       100u /* the store's clock runs that many times as fast */
+#define CLOCK_SPEED       100u                /* the store's clock runs that many times as fast */
+#define LSN_JUMP          ((uint64_t)1 << 32) /* that far LSNs go on after a crash */
 #define IDLE_STEPS        64u /* commits that a store may have made of its own since it was opened */
 
 static struct verdict *current; /* of this process: where the log goes */
@@ -83,20 +85,27 @@ const struct oxbow_port *judge_port(void)
     return &port;
 }
 
+static struct judge_shape shape = {.memtable_bytes = 64 << 10};
+
+void judge_set_shape(const struct judge_shape *s)
+{
+    shape = *s;
+}
+
 /* Small tables, so that checkpoints come often and both tables are in use. */
 void judge_store_config(struct oxbow_config *config, const char *dir)
 {
-    *config = (struct oxbow_config){.dir = dir,
-                                    .port = judge_port(),
-                                    .interval_ms = 3600000,
-                                    .quota_bytes = 16u << 20,
-                                    .map_bytes = 64u << 20,
-                                    .dirty_pages = 16,
-                                    .memtable_bytes = 64 << 10};
-    const char *journal = getenv("OXBOW_LAB_JOURNAL");
-    if (journal != NULL && strcmp(journal, "off") == 0)
-        config->journal = OXBOW_JOURNAL_OFF;
-    config->journal_bytes = 64u << 10;
+    *config =
+        (struct oxbow_config){.dir = dir,
+                              .port = judge_port(),
+                              .interval_ms = 3600000,
+                              .quota_bytes = 16u << 20,
+                              .map_bytes = 256u << 20,
+                              .dirty_pages = shape.memtable_bytes / 4096,
+                              .memtable_bytes = shape.memtable_bytes,
+                              .journal = shape.segments == 0 ? OXBOW_JOURNAL_OFF : OXBOW_JOURNAL_ON,
+                              .journal_segments = shape.segments,
+                              .journal_bytes = shape.segment_bytes};
 }
 
 /* ---- helpers ---- */
@@ -153,8 +162,8 @@ static bool place(const struct judge_config *c, struct oxbow *db, struct verdict
     v->store_id = stat.store_id;
     /* Each recovery goes on 2^32 above what it found. */
     uint64_t lsn = c->path->at[step].lsn;
-    uint32_t ahead = (uint32_t)stat.lsn_applied - (uint32_t)lsn;
-    if (step > 0 && (stat.lsn_applied < lsn || ahead > IDLE_STEPS))
+    uint64_t more = stat.lsn_applied - lsn;
+    if (step > 0 && (stat.lsn_applied < lsn || more % LSN_JUMP > IDLE_STEPS))
         return say(v, VERDICT_LSN, "content of step %llu has LSN %llu and not %llu",
                    (unsigned long long)step, (unsigned long long)stat.lsn_applied,
                    (unsigned long long)lsn);
@@ -289,7 +298,10 @@ void judge_state(const struct judge_config *config, const char *base, struct ver
     if (v->cut && !cut_recovery(config, base, v))
         return;
     struct oxbow *db = NULL;
-    if (!open_store(base, &db, v))
+    branch_collect(&v->branches);
+    bool opened = open_store(base, &db, v);
+    branch_collect(NULL);
+    if (!opened)
         return;
     struct model *m = NULL;
     bool ok = place(config, db, v);

@@ -32,9 +32,17 @@ struct verdict {
     enum verdict_kind kind;
     uint64_t step; /* it stands after so many steps */
     uint64_t store_id;
+    uint32_t branches; /* bits: the ways that its recovery went */
     char reason[200];
     char log[VERDICT_LOGS][96]; /* what recovery said, digits as # */
     uint64_t deeper;            /* states of its own recovery that were judged */
+};
+
+/* What the lab varies of a store's configuration. */
+struct judge_shape {
+    unsigned segments; /* of the journal; 0: there is none */
+    uint32_t segment_bytes;
+    uint32_t memtable_bytes;
 };
 
 struct judge_config {
@@ -43,7 +51,8 @@ struct judge_config {
     unsigned deeper_max; /* states of recovery per state whose verdict says `cut` */
 };
 
-/* The store's configuration in all of the lab. */
+/* The store's configuration in all of the lab; without judge_set_shape it has no journal. */
+void judge_set_shape(const struct judge_shape *shape);
 void judge_store_config(struct oxbow_config *config, const char *dir);
 /* A port that keeps log lines instead of printing them. */
 const struct oxbow_port *judge_port(void);

@@ -49,18 +49,22 @@ static uint64_t step_of(const struct life *l, uint64_t lsn, uint64_t step)
 /* Notes which steps are durable. The number is read before the mark is made. */
 static void note_durable(struct life *l, struct oxbow *db, uint64_t step)
 {
-    note_acked(l, step_of(l, oxbow_durable_lsn(db), step));
+    struct oxbow_stat stat;
+    oxbow_stat(db, &stat);
+    note_acked(l, step_of(l, stat.lsn_durable, step));
+    recorder_mark(EVENT_WRITTEN, step_of(l, stat.lsn_written, step));
 }
 
 /* ---- steps ---- */
 
 static enum oxbow_sync draw_policy(struct life *l)
 {
-    static const enum oxbow_sync mix[] = {OXBOW_SYNC_ALWAYS, OXBOW_SYNC_ALWAYS,
-                                          OXBOW_SYNC_INTERVAL};
+    static const enum oxbow_sync mix[] = {OXBOW_SYNC_ALWAYS, OXBOW_SYNC_ALWAYS, OXBOW_SYNC_INTERVAL,
+                                          OXBOW_SYNC_NONE};
     if (l->opt->policy != OXBOW_SYNC_DEFAULT)
         return l->opt->policy;
-    return mix[lab_random(&l->random) % (sizeof mix / sizeof mix[0])];
+    bool journal = l->opt->shape.segments > 0;
+    return mix[lab_random(&l->random) % (sizeof mix / sizeof mix[0] - !journal)];
 }
 
 /* In doubt: it may be on the disk all the same, under the number that came next then. */
@@ -75,8 +79,8 @@ static enum oxbow_err in_doubt(struct life *l, uint64_t step, uint64_t lsn, enum
 static enum oxbow_err take_step(struct life *l, struct oxbow *db, struct model *m, uint64_t step)
 {
     enum oxbow_sync policy = draw_policy(l);
-    bool wait = policy == OXBOW_SYNC_ALWAYS && lab_random(&l->random) % 4 != 0;
-    bool flush = !wait && lab_random(&l->random) % 6 == 0;
+    bool wait = lab_random(&l->random) % 8 < l->opt->waits;
+    bool flush = l->opt->waits > 0 && lab_random(&l->random) % 10 == 0;
     struct oxbow_txn_options opt = {.sync = policy, .flags = wait ? 0 : OXBOW_TXN_NOWAIT};
     struct oxbow_stat before;
     uint64_t lsn = 0;
@@ -90,14 +94,17 @@ static enum oxbow_err take_step(struct life *l, struct oxbow *db, struct model *
     l->lsns_now[step] = lsn;
     if (l->path->at[step].lsn == 0)
         l->path->at[step].lsn = lsn;
-    if (wait)
+    note_durable(l, db, step);
+    if (wait && policy == OXBOW_SYNC_ALWAYS)
         note_acked(l, step);
-    else
-        note_durable(l, db, step);
+    else if (wait && l->opt->shape.segments > 0)
+        recorder_mark(EVENT_WRITTEN, step);
     err = flush ? oxbow_flush(db) : OXBOW_OK;
     if (err == OXBOW_OK && flush)
         note_acked(l, step);
-    uint64_t hash = err == OXBOW_OK ? judge_hash_store(l->path->subject, db, &err) : 0;
+    if (err != OXBOW_OK || lab_random(&l->random) % 4 != 0)
+        return err;
+    uint64_t hash = judge_hash_store(l->path->subject, db, &err);
     if (err == OXBOW_OK && hash != l->path->at[step].hash)
         lab_die("the running store differs from the model", "");
     return err;
@@ -151,14 +158,12 @@ static struct oxbow *close_and_open(struct life *l, struct oxbow *db, uint64_t s
 
 static void run_steps(struct life *l, struct oxbow **db, struct model **m)
 {
-    uint64_t failures = 0, close_at = l->start + (l->end - l->start) / 2 + 1;
+    uint64_t failures = 0, part = (l->end - l->start) / (l->opt->reopens + 1) + 1;
     for (uint64_t step = l->start; step < l->end;) {
         enum oxbow_err err = take_step(l, *db, *m, step);
         step++;
-        if (err == OXBOW_OK && step == close_at) {
-            close_at = lab_random(&l->random) % 2 == 0 ? step + 2 : 0;
+        if (err == OXBOW_OK && (step - l->start) % part == 0 && step < l->end)
             *db = close_and_open(l, *db, step, &err);
-        }
         if (err != OXBOW_OK && l->opt->fail_one_in == 0)
             lab_die("step", oxbow_err_name(err));
         if (err != OXBOW_OK)
@@ -188,23 +193,22 @@ void life_run(struct life *l)
     snprintf(live, sizeof live, "%s/live", l->base);
     l->disk = disk_open(recorder_get(), live);
     l->again = l->opt->save != NULL ? disk_open(recorder_get(), live) : NULL;
-    mutant_set(l->opt->mutant);
     recorder_start(live, "store");
+    iohook_sync_cost(false, l->opt->sync_us);
     recorder_fail(l->opt->fail_one_in, l->opt->seed + l->number);
     struct oxbow *db = open_live(l);
     (void)stand(l, db, l->start, l->start);
     struct model *m = path_model(l->path, l->start);
     run_steps(l, &db, &m);
     finish(l, db);
-    mutant_set(MUTANT_NONE);
     l->path->subject->close(m);
 }
 
 void life_check_record(const struct life *l)
 {
     const struct record *r = recorder_get();
-    enum mutant mutant = l->opt->mutant;
-    bool lies = mutant == MUTANT_NO_SYNC, dir_lies = mutant == MUTANT_NO_DIR_SYNC;
+    unsigned broken = l->opt->mutant->broken;
+    bool lies = (broken & BREAK_SYNC) != 0, dir_lies = (broken & BREAK_DIR_SYNC) != 0;
     printf("recorded ");
     for (int k = 0; k < EVENT_KINDS; k++)
         if (r->kinds[k] > 0)
@@ -216,8 +220,6 @@ void life_check_record(const struct life *l)
         lab_die("the recorder", "saw too few writes: it is blind");
     if ((r->kinds[EVENT_SYNC] < commits + 2) != lies || (r->kinds[EVENT_DIRSYNC] < 1) != dir_lies)
         lab_die("the recorder", "saw too few syncs, or too many: it is blind");
-    if (mutant == MUTANT_LSN && mutant_moved() < 2)
-        lab_die("the mutant", "did nothing");
     if (l->opt->fail_one_in != 0 && !l->opt->drawn && r->kinds[EVENT_FAILED] < 3)
         lab_die("too few syncs failed:", "take more steps");
     if (iohook_failed_writes() > 0)

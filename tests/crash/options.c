@@ -17,7 +17,8 @@ static const char usage[] =
     "  --draw             the seed decides on all that makes up the workload\n"
     "  --steps N          transactions of the workload; default 12\n"
     "  --lives N          the store goes on from N - 1 of its power cuts; default 1\n"
-    "  --policy P         always (default), interval, mixed: each transaction its own\n"
+    "  --policy P         always (default), interval, none, mixed: each transaction its own\n"
+    "  --journal N        segments of 64 KiB in the journal, 0: none; default 2\n"
     "  --exhaustive N     every subset of up to N units in flight; default 6, at most 16\n"
     "  --random N         random subsets per event beyond that; default 8\n"
     "  --singles N        units dropped or kept alone per event; default 8\n"
@@ -26,27 +27,35 @@ static const char usage[] =
     "  --images N         at most N distinct states, spread over the record by chance\n"
     "  --seconds N        stop generating after N seconds\n"
     "  --jobs N           processes that judge; default 2\n"
+    "  --sync-us N        what a sync takes at least, in microseconds; default 0\n"
+    "  --reopens N        times that a life closes and opens the store; default 1\n"
+    "  --waits N          of eight commits, so many wait for their promise; default 6\n"
+    "  --memtable KB      of a table, from 64; default 64\n"
     "  --fail N           one sync in N fails, and the workload opens the store again\n"
     "  --mutant M         breaks the store; default none\n"
+    "  --control M        the same in the workload that shows it; succeed if it is caught\n"
     "  --mutants          print what M may be\n"
     "  --expect-caught    succeed if failures are found\n"
     "  --save DIR         keep failing states there\n"
     "  --verbose          print the events before a failure\n";
 
-enum { OPT_CAUGHT = 1, OPT_VERBOSE, OPT_HELP, OPT_DRAW, OPT_MUTANTS };
+enum { OPT_CAUGHT = 1, OPT_VERBOSE, OPT_HELP, OPT_DRAW, OPT_MUTANTS, OPT_CONTROL };
 
 static const struct option long_options[] = {
-    {"subject", 1, NULL, 's'},    {"seed", 1, NULL, 'S'},
-    {"steps", 1, NULL, 'n'},      {"policy", 1, NULL, 'p'},
-    {"exhaustive", 1, NULL, 'e'}, {"random", 1, NULL, 'r'},
-    {"singles", 1, NULL, 'i'},    {"deeper", 1, NULL, 'd'},
-    {"images", 1, NULL, 'm'},     {"seconds", 1, NULL, 't'},
-    {"jobs", 1, NULL, 'j'},       {"fail", 1, NULL, 'f'},
-    {"mutant", 1, NULL, 'M'},     {"expect-caught", 0, NULL, OPT_CAUGHT},
-    {"lives", 1, NULL, 'l'},      {"deeper-one-in", 1, NULL, 'D'},
-    {"draw", 0, NULL, OPT_DRAW},  {"mutants", 0, NULL, OPT_MUTANTS},
-    {"save", 1, NULL, 'k'},       {"verbose", 0, NULL, OPT_VERBOSE},
-    {"help", 0, NULL, OPT_HELP},  {NULL, 0, NULL, 0}};
+    {"subject", 1, NULL, 's'},       {"seed", 1, NULL, 'S'},
+    {"steps", 1, NULL, 'n'},         {"policy", 1, NULL, 'p'},
+    {"exhaustive", 1, NULL, 'e'},    {"random", 1, NULL, 'r'},
+    {"singles", 1, NULL, 'i'},       {"deeper", 1, NULL, 'd'},
+    {"images", 1, NULL, 'm'},        {"seconds", 1, NULL, 't'},
+    {"jobs", 1, NULL, 'j'},          {"fail", 1, NULL, 'f'},
+    {"mutant", 1, NULL, 'M'},        {"expect-caught", 0, NULL, OPT_CAUGHT},
+    {"sync-us", 1, NULL, 'u'},       {"control", 1, NULL, OPT_CONTROL},
+    {"memtable", 1, NULL, 'T'},      {"reopens", 1, NULL, 'R'},
+    {"waits", 1, NULL, 'w'},         {"lives", 1, NULL, 'l'},
+    {"deeper-one-in", 1, NULL, 'D'}, {"journal", 1, NULL, 'J'},
+    {"draw", 0, NULL, OPT_DRAW},     {"mutants", 0, NULL, OPT_MUTANTS},
+    {"save", 1, NULL, 'k'},          {"verbose", 0, NULL, OPT_VERBOSE},
+    {"help", 0, NULL, OPT_HELP},     {NULL, 0, NULL, 0}};
 
 static uint64_t number(const char *text)
 {
@@ -78,6 +87,21 @@ static void take_number(struct options *o, int c, uint64_t n)
     case 'l':
         o->lives = n < 1 ? 1 : (unsigned)n;
         break;
+    case 'u':
+        o->sync_us = (unsigned)n;
+        break;
+    case 'R':
+        o->reopens = (unsigned)n;
+        break;
+    case 'T':
+        o->shape.memtable_bytes = (uint32_t)n << 10;
+        break;
+    case 'w':
+        o->waits = (unsigned)n;
+        break;
+    case 'J':
+        o->shape.segments = (unsigned)n;
+        break;
     case 'd':
         o->deeper_max = (unsigned)n;
         break;
@@ -103,7 +127,7 @@ static const char *const policies[] = {"mixed", "always", "interval", "none"};
 
 static bool policy_find(const char *name, enum oxbow_sync *out)
 {
-    for (int p = OXBOW_SYNC_DEFAULT; p <= OXBOW_SYNC_INTERVAL; p++)
+    for (int p = OXBOW_SYNC_DEFAULT; p <= OXBOW_SYNC_NONE; p++)
         if (strcmp(name, policies[p]) == 0) {
             *out = (enum oxbow_sync)p;
             return true;
@@ -123,12 +147,44 @@ static void draw(struct options *o)
     o->subject = lab_random(&random) % 2 == 0 ? "kv" : "queue";
     o->steps = 10 + (unsigned)(lab_random(&random) % 31);
     o->lives = 1 + (unsigned)(lab_random(&random) % 4);
-    o->policy = (enum oxbow_sync)(lab_random(&random) % (OXBOW_SYNC_INTERVAL + 1));
+    o->policy = (enum oxbow_sync)(lab_random(&random) % (OXBOW_SYNC_NONE + 1));
+    o->shape.segments = 2 + (unsigned)(lab_random(&random) % 3);
+    if (lab_random(&random) % 10 == 0)
+        o->shape.segments = 0;
+    if (lab_random(&random) % 3 == 0)
+        o->shape.memtable_bytes = 128 << 10 << lab_random(&random) % 3;
+    o->waits = 1 + (unsigned)(lab_random(&random) % 7);
+    o->reopens = (unsigned)(lab_random(&random) % 3);
+    if (o->seed % 2 != 0)
+        o->steps = 40 + 2 * o->steps;
+    o->sync_us = lab_random(&random) % 2 == 0 ? 0 : 500u << lab_random(&random) % 4;
+    if (o->shape.segments == 0 && o->policy == OXBOW_SYNC_NONE)
+        o->policy = OXBOW_SYNC_INTERVAL;
     o->fail_one_in = lab_random(&random) % 8 == 0 ? 5 + (unsigned)(lab_random(&random) % 8) : 0;
     o->deeper_max = 6;
     o->deeper_one_in = 40;
     o->enumerate.exhaustive_max = 6 + (unsigned)(lab_random(&random) % 4);
     o->enumerate.random_subsets = 8 + (unsigned)(lab_random(&random) % 24);
+}
+
+static void plan(struct options *o)
+{
+    bool many = o->mutant->plan == PLAN_RING || o->mutant->plan == PLAN_FLOOD;
+    o->expect_caught = true;
+    o->images_max = 1500;
+    o->steps = many ? 400 : o->mutant->plan == PLAN_SHORT ? 20 : 80;
+    o->policy = many                            ? OXBOW_SYNC_NONE
+                : o->mutant->plan == PLAN_SHORT ? OXBOW_SYNC_ALWAYS
+                                                : OXBOW_SYNC_DEFAULT;
+    o->lives = o->mutant->plan == PLAN_LIVES ? 4 : 1;
+    o->seed |= 1; /* small steps */
+    if (!many)
+        return;
+    o->subject = "queue"; /* which has no large values, each of which would wait for the device */
+    o->shape.memtable_bytes = 1 << 20;
+    o->reopens = 0;
+    o->waits = o->mutant->plan == PLAN_RING;
+    o->sync_us = o->mutant->plan == PLAN_RING ? 20000 : 100000;
 }
 
 static bool take_option(struct options *o, int c)
@@ -140,7 +196,8 @@ static bool take_option(struct options *o, int c)
     case 'p':
         return policy_find(optarg, &o->policy);
     case 'M':
-        return mutant_find(optarg, &o->mutant);
+        o->mutant = mutant_find(optarg);
+        return o->mutant != NULL;
     case 'k':
         o->save = optarg;
         return true;
@@ -153,9 +210,14 @@ static bool take_option(struct options *o, int c)
     case OPT_VERBOSE:
         o->verbose = true;
         return true;
+    case OPT_CONTROL:
+        o->mutant = mutant_find(optarg);
+        if (o->mutant != NULL)
+            plan(o);
+        return o->mutant != NULL;
     case OPT_MUTANTS:
-        for (int m = MUTANT_NONE + 1; m < MUTANTS; m++)
-            puts(mutant_name((enum mutant)m));
+        for (unsigned m = 1; mutant_at(m) != NULL; m++)
+            puts(mutant_at(m)->name);
         return false;
     case OPT_HELP:
     case '?':
@@ -174,6 +236,10 @@ bool options_read(struct options *o, int argc, char **argv, int *status)
         .seed = env != NULL ? number(env) : (uint64_t)time(NULL),
         .steps = 12,
         .lives = 1,
+        .waits = 6,
+        .reopens = 1,
+        .mutant = mutant_at(0),
+        .shape = {.segments = 2, .segment_bytes = 64 << 10, .memtable_bytes = 64 << 10},
         .policy = OXBOW_SYNC_ALWAYS,
         .jobs = 2,
         .deeper_one_in = 1,

@@ -3,9 +3,8 @@
 #ifndef OXBOW_TESTS_CRASH_OPTIONS_H
 #define OXBOW_TESTS_CRASH_OPTIONS_H
 
-#include "tests/crash/enumerate.h"
+#include "tests/crash/judge.h"
 #include "tests/crash/mutant.h"
-#include "tests/crash/subject.h"
 
 /* Zero or NULL where the usage names no default. */
 struct options {
@@ -14,10 +13,14 @@ struct options {
     unsigned steps;
     unsigned lives;         /* power cuts that the store itself goes on from, and one */
     enum oxbow_sync policy; /* OXBOW_SYNC_DEFAULT: each transaction draws its own */
-    enum mutant mutant;
+    const struct mutant *mutant;
+    struct judge_shape shape;
     bool expect_caught;
     bool drawn;           /* the workload was drawn from the seed */
     unsigned fail_one_in; /* of the syncs; 0: none */
+    unsigned reopens;     /* a life closes the store and opens it again so many times */
+    unsigned waits;       /* of eight commits, so many wait for what their policy promises */
+    unsigned sync_us;     /* what a sync takes at least */
     unsigned jobs;
     unsigned deeper_max;    /* ways in which a recovery is cut; 0: none is */
     unsigned deeper_one_in; /* of the images has its recovery cut */

@@ -3,7 +3,7 @@
  * What the lab runs, and what it expects to find: a workload beside an independent model of it.
  *
  * A workload is a sequence of steps, each one transaction, fully determined by a seed, the step's
- * number and the model's state. A store and a model that took the same steps dump the same bytes,
+ * number and the model's state; an odd seed makes the steps small ones. A store and a model that took the same steps dump the same bytes,
  * and no two numbers of steps dump the same.
  */
 #ifndef OXBOW_TESTS_CRASH_SUBJECT_H

@@ -32,6 +32,7 @@ struct step {
     struct model *model;
     struct oxbow_txn *txn; /* NULL: the model only */
     uint64_t random;
+    bool small;
     enum oxbow_err err;
 };
 
@@ -59,7 +60,7 @@ static void model_write(struct model *m, unsigned idx, size_t pos, const uint8_t
 static size_t fill(struct step *s, uint8_t *out, size_t max)
 {
     static const size_t sizes[] = {8, 40, 200, 900, 3000, 4060, VALUE_MAX};
-    size_t limit = sizes[lab_random(&s->random) % 7];
+    size_t limit = sizes[lab_random(&s->random) % (s->small ? 4 : 7)];
     size_t len = lab_random(&s->random) % (limit < max ? limit : max);
     uint64_t word = 0;
     for (size_t i = 0; i < len; i++) {
@@ -168,7 +169,7 @@ static void act(struct step *s)
     static uint8_t buf[VALUE_MAX];
     unsigned idx = 1 + (unsigned)(lab_random(&s->random) % (BLOBS - 1));
     unsigned what = (unsigned)(lab_random(&s->random) % 32);
-    if (what == 31) {
+    if (what == 31 && (!s->small || lab_random(&s->random) % 4 == 0)) {
         put_blob(s);
     } else if ((what %= 16) < 8) {
         size_t len = fill(s, buf, sizeof buf);
@@ -188,7 +189,8 @@ static void act(struct step *s)
 static enum oxbow_err kv_step(struct model *m, uint64_t seed, uint64_t step, struct oxbow *db,
                               const struct oxbow_txn_options *opt, uint64_t *lsn)
 {
-    struct step s = {.model = m, .random = seed + step * 0x632be59bd9b4e019u};
+    struct step s = {
+        .model = m, .random = seed + step * 0x632be59bd9b4e019u, .small = seed % 2 != 0};
     bool abort_first = lab_random(&s.random) % 8 == 0;
     if (db != NULL && abort_first)
         s.err = aborted(db, opt);

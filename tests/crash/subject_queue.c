@@ -24,6 +24,7 @@ struct step {
     struct oxbow_txn *txn; /* NULL: the model only */
     uint64_t random;
     uint64_t number;
+    bool small;
     uint64_t seq; /* of the next entry */
     enum oxbow_err err;
     struct oxbow_result result;
@@ -47,7 +48,7 @@ static size_t draw(struct step *s, size_t below)
 static struct oxbow_bytes fill(struct step *s, uint8_t out[VALUE_MAX])
 {
     static const size_t sizes[] = {10, 30, 30, 60, 60, 300, 300, 2000, 5000, VALUE_MAX};
-    size_t len = draw(s, sizes[draw(s, sizeof sizes / sizeof sizes[0])]);
+    size_t len = draw(s, sizes[draw(s, s->small ? 6 : sizeof sizes / sizeof sizes[0])]);
     for (size_t i = 0; i < len; i++)
         out[i] = (uint8_t)(lab_random(&s->random) >> 32);
     return (struct oxbow_bytes){out, len};
@@ -330,7 +331,10 @@ static void act(struct step *s)
 static enum oxbow_err queue_step(struct model *m, uint64_t seed, uint64_t step, struct oxbow *db,
                                  const struct oxbow_txn_options *opt, uint64_t *lsn)
 {
-    struct step s = {.model = m, .random = seed + step * 0x632be59bd9b4e019u, .number = step};
+    struct step s = {.model = m,
+                     .random = seed + step * 0x632be59bd9b4e019u,
+                     .number = step,
+                     .small = seed % 2 != 0};
     if (db != NULL)
         s.err = oxbow_txn_begin(db, opt, &s.txn);
     if (s.err != OXBOW_OK)

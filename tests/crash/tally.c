@@ -135,6 +135,8 @@ void tally_verdict(struct tally *t, struct found *f, const struct verdict *v)
     f->store_id = v->store_id;
     t->by_verdict[v->kind]++;
     t->deeper += v->deeper;
+    for (int b = 0; b < BRANCHES; b++)
+        t->by_branch[b] += v->branches >> b & 1;
     for (unsigned i = 0; i < VERDICT_LOGS; i++)
         count_log(t, v->log[i]);
     if (v->kind != VERDICT_GOOD) {
@@ -164,6 +166,10 @@ void tally_report(const struct tally *t)
            "%llu, empty %llu\n",
            (unsigned long long)t->at_issued, (unsigned long long)t->at_acked,
            (unsigned long long)t->between, (unsigned long long)t->empty);
+    printf("branch   ");
+    for (int b = 0; b < BRANCHES; b++)
+        printf(" %s %llu", branch_name((enum branch)b), (unsigned long long)t->by_branch[b]);
+    printf("\n");
     for (size_t i = 0; i < TALLY_LOGS && t->logs[i].count > 0; i++)
         printf("said      %7llu x %s\n", (unsigned long long)t->logs[i].count, t->logs[i].line);
     printf("verdicts ");

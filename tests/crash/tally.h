@@ -5,6 +5,7 @@
 #ifndef OXBOW_TESTS_CRASH_TALLY_H
 #define OXBOW_TESTS_CRASH_TALLY_H
 
+#include "tests/crash/branch.h"
 #include "tests/crash/judge.h"
 
 #include <stdio.h>
@@ -37,6 +38,7 @@ struct tally {
     size_t slots_count, used;
     uint64_t states, images, deeper, failed;
     uint64_t by_strategy[STRATEGIES], by_verdict[VERDICT_KINDS], lost, risen, remade;
+    uint64_t by_branch[BRANCHES];
     uint64_t at_issued, at_acked, between, empty, process;
     struct {
         char line[96];

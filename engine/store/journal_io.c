@@ -136,7 +136,7 @@ static void note_written(struct oxbow *db, const struct frame *f, uint64_t end)
 {
     struct journal *j = &db->journal;
 
-    wear_note(db, WEAR_JOURNAL, end - j->pos);
+    wear_ring(db, end - j->pos);
     j->bytes += end - j->pos;
     j->since_freeze += end - j->pos;
     j->pos = end;
@@ -264,7 +264,7 @@ void journal_sync(struct oxbow *db)
     if (j->fill_count > 0) {
         write_out(db, true);
     } else {
-        wear_note(db, WEAR_JOURNAL, block_end(j->pos) - j->pos);
+        wear_ring(db, block_end(j->pos) - j->pos);
         j->bytes += block_end(j->pos) - j->pos;
         j->pos = block_end(j->pos);
     }
@@ -285,6 +285,7 @@ void journal_sync(struct oxbow *db)
             j->unsynced = generation;
             j->lsn_synced = target;
             j->syncs++;
+            wear_ring_synced(db);
         }
     }
     j->syncing = false;

@@ -13,10 +13,44 @@
 #include <string.h>
 
 #define DAY_MS 86400000u
+#define WRITEBACK_US                                                                               \
+    5000000u /* systems write back by themselves what is older than that, or longer */
 
 void wear_note(struct oxbow *db, enum wear_cause cause, uint64_t bytes)
 {
     db->wear.bytes[cause] += bytes;
+}
+
+/* What of it may be on the device. */
+static uint64_t ring_bytes(const struct oxbow *db)
+{
+    uint64_t ring = db->journal.ring.count * db->journal.ring.bytes;
+
+    return db->wear.ring < ring ? db->wear.ring : ring;
+}
+
+void wear_ring_synced(struct oxbow *db)
+{
+    wear_note(db, WEAR_JOURNAL, ring_bytes(db));
+    db->wear.ring = 0;
+}
+
+void wear_ring(struct oxbow *db, uint64_t bytes)
+{
+    struct wear *w = &db->wear;
+    uint64_t before = w->ring;
+
+    w->ring += bytes;
+    if (before == 0) {
+        w->ring_us = store_now_us(db);
+    } else if (ring_bytes(db) < w->ring && store_now_us(db) - w->ring_us > WRITEBACK_US) {
+        wear_ring_synced(db);
+    }
+}
+
+static uint64_t journal_bytes(const struct oxbow *db)
+{
+    return db->wear.bytes[WEAR_JOURNAL] + ring_bytes(db);
 }
 
 static uint64_t open_ms(const struct oxbow *db)
@@ -35,7 +69,7 @@ void wear_save(const struct oxbow *db, struct tree_header *header)
 {
     const struct wear *w = &db->wear;
 
-    header->wear.journal = w->before.journal + w->bytes[WEAR_JOURNAL];
+    header->wear.journal = w->before.journal + journal_bytes(db);
     header->wear.other = w->before.other + w->bytes[WEAR_OTHER];
     header->wear.payload = w->before.payload + db->payload_bytes;
     header->wear.open_ms = w->before.open_ms + open_ms(db);
@@ -45,7 +79,7 @@ uint64_t wear_since_open(const struct oxbow *db)
 {
     const struct wear *w = &db->wear;
 
-    return w->bytes[WEAR_JOURNAL] + w->bytes[WEAR_OTHER] + db->usage.written * TREE_PAGE_BYTES;
+    return journal_bytes(db) + w->bytes[WEAR_OTHER] + db->usage.written * TREE_PAGE_BYTES;
 }
 
 /* a * b / c, c not 0, for results of 64 bits; loses low bits where a product would not fit. */
@@ -95,12 +129,12 @@ void oxbow_wear(struct oxbow *db, struct oxbow_wear *out)
 
     memset(out, 0, sizeof *out);
     store_lock(db);
-    out->since_open.journal_bytes = w->bytes[WEAR_JOURNAL];
+    out->since_open.journal_bytes = journal_bytes(db);
     out->since_open.checkpoint_bytes = db->usage.written * TREE_PAGE_BYTES;
     out->since_open.other_bytes = w->bytes[WEAR_OTHER];
     out->since_open.payload_bytes = db->payload_bytes;
     out->since_open.open_ms = open_ms(db);
-    out->life.journal_bytes = w->before.journal + w->bytes[WEAR_JOURNAL];
+    out->life.journal_bytes = w->before.journal + journal_bytes(db);
     out->life.checkpoint_bytes = db->usage.lifetime * TREE_PAGE_BYTES;
     out->life.other_bytes = w->before.other + w->bytes[WEAR_OTHER];
     out->life.payload_bytes = w->before.payload + db->payload_bytes;

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 enum wear_cause {
-    WEAR_JOURNAL, /* frames and their padding */
+    WEAR_JOURNAL, /* frames and their padding: see wear_ring */
     WEAR_OTHER,   /* making files, filling them with zeros, opening, repairing */
     WEAR_CAUSES
 };
@@ -21,6 +21,8 @@ enum wear_cause {
 struct wear {
     struct header_wear before; /* as of open */
     uint64_t bytes[WEAR_CAUSES];
+    uint64_t ring;    /* bytes written to the journal's ring since it was counted */
+    uint64_t ring_us; /* when that was */
     uint64_t opened_us;
     bool running; /* open to be written, since opened_us */
 };
@@ -28,6 +30,12 @@ struct wear {
 /* `bytes` went to the device, or into the page cache on their way there: each write counts, also one
  * over bytes that were not synced yet. With the mutex held, or before the store has threads. */
 void wear_note(struct oxbow *db, enum wear_cause cause, uint64_t bytes);
+
+/* `bytes` were written to the journal's ring. Between two syncs a fast writer may go round the ring
+ * many times, and what it writes over was never on the device: no more than the ring is counted for
+ * a sync; nor, without syncs, for as long as a system leaves data in its memory. With the mutex. */
+void wear_ring(struct oxbow *db, uint64_t bytes);
+void wear_ring_synced(struct oxbow *db);
 
 /* Takes over what the header of the tree just opened knows. At open, once; notes of before stay. */
 void wear_start(struct oxbow *db);

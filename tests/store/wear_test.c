@@ -194,6 +194,83 @@ static void journal_bytes_are_noted_and_kept(void **state)
     assert_true(wear.life.journal_bytes >= journal + 8192);
 }
 
+/* With a journal of `segment` bytes twice, and syncs as `sync` says. */
+static struct rig *with_journal(void **state, enum oxbow_sync sync, uint32_t segment)
+{
+    struct rig *rig = *state;
+
+    rig_close(rig);
+    rig->config.journal = OXBOW_JOURNAL_ON;
+    rig->config.journal_segments = 2;
+    rig->config.journal_bytes = segment;
+    rig->config.sync = sync;
+    rig_open(rig);
+    return rig;
+}
+
+static void push(struct rig *rig, uint32_t i, size_t len)
+{
+    static uint8_t value[KV_PAGE_MAX];
+    struct oxbow_txn *txn = rig_begin(rig, 0);
+    uint8_t key[13];
+
+    put(txn, key_of(key, i), (struct oxbow_bytes){value, len});
+    rig_commit(txn);
+}
+
+static void durable_pushes_are_counted_to_the_byte(void **state)
+{
+    struct rig *rig = with_journal(state, OXBOW_SYNC_ALWAYS, 1u << 20);
+    uint64_t before = written;
+    struct oxbow_wear wear;
+    uint64_t counted;
+    uint32_t i;
+
+    oxbow_wear(rig->db, &wear);
+    counted = wear.since_open.journal_bytes;
+    for (i = 0; i < 100; i++) {
+        push(rig, i, 100);
+    }
+    oxbow_wear(rig->db, &wear);
+    assert_int_equal(wear.since_open.journal_bytes - counted, 100 * 4096);
+    assert_int_equal(written - before, 100 * 4096);
+    for (; i < 400; i++) {
+        push(rig, i, i * 10);
+    }
+    rig_reopen(rig);
+    oxbow_wear(rig->db, &wear);
+    assert_int_equal(sum(&wear.life), written);
+}
+
+/* What a later write in the page cache replaced was never on the device. */
+static void a_ring_that_goes_round_between_two_syncs_is_counted_once(void **state)
+{
+    struct rig *rig = with_journal(state, OXBOW_SYNC_INTERVAL, 64u << 10);
+    uint64_t ring = 128u << 10;
+    struct oxbow_stat stat;
+    struct oxbow_wear wear;
+    uint64_t before;
+    uint32_t i;
+
+    oxbow_wear(rig->db, &wear);
+    before = wear.since_open.journal_bytes;
+    for (i = 0; i < 1000; i++) {
+        push(rig, i, 1000);
+    }
+    oxbow_stat(rig->db, &stat);
+    assert_true(stat.journal_written >= 1000000);
+    oxbow_wear(rig->db, &wear);
+    assert_true(wear.since_open.journal_bytes - before <= ring * (stat.journal_syncs + 1));
+    assert_true(wear.since_open.journal_bytes - before >= ring);
+    rig_pass_ms(rig, 5001); /* by then the system has written it */
+    for (i = 0; i < 100; i++) {
+        push(rig, i, 1000);
+    }
+    before = wear.since_open.journal_bytes;
+    oxbow_wear(rig->db, &wear);
+    assert_true(wear.since_open.journal_bytes > before);
+}
+
 static void a_rate_needs_time_to_be_known(void **state)
 {
     struct rig *rig = *state;
@@ -252,6 +329,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_account_survives_reopening, set_up, kv_teardown),
         cmocka_unit_test_setup_teardown(reading_a_store_does_not_age_it, set_up, kv_teardown),
         cmocka_unit_test_setup_teardown(journal_bytes_are_noted_and_kept, set_up, kv_teardown),
+        cmocka_unit_test_setup_teardown(durable_pushes_are_counted_to_the_byte, set_up,
+                                        kv_teardown),
+        cmocka_unit_test_setup_teardown(a_ring_that_goes_round_between_two_syncs_is_counted_once,
+                                        set_up, kv_teardown),
         cmocka_unit_test_setup_teardown(a_rate_needs_time_to_be_known, set_up, kv_teardown),
         cmocka_unit_test_setup_teardown(the_budget_says_what_is_used_and_left, set_up, kv_teardown),
     };

@@ -157,6 +157,73 @@ enum oxbow_err effect_take(struct oxbow_bytes *rest, struct effect *e)
     return OXBOW_OK;
 }
 
+/* The effect at `at`, and where its bytes begin. */
+static bool effect_at(const struct buf *b, size_t at, struct effect *e, size_t *bytes_at,
+                      size_t *end)
+{
+    struct oxbow_bytes rest = {b->data + at, b->len - at};
+
+    if (effect_take(&rest, e) != OXBOW_OK) {
+        return false;
+    }
+    *end = b->len - rest.len;
+    *bytes_at = *end - e->bytes.len;
+    return true;
+}
+
+bool effect_extend(struct buf *b, size_t at, const struct effect *e)
+{
+    struct effect old;
+    size_t bytes_at;
+    size_t end;
+    size_t was;
+    size_t is;
+
+    if (e->kind != EFFECT_PATCH || !effect_at(b, at, &old, &bytes_at, &end) || end != b->len ||
+        old.kind != EFFECT_PATCH || old.pos + old.bytes.len != e->pos ||
+        buf_reserve(b, e->bytes.len + VARINT_MAX) != OXBOW_OK) {
+        return false;
+    }
+    was = varint_len(old.bytes.len);
+    is = varint_len(old.bytes.len + e->bytes.len);
+    if (is != was) {
+        memmove(b->data + bytes_at + (is - was), b->data + bytes_at, old.bytes.len);
+    }
+    (void)varint_put(b->data + bytes_at - was, old.bytes.len + e->bytes.len);
+    if (e->bytes.len > 0) {
+        memcpy(b->data + end + (is - was), e->bytes.data, e->bytes.len);
+    }
+    b->len = end + (is - was) + e->bytes.len;
+    return true;
+}
+
+bool effect_replace(struct buf *b, size_t at, const struct effect *e)
+{
+    struct effect old;
+    size_t bytes_at;
+    size_t end;
+
+    if (!effect_at(b, at, &old, &bytes_at, &end) || old.kind != e->kind || old.pos != e->pos ||
+        old.bytes.len != e->bytes.len) {
+        return false;
+    }
+    if (e->bytes.len > 0) {
+        memcpy(b->data + bytes_at, e->bytes.data, e->bytes.len);
+    }
+    return true;
+}
+
+bool effect_apart(const struct buf *b, size_t at, const struct effect *e)
+{
+    struct effect old;
+    size_t bytes_at;
+    size_t end;
+
+    return e->kind == EFFECT_PATCH && effect_at(b, at, &old, &bytes_at, &end) &&
+           old.kind == EFFECT_PATCH &&
+           (old.pos + old.bytes.len <= e->pos || e->pos + e->bytes.len <= old.pos);
+}
+
 enum oxbow_err frame_add(struct buf *b, struct oxbow_bytes effects)
 {
     enum oxbow_err err = buf_reserve(b, VARINT_MAX + effects.len);

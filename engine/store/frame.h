@@ -61,6 +61,14 @@ struct effect {
 
 /* OXBOW_ENOMEM, OXBOW_ETOOBIG (the buffer's limit); then the buffer is as before. */
 OXBOW_MUST_CHECK enum oxbow_err effect_put(struct buf *b, const struct effect *e);
+/* Makes the effect that begins at `at` and ends the buffer say `e` as well: a patch that goes on where
+ * it ends. False: it is no such effect, or there is no room. */
+bool effect_extend(struct buf *b, size_t at, const struct effect *e);
+/* Overwrites the bytes of the effect that begins at `at`, of the same key, if it is of the same kind,
+ * position and length. False: it is not. */
+bool effect_replace(struct buf *b, size_t at, const struct effect *e);
+/* Whether the patch that begins at `at` and the patch `e` touch different bytes. */
+bool effect_apart(const struct buf *b, size_t at, const struct effect *e);
 /* Takes the next one off *rest; borrowed from it. OXBOW_EFORMAT. */
 OXBOW_MUST_CHECK enum oxbow_err effect_take(struct oxbow_bytes *rest, struct effect *e);
 

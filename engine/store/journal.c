@@ -75,6 +75,7 @@ enum oxbow_err journal_open(struct oxbow *db)
     j->txn_bytes = at_most(j->ring.bytes / TXN_PART, TXN_BYTES);
     j->fill_bytes = at_most(j->ring.bytes / FILL_PART, FILL_BYTES);
     err = take_memory(j, &db->port->alloc);
+    j->stage_txn = 1; /* entries know of none */
     j->on = err == OXBOW_OK;
     return err;
 }
@@ -96,25 +97,47 @@ void journal_close(struct oxbow *db)
 
 /* ---- what a transaction puts in ---- */
 
-enum oxbow_err journal_note(struct oxbow *db, const struct effect *e)
+/* One of the last two effects on an entry may come to say it all: of the header of a queue that got
+ * many entries only the last state is written, and its tail in one piece. The order of effects on
+ * different keys does not matter within a transaction, nor that of patches to different bytes. */
+static bool merge(struct journal *j, const struct mem_entry *entry, const struct effect *e)
+{
+    struct buf *b = &j->stage;
+
+    if (entry->note_txn != j->stage_txn) {
+        return false;
+    }
+    if (effect_replace(b, entry->notes[0], e) || effect_extend(b, entry->notes[0], e)) {
+        return true;
+    }
+    return entry->notes[1] != entry->notes[0] && effect_apart(b, entry->notes[0], e) &&
+           (effect_replace(b, entry->notes[1], e) || effect_extend(b, entry->notes[1], e));
+}
+
+enum oxbow_err journal_note(struct oxbow *db, struct mem_entry *entry, const struct effect *e)
 {
     struct journal *j = &db->journal;
+    uint32_t at = (uint32_t)j->stage.len;
     enum oxbow_err err;
 
-    if (!j->on || j->long_txn) {
+    if (!j->on || j->long_txn || merge(j, entry, e)) {
         return OXBOW_OK;
     }
     err = effect_put(&j->stage, e);
     if (err == OXBOW_ETOOBIG) {
         j->long_txn = true;
-        err = OXBOW_OK;
+        return OXBOW_OK;
     }
+    entry->notes[1] = entry->note_txn == j->stage_txn ? entry->notes[0] : at;
+    entry->notes[0] = at;
+    entry->note_txn = j->stage_txn;
     return err;
 }
 
 void journal_drop(struct oxbow *db)
 {
     db->journal.stage.len = 0;
+    db->journal.stage_txn++;
     db->journal.long_txn = false;
 }
 

@@ -16,6 +16,7 @@
 #define OXBOW_STORE_JOURNAL_H
 
 #include "engine/store/frame.h"
+#include "engine/store/memtable.h"
 #include "engine/store/ring.h"
 #include "oxbow/oxbow.h"
 
@@ -33,6 +34,7 @@ struct journal {
     uint64_t incarnation;
     struct buf stage;        /* T: effects of the transaction that is open */
     bool long_txn;           /* T: it is too long */
+    uint32_t stage_txn;      /* T: counts transactions that were staged */
     struct buf fill;         /* M: head and transactions, to be written */
     struct buf out;          /* W: being written */
     uint64_t fill_first;     /* M: LSN of the first in `fill` */
@@ -66,8 +68,9 @@ struct journal {
 OXBOW_MUST_CHECK enum oxbow_err journal_open(struct oxbow *db);
 void journal_close(struct oxbow *db);
 
-/* With the turn: notes what the transaction did. OXBOW_ENOMEM. */
-OXBOW_MUST_CHECK enum oxbow_err journal_note(struct oxbow *db, const struct effect *e);
+/* With the turn: notes what the transaction did to `entry`. OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err journal_note(struct oxbow *db, struct mem_entry *entry,
+                                             const struct effect *e);
 /* With the turn: forgets what the transaction did. */
 void journal_drop(struct oxbow *db);
 /* With turn and mutex: makes sure that journal_commit has room. OXBOW_ENOMEM. */

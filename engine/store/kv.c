@@ -130,11 +130,11 @@ static struct oxbow_bytes value_of(const struct mem_entry *e)
 }
 
 /* Tells the journal what was just done. */
-static enum oxbow_err journal_tell(struct oxbow_txn *txn, enum effect_kind kind,
-                                   struct oxbow_bytes key, size_t pos, struct oxbow_bytes bytes)
+static enum oxbow_err journal_tell(struct oxbow_txn *txn, struct mem_entry *e,
+                                   enum effect_kind kind, size_t pos, struct oxbow_bytes bytes)
 {
-    const struct effect effect = {kind, key, pos, bytes};
-    enum oxbow_err err = journal_note(txn->db, &effect);
+    const struct effect effect = {kind, {mem_key(e), e->key_len}, pos, bytes};
+    enum oxbow_err err = journal_note(txn->db, e, &effect);
 
     return err == OXBOW_OK ? err : txn_fail(txn, err);
 }
@@ -152,7 +152,7 @@ enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbo
     }
     if (e->state != MEM_VALUE || e->base > 0 || value.len > e->cap || e->len > INPLACE_MAX) {
         err = replace(txn, e, value, value.len, 0);
-        return err == OXBOW_OK ? journal_tell(txn, EFFECT_PUT, key, 0, value_of(e)) : err;
+        return err == OXBOW_OK ? journal_tell(txn, e, EFFECT_PUT, 0, value_of(e)) : err;
     }
     if (undo_bytes(&txn->undo, e, 0, e->len) != OXBOW_OK) {
         return txn_fail(txn, OXBOW_ENOMEM);
@@ -162,7 +162,7 @@ enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbo
     }
     e->len = (uint32_t)value.len;
     mem_cost(txn->db->active, e);
-    return journal_tell(txn, EFFECT_PUT, key, 0, value_of(e));
+    return journal_tell(txn, e, EFFECT_PUT, 0, value_of(e));
 }
 
 /* A tail gets more appends: many queues in step would each leave a row of outgrown blocks behind. */
@@ -265,7 +265,7 @@ enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t po
         e->len = (uint32_t)end;
         mem_cost(txn->db->active, e);
     }
-    return journal_tell(txn, EFFECT_PATCH, key, pos,
+    return journal_tell(txn, e, EFFECT_PATCH, pos,
                         (struct oxbow_bytes){e->data + (pos - e->base), bytes.len});
 }
 
@@ -284,7 +284,7 @@ enum oxbow_err kv_del(struct oxbow_txn *txn, struct oxbow_bytes key)
     if (err == OXBOW_OK) {
         e->state = MEM_TOMB;
         mem_cost(txn->db->active, e);
-        err = journal_tell(txn, EFFECT_DEL, key, 0, (struct oxbow_bytes){NULL, 0});
+        err = journal_tell(txn, e, EFFECT_DEL, 0, (struct oxbow_bytes){NULL, 0});
     }
     return err;
 }

@@ -28,8 +28,10 @@ struct mem_entry {
     uint32_t base; /* so many bytes in front are as in the tables below */
     uint32_t cap;
     uint32_t hash;
-    uint32_t cost; /* its value's share of the table's cost */
-    uint8_t state; /* enum mem_state */
+    uint32_t cost;     /* its value's share of the table's cost */
+    uint32_t note_txn; /* the transaction in the journal's stage that changed it last */
+    uint32_t notes[2]; /* where its last two effects stand there, the newer first; see journal.c */
+    uint8_t state;     /* enum mem_state */
     uint8_t key_len;
     uint8_t height;
     bool linked;              /* in the ordered index */

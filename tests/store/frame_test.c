@@ -137,6 +137,71 @@ static void a_transaction_over_the_limit_leaves_the_buffer_as_it_was(void **stat
     buf_fini(&b);
 }
 
+static void a_patch_that_goes_on_is_one_patch(void **state)
+{
+    static const uint8_t bytes[300] = {1};
+    struct effect first = {EFFECT_PATCH, text("k"), 10, {bytes, 100}};
+    struct effect next = {EFFECT_PATCH, text("k"), 110, {bytes, 200}};
+    struct effect gap = {EFFECT_PATCH, text("k"), 311, {bytes, 1}};
+    struct effect put = {EFFECT_PUT, text("k"), 0, {bytes, 1}};
+    struct effect got;
+    struct oxbow_bytes rest;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, &oxbow_port_default()->alloc, 4096);
+    assert_int_equal(effect_put(&b, &put), OXBOW_OK);
+    assert_false(effect_extend(&b, 0, &first));
+    size_t at = b.len;
+    assert_int_equal(effect_put(&b, &first), OXBOW_OK);
+    assert_true(effect_extend(&b, at, &next)); /* its length takes a byte more now */
+    assert_false(effect_extend(&b, at, &gap));
+    assert_false(effect_extend(&b, at, &put));
+    rest = (struct oxbow_bytes){b.data + at, b.len - at};
+    assert_int_equal(effect_take(&rest, &got), OXBOW_OK);
+    assert_int_equal(rest.len, 0);
+    assert_int_equal(got.pos, 10);
+    assert_int_equal(got.bytes.len, 300);
+    assert_memory_equal(got.bytes.data, bytes, 100);
+    assert_memory_equal((const uint8_t *)got.bytes.data + 100, bytes, 200);
+    assert_int_equal(effect_put(&b, &put), OXBOW_OK);
+    assert_false(effect_extend(&b, at, &gap)); /* no longer the last */
+    buf_fini(&b);
+}
+
+static void an_effect_is_replaced_by_one_of_its_place_alone(void **state)
+{
+    struct effect first = {EFFECT_PATCH, text("k"), 10, text("abc")};
+    struct effect same = {EFFECT_PATCH, text("k"), 10, text("xyz")};
+    struct effect longer = {EFFECT_PATCH, text("k"), 10, text("wxyz")};
+    struct effect later = {EFFECT_PATCH, text("k"), 11, text("xyz")};
+    struct effect put = {EFFECT_PUT, text("k"), 0, text("abc")};
+    struct effect behind = {EFFECT_PATCH, text("k"), 13, text("x")};
+    struct effect before = {EFFECT_PATCH, text("k"), 9, text("x")};
+    struct effect got;
+    struct oxbow_bytes rest;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, &oxbow_port_default()->alloc, 4096);
+    assert_int_equal(effect_put(&b, &first), OXBOW_OK);
+    assert_int_equal(effect_put(&b, &put), OXBOW_OK);
+    assert_true(effect_replace(&b, 0, &same));
+    assert_false(effect_replace(&b, 0, &longer));
+    assert_false(effect_replace(&b, 0, &later));
+    assert_false(effect_replace(&b, 0, &put));
+    assert_true(effect_apart(&b, 0, &behind));
+    assert_true(effect_apart(&b, 0, &before));
+    assert_false(effect_apart(&b, 0, &later));
+    assert_false(effect_apart(&b, 0, &put));
+    rest = (struct oxbow_bytes){b.data, b.len};
+    assert_int_equal(effect_take(&rest, &got), OXBOW_OK);
+    assert_memory_equal(got.bytes.data, "xyz", 3);
+    assert_int_equal(effect_take(&rest, &got), OXBOW_OK);
+    assert_int_equal(got.kind, EFFECT_PUT);
+    buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +209,8 @@ int main(void)
         cmocka_unit_test(each_flipped_bit_is_found),
         cmocka_unit_test(zeros_are_no_frame),
         cmocka_unit_test(effects_cut_short_are_refused),
+        cmocka_unit_test(a_patch_that_goes_on_is_one_patch),
+        cmocka_unit_test(an_effect_is_replaced_by_one_of_its_place_alone),
         cmocka_unit_test(a_transaction_over_the_limit_leaves_the_buffer_as_it_was),
     };
 

@@ -131,12 +131,152 @@ static void long_transactions_go_past_the_journal(void **state)
     crash_and_look(OXBOW_SYNC_INTERVAL, 20, 150000, "journal-l");
 }
 
+/* ---- what effects come to ---- */
+
+#define MODEL_KEYS 12u
+#define MODEL_MAX  900u
+
+struct model {
+    size_t len[MODEL_KEYS]; /* 0: not there */
+    uint8_t bytes[MODEL_KEYS][MODEL_MAX];
+};
+
+static uint64_t dice;
+
+static uint32_t roll(uint32_t below)
+{
+    dice = dice * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(dice >> 33) % below;
+}
+
+/* One random change of a key that several changes of a transaction may meet. */
+static void change(struct oxbow_txn *txn, struct model *m)
+{
+    uint8_t bytes[300];
+    uint8_t raw[3];
+    uint32_t k = roll(MODEL_KEYS);
+    struct oxbow_bytes key = key_of(raw, k);
+    size_t len = 1 + roll(roll(2) == 0 ? 8 : sizeof bytes);
+    size_t pos;
+
+    memset(bytes, (int)roll(256), sizeof bytes);
+    switch (roll(6)) {
+    case 0:
+        assert_int_equal(kv_put(txn, key, (struct oxbow_bytes){bytes, len}), OXBOW_OK);
+        memcpy(m->bytes[k], bytes, len);
+        m->len[k] = len;
+        break;
+    case 1:
+        if (roll(4) == 0) {
+            assert_int_equal(kv_del(txn, key), OXBOW_OK);
+            m->len[k] = 0;
+        }
+        break;
+    default:
+        pos = roll(3) == 0 ? roll(4) * 4 : m->len[k];
+        if (m->len[k] > pos || (m->len[k] == pos && pos > 0)) {
+            if (pos + len <= MODEL_MAX) {
+                assert_int_equal(kv_patch(txn, key, pos, (struct oxbow_bytes){bytes, len}),
+                                 OXBOW_OK);
+                memcpy(m->bytes[k] + pos, bytes, len);
+                m->len[k] = pos + len > m->len[k] ? pos + len : m->len[k];
+            }
+        }
+        break;
+    }
+}
+
+/* Commits transactions of many changes each, drops some, and dies. */
+static void model_run(const char *dir, uint32_t txns, struct model *m)
+{
+    const struct oxbow_config config = {.dir = dir,
+                                        .sync = OXBOW_SYNC_NONE,
+                                        .journal = OXBOW_JOURNAL_ON,
+                                        .journal_bytes = RING_BYTES_MIN};
+    struct model before;
+    struct oxbow_txn *txn;
+    struct oxbow *db;
+
+    assert_int_equal(oxbow_open(&config, &db), OXBOW_OK);
+    for (uint32_t i = 0; i < txns; i++) {
+        before = *m;
+        assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+        for (uint32_t c = roll(40); c > 0; c--) {
+            change(txn, m);
+        }
+        if (roll(8) == 0) {
+            oxbow_txn_abort(txn);
+            *m = before;
+        } else {
+            assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+        }
+    }
+}
+
+static void model_compare(const char *dir, const struct model *m)
+{
+    const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ};
+    struct oxbow_txn *txn;
+    struct oxbow *db;
+
+    assert_int_equal(oxbow_open(&(struct oxbow_config){.dir = dir}, &db), OXBOW_OK);
+    assert_int_equal(oxbow_txn_begin(db, &opt, &txn), OXBOW_OK);
+    for (uint32_t k = 0; k < MODEL_KEYS; k++) {
+        uint8_t raw[3];
+        struct oxbow_bytes value;
+        enum oxbow_err err = kv_get(txn, key_of(raw, k), &value);
+
+        assert_int_equal(err, m->len[k] > 0 ? OXBOW_OK : OXBOW_ENOENT);
+        if (err == OXBOW_OK) {
+            assert_int_equal(value.len, m->len[k]);
+            assert_memory_equal(value.data, m->bytes[k], value.len);
+        }
+    }
+    oxbow_txn_abort(txn);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+}
+
+static void many_changes_of_a_key_come_to_the_same_when_replayed(void **state)
+{
+    const char *want = getenv("OXBOW_SEED");
+    uint64_t seed = want != NULL ? strtoull(want, NULL, 10) : (uint64_t)getpid();
+    static struct model m;
+    char dir[SCRATCH_MAX];
+
+    (void)state;
+    print_message("OXBOW_SEED=%llu\n", (unsigned long long)seed);
+    scratch_name(dir, "journal-m");
+    for (uint64_t round = 0; round < 60; round++) {
+        int ends[2];
+        int status;
+        pid_t pid;
+
+        scratch_remove(dir);
+        assert_int_equal(pipe(ends), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            dice = seed + round;
+            memset(&m, 0, sizeof m);
+            model_run(dir, 1 + roll(60), &m);
+            _exit(write(ends[1], &m, sizeof m) == sizeof m ? 0 : 1);
+        }
+        assert_int_equal(read(ends[0], &m, sizeof m), sizeof m);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_int_equal(close(ends[0]) | close(ends[1]), 0);
+        model_compare(dir, &m);
+    }
+    scratch_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_always_acknowledged_is_there_after_a_crash),
         cmocka_unit_test(what_interval_acknowledged_is_there_after_the_process_died),
         cmocka_unit_test(what_none_acknowledged_is_there_after_the_process_died),
+        cmocka_unit_test(many_changes_of_a_key_come_to_the_same_when_replayed),
         cmocka_unit_test(long_transactions_go_past_the_journal),
     };
 

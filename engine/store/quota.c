@@ -192,6 +192,7 @@ uint64_t quota_device_cost(const struct oxbow *db)
 enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
 {
     struct oxbow *db = txn->db;
+    enum oxbow_err err;
 
     if ((txn->flags & OXBOW_TXN_READ) != 0) {
         return OXBOW_EREADONLY;
@@ -203,5 +204,9 @@ enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
         store_unlock(db);
         return OXBOW_EQUOTA;
     }
-    return quota_reserve_file(db, bytes);
+    err = quota_reserve_file(db, bytes);
+    if (err != OXBOW_OK) {
+        db->freeze_soon = true; /* pages may come free with one */
+    }
+    return err;
 }

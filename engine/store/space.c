@@ -7,16 +7,16 @@
  *
  * A checkpoint must not meet a hole: on a full device its write would fail, and the store with it.
  * LMDB takes free pages in the order of tree_free_walk, so the first space_keep of them are given
- * blocks before the next commit begins. On a full device this takes from the other end what it needs
- * here: a store that is emptied on a full device frees as much as it takes.
+ * blocks before the next commit begins. A device that has none left is given free pages of the other
+ * end of the order in exchange, one by one: a store that is emptied on a full device frees as much
+ * as it takes.
  *
- *   has blocks --give_back--> hole --fill--> has blocks
+ *   has blocks --give_back, donate--> hole --fill_page, fill_low--> has blocks
  *
- * Invariants: (1) A hole is made only of pages that no commit on the disk uses, and only between the
- * retirement of one table and the freezing of the next, when the snapshot is the newest commit. (2)
- * A group that is not marked as a hole has blocks, as far as this process can know. (3) Nothing here
- * is needed to read the file: a crash forgets all of it, and open finds out by comparing the file's
- * length with what it occupies.
+ * Invariants: (1) A hole is made only of pages that no commit on the disk uses, nor the snapshot.
+ * (2) A free page that is not marked as a hole has its block, as far as this process can know. (3)
+ * Nothing here is needed to read the file: a crash forgets all of it, and open finds out by
+ * comparing the file's length with what it occupies.
  */
 #include "engine/store/space.h"
 
@@ -27,20 +27,28 @@
 /* A group's byte: how many of its pages are free, and: */
 #define GROUP_FREE 0x1fu
 #define GROUP_KEPT 0x20u /* one of its pages is to keep its block */
-#define GROUP_HOLE 0x40u
 
 #define SURPLUS_PART   8u /* of the quota */
 #define SURPLUS_GROUPS 4u /* at least */
 #define STEP_BYTES     (8u << 20)
 #define STEP_RUNS      64u
 #define STEP_US        20000u /* between two steps */
+#define FILL_RUN       256u   /* pages given blocks in one call */
+#define SHORT_HEAD     256u   /* pages that a full device is to leave us at the head */
+#define SHORT_ROUNDS   4u
+#define REACH_FIRST    512u /* pages looked at from the end of the order for some to exchange */
 
 uint64_t space_keep(const struct oxbow_config *c)
 {
     return quota_headroom(c) / TREE_PAGE_BYTES;
 }
 
-/* Free pages beyond space_keep that are still no reason to give any back. */
+static uint64_t low_pages(const struct oxbow_config *c)
+{
+    return space_keep(c) / 2;
+}
+
+/* Free pages beyond those kept that are still no reason to give any back. */
 static uint64_t surplus(const struct oxbow_config *c)
 {
     uint64_t pages = c->quota_bytes / SURPLUS_PART / TREE_PAGE_BYTES;
@@ -49,54 +57,53 @@ static uint64_t surplus(const struct oxbow_config *c)
     return pages > least ? pages : least;
 }
 
-static uint64_t low_pages(const struct oxbow_config *c)
-{
-    return space_keep(c) / 2;
-}
-
 /* More free pages with blocks than this are too many. */
 static uint64_t enough(const struct oxbow_config *c)
 {
     return space_keep(c) + low_pages(c) + surplus(c);
 }
 
+/* ---- marks ---- */
+
+static bool is_hole(const struct space *s, uint64_t page)
+{
+    return page < s->pages && (s->marks[page >> 3] & 1u << (page & 7)) != 0;
+}
+
+static void mark(struct space *s, uint64_t page, uint64_t count, bool hole)
+{
+    for (; count > 0 && page < s->pages; page++, count--) {
+        uint8_t bit = (uint8_t)(1u << (page & 7));
+
+        if (is_hole(s, page) != hole) {
+            s->marks[page >> 3] ^= bit;
+            s->holes += hole ? 1 : UINT64_MAX;
+        }
+    }
+}
+
 /* ---- walks over the free list ---- */
 
 struct look {
-    struct space *space;
+    struct oxbow *db;
     uint64_t pages; /* seen */
-    uint64_t max;
+    uint64_t max;   /* to see, or to keep */
+    uint64_t run;   /* a run of pages to be punched: its first */
+    uint64_t len;   /* and how many */
+    enum oxbow_err err;
 };
-
-static uint8_t *group_of(const struct space *s, uint64_t page)
-{
-    uint64_t idx = page / SPACE_GROUP_PAGES;
-
-    return idx < s->count ? &s->groups[idx] : NULL;
-}
-
-static bool before_hole(void *ctx, uint64_t page)
-{
-    struct look *l = ctx;
-    const uint8_t *g = group_of(l->space, page);
-
-    if (g != NULL && (*g & GROUP_HOLE) != 0) {
-        return false;
-    }
-    return ++l->pages < l->max;
-}
 
 /* Counts each group's free pages, and keeps the groups of the first pages. */
 static bool count_page(void *ctx, uint64_t page)
 {
     struct look *l = ctx;
-    uint8_t *g = group_of(l->space, page);
+    struct space *s = &l->db->space;
 
-    if (g != NULL && (*g & GROUP_FREE) < SPACE_GROUP_PAGES) {
-        ++*g;
-    }
-    if (g != NULL && l->pages < l->max) {
-        *g |= GROUP_KEPT;
+    if (page < s->pages) {
+        uint8_t *g = &s->groups[page / SPACE_GROUP_PAGES];
+
+        *g += (*g & GROUP_FREE) < SPACE_GROUP_PAGES ? 1 : 0;
+        *g |= l->pages < l->max ? GROUP_KEPT : 0;
     }
     l->pages++;
     return true;
@@ -107,16 +114,16 @@ static bool count_page(void *ctx, uint64_t page)
 static enum oxbow_err count_groups(struct oxbow *db, uint64_t keep)
 {
     struct space *s = &db->space;
-    struct look look = {.space = s, .max = keep};
+    struct look look = {.db = db, .max = keep};
     uint64_t low = 0;
     enum oxbow_err err;
     size_t i;
 
-    for (i = 0; i < s->count; i++) {
-        s->groups[i] &= GROUP_HOLE;
+    for (i = 0; i < s->pages / SPACE_GROUP_PAGES; i++) {
+        s->groups[i] = 0;
     }
     err = tree_free_walk(db->tree, count_page, &look);
-    for (i = 0; i < s->count && low < low_pages(&db->config); i++) {
+    for (i = 0; i < s->pages / SPACE_GROUP_PAGES && low < low_pages(&db->config); i++) {
         low += s->groups[i] & GROUP_FREE;
         s->groups[i] |= GROUP_KEPT;
     }
@@ -125,63 +132,55 @@ static enum oxbow_err count_groups(struct oxbow *db, uint64_t keep)
 
 /* ---- giving back ---- */
 
-static bool can_go(uint8_t group)
+static enum oxbow_err punch(struct oxbow *db, uint64_t page, uint64_t count)
 {
-    return group == SPACE_GROUP_PAGES; /* all free, not kept, no hole */
-}
+    const struct oxbow_files *files = &db->port->files;
+    enum oxbow_err err;
 
-static void punch_failed(struct oxbow *db, enum oxbow_err err)
-{
-    db->space.unable = true;
-    if (err != OXBOW_ENOTSUP) {
+    mark(&db->space, page, count, true); /* from before the call on: it may fail half-way */
+    err = files->punch(files->ctx, db->data_fd, page * TREE_PAGE_BYTES, count * TREE_PAGE_BYTES);
+    if (err == OXBOW_ENOTSUP) {
+        mark(&db->space, page, count, false);
+    } else if (err != OXBOW_OK) {
         store_log(
             db, OXBOW_LOG_WARN,
             "store: free space cannot be given back to the file system; it stays the store's");
     }
+    db->space.unable = err != OXBOW_OK;
+    return err;
 }
 
-/* These groups have their blocks. */
-static void unmark(struct space *s, size_t from, size_t end)
+/* All free, to be kept by none, with all its blocks. */
+static bool can_go(const struct space *s, size_t group)
 {
-    for (; from < end; from++) {
-        s->groups[from] &= (uint8_t)~GROUP_HOLE;
-        s->holes--;
-    }
+    return s->groups[group] == SPACE_GROUP_PAGES && s->marks[2 * group] == 0 &&
+           s->marks[2 * group + 1] == 0;
 }
 
-/* Makes holes of what is free beyond the first `keep` pages that have blocks, from the file's end
- * on, as far as one step may go; *bytes is how much. */
+/* Makes holes of what is free beyond the first `keep` pages, from the file's end on, as far as one
+ * step may go; *bytes is how much. */
 static enum oxbow_err give_back(struct oxbow *db, uint64_t keep, uint64_t *bytes)
 {
-    const struct oxbow_files *files = &db->port->files;
-    struct space *s = &db->space;
+    const struct space *s = &db->space;
     enum oxbow_err err = count_groups(db, keep);
     uint64_t given = 0;
     unsigned runs = 0;
-    size_t end = s->count;
+    size_t end = s->pages / SPACE_GROUP_PAGES;
 
     while (err == OXBOW_OK && end > 0 && given < STEP_BYTES && runs < STEP_RUNS) {
         size_t from = end;
 
-        while (from > 0 && can_go(s->groups[from - 1]) &&
-               (end - from) * GROUP_BYTES + given < STEP_BYTES) {
-            s->groups[--from] |= GROUP_HOLE; /* from before the call on: it may fail half-way */
-            s->holes++;
+        while (from > 0 && can_go(s, from - 1) && (end - from) * GROUP_BYTES + given < STEP_BYTES) {
+            from--;
         }
         if (from == end) {
             end--;
             continue;
         }
-        err = files->punch(files->ctx, db->data_fd, from * GROUP_BYTES, (end - from) * GROUP_BYTES);
+        err = punch(db, from * SPACE_GROUP_PAGES, (end - from) * SPACE_GROUP_PAGES);
         given += err == OXBOW_OK ? (end - from) * GROUP_BYTES : 0;
         runs++;
-        if (err == OXBOW_ENOTSUP) {
-            unmark(s, from, end);
-        }
         end = from;
-    }
-    if (err != OXBOW_OK) {
-        punch_failed(db, err);
     }
     *bytes = given;
     return err;
@@ -189,55 +188,142 @@ static enum oxbow_err give_back(struct oxbow *db, uint64_t keep, uint64_t *bytes
 
 /* ---- taking back ---- */
 
-static bool wanted(uint8_t group)
-{
-    return (group & GROUP_KEPT) != 0 && (group & GROUP_HOLE) != 0;
-}
-
-/* Gives blocks to all groups that are wanted. */
-static enum oxbow_err fill_wanted(struct oxbow *db)
+static enum oxbow_err fill(struct oxbow *db, uint64_t page, uint64_t count)
 {
     const struct oxbow_files *files = &db->port->files;
-    struct space *s = &db->space;
-    enum oxbow_err err = OXBOW_OK;
-    size_t from = 0;
+    enum oxbow_err err =
+        files->reserve(files->ctx, db->data_fd, page * TREE_PAGE_BYTES, count * TREE_PAGE_BYTES);
 
-    while (from < s->count && err == OXBOW_OK) {
-        size_t end = from;
-
-        while (end < s->count && wanted(s->groups[end])) {
-            end++;
-        }
-        if (end == from) {
-            from++;
-            continue;
-        }
-        err =
-            files->reserve(files->ctx, db->data_fd, from * GROUP_BYTES, (end - from) * GROUP_BYTES);
-        if (err == OXBOW_ENOTSUP) {
-            s->unable = true; /* what cannot be had again is not given away */
-            err = OXBOW_OK;
-        }
-        if (err == OXBOW_OK) {
-            unmark(s, from, end);
-        }
-        from = end;
+    if (err == OXBOW_ENOTSUP) {
+        db->space.unable = true; /* what cannot be had again is not given away */
+        err = OXBOW_OK;
+    }
+    if (err == OXBOW_OK) {
+        mark(&db->space, page, count, false);
     }
     return err;
 }
 
-static enum oxbow_err fill_head(struct oxbow *db)
+/* Gives the page its block, and those behind it that are holes as well. */
+static bool fill_page(void *ctx, uint64_t page)
 {
-    uint64_t keep = space_keep(&db->config);
-    uint64_t given = 0;
-    enum oxbow_err err = count_groups(db, keep);
+    struct look *l = ctx;
+    uint64_t count = 1;
 
-    if (err == OXBOW_OK) {
-        err = fill_wanted(db);
+    if (is_hole(&l->db->space, page)) {
+        while (count < FILL_RUN && is_hole(&l->db->space, page + count)) {
+            count++;
+        }
+        l->err = fill(l->db, page, count);
+        if (l->err == OXBOW_ENOSPC && count > 1) {
+            l->err = fill(l->db, page, 1); /* what is left may do */
+        }
+        if (l->err != OXBOW_OK) {
+            return false;
+        }
     }
-    if (err == OXBOW_ENOSPC && !db->space.unable && give_back(db, keep, &given) == OXBOW_OK &&
-        given > 0) {
-        err = fill_wanted(db); /* give_back has counted the same */
+    return ++l->pages < l->max;
+}
+
+/* The first `max` pages; `head` then says how many come before the first hole. */
+static enum oxbow_err fill_head(struct oxbow *db, uint64_t max)
+{
+    struct look look = {.db = db, .max = max};
+    enum oxbow_err err = tree_free_walk(db->tree, fill_page, &look);
+
+    db->space.head = look.pages;
+    return err != OXBOW_OK ? err : look.err;
+}
+
+/* The lowest pages, as far as the device likes. */
+static void fill_low(struct oxbow *db)
+{
+    const struct space *s = &db->space;
+    enum oxbow_err err = count_groups(db, 0);
+    size_t i;
+
+    for (i = 0; err == OXBOW_OK && i < s->pages / SPACE_GROUP_PAGES; i++) {
+        if ((s->groups[i] & GROUP_KEPT) != 0 && (s->marks[2 * i] | s->marks[2 * i + 1]) != 0) {
+            err = fill(db, i * SPACE_GROUP_PAGES, SPACE_GROUP_PAGES);
+        }
+    }
+}
+
+/* ---- exchange, on a full device ---- */
+
+static void donate_run(struct look *l)
+{
+    if (l->len > 0) {
+        l->err = punch(l->db, l->run, l->len);
+    }
+    l->len = 0;
+}
+
+/* Makes a hole of a page behind the first `max`. */
+static bool donate_page(void *ctx, uint64_t page)
+{
+    struct look *l = ctx;
+    const struct space *s = &l->db->space;
+
+    if (l->pages++ < l->max || page >= s->pages || (is_hole(s, page) && !s->unsure)) {
+        return true;
+    }
+    if (l->len > 0 && page == l->run + l->len) {
+        l->len++;
+        return true;
+    }
+    donate_run(l);
+    l->run = page;
+    l->len = 1;
+    return l->err == OXBOW_OK;
+}
+
+static bool count_all(void *ctx, uint64_t page)
+{
+    struct look *l = ctx;
+
+    (void)page;
+    l->pages++;
+    return true;
+}
+
+/* Gives pages of the end of the order to the device, to ask it for as many at the head. */
+static enum oxbow_err donate(struct oxbow *db)
+{
+    struct space *s = &db->space;
+    struct look all = {.db = db};
+    struct look look = {.db = db, .max = s->head + SHORT_HEAD};
+    enum oxbow_err err = tree_free_walk(db->tree, count_all, &all);
+
+    if (err != OXBOW_OK || s->unable || all.pages <= look.max) {
+        return err != OXBOW_OK ? err : OXBOW_ENOSPC;
+    }
+    s->reach = s->reach == 0 ? REACH_FIRST : s->reach;
+    if (all.pages > s->reach && all.pages - s->reach > look.max) {
+        look.max = all.pages - s->reach;
+    }
+    s->reach *= 2; /* unless what this brings is enough */
+    err = tree_free_walk(db->tree, donate_page, &look);
+    if (err == OXBOW_OK && look.err == OXBOW_OK) {
+        donate_run(&look);
+    }
+    return err != OXBOW_OK ? err : look.err;
+}
+
+static enum oxbow_err exchange(struct oxbow *db)
+{
+    enum oxbow_err err = OXBOW_ENOSPC;
+    unsigned round;
+
+    for (round = 0; round < SHORT_ROUNDS && err == OXBOW_ENOSPC && db->space.head < SHORT_HEAD;
+         round++) {
+        err = donate(db);
+        if (err == OXBOW_OK) {
+            err = fill_head(db, SHORT_HEAD);
+        }
+    }
+    if (err == OXBOW_OK) {
+        db->space.reach = 0;
     }
     return err;
 }
@@ -245,22 +331,26 @@ static enum oxbow_err fill_head(struct oxbow *db)
 void space_settle(struct oxbow *db)
 {
     struct space *s = &db->space;
-    struct look look = {.space = s, .max = space_keep(&db->config)};
     enum oxbow_err err;
 
     s->head = UINT64_MAX;
     if (s->holes == 0) {
+        s->unsure = false;
         return;
     }
-    err = fill_head(db);
+    err = fill_head(db, space_keep(&db->config));
+    if (err == OXBOW_OK) {
+        fill_low(db);
+        s->short_of = false;
+        return;
+    }
+    if (err == OXBOW_ENOSPC) {
+        err = exchange(db);
+    }
     if (err != OXBOW_OK && !s->short_of) {
         store_log(db, OXBOW_LOG_WARN,
-                  "store: free pages of the data file get no space on the device");
-    }
-    s->short_of = err != OXBOW_OK;
-    if (s->holes > 0) {
-        err = tree_free_walk(db->tree, before_hole, &look);
-        s->head = err == OXBOW_OK ? look.pages : 0;
+                  "store: the device is full, and free pages of the data file are holes");
+        s->short_of = true;
     }
 }
 
@@ -268,7 +358,7 @@ void space_publish(struct oxbow *db)
 {
     const struct space *s = &db->space;
 
-    db->hole_pages = s->holes * SPACE_GROUP_PAGES;
+    db->hole_pages = s->holes;
     if (s->head < db->usage.old_pages) {
         db->usage.old_pages = s->head;
     }
@@ -285,8 +375,7 @@ uint64_t space_due(const struct oxbow *db, uint64_t now)
         return UINT64_MAX;
     }
     tree_usage(db->tree, &usage);
-    if (usage.free_pages <= enough(&db->config) + s->holes * SPACE_GROUP_PAGES ||
-        s->barren == usage.commits + 1) {
+    if (usage.free_pages <= enough(&db->config) + s->holes || s->barren == usage.commits + 1) {
         return UINT64_MAX; /* little is free, or nothing has changed since */
     }
     return s->step_at_us > now ? s->step_at_us - now : 0;
@@ -328,6 +417,9 @@ void space_step(struct oxbow *db)
     }
     store_lock(db);
     s->step_at_us = store_now_us(db) + STEP_US;
+    if (fatal == OXBOW_OK && !db->busy && db->frozen == NULL) {
+        fatal = tree_renew(db->tree);
+    }
     if (fatal != OXBOW_OK) {
         store_fail(db, fatal);
     } else if (!db->busy && db->frozen == NULL) {
@@ -338,26 +430,19 @@ void space_step(struct oxbow *db)
 
 /* ---- open and close ---- */
 
-/* Any group that is all free may be a hole, when the file occupies less than its length. */
-static enum oxbow_err find_holes(struct oxbow *db)
+static bool note_hole(void *ctx, uint64_t page)
 {
-    struct space *s = &db->space;
-    enum oxbow_err err = count_groups(db, 0);
-    size_t i;
+    struct look *l = ctx;
 
-    for (i = 0; i < s->count && err == OXBOW_OK; i++) {
-        if (can_go(s->groups[i])) {
-            s->groups[i] |= GROUP_HOLE;
-            s->holes++;
-        }
-    }
-    return err;
+    mark(&l->db->space, page, 1, true);
+    return true;
 }
 
 enum oxbow_err space_open(struct oxbow *db)
 {
     const struct oxbow_files *files = &db->port->files;
     struct space *s = &db->space;
+    struct look look = {.db = db};
     uint64_t occupied = 0;
     uint64_t size = 0;
     struct tree_usage usage;
@@ -376,13 +461,15 @@ enum oxbow_err space_open(struct oxbow *db)
     if (err != OXBOW_OK) {
         return err;
     }
-    s->count = (size_t)(quota_data_limit(&db->config) / GROUP_BYTES);
-    s->groups = mem_new(&db->port->alloc, s->count);
-    if (s->groups == NULL) {
+    s->pages = (size_t)(quota_data_limit(&db->config) / GROUP_BYTES) * SPACE_GROUP_PAGES;
+    s->groups = mem_new(&db->port->alloc, s->pages / SPACE_GROUP_PAGES);
+    s->marks = mem_new(&db->port->alloc, s->pages / 8);
+    if (s->groups == NULL || s->marks == NULL) {
         return OXBOW_ENOMEM;
     }
-    if (occupied < size) {
-        err = find_holes(db);
+    if (occupied < size) { /* then any free page may be a hole */
+        s->unsure = true;
+        err = tree_free_walk(db->tree, note_hole, &look);
         space_settle(db);
     }
     return err;
@@ -390,5 +477,6 @@ enum oxbow_err space_open(struct oxbow *db)
 
 void space_close(struct oxbow *db)
 {
-    mem_free(&db->port->alloc, db->space.groups, db->space.count);
+    mem_free(&db->port->alloc, db->space.groups, db->space.pages / SPACE_GROUP_PAGES);
+    mem_free(&db->port->alloc, db->space.marks, db->space.pages / 8);
 }

@@ -4,7 +4,7 @@
  * the file system as holes, and what the next checkpoints will take gets its blocks again before
  * they take it.
  *
- * The pages of the file are looked at in groups, the unit of a hole. All functions but space_publish
+ * Holes are made of whole groups of pages, but on a full device. All functions but space_publish
  * and space_due belong to the checkpoint thread, or to open before it runs.
  */
 #ifndef OXBOW_STORE_SPACE_H
@@ -19,14 +19,19 @@
 struct oxbow;
 
 struct space {
-    uint8_t *groups; /* a byte each: space.c. NULL: nothing is given back */
-    size_t count;
-    uint64_t holes;  /* groups that have no blocks, or may have none */
+    uint8_t
+        *marks; /* a bit for each page: it has no block, or may have none. NULL: nothing is given
+                        back */
+    uint8_t *groups; /* a byte for each group: space.c */
+    size_t pages;    /* that there are marks for */
+    uint64_t holes;  /* marked pages */
     uint64_t head;   /* free pages that commits will take before the first hole; counted no further
                         than space_keep. UINT64_MAX: there are no holes */
+    uint64_t reach;  /* pages at the end of the order that are looked at for an exchange */
     uint64_t barren; /* commits there were when nothing was found to give back, plus one */
     uint64_t step_at_us;
     bool unable;   /* the file system cannot */
+    bool unsure;   /* marked pages may have blocks: the marks are from before this opening */
     bool short_of; /* the device had no blocks for the head of the free list */
 };
 

@@ -114,13 +114,11 @@ const struct tree_header *tree_header(const struct tree *t)
 
 /* ---- what the file holds ---- */
 
-/* Free pages: each record of the free list begins with how many it names. Those of the last two
- * commits are not to be had yet. */
+/* Free pages: each record of the free list begins with how many it names. Those that the newest
+ * commit has freed are to be had only by the next commit but one. */
 struct free_count {
     uint64_t pages;
-    uint64_t newest;      /* of the last record */
-    uint64_t next_newest; /* of the one before it */
-    uint64_t last;        /* of the newest commit's own record; 0: it freed nothing */
+    uint64_t last; /* of the newest commit's own record; 0: it freed nothing */
 };
 
 static int count_free(MDB_txn *txn, struct free_count *out)
@@ -147,8 +145,6 @@ static int count_free(MDB_txn *txn, struct free_count *out)
         memcpy(&freed_by, key.mv_data, sizeof freed_by);
         out->last = freed_by == mdb_txn_id(txn) ? count : 0;
         out->pages += count;
-        out->next_newest = out->newest;
-        out->newest = count;
     }
     mdb_cursor_close(c);
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
@@ -264,8 +260,8 @@ static enum oxbow_err count_usage(struct tree *t, bool committed)
     }
     t->usage.pages = pages;
     t->usage.free_pages = c.pages;
-    t->usage.old_pages = c.pages - c.newest - c.next_newest;
-    t->usage.new_pages = c.newest;
+    t->usage.old_pages = c.pages - c.last;
+    t->usage.new_pages = c.last;
     return OXBOW_OK;
 }
 

@@ -151,12 +151,14 @@ enum oxbow_err checkpoint_now(struct oxbow *db, const struct tree_header *header
     wear_save(db, &last);
     err = write_frozen(db, t, &last);
     if (err == OXBOW_OK) {
+        space_settle(db);
         err = tree_renew(db->tree);
     }
     if (err == OXBOW_OK) {
         memtable_reset(t, db->config.memtable_bytes);
         db->lsn_tree = header->lsn;
         tree_usage(db->tree, &db->usage);
+        space_publish(db);
         db->keys = tree_header(db->tree)->keys;
     }
     return err;

@@ -15,6 +15,9 @@
 #define STEP_PART     16u
 #define LOOK_AHEAD    3u /* times the table's pages, for the checkpoints after the next */
 #define LIMIT_OVER    3u /* times quota_headroom, between the quota and the limit of the file */
+#define LIMIT_LEAST   2u
+#define JOURNAL_PART  64u /* of the quota, for a segment */
+#define JOURNAL_MAX   (4u << 20)
 #define SMALL_FILES   (64u << 10)
 #define RECORDS_PART  1024u
 #define QUOTA_DEFAULT (sizeof(size_t) > 4 ? 1ull << 30 : 256ull << 20)
@@ -44,18 +47,41 @@ uint64_t quota_headroom(const struct oxbow_config *c)
     return 2 * (pages + c->txn_bytes) + RESERVE_PAGES * TREE_PAGE_BYTES;
 }
 
-/* The other files of the directory, and the file system's own records of a file in pieces. */
-static uint64_t beside_data(uint64_t data_bytes)
+/* The journal, and as much again for a damaged one that was set aside. */
+static uint64_t journal_bytes(const struct oxbow_config *c)
 {
-    return SMALL_FILES + data_bytes / RECORDS_PART;
+    uint64_t bytes = c->journal_bytes != 0 ? c->journal_bytes : quota_journal_bytes(c);
+    uint64_t count = c->journal_segments != 0 ? c->journal_segments : JOURNAL_SEGMENTS;
+
+    return c->journal == OXBOW_JOURNAL_OFF ? 0 : 2 * count * bytes;
+}
+
+/* All but the data file; the file system's own records of a file in pieces belong to that. */
+static uint64_t beside_data(const struct oxbow_config *c)
+{
+    return SMALL_FILES + journal_bytes(c) + c->disk_bytes / RECORDS_PART;
+}
+
+uint32_t quota_journal_bytes(const struct oxbow_config *c)
+{
+    uint64_t whole = c->quota_bytes != 0 ? c->quota_bytes : c->disk_bytes;
+    uint64_t bytes = whole / JOURNAL_PART;
+
+    bytes = bytes < RING_BYTES_MIN ? RING_BYTES_MIN : bytes > JOURNAL_MAX ? JOURNAL_MAX : bytes;
+    return (uint32_t)(bytes & ~(uint64_t)(RING_BLOCK - 1));
 }
 
 uint64_t quota_data_limit(const struct oxbow_config *c)
 {
-    uint64_t beside = beside_data(c->disk_bytes);
+    uint64_t beside = beside_data(c);
     uint64_t limit = c->disk_bytes > beside ? c->disk_bytes - beside : 0;
 
     return limit < c->map_bytes ? limit : c->map_bytes;
+}
+
+bool quota_fits(const struct oxbow_config *c)
+{
+    return quota_data_limit(c) >= c->quota_bytes + LIMIT_LEAST * quota_headroom(c);
 }
 
 void quota_limits(struct oxbow_config *c)
@@ -65,9 +91,10 @@ void quota_limits(struct oxbow_config *c)
     if (c->disk_bytes == 0) {
         c->quota_bytes = c->quota_bytes != 0 ? c->quota_bytes : QUOTA_DEFAULT;
         c->disk_bytes = c->quota_bytes + over;
-        c->disk_bytes += beside_data(2 * c->disk_bytes);
+        c->disk_bytes += c->disk_bytes / RECORDS_PART;
+        c->disk_bytes += beside_data(c);
     } else if (c->quota_bytes == 0) {
-        over += beside_data(c->disk_bytes);
+        over += beside_data(c);
         c->quota_bytes = c->disk_bytes > over + QUOTA_MIN ? c->disk_bytes - over : QUOTA_MIN;
     }
 }

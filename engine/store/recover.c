@@ -18,9 +18,7 @@
 /* More than any opening can have left undurable: tables and journal hold fewer bytes. */
 #define LSN_JUMP ((uint64_t)1 << 32)
 
-#define RING_COUNT 4u
-#define RING_PART  64u /* of quota, and of free space, for a segment */
-#define RING_BYTES (4u << 20)
+#define RING_PART 64u /* of the free space, for a segment at most */
 
 /* ---- applying ---- */
 
@@ -121,32 +119,36 @@ static void tell(struct oxbow *db, const struct replay_report *r)
 
 /* ---- the ring ---- */
 
-/* The shape that was not asked for: as there is, else by what the store may take. */
+/* The shape that was not asked for: as there is, if the limit on disk allows, else by what the store
+ * may take. */
 static void choose_shape(struct oxbow *db)
 {
     const struct oxbow_files *files = &db->port->files;
     struct oxbow_config *c = &db->config;
+    const struct oxbow_config asked = *c;
     const struct ring *ring = &db->journal.ring;
-    uint64_t bytes = c->quota_bytes / RING_PART;
+    uint64_t bytes = quota_journal_bytes(c);
     uint64_t free_bytes = 0;
     uint64_t total = 0;
     char kind[16];
 
-    if (c->journal_segments == 0) {
-        c->journal_segments = ring->count != 0 ? ring->count : RING_COUNT;
-    }
-    if (c->journal_bytes != 0) {
-        return;
-    }
     if (ring->count != 0) {
-        c->journal_bytes = (uint32_t)ring->bytes;
+        c->journal_segments = c->journal_segments != 0 ? c->journal_segments : ring->count;
+        c->journal_bytes = c->journal_bytes != 0 ? c->journal_bytes : (uint32_t)ring->bytes;
+        if (quota_fits(c)) {
+            return;
+        }
+        *c = asked;
+    }
+    c->journal_segments = c->journal_segments != 0 ? c->journal_segments : JOURNAL_SEGMENTS;
+    if (c->journal_bytes != 0) {
         return;
     }
     if (files->space(files->ctx, c->dir, &free_bytes, &total, kind) == OXBOW_OK &&
         free_bytes / RING_PART < bytes) {
         bytes = free_bytes / RING_PART;
     }
-    bytes = bytes < RING_BYTES_MIN ? RING_BYTES_MIN : bytes > RING_BYTES ? RING_BYTES : bytes;
+    bytes = bytes < RING_BYTES_MIN ? RING_BYTES_MIN : bytes;
     c->journal_bytes = (uint32_t)(bytes & ~(uint64_t)(RING_BLOCK - 1));
 }
 

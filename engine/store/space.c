@@ -385,9 +385,10 @@ uint64_t space_due(const struct oxbow *db, uint64_t now)
  * a commit of nothing makes that one the older of the two. */
 static enum oxbow_err commit_nothing(struct oxbow *db)
 {
-    const struct tree_header header = *tree_header(db->tree);
+    struct tree_header header = *tree_header(db->tree);
     enum oxbow_err err = tree_write_begin(db->tree);
 
+    wear_save(db, &header);
     if (err == OXBOW_OK) {
         err = tree_write_commit(db->tree, &header);
     }
@@ -461,7 +462,7 @@ enum oxbow_err space_open(struct oxbow *db)
     if (err != OXBOW_OK) {
         return err;
     }
-    s->pages = (size_t)(quota_data_limit(&db->config) / GROUP_BYTES) * SPACE_GROUP_PAGES;
+    s->pages = (size_t)(db->config.disk_bytes / GROUP_BYTES) * SPACE_GROUP_PAGES;
     s->groups = mem_new(&db->port->alloc, s->pages / SPACE_GROUP_PAGES);
     s->marks = mem_new(&db->port->alloc, s->pages / 8);
     if (s->groups == NULL || s->marks == NULL) {

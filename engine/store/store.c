@@ -55,6 +55,8 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
     c->checkpoint_ms = or_default(c->checkpoint_ms, CHECKPOINT_DEFAULT);
     c->txn_bytes = or_default(c->txn_bytes, TXN_DEFAULT);
     c->entry_bytes = or_default(c->entry_bytes, ENTRY_DEFAULT);
+    c->journal = c->journal != OXBOW_JOURNAL_DEFAULT ? c->journal : OXBOW_JOURNAL_ON;
+    c->journal_bytes = (c->journal_bytes + RING_BLOCK - 1) & ~(RING_BLOCK - 1);
     quota_limits(c);
     if (c->map_bytes == 0 && sizeof(size_t) > 4) {
         c->map_bytes = 4 * c->quota_bytes > MAP_MIN_64 ? 4 * c->quota_bytes : MAP_MIN_64;
@@ -62,8 +64,6 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
         c->map_bytes = MAP_32;
     }
     c->map_bytes &= ~(uint64_t)0xffff;
-    c->journal = c->journal != OXBOW_JOURNAL_DEFAULT ? c->journal : OXBOW_JOURNAL_ON;
-    c->journal_bytes = (c->journal_bytes + RING_BLOCK - 1) & ~(RING_BLOCK - 1);
     if (c->sync == OXBOW_SYNC_NONE && c->journal == OXBOW_JOURNAL_OFF) {
         return OXBOW_ENOTSUP;
     }
@@ -71,8 +71,7 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
         (c->flags & ~(OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY)) != 0 ||
         outside(c->interval_ms, 1, STORE_INTERVAL_MAX) ||
         outside(c->quota_bytes, QUOTA_MIN, map_max / 4) || c->map_bytes > map_max ||
-        quota_data_limit(c) < c->quota_bytes + 2 * quota_headroom(c) ||
-        outside(c->dirty_pages, DIRTY_MIN, DIRTY_MAX) ||
+        !quota_fits(c) || outside(c->dirty_pages, DIRTY_MIN, DIRTY_MAX) ||
         outside(c->memtable_bytes, MEMTABLE_MIN, MEMTABLE_MAX) || c->journal > OXBOW_JOURNAL_OFF ||
         (c->journal_segments != 0 && outside(c->journal_segments, 2, RING_SEGMENTS)) ||
         (c->journal_bytes != 0 && outside(c->journal_bytes, RING_BYTES_MIN, RING_BYTES_MAX)) ||

@@ -27,6 +27,7 @@
 #define STORE_INTERVAL_MAX 3600000u /* ms */
 #define STORE_IDLE_US      1000000u /* idle work is looked for so long after a commit */
 #define STORE_KEY_PENDING  'p'      /* KV_SPACE_STORE, this, be64: a blob to be reaped */
+#define JOURNAL_SEGMENTS   4u       /* where the configuration does not say */
 #define QUOTA_MIN          (1ull << 20)
 #define RESERVE_PAGES      64u /* and three times the largest transaction */
 /* The active table may grow to that many times `dirty_pages` while a checkpoint is under way: a
@@ -188,6 +189,10 @@ uint64_t quota_reserve(const struct oxbow *db);
 uint64_t quota_headroom(const struct oxbow_config *c);
 /* Fills in quota_bytes and disk_bytes, where dirty_pages and txn_bytes are. */
 void quota_limits(struct oxbow_config *c);
+/* Bytes of a segment of the journal, where the configuration does not say. */
+uint32_t quota_journal_bytes(const struct oxbow_config *c);
+/* Whether disk_bytes leaves room above the quota, with the journal as it is in `c`. */
+bool quota_fits(const struct oxbow_config *c);
 /* What the data file may occupy at most. Reached, it is to the store as a full device. */
 uint64_t quota_data_limit(const struct oxbow_config *c);
 /* Whether the file comes so near to its limit that nothing may be added at all. */

@@ -249,8 +249,7 @@ static void churn(struct run *r, const struct oxbow_config *config)
 
 static void run(void)
 {
-    struct oxbow_config config = {
-        .dir = dir, .journal = OXBOW_JOURNAL_OFF, .sync = OXBOW_SYNC_INTERVAL};
+    struct oxbow_config config = {.dir = dir, .sync = OXBOW_SYNC_INTERVAL};
     struct oxbow_check_report report;
     struct run r = {.first = 0};
     struct oxbow_stat stat;
@@ -258,6 +257,7 @@ static void run(void)
     config.quota_bytes = (2u + roll(7)) << 20;
     config.dirty_pages = 16u << roll(3);
     config.txn_bytes = 64u << 10;
+    config.journal = roll(2) == 0 ? OXBOW_JOURNAL_OFF : OXBOW_JOURNAL_ON;
     config.memtable_bytes = 64u << (10 + roll(3));
     assert_int_equal(oxbow_open(&config, &r.db), OXBOW_OK);
     atomic_store(&watching, true);

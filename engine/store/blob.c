@@ -109,6 +109,7 @@ void blob_serve(struct oxbow *db)
     bool fatal;
     enum oxbow_err err;
 
+    db->blob_job = NULL; /* from now on its owner waits for us, whatever happens to the store */
     store_unlock(db);
     err = blob_store(db, job, &fatal);
     store_lock(db);
@@ -123,7 +124,6 @@ void blob_serve(struct oxbow *db)
     space_publish(db);
     job->err = err;
     job->done = true;
-    db->blob_job = NULL;
     db->port->threads.cond_broadcast(db->settled);
 }
 
@@ -191,11 +191,11 @@ static enum oxbow_err hand_over(struct oxbow *db, struct blob_job *job)
     store_lock(db);
     db->blob_job = job;
     db->port->threads.cond_signal(db->work);
-    while (!job->done && db->failed == OXBOW_OK) {
+    while (!job->done && (db->failed == OXBOW_OK || db->blob_job == NULL)) {
         db->port->threads.cond_wait(db->settled, db->mutex, UINT64_MAX);
     }
     if (!job->done) {
-        db->blob_job = NULL; /* nobody is at it: what fails a store also ends the job */
+        db->blob_job = NULL; /* the store failed, and nobody has begun with it */
         job->err = OXBOW_EFAILED;
     }
     store_unlock(db);

@@ -43,6 +43,7 @@ struct journal {
     struct journal_age sync; /* M: of those that one is */
     bool writing;            /* M */
     bool syncing;            /* M */
+    bool sync_next;          /* M: a sync waits until nobody writes: nobody begins to */
     uint32_t writers;        /* M: that wait for their turn to write, or for having been written */
     uint64_t lsn_written;    /* M: newest in the ring, by what was written to it */
     uint64_t lsn_synced;     /* M: likewise on the device */
@@ -89,6 +90,8 @@ void journal_write(struct oxbow *db);
 /* Waits until `lsn` is in the hands of the system: what `interval` and `none` promise.
  * OXBOW_EINDOUBT. */
 OXBOW_MUST_CHECK enum oxbow_err journal_written(struct oxbow *db, uint64_t lsn);
+/* Asks for a checkpoint that holds `lsn`, unless the one under way does. */
+void journal_ask_tree(struct oxbow *db, uint64_t lsn);
 /* Whether a sync can be begun that makes all that is committed durable. */
 bool journal_can_sync(const struct oxbow *db);
 /* One sync, nobody else being at it: all that is committed now. A failure fails the store. */

@@ -50,6 +50,12 @@ uint64_t journal_oldest_interval(const struct oxbow *db)
     return j->sync.interval_us != 0 ? j->sync.interval_us : j->wait.interval_us;
 }
 
+void journal_ask_tree(struct oxbow *db, uint64_t lsn)
+{
+    db->freeze_wanted = db->freeze_wanted || db->frozen == NULL || db->frozen->lsn < lsn;
+    db->port->threads.cond_signal(db->work);
+}
+
 /* What of lsn, up to which the ring has everything, is no hole away from the tree. */
 static uint64_t reach(const struct oxbow *db, uint64_t lsn)
 {
@@ -87,7 +93,8 @@ void journal_publish(struct oxbow *db)
         j->wait = (struct journal_age){0, 0};
     }
     db->port->threads.cond_broadcast(db->settled);
-    if (db->lsn_wanted > db->lsn_durable) {
+    /* The thread slept over what came while another made this sync, or before a hole was filled. */
+    if (db->lsn_wanted > db->lsn_durable || j->wait.interval_us != 0) {
         db->port->threads.cond_signal(db->journal_work);
     }
 }
@@ -104,8 +111,7 @@ static enum oxbow_err next_segment(struct oxbow *db)
         if (db->failed != OXBOW_OK) {
             return db->failed;
         }
-        db->freeze_wanted = true;
-        db->port->threads.cond_signal(db->work);
+        journal_ask_tree(db, j->last[next]);
         db->port->threads.cond_wait(db->settled, db->mutex, UINT64_MAX);
     }
     j->segment = next;
@@ -185,8 +191,11 @@ static void write_out(struct oxbow *db, bool pad)
     if (err != OXBOW_OK) {
         store_fail(db, err);
     }
-    if (j->writers > 0 || j->syncing) {
+    if (j->writers > 0) {
         db->port->threads.cond_broadcast(db->settled);
+    }
+    if (journal_full(db)) {
+        db->port->threads.cond_signal(db->journal_work); /* idle work waits for room */
     }
 }
 
@@ -199,7 +208,7 @@ static void wait_settled(struct oxbow *db)
 
 void journal_write(struct oxbow *db)
 {
-    if (db->journal.writing) {
+    if (db->journal.writing || db->journal.sync_next) {
         wait_settled(db);
     } else if (db->journal.fill_count > 0) {
         write_out(db, false);
@@ -215,8 +224,7 @@ enum oxbow_err journal_written(struct oxbow *db, uint64_t lsn)
         if (db->failed != OXBOW_OK) {
             err = OXBOW_EINDOUBT;
         } else if (!journal_can_sync(db)) {
-            db->freeze_wanted = true;
-            db->port->threads.cond_signal(db->work);
+            journal_ask_tree(db, db->journal.gap_last);
             wait_settled(db);
         } else {
             journal_write(db);
@@ -245,10 +253,27 @@ static enum oxbow_err sync_segments(const struct journal *j, uint64_t from, uint
     return err;
 }
 
+static uint64_t older(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* The sync is over, and has made durable what came before it or has not. */
+static void settle_ages(struct oxbow *db, uint64_t applied)
+{
+    struct journal *j = &db->journal;
+
+    if (reach(db, j->lsn_synced) < applied) {
+        j->wait.any_us = older(j->wait.any_us, j->sync.any_us);
+        j->wait.interval_us = older(j->wait.interval_us, j->sync.interval_us);
+    }
+    j->sync = (struct journal_age){0, 0};
+}
+
 void journal_sync(struct oxbow *db)
 {
     struct journal *j = &db->journal;
-    struct journal_age none = {0, 0};
+    uint64_t applied = db->lsn_applied;
     uint64_t generation;
     uint64_t target;
     uint64_t from;
@@ -257,10 +282,12 @@ void journal_sync(struct oxbow *db)
 
     j->syncing = true;
     j->sync = j->wait;
-    j->wait = none;
+    j->wait = (struct journal_age){0, 0};
+    j->sync_next = true; /* those who only write would let it wait for long */
     while (j->writing) {
         wait_settled(db);
     }
+    j->sync_next = false;
     if (j->fill_count > 0) {
         write_out(db, true);
     } else {
@@ -289,10 +316,7 @@ void journal_sync(struct oxbow *db)
         }
     }
     j->syncing = false;
-    if (reach(db, j->lsn_synced) < target && j->sync.any_us != 0) {
-        j->wait = j->sync;
-    }
-    j->sync = none;
+    settle_ages(db, applied);
     if (db->failed == OXBOW_OK) {
         journal_publish(db);
         db->port->threads.cond_broadcast(

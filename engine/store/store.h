@@ -131,7 +131,7 @@ struct oxbow {
     uint64_t keys;             /* M: likewise */
     uint64_t used_bytes;       /* M: of the quota, as of the last transaction */
     uint64_t table_bytes;      /* M: likewise */
-    struct blob_job *blob_job; /* M: its owner has the turn. NULL: none */
+    struct blob_job *blob_job; /* M: not begun; its owner has the turn. NULL: none */
     bool reap;                 /* M: there may be blobs to reap */
     uint8_t *front;            /* C: FRONT_BYTES */
     bool idle_more;            /* M: the layers want another step */

@@ -18,9 +18,24 @@ static void want(struct oxbow *db, uint64_t lsn)
     } else if (journal_can_sync(db)) {
         db->port->threads.cond_signal(db->journal_work);
     } else {
-        db->freeze_wanted = true; /* it goes past the journal */
-        db->port->threads.cond_signal(db->work);
+        journal_ask_tree(db, db->journal.gap_last); /* and then a sync, for what came after it */
     }
+}
+
+/* A wait for what was never committed is over: it must not hasten the syncs of all that follows. Who
+ * else waits asks again. */
+static void want_no_more(struct oxbow *db, uint64_t lsn)
+{
+    if (lsn == db->lsn_wanted && lsn > db->lsn_applied) {
+        db->lsn_wanted = db->lsn_applied;
+        db->port->threads.cond_broadcast(db->settled);
+    }
+}
+
+/* Whether it is for the threads to make lsn durable. */
+static bool left_to_threads(const struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
+{
+    return timeout_ms >= 0 || !db->journal.on || !journal_can_sync(db) || lsn > db->lsn_applied;
 }
 
 /* Who has to wait anyway makes the sync, unless one is under way or it is up to a checkpoint. */
@@ -40,8 +55,7 @@ enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
         timeout_ms < 0 || timeout_ms > MS_MAX ? UINT64_MAX : now + (uint64_t)timeout_ms * 1000;
     enum oxbow_err err = OXBOW_OK;
 
-    if (lsn > db->lsn_durable &&
-        (timeout_ms >= 0 || !db->journal.on || !journal_can_sync(db) || lsn > db->lsn_applied)) {
+    if (lsn > db->lsn_durable && left_to_threads(db, lsn, timeout_ms)) {
         want(db, lsn);
     }
     db->waiting++;
@@ -64,10 +78,14 @@ enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
         if (timeout_ms < 0 && lead(db, lsn)) {
             continue;
         }
+        if (lsn > db->lsn_wanted && left_to_threads(db, lsn, timeout_ms)) {
+            want(db, lsn);
+        }
         db->port->threads.cond_wait(db->settled, db->mutex,
                                     end == UINT64_MAX ? UINT64_MAX : end - now);
     }
     db->waiting--;
+    want_no_more(db, lsn);
     if (db->closing) {
         db->port->threads.cond_signal(db->work); /* close waits until nobody waits */
     }
@@ -135,11 +153,15 @@ enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync, uint32_t i
     }
     store_lock(db);
     db->sync = sync;
+    if (interval_ms > db->interval_ms && db->lsn_applied > db->lsn_durable) {
+        want(db, db->lsn_applied); /* what is committed was promised the shorter time */
+    }
     if (interval_ms > 0) {
         db->interval_ms = interval_ms;
     }
     db->port->threads.cond_signal(db->work);
     db->port->threads.cond_signal(db->journal_work);
+    db->port->threads.cond_broadcast(db->room); /* it may be late no more */
     store_unlock(db);
     return OXBOW_OK;
 }

@@ -91,8 +91,10 @@ enum oxbow_err turn_take(struct oxbow *db, bool writer, bool interval)
         }
         if (db->busy && spins < SPINS_MAX) {
             spins++;
+            db->waiting++;
             store_unlock(db);
             store_lock(db);
+            db->waiting--;
         } else if (db->busy) {
             db->waiting++;
             db->port->threads.cond_wait(db->turn_free, db->mutex, UINT64_MAX);

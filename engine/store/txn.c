@@ -104,14 +104,16 @@ static void note_commit(struct oxbow *db, const struct oxbow_txn *txn)
     }
 }
 
-/* Under `always` the device is asked at once; who waits for it does it alone if there is a journal. */
+/* Under `always` the device is asked at once; who waits for it does it alone if there is a journal.
+ * Others may have waited for this LSN before it was committed. */
 static void ask_for_sync(struct oxbow *db, const struct oxbow_txn *txn, bool waits)
 {
-    if (txn->sync == OXBOW_SYNC_ALWAYS && !(db->journal.on && waits)) {
+    if (txn->sync == OXBOW_SYNC_ALWAYS && !(db->journal.on && waits) &&
+        db->lsn_wanted < db->lsn_applied) {
         db->lsn_wanted = db->lsn_applied;
-        if (db->journal.on) {
-            db->port->threads.cond_signal(db->journal_work);
-        }
+    }
+    if (db->journal.on && db->lsn_wanted >= db->lsn_applied) {
+        db->port->threads.cond_signal(db->journal_work);
     }
 }
 

@@ -74,6 +74,9 @@ OXBOW_MUST_CHECK enum oxbow_err consumer_find(struct group *g, struct oxbow_byte
 /* Finds or makes one. The caller saves the group. */
 OXBOW_MUST_CHECK enum oxbow_err consumer_open(struct group *g, struct oxbow_bytes name,
                                               struct consumer *c, bool *made);
+/* Makes one of a number that is free, after a salvage. OXBOW_EEXIST: the name is taken. */
+OXBOW_MUST_CHECK enum oxbow_err consumer_make(struct group *g, struct oxbow_bytes name,
+                                              const struct consumer *c);
 /* By number, with its name if `name` is not NULL (borrowed until the next write). */
 OXBOW_MUST_CHECK enum oxbow_err consumer_load(struct group *g, uint32_t number, struct consumer *c,
                                               struct oxbow_bytes *name);

@@ -18,7 +18,7 @@
 
 #define CONSUMER_FIXED 32u
 
-static struct names consumer_names(const struct group *g)
+struct names consumer_name_table(const struct group *g)
 {
     return (struct names){g->stream, STREAM_KIND_CONSUMER_NAME, STREAM_KIND_CONSUMER, g->number,
                           CONSUMER_FIXED};
@@ -45,7 +45,7 @@ static void consumer_decode(uint32_t number, struct oxbow_bytes record, struct c
 
 enum oxbow_err consumer_find(struct group *g, struct oxbow_bytes name, struct consumer *c)
 {
-    struct names names = consumer_names(g);
+    struct names names = consumer_name_table(g);
     struct oxbow_bytes record;
     uint32_t slot, number;
     enum oxbow_err err = name_find(&names, name, &slot, &number, &record);
@@ -59,7 +59,7 @@ enum oxbow_err consumer_find(struct group *g, struct oxbow_bytes name, struct co
 enum oxbow_err consumer_open(struct group *g, struct oxbow_bytes name, struct consumer *c,
                              bool *made)
 {
-    struct names names = consumer_names(g);
+    struct names names = consumer_name_table(g);
     struct oxbow_bytes record;
     uint8_t fixed[CONSUMER_FIXED];
     uint32_t slot, number;
@@ -86,10 +86,26 @@ enum oxbow_err consumer_open(struct group *g, struct oxbow_bytes name, struct co
     return err;
 }
 
+enum oxbow_err consumer_make(struct group *g, struct oxbow_bytes name, const struct consumer *c)
+{
+    struct names names = consumer_name_table(g);
+    struct oxbow_bytes record;
+    uint8_t fixed[CONSUMER_FIXED];
+    uint32_t slot, number;
+    enum oxbow_err err = name_find(&names, name, &slot, &number, &record);
+
+    if (err != OXBOW_ENOENT) {
+        return err == OXBOW_OK ? OXBOW_EEXIST : err;
+    }
+    consumer_encode(fixed, c); /* a full store is no reason not to open */
+    err = record_put(&names, name, &(struct name_record){slot, c->number, fixed});
+    return err == OXBOW_OK ? name_restore(&names, name, c->number) : err;
+}
+
 enum oxbow_err consumer_load(struct group *g, uint32_t number, struct consumer *c,
                              struct oxbow_bytes *name)
 {
-    struct names names = consumer_names(g);
+    struct names names = consumer_name_table(g);
     struct oxbow_bytes record;
     enum oxbow_err err = record_get(&names, number, &record);
 
@@ -104,7 +120,7 @@ enum oxbow_err consumer_load(struct group *g, uint32_t number, struct consumer *
 
 enum oxbow_err consumer_save(struct group *g, const struct consumer *c)
 {
-    struct names names = consumer_names(g);
+    struct names names = consumer_name_table(g);
     uint8_t key[KV_KEY_MAX];
     uint8_t fixed[CONSUMER_FIXED];
 
@@ -115,7 +131,7 @@ enum oxbow_err consumer_save(struct group *g, const struct consumer *c)
 
 enum oxbow_err consumer_drop(struct group *g, struct oxbow_bytes name, const struct consumer *c)
 {
-    struct names names = consumer_names(g);
+    struct names names = consumer_name_table(g);
     enum oxbow_err err = name_remove(&names, name, c->number);
 
     if (err == OXBOW_OK) {
@@ -129,7 +145,7 @@ enum oxbow_err consumer_each(struct group *g,
                                                     struct oxbow_bytes name),
                              void *ctx)
 {
-    struct names names = consumer_names(g);
+    struct names names = consumer_name_table(g);
     uint8_t low[KV_KEY_MAX];
     struct oxbow_bytes want = record_key(low, &names, 0), key, value;
     struct kv_cursor cursor;

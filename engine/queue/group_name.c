@@ -111,17 +111,25 @@ static enum oxbow_err slot_put(const struct names *n, uint64_t hash, uint32_t sl
                   (struct oxbow_bytes){value, sizeof value});
 }
 
-enum oxbow_err name_add(const struct names *n, struct oxbow_bytes name, const struct name_record *r)
+enum oxbow_err record_put(const struct names *n, struct oxbow_bytes name,
+                          const struct name_record *r)
 {
     uint8_t key[KV_KEY_MAX];
     struct oxbow_txn *txn = n->stream->txn;
-    enum oxbow_err err = txn_reserve_bytes(txn, n->fixed + name.len + 64);
+    enum oxbow_err err =
+        kv_put(txn, record_key(key, n, r->number), (struct oxbow_bytes){r->fixed, n->fixed});
+
+    return err == OXBOW_OK && name.len > 0
+               ? kv_patch(txn, record_key(key, n, r->number), n->fixed, name)
+               : err;
+}
+
+enum oxbow_err name_add(const struct names *n, struct oxbow_bytes name, const struct name_record *r)
+{
+    enum oxbow_err err = txn_reserve_bytes(n->stream->txn, n->fixed + name.len + 64);
 
     if (err == OXBOW_OK) {
-        err = kv_put(txn, record_key(key, n, r->number), (struct oxbow_bytes){r->fixed, n->fixed});
-    }
-    if (err == OXBOW_OK && name.len > 0) {
-        err = kv_patch(txn, record_key(key, n, r->number), n->fixed, name);
+        err = record_put(n, name, r);
     }
     return err == OXBOW_OK ? slot_put(n, hash64(name.data, name.len, 0), r->slot, r->number) : err;
 }
@@ -151,4 +159,86 @@ enum oxbow_err name_remove(const struct names *n, struct oxbow_bytes name, uint3
         err = kv_del(n->stream->txn, name_key(key, n, hash, last));
     }
     return err == OXBOW_OK ? kv_del(n->stream->txn, record_key(key, n, number)) : err;
+}
+
+/* ---- after a salvage ---- */
+
+enum oxbow_err name_restore(const struct names *n, struct oxbow_bytes name, uint32_t number)
+{
+    uint64_t hash = hash64(name.data, name.len, 0);
+    uint32_t slot;
+    uint32_t there = 0;
+
+    for (slot = 0; slot <= SLOT_MAX; slot++) {
+        enum oxbow_err err = slot_get(n, hash, slot, &there);
+
+        if (err == OXBOW_OK && there == number) {
+            return OXBOW_OK;
+        }
+        if (err == OXBOW_ENOENT) {
+            return slot_put(n, hash, slot, number);
+        }
+        if (err != OXBOW_OK) {
+            return err;
+        }
+    }
+    return OXBOW_ERANGE;
+}
+
+/* Removes a slot and closes the gap that it leaves (1.). */
+static enum oxbow_err slot_remove(const struct names *n, uint64_t hash, uint32_t slot)
+{
+    uint8_t key[KV_KEY_MAX];
+    uint32_t other = 0;
+    uint32_t last = slot;
+    enum oxbow_err err = OXBOW_OK;
+
+    while (err == OXBOW_OK && last < SLOT_MAX) {
+        err = slot_get(n, hash, last + 1, &other);
+        last += err == OXBOW_OK;
+    }
+    if (err == OXBOW_ENOENT) {
+        err = OXBOW_OK;
+    }
+    if (err == OXBOW_OK && last > slot) {
+        err = slot_get(n, hash, last, &other);
+        if (err == OXBOW_OK) {
+            err = slot_put(n, hash, slot, other);
+        }
+    }
+    return err == OXBOW_OK ? kv_del(n->stream->txn, name_key(key, n, hash, last)) : err;
+}
+
+enum oxbow_err name_prune(const struct names *n, uint32_t *number)
+{
+    uint8_t low[KV_KEY_MAX];
+    struct oxbow_bytes want = name_key(low, n, 0, 0), key, value;
+    size_t prefix = want.len - 10;
+    struct kv_cursor c;
+    bool found = false;
+    uint64_t hash = 0;
+    uint32_t slot = 0;
+    enum oxbow_err err = kv_cursor_init(&c, n->stream->txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = kv_cursor_seek(&c, want, &key, &value);
+    while (err == OXBOW_OK && !found && key.len == want.len && memcmp(c.key, low, prefix) == 0) {
+        struct oxbow_bytes record;
+
+        hash = get_be64(c.key + prefix);
+        slot = (uint32_t)c.key[prefix + 8] << 8 | c.key[prefix + 9];
+        *number = value.len == 4 ? get_le32(value.data) : 0;
+        err = record_get(n, *number, &record);
+        found = err == OXBOW_ECORRUPT;
+        if (err == OXBOW_OK) {
+            err = kv_cursor_next(&c, &key, &value);
+        }
+    }
+    kv_cursor_fini(&c);
+    if (!found) {
+        return err == OXBOW_OK ? OXBOW_ENOENT : err;
+    }
+    return slot_remove(n, hash, slot);
 }

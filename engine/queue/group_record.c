@@ -31,7 +31,7 @@
 /* 2024-01-01: a wall clock before it was never set. */
 #define WALL_BELIEVED_MS 1704067200000u
 
-static struct names group_names(const struct stream *s)
+struct names group_name_table(const struct stream *s)
 {
     return (struct names){s, STREAM_KIND_GROUP_NAME, STREAM_KIND_GROUP, 0, GROUP_FIXED};
 }
@@ -80,7 +80,7 @@ static void group_decode(struct stream *s, uint32_t number, struct oxbow_bytes r
 
 enum oxbow_err group_find_in(struct stream *s, struct oxbow_bytes name, struct group *g)
 {
-    struct names names = group_names(s);
+    struct names names = group_name_table(s);
     struct oxbow_bytes record;
     uint32_t slot, number;
     enum oxbow_err err = name_find(&names, name, &slot, &number, &record);
@@ -109,7 +109,7 @@ enum oxbow_err group_find_any(struct oxbow_txn *txn, struct oxbow_group group, s
 
 enum oxbow_err group_save(struct group *g)
 {
-    struct names names = group_names(g->stream);
+    struct names names = group_name_table(g->stream);
     uint8_t key[KV_KEY_MAX];
     uint8_t fixed[GROUP_FIXED];
 
@@ -120,7 +120,7 @@ enum oxbow_err group_save(struct group *g)
 
 enum oxbow_err group_make(struct stream *s, struct oxbow_bytes name, struct group *g)
 {
-    struct names names = group_names(s);
+    struct names names = group_name_table(s);
     struct oxbow_bytes record;
     uint8_t fixed[GROUP_FIXED];
     uint32_t slot, number;
@@ -155,7 +155,7 @@ enum oxbow_err
 group_each(struct stream *s,
            enum oxbow_err (*each)(void *ctx, struct group *g, struct oxbow_bytes name), void *ctx)
 {
-    struct names names = group_names(s);
+    struct names names = group_name_table(s);
     uint8_t low[KV_KEY_MAX];
     struct oxbow_bytes want = record_key(low, &names, 0), key, value;
     struct kv_cursor cursor;
@@ -220,7 +220,7 @@ static enum oxbow_err owned_delete(struct stream *s, uint32_t number, size_t max
 enum oxbow_err group_drop(struct group *g, struct oxbow_bytes name)
 {
     struct stream *s = g->stream;
-    struct names names = group_names(s);
+    struct names names = group_name_table(s);
     uint8_t key[KV_KEY_MAX];
     bool more;
     enum oxbow_err err = name_remove(&names, name, g->number);

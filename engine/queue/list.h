@@ -95,6 +95,8 @@ struct list_image {
 /* OXBOW_ENOENT, OXBOW_EWRONGTYPE. */
 OXBOW_MUST_CHECK enum oxbow_err list_find(struct oxbow_txn *txn, struct oxbow_bytes name,
                                           struct list *l);
+/* Reads the header record of a list whose txn, name and object are set. */
+OXBOW_MUST_CHECK enum oxbow_err list_load(struct list *l);
 /* Makes a list that list_find did not find. OXBOW_ETOOBIG for the name. */
 OXBOW_MUST_CHECK enum oxbow_err list_make(struct oxbow_txn *txn, struct oxbow_bytes name,
                                           struct list *l);

@@ -97,7 +97,7 @@ static enum oxbow_err head_decode(struct oxbow_bytes value, struct list *l)
     return OXBOW_OK;
 }
 
-static enum oxbow_err head_load(struct list *l)
+enum oxbow_err list_load(struct list *l)
 {
     struct oxbow_bytes value;
     uint8_t key[KV_KEY_MAX];
@@ -115,7 +115,7 @@ enum oxbow_err list_find(struct oxbow_txn *txn, struct oxbow_bytes name, struct 
 
     *l = (struct list){.txn = txn, .name = name};
     err = catalog_find_typed(txn, name, OXBOW_TYPE_LIST, &l->object);
-    return err == OXBOW_OK ? head_load(l) : err;
+    return err == OXBOW_OK ? list_load(l) : err;
 }
 
 enum oxbow_err list_make(struct oxbow_txn *txn, struct oxbow_bytes name, struct list *l)

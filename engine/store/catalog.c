@@ -7,6 +7,7 @@
  *   KV_SPACE_CATALOG 01 u8 number                     le64 database id, le64 names in it
  *   KV_SPACE_CATALOG 02 be64 database id be64 hash be16 ordinal
  *                                                     u8 type, le64 object id, the name
+ *   KV_SPACE_CATALOG 03 be64 database id              u8 number: should the number's record be lost
  *   KV_SPACE_REAP    01 be64 object id                u8 type
  *   KV_SPACE_REAP    02 be64 database id              u8 0
  *
@@ -49,14 +50,14 @@ static void catalog_close(struct oxbow *db, void *p)
     mem_free(&oxbow_port_of(db)->alloc, p, sizeof(struct catalog));
 }
 
-static struct oxbow_bytes meta_key(uint8_t out[2])
+struct oxbow_bytes catalog_meta_key(uint8_t out[2])
 {
     out[0] = KV_SPACE_CATALOG;
     out[1] = CATALOG_META;
     return (struct oxbow_bytes){out, 2};
 }
 
-static struct oxbow_bytes database_key(uint8_t out[3], uint32_t number)
+struct oxbow_bytes catalog_database_key(uint8_t out[3], uint32_t number)
 {
     out[0] = KV_SPACE_CATALOG;
     out[1] = CATALOG_DATABASE;
@@ -90,8 +91,7 @@ enum oxbow_err catalog_name_decode(struct oxbow_bytes value, struct object *obje
     return OXBOW_OK;
 }
 
-/* Two numbers of 64 bits: the form of the meta record and of a database's. Zeros when absent. */
-static enum oxbow_err pair_get(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t pair[2])
+enum oxbow_err catalog_pair_get(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t pair[2])
 {
     struct oxbow_bytes value;
     enum oxbow_err err = kv_get(txn, key, &value);
@@ -112,8 +112,8 @@ static enum oxbow_err pair_get(struct oxbow_txn *txn, struct oxbow_bytes key, ui
     return OXBOW_OK;
 }
 
-static enum oxbow_err pair_put(struct oxbow_txn *txn, struct oxbow_bytes key,
-                               const uint64_t pair[2])
+enum oxbow_err catalog_pair_put(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                const uint64_t pair[2])
 {
     uint8_t value[16];
 
@@ -133,7 +133,7 @@ enum oxbow_err catalog_attach(struct oxbow_txn *txn)
     if (store_slot_get(txn_store(txn), STORE_SLOT_CATALOG) != NULL) {
         return OXBOW_OK;
     }
-    err = pair_get(txn, meta_key(key), meta);
+    err = catalog_pair_get(txn, catalog_meta_key(key), meta);
     if (err == OXBOW_OK && meta[0] == 0) {
         err = port->random.fill(port->random.ctx, &meta[1], sizeof(meta[1]));
     }
@@ -158,6 +158,28 @@ static enum oxbow_err catalog_of(struct oxbow_txn *txn, struct catalog **cat)
         *cat = store_slot_get(txn_store(txn), STORE_SLOT_CATALOG);
     }
     return err;
+}
+
+enum oxbow_err catalog_hash(struct oxbow_txn *txn, struct oxbow_bytes name, uint64_t *hash)
+{
+    struct catalog *cat;
+    enum oxbow_err err = catalog_of(txn, &cat);
+
+    if (err == OXBOW_OK) {
+        *hash = hash64(name.data, name.len, cat->seed) & cat->mask;
+    }
+    return err;
+}
+
+uint64_t catalog_seed(const struct oxbow *db)
+{
+    union {
+        const struct oxbow *in;
+        struct oxbow *out;
+    } drop = {db}; /* the slot is only read */
+    const struct catalog *cat = store_slot_get(drop.out, STORE_SLOT_CATALOG);
+
+    return cat->seed;
 }
 
 void catalog_hash_bits(struct oxbow *db, unsigned bits)
@@ -194,7 +216,7 @@ static enum oxbow_err locate(struct oxbow_txn *txn, struct oxbow_bytes name, str
     enum oxbow_err err = catalog_of(txn, &cat);
 
     if (err == OXBOW_OK) {
-        err = pair_get(txn, database_key(key, txn_database(txn)), database);
+        err = catalog_pair_get(txn, catalog_database_key(key, txn_database(txn)), database);
     }
     if (err != OXBOW_OK) {
         return err;
@@ -269,21 +291,21 @@ static enum oxbow_err id_take(struct oxbow_txn *txn, uint64_t *id)
     enum oxbow_err err = catalog_of(txn, &cat);
 
     if (err == OXBOW_OK) {
-        err = pair_get(txn, meta_key(key), meta);
+        err = catalog_pair_get(txn, catalog_meta_key(key), meta);
     }
     if (err != OXBOW_OK) {
         return err;
     }
     *id = meta[0] == 0 ? 1 : meta[0];
-    return pair_put(txn, meta_key(key), (const uint64_t[2]){*id + 1, cat->seed});
+    return catalog_pair_put(txn, catalog_meta_key(key), (const uint64_t[2]){*id + 1, cat->seed});
 }
 
 static enum oxbow_err count_put(struct oxbow_txn *txn, const struct place *at, uint64_t count)
 {
     uint8_t key[3];
 
-    return pair_put(txn, database_key(key, txn_database(txn)),
-                    (const uint64_t[2]){at->database, count});
+    return catalog_pair_put(txn, catalog_database_key(key, txn_database(txn)),
+                            (const uint64_t[2]){at->database, count});
 }
 
 /* Writes the name's record where locate found that it would go. */
@@ -297,6 +319,9 @@ static enum oxbow_err name_add(struct oxbow_txn *txn, struct place *at, struct o
 
     if (at->database == 0) {
         err = id_take(txn, &at->database);
+        if (err == OXBOW_OK) {
+            err = catalog_home_put(txn, at->database, txn_database(txn));
+        }
         if (err != OXBOW_OK) {
             return err;
         }
@@ -511,7 +536,8 @@ enum oxbow_err catalog_scan(struct oxbow_txn *txn, uint64_t *cursor, size_t coun
     struct oxbow_bytes key;
     struct oxbow_bytes value;
     struct kv_cursor c;
-    enum oxbow_err err = pair_get(txn, database_key(from, txn_database(txn)), database);
+    enum oxbow_err err =
+        catalog_pair_get(txn, catalog_database_key(from, txn_database(txn)), database);
 
     if (err == OXBOW_OK) {
         err = kv_cursor_init(&c, txn);
@@ -547,7 +573,8 @@ enum oxbow_err catalog_count(struct oxbow_txn *txn, uint64_t *count)
 {
     uint64_t database[2];
     uint8_t key[3];
-    enum oxbow_err err = pair_get(txn, database_key(key, txn_database(txn)), database);
+    enum oxbow_err err =
+        catalog_pair_get(txn, catalog_database_key(key, txn_database(txn)), database);
 
     if (err == OXBOW_OK) {
         *count = database[1];
@@ -559,13 +586,16 @@ enum oxbow_err catalog_flush(struct oxbow_txn *txn)
 {
     uint64_t database[2];
     uint8_t key[3];
-    struct oxbow_bytes where = database_key(key, txn_database(txn));
-    enum oxbow_err err = pair_get(txn, where, database);
+    struct oxbow_bytes where = catalog_database_key(key, txn_database(txn));
+    enum oxbow_err err = catalog_pair_get(txn, where, database);
 
     if (err != OXBOW_OK || database[1] == 0) {
         return err;
     }
     err = kv_del(txn, where);
+    if (err == OXBOW_OK) {
+        err = catalog_home_put(txn, database[0], CATALOG_DATABASES);
+    }
     if (err == OXBOW_OK) {
         err = catalog_reap_add(txn, REAP_DATABASE, database[0], 0);
     }
@@ -575,9 +605,13 @@ enum oxbow_err catalog_flush(struct oxbow_txn *txn)
 static enum oxbow_err database_put(struct oxbow_txn *txn, uint32_t number, const uint64_t pair[2])
 {
     uint8_t key[3];
+    enum oxbow_err err;
 
-    return pair[0] == 0 ? kv_del(txn, database_key(key, number))
-                        : pair_put(txn, database_key(key, number), pair);
+    if (pair[0] == 0) {
+        return kv_del(txn, catalog_database_key(key, number));
+    }
+    err = catalog_pair_put(txn, catalog_database_key(key, number), pair);
+    return err == OXBOW_OK ? catalog_home_put(txn, pair[0], number) : err;
 }
 
 enum oxbow_err catalog_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b)
@@ -593,9 +627,9 @@ enum oxbow_err catalog_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b)
     if (a == b) {
         return OXBOW_OK;
     }
-    err = pair_get(txn, database_key(key, a), pair_a);
+    err = catalog_pair_get(txn, catalog_database_key(key, a), pair_a);
     if (err == OXBOW_OK) {
-        err = pair_get(txn, database_key(key, b), pair_b);
+        err = catalog_pair_get(txn, catalog_database_key(key, b), pair_b);
     }
     if (err != OXBOW_OK) {
         return err;

@@ -75,6 +75,34 @@ OXBOW_MUST_CHECK enum oxbow_err catalog_tag(struct oxbow_txn *txn, struct oxbow_
 /* One bounded step of reaping; *more says whether there is anything left. The idle hook. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_reap(struct oxbow_txn *txn, bool *more);
 
+/* ---- after a salvage: catalog_mend.c ---- */
+
+struct catalog_mend {
+    uint64_t names_lost[CATALOG_DATABASES]; /* by database number */
+    uint64_t homeless;                      /* a database id that no number leads to; 0: none */
+    uint64_t homeless_names;
+};
+
+/* One bounded step of making the catalog fit what is left of it: ids never used before, names where
+ * look-ups find them, numbers of databases and of names. *out is good when there is not *more. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_mend(struct oxbow_txn *txn, struct catalog_mend *out,
+                                             bool *more);
+
+/* A place in the walk over all names of all databases; all zero is before the first. */
+struct catalog_place {
+    uint8_t key[KV_KEY_MAX];
+    uint8_t key_len;
+};
+/* The next name; borrowed until the next write. *database is CATALOG_DATABASES for a name of a
+ * database that no number leads to. OXBOW_ENOENT: that was the last. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_next(struct oxbow_txn *txn, struct catalog_place *place,
+                                             uint32_t *database, struct object *object,
+                                             struct oxbow_bytes *name);
+/* The next object that has keys, by its id, after *id (0: the first), how many keys, and whether it
+ * waits to be reaped. OXBOW_ENOENT: that was the last. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_next_object(struct oxbow_txn *txn, uint64_t *id,
+                                                    uint64_t *keys, bool *reaped);
+
 /* For tests: keeps only so many high bits of each name's hash, so that names collide. To be called
  * after catalog_attach and before the first name is made. */
 void catalog_hash_bits(struct oxbow *db, unsigned bits);

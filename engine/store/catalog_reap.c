@@ -81,6 +81,16 @@ enum oxbow_err catalog_reap_add(struct oxbow_txn *txn, enum reap_kind kind, uint
     return kv_put(txn, reap_key(key, kind, id), (struct oxbow_bytes){&note, 1});
 }
 
+enum oxbow_err catalog_reap_has(struct oxbow_txn *txn, enum reap_kind kind, uint64_t id, bool *has)
+{
+    uint8_t key[REAP_KEY];
+    struct oxbow_bytes value;
+    enum oxbow_err err = kv_get(txn, reap_key(key, kind, id), &value);
+
+    *has = err == OXBOW_OK;
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
 /* Deletes some of the object's blobs; *more says whether any is left. */
 static enum oxbow_err reap_blobs(struct oxbow_txn *txn, struct kv_cursor *c, uint64_t id,
                                  bool *more)

@@ -275,7 +275,7 @@ void checkpoint_run(void *arg)
         if (delay == 0) {
             delay = UINT64_MAX; /* who gives the turn back wakes us */
         }
-        if (idle_wanted(db) && !db->idle_waits &&
+        if (idle_wanted(db) && !(db->idle_waits && (db->busy || table_full(db, db->active))) &&
             (delay == UINT64_MAX || db->idle_at_us < now + delay)) {
             delay = db->idle_at_us > now ? db->idle_at_us - now : 1;
         }

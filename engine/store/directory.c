@@ -10,7 +10,7 @@
  * of the making, and is made again; any other belongs to somebody else and is refused.
  */
 #include "engine/base/buf.h"
-#include "engine/store/store.h"
+#include "engine/store/salvage.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static enum oxbow_err open_file(struct oxbow *db, const char *name, uint32_t fla
     return db->port->files.open(db->port->files.ctx, directory_path(db, name), flags, fd);
 }
 
-static enum oxbow_err close_file(struct oxbow *db, int fd, enum oxbow_err before)
+enum oxbow_err directory_close_file(struct oxbow *db, int fd, enum oxbow_err before)
 {
     enum oxbow_err err = db->port->files.close(db->port->files.ctx, fd);
 
@@ -66,7 +66,7 @@ static enum oxbow_err take_lock(struct oxbow *db)
         store_log(db, OXBOW_LOG_ERROR, text);
     }
     if (err != OXBOW_OK) {
-        return close_file(db, fd, err);
+        return directory_close_file(db, fd, err);
     }
     db->lock_fd = fd;
     if (!readonly(db)) {
@@ -99,7 +99,7 @@ static enum oxbow_err make_file(struct oxbow *db, const char *name, const void *
         wear_note(db, WEAR_OTHER, (len + TREE_PAGE_BYTES - 1) / TREE_PAGE_BYTES * TREE_PAGE_BYTES);
         err = files->sync(files->ctx, fd);
     }
-    err = close_file(db, fd, err);
+    err = directory_close_file(db, fd, err);
     if (err == OXBOW_OK) {
         (void)snprintf(from, sizeof from, "%s", directory_path(db, part));
         err = files->rename(files->ctx, from, directory_path(db, name));
@@ -127,7 +127,7 @@ static enum oxbow_err read_head(struct oxbow *db, const char *name, void *buf, s
     if (err == OXBOW_OK) {
         err = files->read(files->ctx, fd, buf, len, 0, &got);
     }
-    return close_file(db, fd, err);
+    return directory_close_file(db, fd, err);
 }
 
 /* Whether the data file is what format_meta makes, but for the size of the map. */
@@ -377,6 +377,9 @@ enum oxbow_err directory_open(struct oxbow *db)
         if (err == OXBOW_ENOENT) {
             err = make_store(db);
         }
+    }
+    if (err == OXBOW_OK) {
+        err = salvage_resume(db);
     }
     if (err == OXBOW_OK) {
         err = check_data(db);

@@ -125,6 +125,13 @@ enum oxbow_err txn_fail(struct oxbow_txn *txn, enum oxbow_err err);
 
 /* ---- what a layer above hangs on the store ---- */
 
+/* oxbow_open, which the topmost layer defines. `mend` is called when the store is open, before
+ * anybody else sees it: what a salvage has left is the layers' to make sense of (loss.h). Its error
+ * closes the store again. */
+OXBOW_MUST_CHECK enum oxbow_err store_open(const struct oxbow_config *config,
+                                           enum oxbow_err (*mend)(struct oxbow *db),
+                                           struct oxbow **out);
+
 /* Rises whenever a transaction that could write was aborted or failed to commit: what a layer keeps
  * in memory and may have taken from such a transaction must then be read again. Called with the
  * store's lock held. */

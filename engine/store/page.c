@@ -143,3 +143,12 @@ bool page_meta(const uint8_t *page, uint64_t number, struct page_meta *out)
     out->txn = word_at(p + WORD);
     return out->free_list.pad == PAGE_BYTES;
 }
+
+void page_meta_turn(uint8_t *page, uint64_t number, uint64_t txn)
+{
+    size_t n = (size_t)number;
+    size_t t = (size_t)txn;
+
+    memcpy(page, &n, sizeof n);
+    memcpy(page + PAGE_HEAD_BYTES + 8 + 2 * WORD + 2 * META_DB + WORD, &t, sizeof t);
+}

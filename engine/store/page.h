@@ -66,5 +66,7 @@ bool page_check(const uint8_t *page, uint64_t number, size_t *count);
 bool page_node(const uint8_t *page, size_t idx, struct page_node *out);
 /* A meta page; false when it is none. */
 bool page_meta(const uint8_t *page, uint64_t number, struct page_meta *out);
+/* Makes a copy of a sound meta page the other one: its number, and the transaction before. */
+void page_meta_turn(uint8_t *page, uint64_t number, uint64_t txn);
 
 #endif

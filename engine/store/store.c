@@ -6,14 +6,15 @@
 #include "engine/base/buf.h"
 #include "engine/base/check.h"
 #include "engine/store/catalog.h"
-#include "engine/store/check.h"
+#include "engine/store/salvage.h"
 #include "engine/store/value.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define FINDINGS_LOGGED    8u
-#define INTERVAL_DEFAULT   1000u
+#define INTERVAL_DEFAULT 1000u
+#define OPEN_FLAGS                                                                                 \
+    (OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY | OXBOW_OPEN_STRICT | OXBOW_OPEN_REPAIR)
 #define MAP_MIN_64         (1ull << 30)
 #define MAP_32             (512ull << 20)
 #define DIRTY_DEFAULT      1024u
@@ -67,8 +68,9 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
     if (c->sync == OXBOW_SYNC_NONE && c->journal == OXBOW_JOURNAL_OFF) {
         return OXBOW_ENOTSUP;
     }
-    if (c->sync > OXBOW_SYNC_NONE ||
-        (c->flags & ~(OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY)) != 0 ||
+    if (c->sync > OXBOW_SYNC_NONE || (c->flags & ~OPEN_FLAGS) != 0 ||
+        ((c->flags & OXBOW_OPEN_REPAIR) != 0 &&
+         (c->flags & (OXBOW_OPEN_READONLY | OXBOW_OPEN_STRICT)) != 0) ||
         outside(c->interval_ms, 1, STORE_INTERVAL_MAX) ||
         outside(c->quota_bytes, QUOTA_MIN, map_max / 4) || c->map_bytes > map_max ||
         !quota_fits(c) || outside(c->dirty_pages, DIRTY_MIN, DIRTY_MAX) ||
@@ -210,35 +212,6 @@ static void release(struct oxbow *db)
     mem_free(alloc, db, sizeof *db);
 }
 
-struct log_findings {
-    const struct oxbow *db;
-    uint32_t count;
-};
-
-static void log_finding(void *ctx, const struct oxbow_finding *f)
-{
-    struct log_findings *l = ctx;
-    char line[160];
-
-    if (f->kind == OXBOW_FINDING_LOST || ++l->count > FINDINGS_LOGGED) {
-        return;
-    }
-    (void)snprintf(line, sizeof line, "store: page %llu: %s", (unsigned long long)f->page, f->text);
-    store_log(l->db, f->kind == OXBOW_FINDING_DOUBT ? OXBOW_LOG_WARN : OXBOW_LOG_ERROR, line);
-}
-
-/* Nothing is mapped that our own reader has not found sound. */
-static enum oxbow_err check_structure(struct oxbow *db)
-{
-    struct log_findings log = {.db = db};
-    struct oxbow_check_options options = {.skip_values = true, .ctx = &log, .finding = log_finding};
-    struct check_file file = {.port = db->port, .fd = db->data_fd, .options = &options};
-    struct oxbow_check_report report;
-    enum oxbow_err err = check_walk(&file, &report);
-
-    return err == OXBOW_OK && report.damage > 0 ? OXBOW_ECORRUPT : err;
-}
-
 static void end_journal_thread(struct oxbow *db)
 {
     store_lock(db);
@@ -284,7 +257,7 @@ static enum oxbow_err start(struct oxbow *db)
         err = directory_open(db);
     }
     if (err == OXBOW_OK) {
-        err = check_structure(db);
+        err = salvage_open(db);
     }
     if (err == OXBOW_OK) {
         err = tree_open(&tree, &db->tree);
@@ -322,7 +295,8 @@ static enum oxbow_err attach(struct oxbow *db)
     return err;
 }
 
-enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
+enum oxbow_err store_open(const struct oxbow_config *config,
+                          enum oxbow_err (*mend)(struct oxbow *db), struct oxbow **out)
 {
     struct oxbow_config filled;
     const struct oxbow_port *port;
@@ -358,6 +332,9 @@ enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
         return err;
     }
     err = attach(db);
+    if (err == OXBOW_OK) {
+        err = mend(db);
+    }
     if (err != OXBOW_OK) {
         enum oxbow_err lost = oxbow_close(db);
 

@@ -120,9 +120,13 @@ struct oxbow {
     uint64_t boot;
     uint64_t store_id;
     struct oxbow_recovery recovery;
+    bool commit_doubt;         /* a meta page was destroyed: the last checkpoint may be missing */
     bool freeze_soon;          /* T: as freeze_wanted, noted by who has the turn */
-    uint64_t reserved_bytes;   /* T: the data file has that much of the device */
     bool device_full;          /* T: the device did not give what the tables need */
+    bool reap;                 /* M: there may be blobs to reap */
+    bool idle_more;            /* M: the layers want another step */
+    bool quota_tight;          /* M: something was refused for lack of room since the last retire */
+    uint64_t reserved_bytes;   /* T: the data file has that much of the device */
     uint64_t next_blob;        /* T */
     uint64_t largest_txn;      /* M */
     uint64_t payload_bytes;    /* M */
@@ -132,13 +136,10 @@ struct oxbow {
     uint64_t used_bytes;       /* M: of the quota, as of the last transaction */
     uint64_t table_bytes;      /* M: likewise */
     struct blob_job *blob_job; /* M: not begun; its owner has the turn. NULL: none */
-    bool reap;                 /* M: there may be blobs to reap */
     uint8_t *front;            /* C: FRONT_BYTES */
-    bool idle_more;            /* M: the layers want another step */
     uint64_t idle_at_us;       /* M */
     struct space space;        /* C */
     uint64_t hole_pages;       /* M: as of the last retire */
-    bool quota_tight;          /* M: something was refused for lack of room since the last retire */
 
     void (*touch_hook)(void *ctx, uint64_t object, uint64_t lsn); /* M */
     void *touch_ctx;
@@ -251,6 +252,9 @@ OXBOW_MUST_CHECK enum oxbow_err directory_check(const struct oxbow *db);
 void directory_close(struct oxbow *db);
 /* The path of a file in the directory; good until the next call. At open alone. */
 const char *directory_path(struct oxbow *db, const char *name);
+/* Closes a file; gives the error before it, or else the close's own. */
+OXBOW_MUST_CHECK enum oxbow_err directory_close_file(struct oxbow *db, int fd,
+                                                     enum oxbow_err before);
 
 /* Whether file systems of that kind lie behind a network: no store can be there. */
 bool directory_network(const char *kind);

@@ -43,6 +43,10 @@ enum oxbow_sync {
 
 #define OXBOW_OPEN_EXISTING 0x01u /* OXBOW_ENOENT instead of making a store that is not there */
 #define OXBOW_OPEN_READONLY 0x02u /* nothing in the directory but the lock is written */
+#define OXBOW_OPEN_STRICT   0x04u /* a damaged data file is OXBOW_ECORRUPT and not mended */
+#define OXBOW_OPEN_REPAIR                                                                          \
+    0x08u /* looks at every value as well; what the device cannot read any
+                                     more counts as damaged. Not with the two before */
 
 /* The journal makes a commit durable with one small write, long before its checkpoint. Without it
  * each durable commit takes a checkpoint: more bytes and two flushes, but no space for the ring. */
@@ -83,14 +87,17 @@ struct oxbow_config {
                                       a 64th of quota or of free space, at most 4 MiB */
 };
 
-/* Opens the store, making it if absent. Recovers, verifies, and says in the log what it found.
- * On failure nothing is left open and *out is untouched.
+/* Opens the store, making it if absent. Recovers, verifies, and says in the log what it found. If the
+ * data file is damaged it is mended first, with all that is intact, and what is lost is on record:
+ * loss.h. On failure nothing is left open and *out is untouched.
  * OXBOW_EINVAL   a field out of its range
  * OXBOW_ELOCKED  another process (or this one) has it open
  * OXBOW_EFORMAT  not a store, or one of another version, word size, byte order or page size; it is
  *                never overwritten
- * OXBOW_ECORRUPT the store's files contradict each other
- * OXBOW_ENOSPC, OXBOW_EIO, OXBOW_EREADONLY, OXBOW_ENOMEM */
+ * OXBOW_ECORRUPT the store's files contradict each other; the data file is damaged and is not to be
+ *                mended (OXBOW_OPEN_STRICT, OXBOW_OPEN_READONLY) or cannot be
+ * OXBOW_ENOSPC   also when a damaged data file cannot be mended for lack of room: nothing changed
+ * OXBOW_EIO, OXBOW_EREADONLY, OXBOW_ENOMEM */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out);
 
 /* Makes everything durable, wakes all who wait with OXBOW_ECLOSED, and frees the store, also when

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making sense of a store from which keys are missing: after a salvage, before anybody sees it.
+ *
+ * Every list, stream and group is compared with what is left of it. Counters and links are made to
+ * fit, what lies behind a hole is kept, and what is gone is put on record (oxbow/loss.h).
+ * What cannot be known is not guessed: the damaged file is in quarantine.
+ */
+#ifndef OXBOW_QUEUE_MEND_H
+#define OXBOW_QUEUE_MEND_H
+
+#include "engine/store/catalog.h"
+#include "engine/store/loss.h"
+
+struct mend {
+    struct oxbow *db;
+    struct loss_state state;
+    struct salvage_range *ranges; /* state.ranges of them */
+};
+
+/* One object and what it is called, in a transaction of its own. */
+struct mend_object {
+    const struct mend *mend;
+    struct oxbow_txn *txn;
+    uint32_t database;
+    struct oxbow_bytes name;
+    struct object object;
+};
+
+/* Mends whatever a salvage has left to be mended; nothing if there was none. For store_open.
+ * OXBOW_ECORRUPT when there is something, but the store is only to be read; what transactions
+ * give. */
+OXBOW_MUST_CHECK enum oxbow_err mend_store(struct oxbow *db);
+
+OXBOW_MUST_CHECK enum oxbow_err mend_list(struct mend_object *o);
+OXBOW_MUST_CHECK enum oxbow_err mend_stream(struct mend_object *o);
+
+/* Whether keys from `low` on, below `high`, may be among those that are lost. */
+bool mend_may_be_lost(const struct mend *m, struct oxbow_bytes low, struct oxbow_bytes high);
+/* Whether all pieces of a blob of that length are there. */
+OXBOW_MUST_CHECK enum oxbow_err mend_blob_there(struct oxbow_txn *txn, uint64_t blob, uint64_t len,
+                                                bool *there);
+/* Puts a loss of this object on record; database, type and name are filled in here. */
+OXBOW_MUST_CHECK enum oxbow_err mend_tell(struct mend_object *o, struct oxbow_loss loss);
+
+#endif

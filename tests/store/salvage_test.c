@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A damaged data file opens with everything that is intact: what is missing lies in the ranges that
+ * are told, what is there is what was written, and the damaged file is kept. */
+#include "engine/base/codec.h"
+#include "engine/store/loss.h"
+#include "engine/store/salvage.h"
+#include "oxbow/check.h"
+#include "tests/store/scratch.h"
+#include "tests/support/fault.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define KEYS   3000u
+#define TRIALS 300u
+#define PAGE   4096u
+
+static char dir[SCRATCH_MAX];
+static char path[SCRATCH_MAX + 32];
+static uint64_t dice_state;
+static uint8_t *image; /* of the sound data file */
+static size_t image_len;
+static uint64_t used_pages;
+
+/* What the last salvage said. */
+static struct {
+    bool any;
+    struct loss_state state;
+    struct salvage_range ranges[SALVAGE_RANGES_MAX];
+} told;
+
+static uint32_t dice(uint32_t n)
+{
+    dice_state = dice_state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((dice_state >> 33) % n);
+}
+
+static struct oxbow_bytes key_of(uint8_t out[10], uint32_t i)
+{
+    out[0] = KV_SPACE_OBJECT;
+    put_be64(out + 1, i / 50);
+    out[9] = (uint8_t)(i % 50);
+    return (struct oxbow_bytes){out, 10};
+}
+
+static struct oxbow_bytes value_of(uint8_t out[9000], uint32_t i)
+{
+    size_t len = i % 30 == 0 ? 9000 : i % 3 == 0 ? 700 : 20;
+
+    memset(out, (int)(i * 7), len);
+    put_le32(out, i);
+    return (struct oxbow_bytes){out, len};
+}
+
+static bool deleted(uint32_t i)
+{
+    return i % 7 == 0;
+}
+
+static enum oxbow_err no_mend(struct oxbow *db)
+{
+    (void)db;
+    return OXBOW_OK;
+}
+
+static const char *in_dir(const char *name)
+{
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static void remove_all(void)
+{
+    static const char *const more[] = {SALVAGE_NEW, SALVAGE_LOCK, SALVAGE_MENDED, SALVAGE_DAMAGED,
+                                       SALVAGE_DAMAGED2};
+
+    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
+        (void)unlink(in_dir(more[i]));
+    }
+    (void)rmdir(in_dir(SALVAGE_DIR));
+    scratch_remove(dir);
+}
+
+static void read_image(void)
+{
+    struct stat st;
+    int fd = open(in_dir("data.mdb"), O_RDONLY);
+
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    free(image);
+    image_len = (size_t)st.st_size;
+    image = malloc(image_len);
+    assert_non_null(image);
+    assert_int_equal(read(fd, image, image_len), image_len);
+    assert_int_equal(close(fd), 0);
+}
+
+static void write_image(const uint8_t *bytes, size_t len)
+{
+    int fd = open(in_dir("data.mdb"), O_WRONLY | O_CREAT | O_TRUNC, 0640);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, len), len);
+    assert_int_equal(close(fd), 0);
+}
+
+static void fill(void)
+{
+    static uint8_t bytes[9000];
+    struct oxbow_config config = {.dir = dir, .sync = OXBOW_SYNC_INTERVAL};
+    struct oxbow_check_report report;
+    struct oxbow_txn *txn;
+    struct oxbow *db;
+    uint8_t key[10];
+
+    scratch_name(dir, "salvage");
+    remove_all();
+    assert_int_equal(store_open(&config, no_mend, &db), OXBOW_OK);
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < KEYS; i++) {
+            assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+            if (pass == 0) {
+                assert_int_equal(kv_put(txn, key_of(key, i), value_of(bytes, i)), OXBOW_OK);
+            } else if (deleted(i)) {
+                assert_int_equal(kv_del(txn, key_of(key, i)), OXBOW_OK);
+            }
+            assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+            if (i % 500 == 0) {
+                assert_int_equal(oxbow_flush(db), OXBOW_OK);
+            }
+        }
+    }
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    assert_int_equal(oxbow_check(dir, NULL, &report), OXBOW_OK);
+    assert_int_equal(report.damage, 0);
+    used_pages = report.pages;
+    read_image();
+}
+
+static enum oxbow_err note(struct oxbow *db)
+{
+    struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ | OXBOW_TXN_NOWAIT};
+    struct oxbow_txn *txn;
+    enum oxbow_err err;
+
+    assert_int_equal(oxbow_txn_begin(db, &opt, &txn), OXBOW_OK);
+    err = loss_state_get(txn, &told.state);
+    assert_true(err == OXBOW_OK || err == OXBOW_ENOENT);
+    told.any = err == OXBOW_OK;
+    for (uint32_t i = 0; told.any && i < told.state.ranges; i++) {
+        assert_int_equal(loss_range_get(txn, i, &told.ranges[i]), OXBOW_OK);
+    }
+    oxbow_txn_abort(txn);
+    return OXBOW_OK;
+}
+
+static bool in_told(struct oxbow_bytes key)
+{
+    for (uint32_t i = 0; told.any && i < told.state.ranges; i++) {
+        const struct salvage_range *r = &told.ranges[i];
+        size_t low = r->low_len < key.len ? r->low_len : key.len;
+        size_t high = r->high_len < key.len ? r->high_len : key.len;
+        int a = memcmp(key.data, r->low, low);
+        int b = memcmp(key.data, r->high, high);
+
+        if ((a > 0 || (a == 0 && key.len >= r->low_len)) &&
+            (r->high_len == 0 || b < 0 || (b == 0 && key.len < r->high_len))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every key is there with its value, or in what was told as lost; gives how many are not there. */
+static uint32_t check_content(struct oxbow *db, uint32_t *bad)
+{
+    static uint8_t bytes[9000];
+    struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ | OXBOW_TXN_NOWAIT};
+    struct oxbow_txn *txn;
+    uint8_t key[10];
+    uint32_t missing = 0;
+
+    *bad = 0;
+    assert_int_equal(oxbow_txn_begin(db, &opt, &txn), OXBOW_OK);
+    for (uint32_t i = 0; i < KEYS; i++) {
+        struct oxbow_bytes got;
+        struct oxbow_bytes want = value_of(bytes, i);
+        enum oxbow_err err = kv_get(txn, key_of(key, i), &got);
+
+        if (deleted(i)) {
+            assert_int_equal(err, OXBOW_ENOENT);
+        } else if (err == OXBOW_ENOENT) {
+            assert_true(in_told(key_of(key, i)));
+            missing++;
+        } else if (err == OXBOW_ECORRUPT) {
+            assert_false(told.any);
+            ++*bad;
+        } else {
+            assert_int_equal(err, OXBOW_OK);
+            assert_int_equal(got.len, want.len);
+            assert_memory_equal(got.data, want.data, got.len);
+        }
+    }
+    oxbow_txn_abort(txn);
+    return missing;
+}
+
+enum damage { BIT, BITS, SECTOR, ZERO_PAGE, GARBAGE, OTHER_PAGE, CUT, DAMAGES };
+
+static size_t hurt(uint8_t *copy, enum damage kind)
+{
+    size_t page = dice((uint32_t)used_pages);
+    size_t at = page * PAGE + (dice(2) == 0 ? dice(64) : dice(PAGE));
+    size_t sector = at / 512 * 512;
+
+    switch (kind) {
+    case BIT:
+        copy[at] ^= (uint8_t)(1u << dice(8));
+        break;
+    case BITS:
+        for (int i = 0; i < 6; i++) {
+            copy[dice((uint32_t)used_pages) * PAGE + dice(PAGE)] ^= (uint8_t)(1u << dice(8));
+        }
+        break;
+    case SECTOR:
+        memset(copy + sector, 0, 512);
+        break;
+    case ZERO_PAGE:
+        memset(copy + page * PAGE, 0, PAGE);
+        break;
+    case GARBAGE:
+        for (size_t i = 0; i < 512; i++) {
+            copy[sector + i] = (uint8_t)dice(256);
+        }
+        break;
+    case OTHER_PAGE:
+        memcpy(copy + page * PAGE, copy + dice((uint32_t)used_pages) * PAGE, PAGE);
+        break;
+    default:
+        return PAGE * (2 + dice((uint32_t)used_pages - 2));
+    }
+    return image_len;
+}
+
+static struct oxbow_config quiet_config(struct fault *quiet)
+{
+    fault_init(quiet, oxbow_port_default());
+    return (struct oxbow_config){.dir = dir, .port = &quiet->port, .flags = OXBOW_OPEN_REPAIR};
+}
+
+static void whatever_is_damaged_the_rest_is_served_and_the_loss_is_told(void **state)
+{
+    const char *seed = getenv("OXBOW_SEED");
+    struct fault quiet;
+    struct oxbow_config config = quiet_config(&quiet);
+    uint32_t refused = 0;
+    uint32_t whole = 0;
+    uint32_t mended = 0;
+    uint64_t lost = 0;
+
+    (void)state;
+    dice_state = seed != NULL ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
+    print_message("OXBOW_SEED=%llu\n", (unsigned long long)dice_state);
+    fill();
+    for (uint32_t i = 0; i < TRIALS; i++) {
+        uint8_t *copy = malloc(image_len);
+        enum damage kind = (enum damage)(i % DAMAGES);
+        struct oxbow *db;
+        size_t len;
+        uint32_t missing;
+        uint32_t bad;
+        enum oxbow_err err;
+
+        assert_non_null(copy);
+        memcpy(copy, image, image_len);
+        len = hurt(copy, kind);
+        write_image(copy, len);
+        free(copy);
+        err = store_open(&config, note, &db);
+        if (err != OXBOW_OK) {
+            assert_true(err == OXBOW_ECORRUPT);
+            refused++;
+            continue;
+        }
+        missing = check_content(db, &bad);
+        assert_int_equal(bad, 0);
+        lost += missing;
+        whole += missing == 0;
+        mended += told.any;
+        if (told.any && told.state.keys_lost != UINT64_MAX) {
+            assert_true(told.state.keys_lost >= missing); /* a state of its own is a key, too */
+            assert_true(told.state.keys_lost <= missing + 1);
+        }
+        assert_int_equal(oxbow_close(db), OXBOW_OK);
+        if (told.any) {
+            struct oxbow_check_report report;
+
+            assert_int_equal(oxbow_check(dir, NULL, &report), OXBOW_OK);
+            assert_int_equal(report.damage, 0);
+            assert_int_equal(report.values_bad, 0);
+            assert_int_equal(access(in_dir(SALVAGE_DAMAGED), R_OK), 0);
+        }
+    }
+    print_message("%u trials: %u refused, %u mended, %u without a loss, %llu keys lost\n", TRIALS,
+                  refused, mended, whole, (unsigned long long)lost);
+    assert_true(refused <= TRIALS / 50);
+    assert_true(mended > TRIALS / 4);
+    assert_int_equal(quiet.live_bytes, 0);
+    remove_all();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whatever_is_damaged_the_rest_is_served_and_the_loss_is_told),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    free(image);
+    return failed;
+}

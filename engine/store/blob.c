@@ -20,7 +20,7 @@
 
 #define PIECE_KEY_BYTES 13u
 #define MARK_KEY_BYTES  10u
-#define STEP_PIECES     256u /* written in one transaction of the tree */
+#define STEP_PIECES     256u /* written in one transaction of the tree: see SPACE_KEEP_LEAST */
 #define REAP_PIECES     256u /* deleted in one transaction of ours */
 
 static struct oxbow_bytes piece_key(uint8_t out[PIECE_KEY_BYTES], uint64_t blob, uint32_t piece)
@@ -92,7 +92,7 @@ enum oxbow_err blob_store(struct oxbow *db, const struct blob_job *job, bool *fa
 
     *fatal = false;
     while (err == OXBOW_OK && (size_t)piece * KV_PAGE_MAX < job->data.len) {
-        if (db->space.head < STEP_PIECES + RESERVE_PAGES) {
+        if (db->space.head < SPACE_KEEP_LEAST) {
             return OXBOW_ENOSPC; /* the step would meet holes */
         }
         err = write_step(db, job, &piece, fatal);
@@ -218,7 +218,7 @@ enum oxbow_err kv_blob_write(struct oxbow_txn *txn, struct oxbow_bytes data, uin
     if (txn->failed != OXBOW_OK) {
         return txn->failed;
     }
-    err = txn_reserve_bytes(txn, data.len + data.len / 128);
+    err = txn_reserve_pieces(txn, data.len + data.len / 128);
     if (err != OXBOW_OK) {
         return err;
     }
@@ -228,6 +228,9 @@ enum oxbow_err kv_blob_write(struct oxbow_txn *txn, struct oxbow_bytes data, uin
     if (err == OXBOW_OK) {
         txn->ahead += data.len;
         err = kv_del(txn, mark_key(mark, job.id));
+    }
+    if (err == OXBOW_ENOSPC) {
+        return err; /* what was written is reaped */
     }
     if (err != OXBOW_OK) {
         return txn_fail(txn, err);

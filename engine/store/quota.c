@@ -193,9 +193,9 @@ static enum oxbow_err reserve_file(struct oxbow *db, uint64_t more, bool runs)
     return err;
 }
 
-enum oxbow_err quota_reserve_file(struct oxbow *db, uint64_t more)
+enum oxbow_err quota_reserve_file(struct oxbow *db)
 {
-    return reserve_file(db, more, more > KV_PAGE_MAX);
+    return reserve_file(db, 0, false);
 }
 
 void quota_look_ahead(struct oxbow *db)
@@ -216,7 +216,7 @@ uint64_t quota_device_cost(const struct oxbow *db)
     return cost > frozen ? cost - frozen : 0;
 }
 
-enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
+static enum oxbow_err txn_reserve(struct oxbow_txn *txn, size_t bytes, bool runs)
 {
     struct oxbow *db = txn->db;
     enum oxbow_err err;
@@ -231,9 +231,19 @@ enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
         store_unlock(db);
         return OXBOW_EQUOTA;
     }
-    err = quota_reserve_file(db, bytes);
+    err = reserve_file(db, bytes, runs);
     if (err != OXBOW_OK) {
         db->freeze_soon = true; /* pages may come free with one */
     }
     return err;
+}
+
+enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
+{
+    return txn_reserve(txn, bytes, bytes > KV_PAGE_MAX);
+}
+
+enum oxbow_err txn_reserve_pieces(struct oxbow_txn *txn, size_t bytes)
+{
+    return txn_reserve(txn, bytes, false);
 }

@@ -40,7 +40,9 @@
 
 uint64_t space_keep(const struct oxbow_config *c)
 {
-    return quota_headroom(c) / TREE_PAGE_BYTES;
+    uint64_t pages = quota_headroom(c) / TREE_PAGE_BYTES;
+
+    return pages > SPACE_KEEP_LEAST ? pages : SPACE_KEEP_LEAST;
 }
 
 static uint64_t low_pages(const struct oxbow_config *c)
@@ -231,7 +233,8 @@ static enum oxbow_err fill_head(struct oxbow *db, uint64_t max)
     struct look look = {.db = db, .max = max};
     enum oxbow_err err = tree_free_walk(db->tree, fill_page, &look);
 
-    db->space.head = look.pages;
+    /* Behind the last of them commits take new pages, which are no holes. */
+    db->space.head = look.err == OXBOW_OK && look.pages < max ? UINT64_MAX : look.pages;
     return err != OXBOW_OK ? err : look.err;
 }
 

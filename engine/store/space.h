@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #define SPACE_GROUP_PAGES 16u
+#define SPACE_KEEP_LEAST  320u /* pages: more than one step of writing a large value ahead takes */
 
 struct oxbow;
 

@@ -272,7 +272,7 @@ static enum oxbow_err start(struct oxbow *db)
         space_settle(db);
         space_publish(db);
     }
-    if (err == OXBOW_OK && !tree.readonly && quota_reserve_file(db, 0) != OXBOW_OK) {
+    if (err == OXBOW_OK && !tree.readonly && quota_reserve_file(db) != OXBOW_OK) {
         store_log(db, OXBOW_LOG_WARN, "store: no space can be reserved: nothing can be added");
     }
     if (err == OXBOW_OK) {

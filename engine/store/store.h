@@ -198,9 +198,10 @@ bool quota_fits(const struct oxbow_config *c);
 uint64_t quota_data_limit(const struct oxbow_config *c);
 /* Whether the file comes so near to its limit that nothing may be added at all. */
 bool quota_overrun(const struct oxbow *db);
-/* Sees to it that the data file has room on the device for the tables and `more` bytes.
- * OXBOW_ENOSPC, OXBOW_EIO. */
-OXBOW_MUST_CHECK enum oxbow_err quota_reserve_file(struct oxbow *db, uint64_t more);
+/* Sees to it that the data file has room on the device for the tables. OXBOW_ENOSPC, OXBOW_EIO. */
+OXBOW_MUST_CHECK enum oxbow_err quota_reserve_file(struct oxbow *db);
+/* As txn_reserve_bytes, for values of a page each. */
+OXBOW_MUST_CHECK enum oxbow_err txn_reserve_pieces(struct oxbow_txn *txn, size_t bytes);
 /* At a commit, with the turn: asks the device for what the tables need by now, and remembers whether
  * it gave it. What only deletes is not refused, but its checkpoints become small. */
 void quota_look_ahead(struct oxbow *db);

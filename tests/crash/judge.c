@@ -106,6 +106,10 @@ void judge_store_config(struct oxbow_config *config, const char *dir)
                               .journal = shape.segments == 0 ? OXBOW_JOURNAL_OFF : OXBOW_JOURNAL_ON,
                               .journal_segments = shape.segments,
                               .journal_bytes = shape.segment_bytes};
+    if (shape.holes) {
+        config->quota_bytes = 4u << 20;
+        config->txn_bytes = 96u << 10;
+    }
 }
 
 /* ---- helpers ---- */

@@ -317,6 +317,7 @@ static void prepare(struct lab *lab)
     lab->life = (struct life){.opt = &lab->opt, .base = lab->base, .path = &lab->path};
     lab->random = o->seed;
     judge_set_shape(&o->shape);
+    subject_kv_ballast(o->shape.holes);
     mutant_set(o->mutant);
     lab->verdicts = mmap(NULL, BATCH * sizeof *lab->verdicts, PROT_READ | PROT_WRITE,
                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);

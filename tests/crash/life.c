@@ -222,6 +222,8 @@ void life_check_record(const struct life *l)
         lab_die("the recorder", "saw too few syncs, or too many: it is blind");
     if (l->opt->fail_one_in != 0 && !l->opt->drawn && r->kinds[EVENT_FAILED] < 3)
         lab_die("too few syncs failed:", "take more steps");
+    if (l->opt->shape.holes && !l->opt->drawn && r->kinds[EVENT_ZERO] < 1)
+        lab_die("nothing was given back:", "take more steps");
     if (iohook_failed_writes() > 0)
         lab_die("a write", "was cut short");
 }

@@ -31,6 +31,7 @@ static const char usage[] =
     "  --reopens N        times that a life closes and opens the store; default 1\n"
     "  --waits N          of eight commits, so many wait for their promise; default 6\n"
     "  --memtable KB      of a table, from 64; default 64\n"
+    "  --holes            the store gives space back to the file system (kv)\n"
     "  --fail N           one sync in N fails, and the workload opens the store again\n"
     "  --mutant M         breaks the store; default none\n"
     "  --control M        the same in the workload that shows it; succeed if it is caught\n"
@@ -39,23 +40,37 @@ static const char usage[] =
     "  --save DIR         keep failing states there\n"
     "  --verbose          print the events before a failure\n";
 
-enum { OPT_CAUGHT = 1, OPT_VERBOSE, OPT_HELP, OPT_DRAW, OPT_MUTANTS, OPT_CONTROL };
+enum { OPT_CAUGHT = 1, OPT_VERBOSE, OPT_HELP, OPT_DRAW, OPT_MUTANTS, OPT_CONTROL, OPT_HOLES };
 
-static const struct option long_options[] = {
-    {"subject", 1, NULL, 's'},       {"seed", 1, NULL, 'S'},
-    {"steps", 1, NULL, 'n'},         {"policy", 1, NULL, 'p'},
-    {"exhaustive", 1, NULL, 'e'},    {"random", 1, NULL, 'r'},
-    {"singles", 1, NULL, 'i'},       {"deeper", 1, NULL, 'd'},
-    {"images", 1, NULL, 'm'},        {"seconds", 1, NULL, 't'},
-    {"jobs", 1, NULL, 'j'},          {"fail", 1, NULL, 'f'},
-    {"mutant", 1, NULL, 'M'},        {"expect-caught", 0, NULL, OPT_CAUGHT},
-    {"sync-us", 1, NULL, 'u'},       {"control", 1, NULL, OPT_CONTROL},
-    {"memtable", 1, NULL, 'T'},      {"reopens", 1, NULL, 'R'},
-    {"waits", 1, NULL, 'w'},         {"lives", 1, NULL, 'l'},
-    {"deeper-one-in", 1, NULL, 'D'}, {"journal", 1, NULL, 'J'},
-    {"draw", 0, NULL, OPT_DRAW},     {"mutants", 0, NULL, OPT_MUTANTS},
-    {"save", 1, NULL, 'k'},          {"verbose", 0, NULL, OPT_VERBOSE},
-    {"help", 0, NULL, OPT_HELP},     {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {{"subject", 1, NULL, 's'},
+                                             {"seed", 1, NULL, 'S'},
+                                             {"steps", 1, NULL, 'n'},
+                                             {"policy", 1, NULL, 'p'},
+                                             {"exhaustive", 1, NULL, 'e'},
+                                             {"random", 1, NULL, 'r'},
+                                             {"singles", 1, NULL, 'i'},
+                                             {"deeper", 1, NULL, 'd'},
+                                             {"images", 1, NULL, 'm'},
+                                             {"seconds", 1, NULL, 't'},
+                                             {"jobs", 1, NULL, 'j'},
+                                             {"fail", 1, NULL, 'f'},
+                                             {"mutant", 1, NULL, 'M'},
+                                             {"expect-caught", 0, NULL, OPT_CAUGHT},
+                                             {"sync-us", 1, NULL, 'u'},
+                                             {"control", 1, NULL, OPT_CONTROL},
+                                             {"memtable", 1, NULL, 'T'},
+                                             {"reopens", 1, NULL, 'R'},
+                                             {"waits", 1, NULL, 'w'},
+                                             {"lives", 1, NULL, 'l'},
+                                             {"deeper-one-in", 1, NULL, 'D'},
+                                             {"journal", 1, NULL, 'J'},
+                                             {"draw", 0, NULL, OPT_DRAW},
+                                             {"mutants", 0, NULL, OPT_MUTANTS},
+                                             {"save", 1, NULL, 'k'},
+                                             {"verbose", 0, NULL, OPT_VERBOSE},
+                                             {"help", 0, NULL, OPT_HELP},
+                                             {"holes", 0, NULL, OPT_HOLES},
+                                             {NULL, 0, NULL, 0}};
 
 static uint64_t number(const char *text)
 {
@@ -165,6 +180,7 @@ static void draw(struct options *o)
     o->deeper_one_in = 40;
     o->enumerate.exhaustive_max = 6 + (unsigned)(lab_random(&random) % 4);
     o->enumerate.random_subsets = 8 + (unsigned)(lab_random(&random) % 24);
+    o->shape.holes = strcmp(o->subject, "kv") == 0 && lab_random(&random) % 12 == 0;
 }
 
 static void plan(struct options *o)
@@ -203,6 +219,9 @@ static bool take_option(struct options *o, int c)
         return true;
     case OPT_DRAW:
         o->drawn = true;
+        return true;
+    case OPT_HOLES:
+        o->shape.holes = true;
         return true;
     case OPT_CAUGHT:
         o->expect_caught = true;

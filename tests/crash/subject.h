@@ -40,6 +40,10 @@ struct subject {
 extern const struct subject subject_kv;
 extern const struct subject subject_queue;
 
+/* Whether subject_kv now and then stores, and deletes again, a value so large that its space is given
+ * back to the file system, and waits for that. Neither the model nor a dump knows of it. */
+void subject_kv_ballast(bool on);
+
 /* NULL: no such subject. */
 const struct subject *subject_find(const char *name);
 

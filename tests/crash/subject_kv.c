@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define KEYS      64u
 #define KEY_BYTES 10u
@@ -186,6 +187,64 @@ static void act(struct step *s)
     }
 }
 
+/* ---- what is only there to be given back ---- */
+
+#define BALLAST_BYTES   2600000u
+#define BALLAST_EVERY   8u /* steps from one to the next; it is deleted half-way */
+#define BALLAST_WAITS   300u
+#define BALLAST_LOOK_US 5000u
+
+static bool ballast;
+
+void subject_kv_ballast(bool on)
+{
+    ballast = on;
+}
+
+static enum oxbow_err ballast_drop(struct oxbow_txn *txn, struct oxbow_bytes key)
+{
+    struct oxbow_bytes value;
+    uint64_t blob = 0;
+    enum oxbow_err err = kv_get(txn, key, &value);
+    if (err != OXBOW_OK)
+        return err == OXBOW_ENOENT ? OXBOW_OK : err;
+    memcpy(&blob, value.data, sizeof blob);
+    err = kv_blob_delete(txn, blob);
+    return err == OXBOW_OK ? kv_del(txn, key) : err;
+}
+
+static enum oxbow_err ballast_take(struct oxbow_txn *txn, struct oxbow_bytes key)
+{
+    static uint8_t bytes[BALLAST_BYTES] = {1};
+    uint64_t blob = 0;
+    enum oxbow_err err = ballast_drop(txn, key);
+    if (err == OXBOW_OK)
+        err = kv_blob_write(txn, (struct oxbow_bytes){bytes, sizeof bytes}, &blob);
+    if (err == OXBOW_EQUOTA || err == OXBOW_ENOSPC)
+        return OXBOW_OK; /* the last one is not reaped yet */
+    return err == OXBOW_OK ? kv_put(txn, key, (struct oxbow_bytes){&blob, sizeof blob}) : err;
+}
+
+static enum oxbow_err ballast_step(struct oxbow_txn *txn, uint64_t step)
+{
+    static const uint8_t key[2] = {KV_SPACE_OBJECT, 0xf1};
+    const struct oxbow_bytes k = {key, sizeof key};
+    if (step % BALLAST_EVERY == 1)
+        return ballast_take(txn, k);
+    return step % BALLAST_EVERY == BALLAST_EVERY / 2 ? ballast_drop(txn, k) : OXBOW_OK;
+}
+
+static void ballast_wait(struct oxbow *db, uint64_t step)
+{
+    struct oxbow_stat stat = {0};
+    if (step % BALLAST_EVERY != BALLAST_EVERY / 2 + 1)
+        return;
+    for (unsigned i = 0; i < BALLAST_WAITS && stat.hole_bytes == 0; i++) {
+        usleep(BALLAST_LOOK_US);
+        oxbow_stat(db, &stat);
+    }
+}
+
 static enum oxbow_err kv_step(struct model *m, uint64_t seed, uint64_t step, struct oxbow *db,
                               const struct oxbow_txn_options *opt, uint64_t *lsn)
 {
@@ -194,6 +253,8 @@ static enum oxbow_err kv_step(struct model *m, uint64_t seed, uint64_t step, str
     bool abort_first = lab_random(&s.random) % 8 == 0;
     if (db != NULL && abort_first)
         s.err = aborted(db, opt);
+    if (db != NULL && ballast)
+        ballast_wait(db, step);
     if (db != NULL && s.err == OXBOW_OK)
         s.err = oxbow_txn_begin(db, opt, &s.txn);
     if (s.err != OXBOW_OK)
@@ -207,6 +268,8 @@ static enum oxbow_err kv_step(struct model *m, uint64_t seed, uint64_t step, str
     put(&s, 0, count, sizeof count);
     if (s.txn == NULL)
         return OXBOW_OK;
+    if (s.err == OXBOW_OK && ballast)
+        s.err = ballast_step(s.txn, step);
     if (s.err == OXBOW_OK)
         return oxbow_txn_commit(s.txn, lsn);
     oxbow_txn_abort(s.txn);

@@ -363,6 +363,7 @@ enum oxbow_err directory_check(const struct oxbow *db)
 
 enum oxbow_err directory_open(struct oxbow *db)
 {
+    const struct oxbow_files *files = &db->port->files;
     enum oxbow_err err = make_directory(db);
     int fd;
 
@@ -390,6 +391,9 @@ enum oxbow_err directory_open(struct oxbow *db)
         if (err == OXBOW_OK) {
             db->data_fd = fd;
             err = readonly(db) ? OXBOW_OK : settle_data(db);
+        }
+        if (err == OXBOW_OK && !readonly(db)) {
+            (void)files->unlink(files->ctx, directory_path(db, COMPACT_FILE)); /* cut short */
         }
         if (err == OXBOW_OK) {
             err = note_path(db);

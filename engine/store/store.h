@@ -243,7 +243,11 @@ OXBOW_MUST_CHECK enum oxbow_err recover(struct oxbow *db);
 
 /* ---- directory.c ---- */
 
-/* Makes or checks the directory's files and takes the lock: all that comes before LMDB. */
+#define COMPACT_DIR  "compact"
+#define COMPACT_FILE COMPACT_DIR "/" TREE_FILE /* being made: compact.c */
+
+/* Makes or checks the directory's files and takes the lock: all that comes before LMDB. What a
+ * compaction that was cut short left is removed. */
 OXBOW_MUST_CHECK enum oxbow_err directory_open(struct oxbow *db);
 /* Whether the data file is still what its path names. A store whose directory was removed, moved or
  * unmounted works on: its files are open. But nobody will find again what it acknowledges then.

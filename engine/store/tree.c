@@ -270,6 +270,11 @@ void tree_usage(const struct tree *t, struct tree_usage *out)
     *out = t->usage;
 }
 
+void tree_inherit(struct tree *t, uint64_t lifetime)
+{
+    t->usage.lifetime += lifetime;
+}
+
 uint32_t tree_values_bad(const struct tree *t)
 {
     return atomic_load_explicit(&t->values_bad, memory_order_relaxed);

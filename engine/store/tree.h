@@ -46,6 +46,8 @@ void tree_close(struct tree *t);
 /* As of the last commit or open. A tree never written to has an all-zero header. */
 const struct tree_header *tree_header(const struct tree *t);
 void tree_usage(const struct tree *t, struct tree_usage *out);
+/* Of a tree that takes another's place: the account of pages written goes on from there. */
+void tree_inherit(struct tree *t, uint64_t lifetime);
 uint32_t tree_values_bad(const struct tree *t);
 /* Shows `visit` the pages that neither the newest commit nor the one before it nor the snapshot use,
  * in the order in which the next commits will take them, one by one; it ends the walk by returning

@@ -349,6 +349,18 @@ class Cli(unittest.TestCase):
         self.assertIn("OXBOW_ENOENT", self.error("check", code=3,
                                                  directory=os.path.join(self.top, "none")))
 
+    def test_a_compacted_store_is_short_and_holds_the_same(self):
+        self.fill()
+        self.run_cli("push", "gone", "--stdin", stdin=b"z" * 2000000)
+        self.out("del", "gone")
+        before = by_key(self.run_cli("export").stdout)
+        report = json.loads(self.out("compact", "--json"))
+        self.assertLess(report["after"], report["before"])
+        self.assertEqual(by_key(self.run_cli("export").stdout), before)
+        self.assertEqual(json.loads(self.out("check", "--json"))["verdict"], "sound")
+        self.assertIn("OXBOW_ENOENT", self.error("compact", code=3,
+                                                 directory=os.path.join(self.top, "none")))
+
     # ---- export and import
 
     def fill(self):

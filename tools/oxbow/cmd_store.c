@@ -274,6 +274,8 @@ const struct command commands_store[] = {
      NULL},
     {"keys", "", 0, 0, COMMAND_READ, "list the keys of the database", run_keys, NULL},
     {"check", "", 0, 0, 0, "walk everything, verify every checksum and counter", check_main, NULL},
+    {"compact", "", 0, 0, 0, "make the data file of a closed store as short as its data",
+     compact_main, NULL},
     {"export", "[FILE]", 0, 1, COMMAND_READ,
      "write everything as Redis commands, to move or keep it", move_export, NULL},
     {"import", "[FILE]", 0, 1, 0, "make a store of what export wrote", move_import, NULL},

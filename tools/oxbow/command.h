@@ -124,6 +124,7 @@ OXBOW_MUST_CHECK enum oxbow_err cli_open(struct cli *cli, const char *dir, uint3
 
 /* cmd_check.c */
 int check_main(struct cli *cli);
+int compact_main(struct cli *cli);
 
 /* cmd_probe.c */
 int probe_main(struct cli *cli);

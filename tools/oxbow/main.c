@@ -72,7 +72,7 @@ int cli_fail_open(const struct cli *cli, bool make, enum oxbow_err err)
         why = make ? "cannot be made: its parent is missing or is no directory"
                    : "no store is there (--dir and $OXBOW_DIR say where to look)";
     } else if (err == OXBOW_EREADONLY) {
-        why = "no right to write there, which even reading needs, for its lock";
+        why = "no right to write there";
     } else if (err == OXBOW_ELOCKED && cli->owner[0] != '\0') {
         (void)snprintf(text, sizeof text, "the store is in use by %s", cli->owner);
         why = text;

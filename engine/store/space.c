@@ -386,14 +386,12 @@ uint64_t space_due(const struct oxbow *db, uint64_t now)
 
 /* What the newest commit has freed is in use in the one before it, and stays so while nobody writes:
  * a commit of nothing makes that one the older of the two. */
-static enum oxbow_err commit_nothing(struct oxbow *db)
+static enum oxbow_err commit_nothing(struct oxbow *db, const struct tree_header *header)
 {
-    struct tree_header header = *tree_header(db->tree);
     enum oxbow_err err = tree_write_begin(db->tree);
 
-    wear_save(db, &header);
     if (err == OXBOW_OK) {
-        err = tree_write_commit(db->tree, &header);
+        err = tree_write_commit(db->tree, header);
     }
     if (err == OXBOW_OK) {
         space_settle(db);
@@ -406,13 +404,15 @@ void space_step(struct oxbow *db)
     struct space *s = &db->space;
     uint64_t keep = space_keep(&db->config) + surplus(&db->config) / 2;
     uint64_t given = 0;
+    struct tree_header header = *tree_header(db->tree);
     struct tree_usage usage;
     enum oxbow_err fatal = OXBOW_OK;
 
+    wear_save(db, &header);
     tree_usage(db->tree, &usage);
     store_unlock(db);
     if (usage.new_pages > surplus(&db->config)) {
-        fatal = commit_nothing(db);
+        fatal = commit_nothing(db, &header);
     } else if (give_back(db, keep, &given) != OXBOW_OK || given == 0) {
         s->barren = usage.commits + 1;
     }

@@ -26,7 +26,8 @@
 struct campaign {
     const struct options *o;
     uint64_t random;
-    char base[PATH_LEN], store[PATH_LEN], copy[PATH_LEN], before[PATH_LEN];
+    uint64_t end_us; /* the newest moment when its end had not begun */
+    char log[PATH_LEN], base[PATH_LEN], store[PATH_LEN], copy[PATH_LEN], before[PATH_LEN];
     struct mounts mounts; /* of RUN_SHUTDOWN */
     struct witness witness;
     struct load_options load;
@@ -36,6 +37,8 @@ struct campaign {
     uint64_t in_place, copies, unseen, checks, unseen_in_a_row;
     uint64_t beyond; /* operations found that nobody was told of */
     uint64_t lost;   /* operations told as applied, not durable, and gone */
+    uint64_t replayed,
+        doubts; /* transactions out of journals; lives that left half a write there */
     uint64_t bad;
 };
 
@@ -55,7 +58,8 @@ static void fresh_store(struct campaign *c)
         die("umount");
     remove_tree(c->copy);
     witness_free(&c->witness);
-    c->witness = (struct witness){.seed = plan_random(&c->random)};
+    c->witness = (struct witness){.seed = plan_random(&c->random),
+                                  .page_cache_survives = c->o->what == RUN_KILL};
     c->store_lives = c->store_rows = c->unseen_in_a_row = 0;
     c->stores++;
 }
@@ -63,10 +67,17 @@ static void fresh_store(struct campaign *c)
 /* How the next life is to be. */
 static void shape_life(struct campaign *c)
 {
-    int policy = c->o->policy;
+    static const enum oxbow_sync policies[8] = {
+        OXBOW_SYNC_ALWAYS, OXBOW_SYNC_ALWAYS,   OXBOW_SYNC_ALWAYS,   OXBOW_SYNC_ALWAYS,
+        OXBOW_SYNC_NONE,   OXBOW_SYNC_INTERVAL, OXBOW_SYNC_INTERVAL, OXBOW_SYNC_INTERVAL};
+    int policy = c->o->policy, journal = c->o->journal;
 
+    if (journal == JOURNAL_MIX)
+        journal = draw(c, 5) != 0 ? OXBOW_JOURNAL_ON : OXBOW_JOURNAL_OFF;
     if (policy == POLICY_MIX)
-        policy = draw(c, 10) < 6 ? OXBOW_SYNC_ALWAYS : OXBOW_SYNC_INTERVAL;
+        policy = policies[draw(c, 8)];
+    if (policy == OXBOW_SYNC_NONE && journal == OXBOW_JOURNAL_OFF)
+        policy = OXBOW_SYNC_INTERVAL; /* refused without one */
     c->load = (struct load_options){
         .dir = c->store,
         .seed = c->witness.seed,
@@ -74,7 +85,8 @@ static void shape_life(struct campaign *c)
         .threads = 1 + (uint32_t)draw(c, 12),
         .sync = (enum oxbow_sync)policy,
         .interval_ms = 5 + (uint32_t)draw(c, 40),
-        .journal = c->o->journal,
+        .journal = (enum oxbow_journal)journal,
+        .log = c->log,
         .close_after_ms = draw(c, 16) == 0 ? 1 + (uint32_t)draw(c, 30) : 0,
     };
     c->witness.interval_ms = c->load.interval_ms;
@@ -84,7 +96,7 @@ static uint64_t draw_life_us(struct campaign *c)
 {
     uint64_t dice = draw(c, 100);
 
-    if (dice < 35)
+    if (dice < 20)
         return draw(c, 15000); /* mostly while it opens and recovers */
     return dice < 92 ? 10000 + draw(c, 70000) : 80000 + draw(c, 250000);
 }
@@ -110,7 +122,10 @@ static void keep_failure(struct campaign *c, const char *why)
     f = fopen(to, "w");
     if (f == NULL)
         return;
-    fprintf(f, "%s\nstore's seed %" PRIu64 "\n", why, c->witness.seed);
+    fprintf(f,
+            "%s\nended after %" PRIu64 ", first failure told at %" PRIu64 "\nstore's seed %" PRIu64
+            "\n",
+            why, c->end_us, c->witness.failed_us, c->witness.seed);
     for (uint32_t t = 0; t < THREADS_MAX; t++)
         fprintf(f, "thread %u durable %" PRIu64 " applied %" PRIu64 "\n", t, c->witness.durable[t],
                 c->witness.applied[t]);
@@ -120,6 +135,8 @@ static void keep_failure(struct campaign *c, const char *why)
                 (int)r->kind, (int)r->policy, r->thread, r->n, r->lsn, r->begin_us, r->end_us);
     }
     fclose(f);
+    snprintf(to, sizeof to, "%s/%" PRIu64 "-%" PRIu64 ".log", c->o->save, c->o->seed, c->ends);
+    (void)run_quietly((const char *const[]){"cp", c->log, to, NULL});
 }
 
 /* ---- the end of a life ---- */
@@ -127,6 +144,7 @@ static void keep_failure(struct campaign *c, const char *why)
 static void note_end(struct campaign *c, const struct life *life, uint64_t end_us)
 {
     bool killed = WIFSIGNALED(life->status) && WTERMSIG(life->status) == SIGKILL;
+    c->end_us = end_us;
     bool early = c->witness.failed && c->witness.failed_us < end_us;
     char why[160];
 
@@ -154,7 +172,6 @@ static void kill_one(struct campaign *c)
     struct life life;
     uint64_t until = draw_life_us(c);
 
-    c->witness.crash_keeps_applied = c->load.journal != JOURNAL_OFF && OXBOW_RIG_JOURNAL;
     life_begin(&life, &c->load, &c->witness, false);
     until += clock_us();
     (void)life_listen(&life, until);
@@ -223,6 +240,8 @@ static bool look(struct campaign *c)
     c->checks += check;
     *(in_place ? &c->in_place : &c->copies) += 1;
     c->store_rows = v.rows;
+    c->replayed += v.recovery.replayed;
+    c->doubts += v.recovery.doubt_upto != 0;
     if (!v.good) {
         keep_failure(c, v.why);
         return false;
@@ -285,7 +304,9 @@ static int report(const struct campaign *c, uint64_t us)
 {
     bool control = c->o->control != CONTROL_NONE;
     /* A rig that looked at nothing has shown nothing. */
-    bool enough = c->told > c->ends && (control || c->in_place + c->copies > c->ends / 2);
+    bool replays = c->replayed > 0 || c->o->journal == OXBOW_JOURNAL_OFF || c->ends < 30;
+    bool enough =
+        c->told > c->ends && (control || (replays && c->in_place + c->copies > c->ends / 2));
     bool pass = enough && (control ? c->bad > 0 : c->bad == 0);
 
     printf("%s %s%s%s: %" PRIu64 " ends of %" PRIu64 " stores in %.1f s, %" PRIu64
@@ -293,12 +314,13 @@ static int report(const struct campaign *c, uint64_t us)
            " operations told, %" PRIu64 " found that nobody was told of, %" PRIu64
            " lost that were not durable; verified %" PRIu64 " in place, %" PRIu64
            " as a copy, %" PRIu64 " left to the next life, oxbow_check %" PRIu64
-           "; lives that met errors %" PRIu64 ", SIGBUS %" PRIu64 "; BAD %" PRIu64
+           "; replayed %" PRIu64 " transactions of journals, %" PRIu64
+           " with a torn end; lives that met errors %" PRIu64 ", SIGBUS %" PRIu64 "; BAD %" PRIu64
            "%s (seed %" PRIu64 ")\n",
            pass ? "PASS" : "FAIL", c->o->what == RUN_KILL ? "kill" : "shutdown ",
            c->o->what == RUN_KILL ? "" : c->o->fs, control ? " (control)" : "", c->ends, c->stores,
            (double)us / 1e6, c->while_opening, c->closed, c->told, c->beyond, c->lost, c->in_place,
-           c->copies, c->unseen, c->checks, c->errors, c->signals, c->bad,
+           c->copies, c->unseen, c->checks, c->replayed, c->doubts, c->errors, c->signals, c->bad,
            control ? " (must be caught)" : "", c->o->seed);
     if (!enough)
         printf("too little was done or seen for this to mean anything\n");
@@ -323,6 +345,7 @@ static int set_up(struct campaign *c)
     }
     snprintf(c->store, sizeof c->store, "%.256s/store", where);
     snprintf(c->copy, sizeof c->copy, "%.256s/copy", c->base);
+    snprintf(c->log, sizeof c->log, "%.256s/log", c->base);
     snprintf(c->before, sizeof c->before, "%.256s/before", c->base);
     fresh_store(c);
     return 0;
@@ -330,7 +353,7 @@ static int set_up(struct campaign *c)
 
 int campaign_run(const struct options *o)
 {
-    struct campaign c = {.o = o, .random = o->seed, .mounts = {.loop_fd = -1}};
+    struct campaign c = {.o = o, .random = o->seed};
     uint64_t start = clock_us();
     int status;
 

@@ -51,12 +51,14 @@ void remove_tree(const char *dir)
         die(dir);
 }
 
-/* A dying file system is no news. */
-static void log_nothing(void *ctx, enum oxbow_log_level level, const char *text)
+/* A dying file system is no news: what the store says is kept for the case that more is wrong. */
+static void log_to_file(void *ctx, enum oxbow_log_level level, const char *text)
 {
-    (void)ctx;
-    (void)level;
-    (void)text;
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
+    const int *fd = ctx;
+
+    if (*fd >= 0)
+        dprintf(*fd, "%llu %s: %s\n", (unsigned long long)clock_us(), levels[level], text);
 }
 
 void life_begin(struct life *life, const struct load_options *options, struct witness *witness,
@@ -64,9 +66,12 @@ void life_begin(struct life *life, const struct load_options *options, struct wi
 {
     struct oxbow_port port = *oxbow_port_default();
     struct load_options own = *options;
-    int p[2];
+    int p[2], log_fd;
 
-    port.log.line = log_nothing;
+    log_fd = options->log == NULL
+                 ? -1
+                 : open(options->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    port.log = (struct oxbow_log){&log_fd, log_to_file};
 
     *life = (struct life){.witness = witness};
     witness->failed = witness->closed = false;
@@ -87,6 +92,8 @@ void life_begin(struct life *life, const struct load_options *options, struct wi
         _exit(load_run(&own));
     }
     close(p[1]);
+    if (log_fd >= 0)
+        close(log_fd);
     life->pipe_fd = p[0];
 }
 

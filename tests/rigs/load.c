@@ -89,7 +89,12 @@ void load_config(const struct load_options *o, struct oxbow_config *config)
         .dirty_pages = 16u << (r & 3),
         .memtable_bytes = (64u << 10) << (r >> 2 & 3),
         .checkpoint_ms = ages_ms[r >> 4 & 3],
+        .journal = o->journal,
     };
+    if ((r >> 6 & 3) == 0) { /* else as it is */
+        config->journal_segments = 2 + (uint32_t)(r >> 8 & 3);
+        config->journal_bytes = (64u << 10) << (r >> 10 & 3);
+    }
 }
 
 /* ---- a worker ---- */
@@ -211,8 +216,7 @@ static enum oxbow_err begin(struct load *load, struct worker *workers)
     for (uint32_t t = 0; t < THREADS_MAX && err == OXBOW_OK; t++) {
         uint64_t n = 0;
         err = load_position(txn, o->seed, t, &n);
-        if (t < o->threads)
-            workers[t].step.n = n;
+        workers[t].step.n = n;
     }
     if (err != OXBOW_OK) {
         oxbow_txn_abort(txn);
@@ -230,12 +234,13 @@ static int live(struct load *load, struct worker *workers)
 
     oxbow_stat(load->db, &stat);
     opened.lsn = stat.lsn_applied;
+    opened.n = stat.journal ? 1 : 0;
     if (err != OXBOW_OK) {
         tell_failure(load, 0, err);
         return 3;
     }
     tell(load, &opened);
-    for (uint32_t t = 0; t < o->threads; t++) {
+    for (uint32_t t = 0; t < THREADS_MAX; t++) {
         const struct record found = {.kind = RECORD_FOUND,
                                      .thread = t,
                                      .n = workers[t].step.n,
@@ -277,6 +282,7 @@ int load_run(const struct load_options *o)
     status = live(&load, workers);
     err = oxbow_close(load.db);
     closed.lsn = (uint64_t)err;
+    closed.end_us = now_us();
     tell(&load, &closed);
     for (uint32_t t = 0; t < o->threads; t++)
         step_fini(&workers[t].step);

@@ -9,8 +9,6 @@
 #include "oxbow/oxbow.h"
 #include "tests/rigs/plan.h"
 
-enum journal_choice { JOURNAL_DEFAULT = 0, JOURNAL_ON, JOURNAL_OFF };
-
 struct load_options {
     const char *dir;               /* of the store; made if it is not there */
     const struct oxbow_port *port; /* 0: the program's */
@@ -19,8 +17,9 @@ struct load_options {
     uint32_t threads;
     enum oxbow_sync sync;
     uint32_t interval_ms;
-    enum journal_choice journal;
+    enum oxbow_journal journal;
     uint32_t close_after_ms; /* 0: never */
+    const char *log;         /* a file for what the store says; 0: nowhere */
     bool skip;               /* a fault: one operation is told of and not done */
     int witness_fd;
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* In a private namespace no other process keeps the dead file system mounted: elsewhere it would
- * live on, and the next mount would give the same dead one. */
+ * live on, and the next mount would give the same dead one. For the same reason the loop device goes
+ * with each unmount: one that stays keeps buffers of metadata that the dead file system had changed
+ * and never logged, and the next mount would find them instead of what is on the device. */
 #include "tests/rigs/mounts.h"
 
 #include <errno.h>
@@ -51,36 +53,38 @@ bool mounts_enter(char *why, size_t why_len)
     return true;
 }
 
-/* A free loop device over the image. Another process may take the same free one: then again. */
-static bool attach(struct mounts *m)
+/* A free loop device over the image; it is gone with the last who holds it, the mount in the end.
+ * Another process may take the same free one: then again. -1: none. */
+static int attach(struct mounts *m)
 {
     int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     int image = open(m->image, O_RDWR | O_CLOEXEC);
-    bool ok = false;
+    int fd = -1;
 
-    for (int i = 0; i < 20 && control >= 0 && image >= 0 && !ok; i++) {
+    for (int i = 0; i < 20 && control >= 0 && image >= 0 && fd < 0; i++) {
         struct loop_config config = {.fd = (uint32_t)image,
                                      .info = {.lo_flags = LO_FLAGS_AUTOCLEAR}};
         int idx = ioctl(control, LOOP_CTL_GET_FREE);
         if (idx < 0)
             break;
         snprintf(m->device, sizeof m->device, "/dev/loop%d", idx);
-        m->loop_fd = open(m->device, O_RDWR | O_CLOEXEC);
-        ok = m->loop_fd >= 0 && ioctl(m->loop_fd, LOOP_CONFIGURE, &config) == 0;
-        if (!ok && m->loop_fd >= 0)
-            close(m->loop_fd);
+        fd = open(m->device, O_RDWR | O_CLOEXEC);
+        if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) != 0) {
+            close(fd);
+            fd = -1;
+        }
     }
     if (control >= 0)
         close(control);
     if (image >= 0)
         close(image);
-    return ok;
+    return fd;
 }
 
 bool mounts_format(const struct mounts *m)
 {
-    const char *const ext4[] = {"mkfs.ext4", "-q", "-F", m->device, NULL};
-    const char *const xfs[] = {"mkfs.xfs", "-q", "-f", m->device, NULL};
+    const char *const ext4[] = {"mkfs.ext4", "-q", "-F", m->image, NULL};
+    const char *const xfs[] = {"mkfs.xfs", "-q", "-f", m->image, NULL};
 
     return run_quietly(strcmp(m->kind, "xfs") == 0 ? xfs : ext4);
 }
@@ -90,51 +94,54 @@ bool mounts_init(struct mounts *m, const char *kind, const char *base, char *why
     bool xfs = strcmp(kind, "xfs") == 0;
     int fd;
 
-    *m = (struct mounts){.kind = kind, .loop_fd = -1};
+    *m = (struct mounts){.kind = kind};
     snprintf(m->image, sizeof m->image, "%s/%s.image", base, kind);
     snprintf(m->dir, sizeof m->dir, "%s/%s", base, kind);
     fd = open(m->image, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 || ftruncate(fd, xfs ? XFS_BYTES : EXT4_BYTES) != 0 || close(fd) != 0 ||
         mkdir(m->dir, 0700) != 0)
         return lacks(why, why_len, m->image);
-    if (!attach(m))
-        return lacks(why, why_len, "no loop device");
     if (!mounts_format(m)) {
         snprintf(why, why_len, "mkfs.%s is not there or does not work", kind);
         return false;
     }
     if (!mounts_mount(m))
-        return lacks(why, why_len, "cannot mount it");
+        return lacks(why, why_len, "cannot mount it on a loop device");
     return mounts_unmount(m) || lacks(why, why_len, "cannot unmount it");
 }
 
 bool mounts_init_image(struct mounts *m, const char *kind, const char *image, const char *base,
                        char *why, size_t why_len)
 {
-    *m = (struct mounts){.kind = kind, .loop_fd = -1, .keep = true};
+    *m = (struct mounts){.kind = kind, .keep = true};
     snprintf(m->image, sizeof m->image, "%s", image);
     snprintf(m->dir, sizeof m->dir, "%s/mounted-%ld", base, (long)getpid());
     if (mkdir(m->dir, 0700) != 0)
         return lacks(why, why_len, m->dir);
-    if (!attach(m))
-        return lacks(why, why_len, "no loop device");
-    return mounts_mount(m) || lacks(why, why_len, "cannot mount it");
+    return mounts_mount(m) || lacks(why, why_len, "cannot mount it on a loop device");
 }
 
 void mounts_fini(struct mounts *m)
 {
     (void)umount2(m->dir, MNT_DETACH);
-    if (m->loop_fd >= 0)
-        close(m->loop_fd);
-    m->loop_fd = -1;
     if (!m->keep)
         (void)unlink(m->image);
     (void)rmdir(m->dir);
 }
 
-bool mounts_mount(const struct mounts *m)
+bool mounts_mount_as(struct mounts *m, unsigned long flags)
 {
-    return mount(m->device, m->dir, m->kind, MS_NOATIME, NULL) == 0;
+    int fd = attach(m);
+    bool ok = fd >= 0 && mount(m->device, m->dir, m->kind, flags, NULL) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+bool mounts_mount(struct mounts *m)
+{
+    return mounts_mount_as(m, MS_NOATIME);
 }
 
 bool mounts_unmount(const struct mounts *m)

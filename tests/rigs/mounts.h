@@ -13,9 +13,9 @@
 
 struct mounts {
     const char *kind; /* "ext4" or "xfs" */
-    char image[256], dir[256], device[32];
-    bool keep;   /* the image is somebody else's */
-    int loop_fd; /* keeps the device; detached with the last descriptor */
+    char image[256], dir[256];
+    char device[32]; /* of the newest mount */
+    bool keep;       /* the image is somebody else's */
 };
 
 /* How the shutdown treats the file system's journal; the numbers of both kernels' ioctls. */
@@ -27,13 +27,16 @@ enum shutdown_how {
 
 /* Enters a private mount namespace. False: `why` says what this machine lacks. */
 bool mounts_enter(char *why, size_t why_len);
-/* Makes image (sparse) and folder below `base`, the file system, and the loop device. */
+/* Makes image (sparse), folder and file system below `base`, and mounts it once to see whether it
+ * can be done. */
 bool mounts_init(struct mounts *m, const char *kind, const char *base, char *why, size_t why_len);
 /* The same with an image that is there, which is kept. */
 bool mounts_init_image(struct mounts *m, const char *kind, const char *image, const char *base,
                        char *why, size_t why_len);
 void mounts_fini(struct mounts *m);
-bool mounts_mount(const struct mounts *m);
+bool mounts_mount(struct mounts *m);
+/* With flags of mount(2). */
+bool mounts_mount_as(struct mounts *m, unsigned long flags);
 /* Retries while somebody who is dying still holds it. */
 bool mounts_unmount(const struct mounts *m);
 bool mounts_shutdown(const struct mounts *m, enum shutdown_how how);

@@ -22,7 +22,8 @@ static const struct word policies[] = {{"always", OXBOW_SYNC_ALWAYS},
                                        {"none", OXBOW_SYNC_NONE},
                                        {"mix", POLICY_MIX},
                                        {NULL, 0}};
-static const struct word journals[] = {{"on", JOURNAL_ON}, {"off", JOURNAL_OFF}, {NULL, 0}};
+static const struct word journals[] = {
+    {"on", OXBOW_JOURNAL_ON}, {"off", OXBOW_JOURNAL_OFF}, {"mix", JOURNAL_MIX}, {NULL, 0}};
 static const struct word controls[] = {{"nosync", CONTROL_NOSYNC},
                                        {"forged", CONTROL_FORGED},
                                        {"rollback", CONTROL_ROLLBACK},
@@ -65,8 +66,7 @@ static bool take(struct options *o, int option, const char *text)
         o->policy = value = choose(policies, text);
         break;
     case 'j':
-        value = choose(journals, text);
-        o->journal = (enum journal_choice)value;
+        o->journal = value = choose(journals, text);
         break;
     case 'c':
         value = choose(controls, text);
@@ -113,8 +113,12 @@ int options_read(struct options *o, int argc, char **argv)
     int option, what;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    *o = (struct options){
-        .dir = "/tmp", .fs = "ext4", .policy = POLICY_MIX, .threads = 6, .interval_ms = 20};
+    *o = (struct options){.dir = "/tmp",
+                          .fs = "ext4",
+                          .policy = POLICY_MIX,
+                          .journal = JOURNAL_MIX,
+                          .threads = 6,
+                          .interval_ms = 20};
     o->seed = given != NULL ? strtoull(given, NULL, 10)
                             : (uint64_t)now.tv_sec * 1000003u + (uint64_t)now.tv_nsec;
     while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {

@@ -7,7 +7,8 @@
 
 enum run { RUN_KILL, RUN_SHUTDOWN, RUN_VERIFY, RUN_LOAD };
 
-#define POLICY_MIX 100 /* beside the values of enum oxbow_sync: drawn for each life */
+#define POLICY_MIX  100 /* beside the values of enum oxbow_sync: drawn for each life */
+#define JOURNAL_MIX 100
 
 enum control {
     CONTROL_NONE,
@@ -23,7 +24,7 @@ struct options {
     uint64_t entropy; /* for the kernel's generator: a machine that was stopped has none; 0: no */
     const char *dir, *fs, *save, *witness, *image;
     int policy;
-    enum journal_choice journal;
+    int journal; /* OXBOW_JOURNAL_*; JOURNAL_MIX: drawn for each life */
     enum control control;
     uint32_t threads, interval_ms;
     bool verbose;

@@ -8,7 +8,7 @@
  *   rig load            the load alone, its records to --witness (inside a virtual machine)
  *
  * Options: --seed S, --dir D (where to work, or the store's), --fs ext4|xfs, --policy
- * always|interval|none|mix, --journal on|off, --control nosync|forged|rollback|skip, --save D,
+ * always|interval|none|mix, --journal on|off|mix, --control nosync|forged|rollback|skip, --save D,
  * --witness FILE, --image FILE, --threads T, --shape S, --entropy E, --interval MS, --verbose.
  *
  * Exit status: 0 good (with --control: the fault was caught), 1 not, 2 the rig itself failed, 77
@@ -39,7 +39,7 @@ static struct load_options load_options(const struct options *o)
         .threads = o->threads,
         .sync = o->policy == POLICY_MIX ? OXBOW_SYNC_ALWAYS : (enum oxbow_sync)o->policy,
         .interval_ms = o->interval_ms,
-        .journal = o->journal,
+        .journal = o->journal == JOURNAL_MIX ? OXBOW_JOURNAL_ON : (enum oxbow_journal)o->journal,
     };
 }
 

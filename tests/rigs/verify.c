@@ -252,6 +252,11 @@ void verify_store(const struct load_options *options, const struct witness *w, b
     err = oxbow_open(&config, &db);
     if (!done(v, err, "open"))
         return;
+    oxbow_recovery(db, &v->recovery);
+    if (v->recovery.lost_upto != 0 || v->recovery.skipped != 0)
+        (void)bad(
+            v, "open says that damage took LSN %" PRIu64 " to %" PRIu64 " and %" PRIu64 " changes",
+            v->recovery.lost_from, v->recovery.lost_upto, v->recovery.skipped);
     look_at(db, w, v);
     (void)done(v, oxbow_close(db), "close");
     if (with_check)

@@ -12,7 +12,8 @@ struct verdict {
     uint64_t lsn;
     uint64_t rows;    /* of the log */
     uint64_t objects; /* values compared */
-    char why[300];    /* not good: what is wrong */
+    struct oxbow_recovery recovery;
+    char why[300]; /* not good: what is wrong */
 };
 
 /* `check`: oxbow_check looks at the store first, as the crash left it, and once more when it was

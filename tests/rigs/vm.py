@@ -206,9 +206,15 @@ class Machine:
     def talk(self, path: Path) -> socket.socket:
         if not self.wait(path.exists, 20):
             raise Broken(f"qemu does not start: see {self.rig.work}/qemu.log")
-        line = socket.socket(socket.AF_UNIX)
-        line.connect(str(path))
-        return line
+        for _ in range(1000):
+            line = socket.socket(socket.AF_UNIX)
+            try:
+                line.connect(str(path))
+                return line
+            except ConnectionRefusedError:  # bound, and not listening yet
+                line.close()
+                time.sleep(0.005)
+        raise Broken("qemu does not listen")
 
     def tell(self, load: list[str]) -> None:
         """What the machine waits for before it looks at its disk."""
@@ -330,14 +336,16 @@ class Rig:
         self.witness.write_bytes(b"")
 
     def load(self) -> list[str]:
-        policy = self.options.policy
+        policy, journal = self.options.policy, self.options.journal
+        if journal == "mix":
+            journal = self.random.choice(["on", "on", "on", "off"])
         if policy == "mix":
-            policy = self.random.choice(["always", "always", "interval"])
+            policy = self.random.choice(["always", "always", "interval", "none"])
+        if policy == "none" and journal == "off":
+            policy = "interval"  # refused without a journal
         self.policy = ["--seed", str(self.store_seed), "--policy", policy, "--shape",
                        str(self.random.getrandbits(60)), "--interval",
-                       str(self.random.randint(20, 200))]
-        if self.options.journal is not None:
-            self.policy += ["--journal", self.options.journal]
+                       str(self.random.randint(20, 200)), "--journal", journal]
         control = ["--control", "nosync"] if self.options.control == "nosync" else []
         return [*self.policy, "--threads", str(self.random.randint(1, 8)), *control]
 
@@ -437,7 +445,7 @@ def main() -> int:
     parser.add_argument("--kernel", type=Path, help="where a kernel package is or gets unpacked")
     parser.add_argument("--fs", choices=["ext4", "xfs", "both"], default="both")
     parser.add_argument("--policy", choices=["always", "interval", "none", "mix"], default="mix")
-    parser.add_argument("--journal", choices=["on", "off"])
+    parser.add_argument("--journal", choices=["on", "off", "mix"], default="mix")
     parser.add_argument("--accel", choices=["auto", "kvm", "tcg"], default="auto")
     parser.add_argument("--boot", action="store_true", help="boot each machine")
     parser.add_argument("--control", choices=["nosync", "lie"])

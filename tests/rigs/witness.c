@@ -106,9 +106,19 @@ static void take_operation(struct witness *w, const struct record *r)
         fault(w, "thread %u told of operation %" PRIu64 " after %" PRIu64, r->thread, r->n,
               w->applied[r->thread]);
     w->applied[r->thread] = r->n;
-    if (r->kind == RECORD_DURABLE || (w->crash_keeps_applied && r->policy != POLICY_NOWAIT))
+    if (r->kind == RECORD_DURABLE ||
+        (w->page_cache_survives && w->journal && r->policy != POLICY_NOWAIT))
         w->durable[r->thread] = r->n;
     keep(w, r);
+}
+
+static void take_failure(struct witness *w, const struct record *r)
+{
+    if (!w->failed) {
+        w->failed_us = r->end_us;
+        w->error = r->lsn;
+    }
+    w->failed = true;
 }
 
 void witness_take(struct witness *w, const struct record *r)
@@ -117,6 +127,7 @@ void witness_take(struct witness *w, const struct record *r)
     case RECORD_OPENED:
         w->count = 0;
         w->closed = w->failed = false;
+        w->journal = r->n != 0;
         break;
     case RECORD_FOUND:
         take_found(w, r);
@@ -132,14 +143,12 @@ void witness_take(struct witness *w, const struct record *r)
             w->durable[r->thread] = r->n;
         break;
     case RECORD_FAILED:
-        if (!w->failed) {
-            w->failed_us = r->end_us;
-            w->error = r->lsn;
-        }
-        w->failed = true;
+        take_failure(w, r);
         break;
     case RECORD_CLOSED:
         w->closed = r->lsn == 0;
+        if (!w->closed)
+            take_failure(w, r);
         for (uint32_t t = 0; w->closed && t < THREADS_MAX; t++)
             w->durable[t] = w->applied[t];
         break;

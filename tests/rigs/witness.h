@@ -10,7 +10,7 @@
 #include "tests/rigs/plan.h"
 
 enum record_kind {
-    RECORD_OPENED = 1,  /* the store is open; lsn: where it stands */
+    RECORD_OPENED = 1,  /* the store is open; lsn: where it stands; n: 1 with a journal */
     RECORD_FOUND = 2,   /* thread stands at n */
     RECORD_APPLIED = 3, /* committed, durable as far as the policy goes; n, lsn */
     RECORD_DURABLE = 4, /* committed and on the device; n, lsn */
@@ -46,7 +46,8 @@ bool record_decode(const uint8_t in[RECORD_BYTES], struct record *r);
 struct witness {
     uint64_t seed;
     uint32_t interval_ms;
-    bool crash_keeps_applied;      /* the journal is on and the page cache survived */
+    bool page_cache_survives;      /* what ends the lives is a kill */
+    bool journal;                  /* of the present life */
     uint64_t durable[THREADS_MAX]; /* this far must be there */
     uint64_t applied[THREADS_MAX]; /* at most one operation more can be there */
     /* Since the last RECORD_OPENED. */
@@ -54,7 +55,7 @@ struct witness {
     size_t count, room;
     size_t told; /* records of operations in all, for the report */
     bool closed; /* oxbow_close succeeded */
-    bool failed; /* a RECORD_FAILED came */
+    bool failed; /* a RECORD_FAILED came, or a close that failed */
     uint64_t failed_us;
     uint64_t error;
     char fault[200]; /* what the records contradict by themselves; empty: nothing */

@@ -36,7 +36,7 @@ static void make_fs(const char *kind)
     char why[200] = "";
 
     if (strcmp(kind, "tmpfs") == 0) {
-        fs = (struct mounts){.kind = kind, .loop_fd = -1};
+        fs = (struct mounts){.kind = kind};
         snprintf(fs.dir, sizeof fs.dir, "%s/tmpfs", base);
         assert_int_equal(mkdir(fs.dir, 0700), 0);
         assert_int_equal(mount("oxbow-test", fs.dir, kind, 0, "size=64m"), 0);
@@ -323,7 +323,7 @@ static void a_store_on_a_read_only_file_system_can_be_read(void **state)
     assert_int_equal(push(1, OXBOW_SYNC_ALWAYS), OXBOW_OK);
     assert_int_equal(close_store(), OXBOW_OK);
     assert_true(mounts_unmount(&fs));
-    assert_int_equal(mount(fs.device, fs.dir, fs.kind, MS_RDONLY, NULL), 0);
+    assert_true(mounts_mount_as(&fs, MS_RDONLY));
     assert_int_equal(open_with(0), OXBOW_EREADONLY);
     assert_int_equal(open_with(OXBOW_OPEN_READONLY), OXBOW_OK);
     assert_true(there(1));

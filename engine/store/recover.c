@@ -188,12 +188,12 @@ static enum oxbow_err start_journal(struct oxbow *db)
 
 static enum oxbow_err replay(struct oxbow *db, const struct tree_header *header, bool readonly)
 {
-    struct replay_from from = {header->lsn, header->boot};
+    struct replay_from from = {header->lsn, header->boot, header->closed};
     struct replay_sink sink = {db, apply};
     struct replay_report report;
     enum oxbow_err err = ring_open(&db->journal.ring, readonly);
 
-    if (err != OXBOW_OK || header->closed || header->boot == 0) {
+    if (err != OXBOW_OK || header->boot == 0) {
         return err;
     }
     err = replay_run(&db->journal.ring, &from, &sink, &report);

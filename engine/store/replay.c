@@ -72,17 +72,16 @@ static const uint8_t *bytes_at(struct replay *r, struct place at, size_t len)
     return r->window + (at.pos - r->window_pos);
 }
 
-/* Whether a head of this incarnation stands there, whatever follows it. */
+/* Whether a head stands there, whatever follows it. */
 static bool head_at(struct replay *r, struct place at, struct frame *f)
 {
     const uint8_t *raw = bytes_at(r, at, FRAME_HEAD_BYTES);
 
-    return raw != NULL && frame_head(raw, f) && f->incarnation == r->from->incarnation &&
-           f->length <= FRAME_BYTES_MAX - FRAME_HEAD_BYTES;
+    return raw != NULL && frame_head(raw, f) && f->length <= FRAME_BYTES_MAX - FRAME_HEAD_BYTES;
 }
 
-/* Whether a whole frame of this incarnation stands there. */
-static bool frame_at(struct replay *r, struct place at, struct frame *f)
+/* Whether a whole frame stands there. */
+static bool whole_at(struct replay *r, struct place at, struct frame *f)
 {
     const uint8_t *raw;
 
@@ -91,6 +90,12 @@ static bool frame_at(struct replay *r, struct place at, struct frame *f)
     }
     raw = bytes_at(r, at, FRAME_HEAD_BYTES + (size_t)f->length);
     return raw != NULL && frame_whole(raw, f, r->ring->store_id);
+}
+
+/* The same, of this incarnation. */
+static bool frame_at(struct replay *r, struct place at, struct frame *f)
+{
+    return head_at(r, at, f) && f->incarnation == r->from->incarnation && whole_at(r, at, f);
 }
 
 static uint64_t last_of(const struct frame *f)
@@ -227,6 +232,27 @@ static bool scan_behind(struct replay *r, struct place at, uint64_t generation, 
 
 /* ---- beginning and ending ---- */
 
+/* The newest LSN of frames that a later opening wrote. It counted itself in the tree, durably, before
+ * it wrote any: the tree has lost what it was then. */
+static uint64_t later_openings(struct replay *r)
+{
+    uint64_t newest = 0;
+    struct place at;
+    struct frame f;
+
+    for (at.segment = 0; at.segment < r->ring->count; at.segment++) {
+        at.pos = RING_BLOCK;
+        while (whole_at(r, at, &f) && f.incarnation > r->from->incarnation) {
+            newest = last_of(&f) > newest ? last_of(&f) : newest;
+            at.pos = frame_end(at.pos, f.length);
+            if (!whole_at(r, at, &f)) {
+                at.pos = (at.pos + RING_BLOCK - 1) & ~(uint64_t)(RING_BLOCK - 1);
+            }
+        }
+    }
+    return newest;
+}
+
 /* The newest segment that begins at or before what is expected. */
 static bool find_start(struct replay *r, struct place *at, uint64_t *generation)
 {
@@ -255,8 +281,8 @@ static void note_torn(struct replay *r, struct place at)
     uint64_t block = (at.pos + RING_BLOCK - 1) & ~(uint64_t)(RING_BLOCK - 1);
     struct frame f;
 
-    if ((head_at(r, at, &f) && f.first == r->expected) ||
-        (head_at(r, (struct place){at.segment, block}, &f) && f.first == r->expected)) {
+    if ((head_at(r, at, &f) || head_at(r, (struct place){at.segment, block}, &f)) &&
+        f.incarnation == r->from->incarnation && f.first == r->expected) {
         r->newest = last_of(&f) > r->newest ? last_of(&f) : r->newest;
     }
 }
@@ -264,7 +290,9 @@ static void note_torn(struct replay *r, struct place at)
 static void conclude(struct replay *r)
 {
     struct replay_report *out = r->report;
+    uint64_t later = later_openings(r);
 
+    r->durable = later > r->durable ? later : r->durable;
     out->last = r->expected - 1;
     if (r->durable >= r->expected) {
         out->lost_from = r->expected;
@@ -285,6 +313,10 @@ static enum oxbow_err run(struct replay *r)
     struct frame f;
     enum oxbow_err err = OXBOW_OK;
 
+    if (r->from->closed) {
+        conclude(r);
+        return OXBOW_OK;
+    }
     if (find_start(r, &at, &generation)) {
         err = follow(r, &at, &reached);
         if (err == OXBOW_OK && frame_at(r, (struct place){at.segment, RING_BLOCK}, &f)) {

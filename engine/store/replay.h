@@ -15,6 +15,7 @@
 struct replay_from {
     uint64_t lsn;         /* of the checkpoint */
     uint64_t incarnation; /* the boot that made it */
+    bool closed;          /* it was the last thing that boot wrote: nothing is replayed */
 };
 
 /* Takes one transaction; an error ends the replay with it. */

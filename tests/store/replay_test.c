@@ -127,7 +127,7 @@ static enum oxbow_err take(void *ctx, uint64_t lsn, struct oxbow_bytes effects)
 
 static struct replay_report run(uint64_t lsn, uint64_t upto)
 {
-    struct replay_from from = {lsn, BOOT};
+    struct replay_from from = {lsn, BOOT, false};
     uint64_t last = lsn;
     struct replay_sink sink = {&last, take};
     struct replay_report report;
@@ -331,6 +331,31 @@ static void a_segment_that_is_missing_is_told(void **state)
     expect_lost(run(0, 2), 3, 4);
 }
 
+/* A later opening wrote frames: it had counted itself in the tree before, so the tree is not what it
+ * was. */
+static void frames_of_a_later_opening_prove_that_the_tree_lost_something(void **state)
+{
+    uint64_t last = 2;
+    struct replay_sink sink = {&last, take};
+    struct replay_report report;
+    struct replay_from from;
+
+    (void)state;
+    add_synced(2);
+    pen.f.incarnation = BOOT + 1;
+    pen.f.generation = 1;
+    pen.f.first = 1000;
+    pen.segment = replay_first_segment(&ring, BOOT + 1);
+    pen.pos = RING_BLOCK;
+    add_synced(2);
+    add_synced(3);
+    expect_lost(run(0, 2), 3, 1004);
+    from = (struct replay_from){2, BOOT, true};
+    assert_int_equal(replay_run(&ring, &from, &sink, &report), OXBOW_OK);
+    assert_int_equal(report.txns, 0);
+    expect_lost(report, 3, 1004);
+}
+
 static enum oxbow_err refuse(void *ctx, uint64_t lsn, struct oxbow_bytes effects)
 {
     (void)ctx;
@@ -340,7 +365,7 @@ static enum oxbow_err refuse(void *ctx, uint64_t lsn, struct oxbow_bytes effects
 
 static void the_sinks_error_ends_it(void **state)
 {
-    struct replay_from from = {0, BOOT};
+    struct replay_from from = {0, BOOT, false};
     struct replay_sink sink = {NULL, refuse};
     struct replay_report report;
 
@@ -366,6 +391,7 @@ int main(void)
         T(damage_to_frames_that_nobody_needs_does_no_harm),
         T(frames_behind_a_gap_wait_for_the_tree),
         T(a_segment_that_is_missing_is_told),
+        T(frames_of_a_later_opening_prove_that_the_tree_lost_something),
         T(the_sinks_error_ends_it),
     };
 

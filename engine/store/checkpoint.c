@@ -182,6 +182,7 @@ static void idle_step(struct oxbow *db)
     db->idle_turn = false;
     db->idle_waits = false;
     db->reap = false;
+    db->idle_more = db->idle_more && reap; /* who commits meanwhile may want another */
     store_unlock(db);
     txn = txn_start(db, &opt, sync);
     txn->internal = true;
@@ -198,7 +199,7 @@ static void idle_step(struct oxbow *db)
     if (reap) {
         db->reap = db->reap || more || err != OXBOW_OK;
     } else {
-        db->idle_more = more || err != OXBOW_OK;
+        db->idle_more = db->idle_more || more || err != OXBOW_OK;
     }
     db->idle_at_us = store_now_us(db) + (err == OXBOW_OK ? IDLE_STEP_US : IDLE_RETRY_US);
     if (journal_full(db)) {

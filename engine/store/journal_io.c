@@ -163,6 +163,7 @@ static void write_out(struct oxbow *db, bool pad)
                       .first = j->fill_first,
                       .count = j->fill_count,
                       .length = (uint32_t)(taken.len - FRAME_HEAD_BYTES)};
+    bool was_full = journal_full(db);
     uint64_t end = j->pos;
     enum oxbow_err err = OXBOW_OK;
 
@@ -195,7 +196,9 @@ static void write_out(struct oxbow *db, bool pad)
         db->port->threads.cond_broadcast(db->settled);
     }
     if (journal_full(db)) {
-        db->port->threads.cond_signal(db->journal_work); /* idle work waits for room */
+        db->port->threads.cond_signal(db->journal_work);
+    } else if (was_full) {
+        db->port->threads.cond_signal(db->work); /* idle work waits for room */
     }
 }
 
@@ -361,7 +364,6 @@ void journal_run(void *arg)
 
         if (journal_full(db) && !db->journal.writing && db->failed == OXBOW_OK) {
             journal_write(db);
-            db->port->threads.cond_signal(db->work); /* idle work waits for that */
         } else if (delay == 0) {
             journal_sync(db);
         } else {

@@ -85,6 +85,7 @@ void life_begin(struct life *life, const struct load_options *options, struct wi
     if (life->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(p[0]);
+        (void)signal(SIGBUS, SIG_DFL); /* a sanitizer would make an exit of it */
         own.witness_fd = p[1];
         own.port = &port;
         if (lie)

@@ -17,7 +17,9 @@
 
 #include <string.h>
 
-#define FREEZE_PART 4u /* of the ring, written since the last: starts a checkpoint */
+#define FREEZE_PART   4u /* of the ring, written since the last: starts a checkpoint */
+#define GATHER_PART   2u /* of what the last sync took: that long the next waits, at most */
+#define GATHER_MAX_US 2000u
 
 static uint64_t block_end(uint64_t pos)
 {
@@ -273,17 +275,74 @@ static void settle_ages(struct oxbow *db, uint64_t applied)
     j->sync = (struct journal_age){0, 0};
 }
 
-void journal_sync(struct oxbow *db)
+/* Those whom the last sync released are about to come again, and those who came while it was under
+ * way wait: with half of them each sync would carry one half. */
+static void gather(struct oxbow *db)
 {
     struct journal *j = &db->journal;
-    uint64_t applied = db->lsn_applied;
-    uint64_t generation;
-    uint64_t target;
-    uint64_t from;
-    uint32_t segment;
+    uint64_t now = store_now_us(db);
+    uint64_t end = now + j->gather_us;
+
+    j->gathering = true;
+    while (j->came < j->expected && now < end && db->failed == OXBOW_OK && !db->closing) {
+        db->port->threads.cond_wait(db->gathered, db->mutex, end - now);
+        now = store_now_us(db);
+    }
+    j->gathering = false;
+}
+
+void journal_came(struct oxbow *db)
+{
+    struct journal *j = &db->journal;
+
+    j->came++;
+    if (j->gathering && j->came >= j->expected) {
+        db->port->threads.cond_signal(db->gathered);
+    }
+}
+
+/* Syncs what is written, without the mutex; so many of those who came wait for just that. */
+static void sync_written(struct oxbow *db, uint32_t covered)
+{
+    struct journal *j = &db->journal;
+    uint64_t generation = j->generation;
+    uint64_t target = j->lsn_written;
+    uint64_t from = j->unsynced;
+    uint64_t took = store_now_us(db);
+    uint32_t segment = j->segment;
     enum oxbow_err err;
 
+    store_unlock(db);
+    err = sync_segments(j, from, generation, segment);
+    if (err == OXBOW_OK) {
+        err = directory_check(db); /* nobody would find it again */
+    }
+    store_lock(db);
+    if (err != OXBOW_OK) {
+        store_fail(db, err);
+        return;
+    }
+    j->unsynced = generation;
+    j->lsn_synced = target;
+    j->syncs++;
+    wear_ring_synced(db);
+    took = (store_now_us(db) - took) / GATHER_PART;
+    j->gather_us = took < GATHER_MAX_US ? took : GATHER_MAX_US;
+    j->expected = j->came;
+    j->came -= covered;
+}
+
+void journal_sync(struct oxbow *db, bool led)
+{
+    struct journal *j = &db->journal;
+    uint64_t applied;
+    uint32_t covered;
+
     j->syncing = true;
+    if (led) {
+        gather(db);
+    }
+    applied = db->lsn_applied;
     j->sync = j->wait;
     j->wait = (struct journal_age){0, 0};
     j->sync_next = true; /* those who only write would let it wait for long */
@@ -291,32 +350,16 @@ void journal_sync(struct oxbow *db)
         wait_settled(db);
     }
     j->sync_next = false;
-    if (j->fill_count > 0) {
+    covered = j->came;
+    if (j->fill_count > 0 && db->failed == OXBOW_OK) {
         write_out(db, true);
     } else {
         wear_ring(db, block_end(j->pos) - j->pos);
         j->bytes += block_end(j->pos) - j->pos;
         j->pos = block_end(j->pos);
     }
-    target = j->lsn_written;
-    generation = j->generation;
-    segment = j->segment;
-    from = j->unsynced;
-    if (db->failed == OXBOW_OK && target > j->lsn_synced) {
-        store_unlock(db);
-        err = sync_segments(j, from, generation, segment);
-        if (err == OXBOW_OK) {
-            err = directory_check(db); /* nobody would find it again */
-        }
-        store_lock(db);
-        if (err != OXBOW_OK) {
-            store_fail(db, err);
-        } else {
-            j->unsynced = generation;
-            j->lsn_synced = target;
-            j->syncs++;
-            wear_ring_synced(db);
-        }
+    if (db->failed == OXBOW_OK && j->lsn_written > j->lsn_synced) {
+        sync_written(db, covered);
     }
     j->syncing = false;
     settle_ages(db, applied);
@@ -365,7 +408,7 @@ void journal_run(void *arg)
         if (journal_full(db) && !db->journal.writing && db->failed == OXBOW_OK) {
             journal_write(db);
         } else if (delay == 0) {
-            journal_sync(db);
+            journal_sync(db, false);
         } else {
             db->port->threads.cond_wait(db->journal_work, db->mutex, delay);
         }

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define BLOCK_BYTES   4096u
-#define CHUNK_BYTES   (64u * BLOCK_BYTES) /* of the sequential stage */
+#define CHUNK_BYTES   (16u * BLOCK_BYTES) /* of the sequential stage; as the journal is made */
 #define TIME_DEFAULT  5000u
 #define BYTES_DEFAULT (32u << 20)
 #define BYTES_MIN     (1u << 20)

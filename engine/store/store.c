@@ -104,6 +104,9 @@ static enum oxbow_err open_threads(struct oxbow *db)
         err = threads->cond_open(threads->ctx, &db->journal_work);
     }
     if (err == OXBOW_OK) {
+        err = threads->cond_open(threads->ctx, &db->gathered);
+    }
+    if (err == OXBOW_OK) {
         err = threads->event_open(threads->ctx, &db->event);
         if (err == OXBOW_ENOTSUP) {
             db->event = NULL;
@@ -161,7 +164,8 @@ static void close_slots(struct oxbow *db)
 static void free_threads(struct oxbow *db)
 {
     const struct oxbow_threads *threads = &db->port->threads;
-    struct oxbow_cond *conds[] = {db->turn_free, db->room, db->settled, db->work, db->journal_work};
+    struct oxbow_cond *conds[] = {db->turn_free, db->room,         db->settled,
+                                  db->work,      db->journal_work, db->gathered};
     size_t i;
 
     if (db->event != NULL) {

@@ -85,7 +85,8 @@ struct oxbow {
     struct oxbow_cond *settled;   /* lsn_durable, failed or closing changed */
     struct oxbow_cond *work;      /* for the checkpoint thread */
     struct oxbow_thread *thread;
-    struct oxbow_cond *journal_work;     /* for the journal thread */
+    struct oxbow_cond *journal_work; /* for the journal thread */
+    struct oxbow_cond *gathered;     /* for who leads a sync: all that were expected have come */
     struct oxbow_thread *journal_thread; /* NULL: no journal */
     struct oxbow_event *event;           /* NULL: the port has none */
 

@@ -44,7 +44,7 @@ static bool lead(struct oxbow *db, uint64_t lsn)
     if (!db->journal.on || !journal_can_sync(db) || db->journal.syncing || lsn > db->lsn_applied) {
         return false;
     }
-    journal_sync(db);
+    journal_sync(db, true);
     return true;
 }
 
@@ -57,6 +57,8 @@ enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
 
     if (lsn > db->lsn_durable && left_to_threads(db, lsn, timeout_ms)) {
         want(db, lsn);
+    } else if (lsn > db->lsn_durable) {
+        journal_came(db);
     }
     db->waiting++;
     while (lsn > db->lsn_durable) {

@@ -194,6 +194,9 @@ static void write_out(struct oxbow *db, bool pad)
     if (err != OXBOW_OK) {
         store_fail(db, err);
     }
+    if (taken.len >= j->fill_bytes) {
+        db->port->threads.cond_signal(db->work); /* idle work waits for that, whoever does it */
+    }
     if (j->writers > 0) {
         db->port->threads.cond_broadcast(db->settled);
     }

@@ -218,7 +218,7 @@ enum oxbow_err kv_blob_write(struct oxbow_txn *txn, struct oxbow_bytes data, uin
     if (txn->failed != OXBOW_OK) {
         return txn->failed;
     }
-    err = txn_reserve_pieces(txn, data.len + data.len / 128);
+    err = txn_reserve_bytes(txn, data.len + data.len / 128);
     if (err != OXBOW_OK) {
         return err;
     }

@@ -67,6 +67,13 @@ static enum oxbow_err admit(struct oxbow_txn *txn, struct oxbow_bytes key, size_
     if (len > 0 && !txn->replayed && quota_overrun(txn->db)) {
         return txn_fail(txn, OXBOW_EQUOTA);
     }
+    if (len > KV_PAGE_MAX && !txn->replayed) {
+        enum oxbow_err err = quota_admit_run(txn->db, len);
+
+        if (err != OXBOW_OK) {
+            return txn_fail(txn, err);
+        }
+    }
     if (!txn->replayed && txn->bytes + key.len + len > txn->db->config.txn_bytes) {
         return txn_fail(txn, OXBOW_ETXNBIG);
     }

@@ -162,15 +162,15 @@ static enum oxbow_err reserve_upto(struct oxbow *db, uint64_t upto)
 }
 
 /* Sees to the device for what the tables and `more` bytes need. Free pages give it as far as they
- * go, and the file's end the rest; there are also the runs of pages of long values, for which the
- * free pages may have no place: `runs` says that `more` is such. */
-static enum oxbow_err reserve_file(struct oxbow *db, uint64_t more, bool runs)
+ * go, and the file's end the rest; that end is also for the runs of pages of long values, for which
+ * the free pages may have no place. */
+static enum oxbow_err reserve_file(struct oxbow *db, uint64_t more)
 {
     bool holes = db->hole_pages > 0;
     uint64_t end = db->usage.pages * TREE_PAGE_BYTES;
     uint64_t lacking = lack(db, more);
-    uint64_t must = end + (runs ? dirty_need(db, more) : holes ? 0 : lacking);
-    uint64_t want = end + (runs || holes ? dirty_need(db, more) : quota_reserve(db));
+    uint64_t must = end + (holes ? 0 : lacking);
+    uint64_t want = end + (holes || more > KV_PAGE_MAX ? dirty_need(db, more) : quota_reserve(db));
     uint64_t step = db->config.quota_bytes / STEP_PART;
     enum oxbow_err err = OXBOW_OK;
 
@@ -185,9 +185,7 @@ static enum oxbow_err reserve_file(struct oxbow *db, uint64_t more, bool runs)
     if ((err == OXBOW_ENOSPC || err == OXBOW_EQUOTA) && must < want) {
         err = must <= db->reserved_bytes ? OXBOW_OK : reserve_upto(db, must);
     }
-    if (err == OXBOW_OK && holes && runs) {
-        err = reserve_by_space(db, dirty_need(db, more)); /* the run may be put into a hole */
-    } else if (err == OXBOW_OK && holes && lacking > 0) {
+    if (err == OXBOW_OK && holes && lacking > 0) {
         err = reserve_by_space(db, lacking); /* the holes are filled before commits come to them */
     }
     return err;
@@ -195,14 +193,19 @@ static enum oxbow_err reserve_file(struct oxbow *db, uint64_t more, bool runs)
 
 enum oxbow_err quota_reserve_file(struct oxbow *db)
 {
-    return reserve_file(db, 0, false);
+    return reserve_file(db, 0);
+}
+
+enum oxbow_err quota_admit_run(const struct oxbow *db, size_t len)
+{
+    return db->hole_pages == 0 ? OXBOW_OK : reserve_by_space(db, dirty_need(db, len));
 }
 
 void quota_look_ahead(struct oxbow *db)
 {
     uint64_t spare = db->active->cost * COST_BYTES * LOOK_AHEAD;
 
-    db->device_full = reserve_file(db, spare, false) != OXBOW_OK;
+    db->device_full = reserve_file(db, spare) != OXBOW_OK;
 }
 
 uint64_t quota_device_cost(const struct oxbow *db)
@@ -216,7 +219,7 @@ uint64_t quota_device_cost(const struct oxbow *db)
     return cost > frozen ? cost - frozen : 0;
 }
 
-static enum oxbow_err txn_reserve(struct oxbow_txn *txn, size_t bytes, bool runs)
+enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
 {
     struct oxbow *db = txn->db;
     enum oxbow_err err;
@@ -231,19 +234,9 @@ static enum oxbow_err txn_reserve(struct oxbow_txn *txn, size_t bytes, bool runs
         store_unlock(db);
         return OXBOW_EQUOTA;
     }
-    err = reserve_file(db, bytes, runs);
+    err = reserve_file(db, bytes);
     if (err != OXBOW_OK) {
         db->freeze_soon = true; /* pages may come free with one */
     }
     return err;
-}
-
-enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
-{
-    return txn_reserve(txn, bytes, bytes > KV_PAGE_MAX);
-}
-
-enum oxbow_err txn_reserve_pieces(struct oxbow_txn *txn, size_t bytes)
-{
-    return txn_reserve(txn, bytes, false);
 }

@@ -36,6 +36,7 @@
 #define FILL_RUN       256u   /* pages given blocks in one call */
 #define SHORT_HEAD     256u   /* pages that a full device is to leave us at the head */
 #define SHORT_ROUNDS   4u
+#define LOW_EVERY      16u  /* commits */
 #define REACH_FIRST    512u /* pages looked at from the end of the order for some to exchange */
 
 uint64_t space_keep(const struct oxbow_config *c)
@@ -343,8 +344,10 @@ void space_settle(struct oxbow *db)
     }
     err = fill_head(db, space_keep(&db->config));
     if (err == OXBOW_OK) {
-        fill_low(db);
         s->short_of = false;
+        if (s->settled++ % LOW_EVERY == 0) {
+            fill_low(db); /* a walk of the whole list: they go slowly */
+        }
         return;
     }
     if (err == OXBOW_ENOSPC) {

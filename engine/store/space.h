@@ -23,13 +23,14 @@ struct space {
     uint8_t
         *marks; /* a bit for each page: it has no block, or may have none. NULL: nothing is given
                         back */
-    uint8_t *groups; /* a byte for each group: space.c */
-    size_t pages;    /* that there are marks for */
-    uint64_t holes;  /* marked pages */
-    uint64_t head;   /* free pages that commits will take before the first hole; counted no further
+    uint8_t *groups;  /* a byte for each group: space.c */
+    size_t pages;     /* that there are marks for */
+    uint64_t holes;   /* marked pages */
+    uint64_t head;    /* free pages that commits will take before the first hole; counted no further
                         than space_keep. UINT64_MAX: there are no holes */
-    uint64_t reach;  /* pages at the end of the order that are looked at for an exchange */
-    uint64_t barren; /* commits there were when nothing was found to give back, plus one */
+    uint64_t reach;   /* pages at the end of the order that are looked at for an exchange */
+    uint64_t settled; /* commits since there are holes */
+    uint64_t barren;  /* commits there were when nothing was found to give back, plus one */
     uint64_t step_at_us;
     bool unable;   /* the file system cannot */
     bool unsure;   /* marked pages may have blocks: the marks are from before this opening */

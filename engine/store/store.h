@@ -201,8 +201,9 @@ uint64_t quota_data_limit(const struct oxbow_config *c);
 bool quota_overrun(const struct oxbow *db);
 /* Sees to it that the data file has room on the device for the tables. OXBOW_ENOSPC, OXBOW_EIO. */
 OXBOW_MUST_CHECK enum oxbow_err quota_reserve_file(struct oxbow *db);
-/* As txn_reserve_bytes, for values of a page each. */
-OXBOW_MUST_CHECK enum oxbow_err txn_reserve_pieces(struct oxbow_txn *txn, size_t bytes);
+/* Before a value of more than a page: its run of pages may be put into a hole, so the device must
+ * have that much. OXBOW_ENOSPC. */
+OXBOW_MUST_CHECK enum oxbow_err quota_admit_run(const struct oxbow *db, size_t len);
 /* At a commit, with the turn: asks the device for what the tables need by now, and remembers whether
  * it gave it. What only deletes is not refused, but its checkpoints become small. */
 void quota_look_ahead(struct oxbow *db);

@@ -28,6 +28,7 @@ static struct mounts fs;
 static bool has_fs;
 static char dir[300];
 static struct oxbow *db;
+static enum oxbow_journal journal;
 
 /* ---- file systems ---- */
 
@@ -55,6 +56,7 @@ static void make_fs(const char *kind)
 static int tidy_up(void **state)
 {
     (void)state;
+    journal = OXBOW_JOURNAL_DEFAULT;
     if (db != NULL) {
         (void)!oxbow_close(db);
         db = NULL;
@@ -94,6 +96,7 @@ static enum oxbow_err open_with(uint32_t flags)
 {
     const struct oxbow_config config = {.dir = dir,
                                         .flags = flags,
+                                        .journal = journal,
                                         .quota_bytes = QUOTA,
                                         .dirty_pages = 64,
                                         .memtable_bytes = 256 << 10,
@@ -243,12 +246,13 @@ static struct oxbow_stat wait_for_holes(void)
 
 /* The long way: filled, drained and given back; then somebody takes the space; what is left is still
  * drained one by one, with holes in the way; and all comes back by itself. */
-static void full_disk(const char *kind)
+static void full_disk(const char *kind, enum oxbow_journal with)
 {
     uint32_t first = 0;
     uint32_t next;
     struct oxbow_stat stat;
 
+    journal = with;
     make_fs(kind);
     assert_int_equal(open_with(0), OXBOW_OK);
     next = fill(0, UINT32_MAX, OXBOW_EQUOTA);
@@ -288,19 +292,25 @@ static void full_disk(const char *kind)
 static void a_full_ext4_is_drained_over_holes_and_filled_again(void **state)
 {
     (void)state;
-    full_disk("ext4");
+    full_disk("ext4", OXBOW_JOURNAL_ON);
+}
+
+static void without_a_journal_a_full_ext4_is_drained_as_well(void **state)
+{
+    (void)state;
+    full_disk("ext4", OXBOW_JOURNAL_OFF);
 }
 
 static void a_full_xfs_is_drained_over_holes_and_filled_again(void **state)
 {
     (void)state;
-    full_disk("xfs");
+    full_disk("xfs", OXBOW_JOURNAL_ON);
 }
 
 static void a_full_tmpfs_is_drained_over_holes_and_filled_again(void **state)
 {
     (void)state;
-    full_disk("tmpfs");
+    full_disk("tmpfs", OXBOW_JOURNAL_ON);
 }
 
 /* ---- read-only ---- */
@@ -450,6 +460,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_full_ext4_is_drained_over_holes_and_filled_again),
+        TEST(without_a_journal_a_full_ext4_is_drained_as_well),
         TEST(a_full_xfs_is_drained_over_holes_and_filled_again),
         TEST(a_full_tmpfs_is_drained_over_holes_and_filled_again),
         TEST(a_store_on_a_read_only_file_system_can_be_read),

@@ -47,9 +47,10 @@ static void fill_window(struct replay *r)
     for (done = 0; done < r->window_len; done += RING_BLOCK) {
         size_t len = r->window_len - done < RING_BLOCK ? r->window_len - done : RING_BLOCK;
 
+        memset(r->window + done, 0, len);
         if (ring_read(r->ring, r->window_segment, r->window_pos + done, r->window + done, len) !=
             OXBOW_OK) {
-            memset(r->window + done, 0, len);
+            continue; /* before the end of a file that was cut off some of it may have come */
         }
     }
 }

@@ -21,7 +21,7 @@ what=${WHAT:-controls states damage cuts}
 keep=$build/crash-failures
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-[ -x "$build/bin/crash_lab" ] || { echo "campaign: no crash_lab in $build/bin: build it first" >&2; exit 2; }
+[ -x "$build/bin/crash_lab" ] && [ -x "$build/bin/rot_lab" ] || { echo "campaign: no crash_lab in $build/bin: build it first" >&2; exit 2; }
 mkdir -p "$keep"
 
 # One command, its output in a file of its own. 255 makes xargs start no others.
@@ -71,7 +71,7 @@ report() {
     cat "$work"/states.* | awk '$1 == "states" { p += $2; d += $4; r += $10; w += $NF }
         END { printf "states possible %d, distinct %d; of recoveries cut short %d; held to what was written %d\n", p, d, r, w }'
     sums recovered 1
-    sums branch 0 | tee "$work/branch"
+    sums branch 1 | tee "$work/branch"
     sums verdicts 1
     cat "$work"/states.* | awk '$1 == "said" { n = $2; $1 = $2 = $3 = ""; sum[$0] += n }
         END { for (line in sum) printf "said %9d x%s\n", sum[line], line }' | sort -k2,2nr
@@ -103,16 +103,28 @@ states() {
     fi
 }
 
+# A table of counts, its first column a name: sums it over all runs. $1: how its head begins.
+table() {
+    cat "$work"/$1.* | awk -v first="$2" '$1 == first { head = $0; columns = NF }
+        head != "" && NF > columns && $NF ~ /^[0-9]+$/ {
+            name = $1; for (i = 2; i <= NF - columns; i++) name = name " " $i
+            for (i = 1; i <= columns; i++) sum[name, i] += $(NF - columns + i)
+            if (!(name in seen)) { seen[name] = 1; order[++n] = name }
+        }
+        END { print head; for (k = 1; k <= n; k++) { printf "%-14s", order[k]
+            for (i = 1; i <= columns; i++) printf " %9d", sum[order[k], i]; print "" } }'
+}
+
 damage() {
     local started=$SECONDS part=500 count=$((wanted / 10)) first=$seed
     local runs=$(((count + part - 1) / part))
     seq "$seed" $((seed + runs - 1)) | each \
-        's=kv; (({} % 2)) && s=queue; run "$work/damage.{}" "$build/bin/flip_lab" '$part' {} $s'
+        's=kv; (({} % 2)) && s=queue; l=flip; (({} / 2 % 2)) && l=rot
+        run "$work/$l.{}" "$build/bin/${l}_lab" '$part' {} $s'
     seed=$((seed + runs))
     echo "campaign: seeds $first to $((seed - 1)), $((runs * part)) damaged stores in $((SECONDS - started)) s, nothing found"
-    cat "$work"/damage.* | awk '$1 == "refused" { head = $0 }
-        head != "" && NF == 8 && $NF ~ /^[0-9]+$/ { for (i = 2; i <= NF; i++) sum[$1, i] += $i; seen[$1] = 1; n = NF }
-        END { print head; for (s in seen) { printf "%-14s", s; for (i = 2; i <= n; i++) printf " %9d", sum[s, i]; print "" } }'
+    table flip refused
+    table rot whole
 }
 
 cuts() {

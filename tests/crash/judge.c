@@ -164,6 +164,7 @@ static bool place(const struct judge_config *c, struct oxbow *db, struct verdict
     struct oxbow_stat stat;
     oxbow_stat(db, &stat);
     v->store_id = stat.store_id;
+    oxbow_recovery(db, &v->recovery);
     /* Each recovery goes on 2^32 above what it found. */
     uint64_t lsn = c->path->at[step].lsn;
     uint64_t more = stat.lsn_applied - lsn;

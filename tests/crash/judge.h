@@ -32,6 +32,7 @@ struct verdict {
     enum verdict_kind kind;
     uint64_t step; /* it stands after so many steps */
     uint64_t store_id;
+    struct oxbow_recovery recovery;
     uint32_t branches; /* bits: the ways that its recovery went */
     char reason[200];
     char log[VERDICT_LOGS][96]; /* what recovery said, digits as # */

@@ -168,14 +168,14 @@ static void draw(struct options *o)
         o->shape.segments = 0;
     if (lab_random(&random) % 3 == 0)
         o->shape.memtable_bytes = 128 << 10 << lab_random(&random) % 3;
+    o->fail_one_in = lab_random(&random) % 8 == 0 ? 5 + (unsigned)(lab_random(&random) % 8) : 0;
     o->waits = 1 + (unsigned)(lab_random(&random) % 7);
     o->reopens = (unsigned)(lab_random(&random) % 3);
     if (o->seed % 2 != 0)
-        o->steps = 40 + 2 * o->steps;
+        o->steps = o->fail_one_in != 0 ? o->steps : 40 + 2 * o->steps;
     o->sync_us = lab_random(&random) % 2 == 0 ? 0 : 500u << lab_random(&random) % 4;
     if (o->shape.segments == 0 && o->policy == OXBOW_SYNC_NONE)
         o->policy = OXBOW_SYNC_INTERVAL;
-    o->fail_one_in = lab_random(&random) % 8 == 0 ? 5 + (unsigned)(lab_random(&random) % 8) : 0;
     o->deeper_max = 6;
     o->deeper_one_in = 40;
     o->enumerate.exhaustive_max = 6 + (unsigned)(lab_random(&random) % 4);

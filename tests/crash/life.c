@@ -97,7 +97,7 @@ static enum oxbow_err take_step(struct life *l, struct oxbow *db, struct model *
     note_durable(l, db, step);
     if (wait && policy == OXBOW_SYNC_ALWAYS)
         note_acked(l, step);
-    else if (wait && l->opt->shape.segments > 0)
+    else if (wait && before.journal) /* when it cannot be made the store goes on without */
         recorder_mark(EVENT_WRITTEN, step);
     err = flush ? oxbow_flush(db) : OXBOW_OK;
     if (err == OXBOW_OK && flush)

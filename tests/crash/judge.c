@@ -112,6 +112,7 @@ void judge_store_config(struct oxbow_config *config, const char *dir)
                               .map_bytes = 256u << 20,
                               .dirty_pages = shape.memtable_bytes / 4096,
                               .memtable_bytes = shape.memtable_bytes,
+                              .flags = shape.flags,
                               .journal = shape.segments == 0 ? OXBOW_JOURNAL_OFF : OXBOW_JOURNAL_ON,
                               .journal_segments = shape.segments,
                               .journal_bytes = shape.segment_bytes};
@@ -344,6 +345,7 @@ static pid_t start_child(const struct judge_config *config, const char *base,
     if (pid > 0)
         return pid;
     judging = true;
+    subject_kv_ballast(false); /* which would wait for idle work at every state */
     for (size_t i = first; i < count; i += jobs) {
         char dir[4096];
         snprintf(dir, sizeof dir, "%s/%zu", base, i);

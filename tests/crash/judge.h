@@ -44,7 +44,8 @@ struct judge_shape {
     unsigned segments; /* of the journal; 0: there is none */
     uint32_t segment_bytes;
     uint32_t memtable_bytes;
-    bool holes; /* space is given back: small limits, and a workload with something to give */
+    uint32_t flags; /* of oxbow_open */
+    bool holes;     /* space is given back: small limits, and a workload with something to give */
 };
 
 struct judge_config {

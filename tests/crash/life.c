@@ -215,7 +215,7 @@ void life_check_record(const struct life *l)
             printf(" %s %llu", event_name((enum event_kind)k), (unsigned long long)r->kinds[k]);
     printf("\n");
     uint64_t steps = l->end - l->start;
-    uint64_t commits = l->opt->policy == OXBOW_SYNC_ALWAYS ? steps / 3 : 1;
+    uint64_t commits = l->opt->policy == OXBOW_SYNC_ALWAYS ? steps / 3 : l->number == 0;
     if (r->kinds[EVENT_WRITE] < 2 * commits + 3 || (l->number == 0 && r->kinds[EVENT_CREATE] < 3))
         lab_die("the recorder", "saw too few writes: it is blind");
     if ((r->kinds[EVENT_SYNC] < commits + 2) != lies || (r->kinds[EVENT_DIRSYNC] < 1) != dir_lies)

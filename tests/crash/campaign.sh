@@ -68,8 +68,8 @@ distinct() {
 report() {
     sums recorded 1
     sums strategy 1
-    cat "$work"/states.* | awk '$1 == "states" { p += $2; d += $4; r += $10; w += $NF }
-        END { printf "states possible %d, distinct %d; of recoveries cut short %d; held to what was written %d\n", p, d, r, w }'
+    cat "$work"/states.* | awk '$1 == "states" { p += $2; d += $4; r += $10; o += $15; w += $NF }
+        END { printf "states possible %d, distinct %d; of recoveries cut short %d; not written to afterwards %d; held to what was written %d\n", p, d, r, o, w }'
     sums recovered 1
     sums branch 1 | tee "$work/branch"
     sums verdicts 1

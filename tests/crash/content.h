@@ -32,4 +32,7 @@ void content_cut(struct writer *w, uint64_t bytes);
 /* The same for the same bytes. Remembers the pages' hashes. */
 uint64_t content_hash(struct content *c);
 
+/* Writes it to a file of its own. content_hash is called before. */
+void content_save(const struct content *c, const char *path);
+
 #endif

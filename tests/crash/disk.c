@@ -560,20 +560,6 @@ uint64_t image_hash(const struct image *i)
     return i->hash;
 }
 
-static void write_content(const struct content *c, const char *path)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        lab_die("cannot make", path);
-    for (size_t p = 0; p < c->count && (uint64_t)p * DISK_PAGE < c->bytes; p++)
-        if (c->pages[p] != NULL &&
-            pwrite(fd, c->pages[p], DISK_PAGE, (off_t)(p * DISK_PAGE)) != DISK_PAGE)
-            lab_die("cannot write", path);
-    if (ftruncate(fd, (off_t)c->bytes) != 0)
-        lab_die("cannot size", path);
-    close(fd);
-}
-
 /* Directories first: they stand anywhere in the list. */
 void image_write(const struct image *i, const char *base)
 {
@@ -586,6 +572,6 @@ void image_write(const struct image *i, const char *base)
     for (size_t f = 0; f < i->count; f++) {
         snprintf(path, sizeof path, "%s/%s", base, i->files[f].path);
         if (!i->files[f].is_dir)
-            write_content(&i->files[f].content, path);
+            content_save(&i->files[f].content, path);
     }
 }

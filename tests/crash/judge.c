@@ -320,14 +320,16 @@ void judge_state(const struct judge_config *config, const char *base, struct ver
         return;
     struct model *m = NULL;
     bool ok = place(config, db, v);
-    if (ok) {
+    if (ok && !v->stop) {
         m = path_model(config->path, v->step);
         ok = more_steps(config, db, m, v);
     }
     ok = close_store(db, v) && ok;
-    ok = ok && pages_owned(base, v) && still_there(config, base, m, v) && pages_owned(base, v);
-    if (m != NULL)
+    ok = ok && pages_owned(base, v);
+    if (m != NULL) {
+        ok = ok && still_there(config, base, m, v) && pages_owned(base, v);
         config->path->subject->close(m);
+    }
     if (ok)
         v->kind = VERDICT_GOOD;
 }

@@ -28,7 +28,8 @@ enum verdict_kind {
 #define VERDICT_LOGS 3u
 
 struct verdict {
-    bool cut; /* told to the judge: its recovery is to be cut short as well */
+    bool cut;  /* told to the judge: its recovery is to be cut short as well */
+    bool stop; /* likewise: that it has been opened and closed again is enough */
     enum verdict_kind kind;
     uint64_t step; /* it stands after so many steps */
     uint64_t store_id;
@@ -64,7 +65,7 @@ const struct oxbow_port *judge_port(void);
 void judge_state(const struct judge_config *config, const char *base, struct verdict *v);
 
 /* Judges the directories <base>/0, <base>/1 ... <base>/count-1 in child processes, `jobs` at a
- * time. `verdicts` is memory shared with children, zeros but for `cut`. */
+ * time. `verdicts` is memory shared with children, zeros but for `cut` and `stop`. */
 void judge_batch(const struct judge_config *config, const char *base, struct verdict *verdicts,
                  size_t count, unsigned jobs);
 

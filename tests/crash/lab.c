@@ -52,9 +52,12 @@ static void judge_now(struct lab *lab)
     char dir[128];
     snprintf(dir, sizeof dir, "%s/states", lab->base);
     memset(lab->verdicts, 0, BATCH * sizeof *lab->verdicts);
-    for (size_t i = 0; i < lab->batch_count; i++)
-        lab->verdicts[i].cut =
-            lab->opt.deeper_max > 0 && (lab->batch[i]->hash >> 20) % lab->opt.deeper_one_in == 0;
+    for (size_t i = 0; i < lab->batch_count; i++) {
+        uint64_t chance = lab->batch[i]->hash >> 20;
+        lab->verdicts[i].cut = lab->opt.deeper_max > 0 && chance % lab->opt.deeper_one_in == 0;
+        lab->verdicts[i].stop = chance % lab->opt.go_on_one_in != 0;
+        lab->tally.stopped += lab->verdicts[i].stop;
+    }
     judge_batch(&lab->judge, dir, lab->verdicts, lab->batch_count, lab->opt.jobs);
     for (size_t i = 0; i < lab->batch_count; i++)
         tally_verdict(&lab->tally, lab->batch[i], &lab->verdicts[i]);

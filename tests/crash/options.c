@@ -22,6 +22,7 @@ static const char usage[] =
     "  --exhaustive N     every subset of up to N units in flight; default 6, at most 16\n"
     "  --random N         random subsets per event beyond that; default 8\n"
     "  --singles N        units dropped or kept alone per event; default 8\n"
+    "  --go-on-one-in N   of so many states one takes more steps and is opened again; default 1\n"
     "  --deeper N         cut the recovery of states up to N ways; default 0\n"
     "  --deeper-one-in N  of so many states; default 1: all\n"
     "  --images N         at most N distinct states, spread over the record by chance\n"
@@ -57,6 +58,7 @@ static const struct option long_options[] = {{"subject", 1, NULL, 's'},
                                              {"mutant", 1, NULL, 'M'},
                                              {"expect-caught", 0, NULL, OPT_CAUGHT},
                                              {"sync-us", 1, NULL, 'u'},
+                                             {"go-on-one-in", 1, NULL, 'g'},
                                              {"control", 1, NULL, OPT_CONTROL},
                                              {"memtable", 1, NULL, 'T'},
                                              {"reopens", 1, NULL, 'R'},
@@ -120,6 +122,9 @@ static void take_number(struct options *o, int c, uint64_t n)
     case 'd':
         o->deeper_max = (unsigned)n;
         break;
+    case 'g':
+        o->go_on_one_in = n < 1 ? 1 : (unsigned)n;
+        break;
     case 'D':
         o->deeper_one_in = n < 1 ? 1 : (unsigned)n;
         break;
@@ -178,6 +183,7 @@ static void draw(struct options *o)
         o->policy = OXBOW_SYNC_INTERVAL;
     o->deeper_max = 6;
     o->deeper_one_in = 40;
+    o->go_on_one_in = 4;
     o->enumerate.exhaustive_max = 6 + (unsigned)(lab_random(&random) % 4);
     o->enumerate.random_subsets = 8 + (unsigned)(lab_random(&random) % 24);
     o->shape.holes = strcmp(o->subject, "kv") == 0 && lab_random(&random) % 12 == 0;
@@ -262,6 +268,7 @@ bool options_read(struct options *o, int argc, char **argv, int *status)
         .policy = OXBOW_SYNC_ALWAYS,
         .jobs = 2,
         .deeper_one_in = 1,
+        .go_on_one_in = 1,
         .enumerate = {
             .exhaustive_max = 6, .random_subsets = 8, .singles_max = 8, .fresh_events = 64}};
     for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;)

@@ -23,6 +23,7 @@ struct options {
     unsigned sync_us;     /* what a sync takes at least */
     unsigned jobs;
     unsigned deeper_max;    /* ways in which a recovery is cut; 0: none is */
+    unsigned go_on_one_in;  /* of the images is written to, and opened once more */
     unsigned deeper_one_in; /* of the images has its recovery cut */
     size_t images_max;
     unsigned seconds; /* stop generating then; 0: no limit */

@@ -155,10 +155,11 @@ void tally_verdict(struct tally *t, struct found *f, const struct verdict *v)
 
 void tally_report(const struct tally *t)
 {
-    printf("states    %llu possible, %llu distinct; of recoveries cut short %llu; where less than "
-           "a power cut must leave more %llu\n",
+    printf("states    %llu possible, %llu distinct; of recoveries cut short %llu; not written to "
+           "afterwards %llu; where less than a power cut must leave more %llu\n",
            (unsigned long long)t->states, (unsigned long long)t->images,
-           (unsigned long long)t->deeper, (unsigned long long)t->process);
+           (unsigned long long)t->deeper, (unsigned long long)t->stopped,
+           (unsigned long long)t->process);
     printf("strategy ");
     for (int s = 0; s < STRATEGIES; s++)
         printf(" %s %llu", strategy_name((enum strategy)s), (unsigned long long)t->by_strategy[s]);

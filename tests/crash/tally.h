@@ -36,7 +36,7 @@ struct found {
 struct tally {
     struct found **slots; /* of the current life, by hash; a power of two */
     size_t slots_count, used;
-    uint64_t states, images, deeper, failed;
+    uint64_t states, images, deeper, failed, stopped;
     uint64_t by_strategy[STRATEGIES], by_verdict[VERDICT_KINDS], lost, risen, remade;
     uint64_t by_branch[BRANCHES];
     uint64_t at_issued, at_acked, between, empty, process;

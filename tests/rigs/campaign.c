@@ -89,7 +89,6 @@ static void shape_life(struct campaign *c)
         .log = c->log,
         .close_after_ms = draw(c, 16) == 0 ? 1 + (uint32_t)draw(c, 30) : 0,
     };
-    c->witness.interval_ms = c->load.interval_ms;
 }
 
 static uint64_t draw_life_us(struct campaign *c)

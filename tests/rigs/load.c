@@ -235,6 +235,7 @@ static int live(struct load *load, struct worker *workers)
     oxbow_stat(load->db, &stat);
     opened.lsn = stat.lsn_applied;
     opened.n = stat.journal ? 1 : 0;
+    opened.begin_us = (uint64_t)stat.interval_ms * 1000;
     if (err != OXBOW_OK) {
         tell_failure(load, 0, err);
         return 3;

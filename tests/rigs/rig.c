@@ -93,7 +93,7 @@ static void take_file(struct witness *w, const char *path)
 
 static int verify(const struct options *o, const char *store)
 {
-    struct witness w = {.seed = o->seed, .interval_ms = o->interval_ms};
+    struct witness w = {.seed = o->seed};
     struct load_options load = load_options(o);
     struct verdict v;
 

@@ -128,6 +128,7 @@ void witness_take(struct witness *w, const struct record *r)
         w->count = 0;
         w->closed = w->failed = false;
         w->journal = r->n != 0;
+        w->interval_us = r->begin_us;
         break;
     case RECORD_FOUND:
         take_found(w, r);
@@ -221,12 +222,11 @@ static bool agrees_on_interval(const struct witness *w, const uint64_t found[THR
         if (newest == NULL || r->begin_us > newest->begin_us)
             newest = r;
     }
-    if (oldest == NULL || w->interval_ms == 0 ||
-        newest->begin_us <= oldest->end_us + (uint64_t)w->interval_ms * 1000)
+    if (oldest == NULL || newest->begin_us <= oldest->end_us + w->interval_us)
         return true;
     snprintf(why, why_len,
-             "interval: what is lost was acknowledged over %" PRIu64 " us, %u ms are allowed",
-             newest->begin_us - oldest->end_us, w->interval_ms);
+             "interval: what is lost was acknowledged over %" PRIu64 " us, %" PRIu64 " are allowed",
+             newest->begin_us - oldest->end_us, w->interval_us);
     return false;
 }
 

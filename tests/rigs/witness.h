@@ -10,7 +10,8 @@
 #include "tests/rigs/plan.h"
 
 enum record_kind {
-    RECORD_OPENED = 1,  /* the store is open; lsn: where it stands; n: 1 with a journal */
+    RECORD_OPENED =
+        1, /* the store is open; lsn: where it stands; n: 1 with a journal; begin_us: interval */
     RECORD_FOUND = 2,   /* thread stands at n */
     RECORD_APPLIED = 3, /* committed, durable as far as the policy goes; n, lsn */
     RECORD_DURABLE = 4, /* committed and on the device; n, lsn */
@@ -45,9 +46,10 @@ bool record_decode(const uint8_t in[RECORD_BYTES], struct record *r);
 /* All zero is a witness who has seen nothing. */
 struct witness {
     uint64_t seed;
-    uint32_t interval_ms;
-    bool page_cache_survives;      /* what ends the lives is a kill */
-    bool journal;                  /* of the present life */
+    bool page_cache_survives; /* what ends the lives is a kill */
+    /* Of the newest life that told anything. */
+    bool journal;
+    uint64_t interval_us;
     uint64_t durable[THREADS_MAX]; /* this far must be there */
     uint64_t applied[THREADS_MAX]; /* at most one operation more can be there */
     /* Since the last RECORD_OPENED. */

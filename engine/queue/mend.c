@@ -293,28 +293,50 @@ static enum oxbow_err tell_state(struct mend *m, struct oxbow_txn *txn, bool *mo
     return err;
 }
 
-static enum oxbow_err names(struct mend *m, struct oxbow_txn *txn, bool *more)
+/* Whether the record of a database that has none may be lost, and with it all there was. */
+static bool database_lost(const struct mend *m, uint32_t number)
 {
-    struct catalog_mend lost;
+    uint8_t low[CATALOG_NUMBER_KEY];
+    uint8_t high[CATALOG_NUMBER_KEY];
+
+    return mend_may_be_lost(m, catalog_number_key(low, number),
+                            catalog_number_key(high, number + 1));
+}
+
+static enum oxbow_err tell_names(struct mend *m, struct oxbow_txn *txn,
+                                 const struct catalog_mend *lost)
+{
+    bool told = false;
     uint32_t i;
-    enum oxbow_err err = catalog_mend(txn, &lost, more);
+    enum oxbow_err err = OXBOW_OK;
 
-    (void)m;
-    for (i = 0; err == OXBOW_OK && !*more && i < CATALOG_DATABASES; i++) {
+    for (i = 0; err == OXBOW_OK && i < CATALOG_DATABASES; i++) {
         struct oxbow_loss l = {
-            .kind = OXBOW_LOSS_NAMES, .database = i, .entries = lost.names_lost[i]};
+            .kind = OXBOW_LOSS_NAMES, .database = i, .entries = lost->names_lost[i]};
 
-        if (lost.names_lost[i] > 0) {
+        if (lost->absent[i] && !told && database_lost(m, i)) {
+            l.entries = UINT64_MAX; /* or it was of one of those after it */
+            told = true;
+        }
+        if (l.entries > 0) {
             err = loss_add(txn, &l);
         }
     }
-    if (err == OXBOW_OK && !*more && lost.homeless != 0) {
+    if (err == OXBOW_OK && lost->homeless != 0) {
         struct oxbow_loss l = {
-            .kind = OXBOW_LOSS_DATABASE, .object = lost.homeless, .entries = lost.homeless_names};
+            .kind = OXBOW_LOSS_DATABASE, .object = lost->homeless, .entries = lost->homeless_names};
 
         err = loss_add(txn, &l);
     }
     return err;
+}
+
+static enum oxbow_err names(struct mend *m, struct oxbow_txn *txn, bool *more)
+{
+    struct catalog_mend lost;
+    enum oxbow_err err = catalog_mend(txn, &lost, more);
+
+    return err == OXBOW_OK && !*more ? tell_names(m, txn, &lost) : err;
 }
 
 static enum oxbow_err settle(struct mend *m, struct oxbow_txn *txn, bool *more)

@@ -57,7 +57,7 @@ struct oxbow_bytes catalog_meta_key(uint8_t out[2])
     return (struct oxbow_bytes){out, 2};
 }
 
-struct oxbow_bytes catalog_database_key(uint8_t out[3], uint32_t number)
+struct oxbow_bytes catalog_number_key(uint8_t out[CATALOG_NUMBER_KEY], uint32_t number)
 {
     out[0] = KV_SPACE_CATALOG;
     out[1] = CATALOG_DATABASE;
@@ -216,7 +216,7 @@ static enum oxbow_err locate(struct oxbow_txn *txn, struct oxbow_bytes name, str
     enum oxbow_err err = catalog_of(txn, &cat);
 
     if (err == OXBOW_OK) {
-        err = catalog_pair_get(txn, catalog_database_key(key, txn_database(txn)), database);
+        err = catalog_pair_get(txn, catalog_number_key(key, txn_database(txn)), database);
     }
     if (err != OXBOW_OK) {
         return err;
@@ -304,7 +304,7 @@ static enum oxbow_err count_put(struct oxbow_txn *txn, const struct place *at, u
 {
     uint8_t key[3];
 
-    return catalog_pair_put(txn, catalog_database_key(key, txn_database(txn)),
+    return catalog_pair_put(txn, catalog_number_key(key, txn_database(txn)),
                             (const uint64_t[2]){at->database, count});
 }
 
@@ -537,7 +537,7 @@ enum oxbow_err catalog_scan(struct oxbow_txn *txn, uint64_t *cursor, size_t coun
     struct oxbow_bytes value;
     struct kv_cursor c;
     enum oxbow_err err =
-        catalog_pair_get(txn, catalog_database_key(from, txn_database(txn)), database);
+        catalog_pair_get(txn, catalog_number_key(from, txn_database(txn)), database);
 
     if (err == OXBOW_OK) {
         err = kv_cursor_init(&c, txn);
@@ -574,7 +574,7 @@ enum oxbow_err catalog_count(struct oxbow_txn *txn, uint64_t *count)
     uint64_t database[2];
     uint8_t key[3];
     enum oxbow_err err =
-        catalog_pair_get(txn, catalog_database_key(key, txn_database(txn)), database);
+        catalog_pair_get(txn, catalog_number_key(key, txn_database(txn)), database);
 
     if (err == OXBOW_OK) {
         *count = database[1];
@@ -586,7 +586,7 @@ enum oxbow_err catalog_flush(struct oxbow_txn *txn)
 {
     uint64_t database[2];
     uint8_t key[3];
-    struct oxbow_bytes where = catalog_database_key(key, txn_database(txn));
+    struct oxbow_bytes where = catalog_number_key(key, txn_database(txn));
     enum oxbow_err err = catalog_pair_get(txn, where, database);
 
     if (err != OXBOW_OK || database[1] == 0) {
@@ -608,9 +608,9 @@ static enum oxbow_err database_put(struct oxbow_txn *txn, uint32_t number, const
     enum oxbow_err err;
 
     if (pair[0] == 0) {
-        return kv_del(txn, catalog_database_key(key, number));
+        return kv_del(txn, catalog_number_key(key, number));
     }
-    err = catalog_pair_put(txn, catalog_database_key(key, number), pair);
+    err = catalog_pair_put(txn, catalog_number_key(key, number), pair);
     return err == OXBOW_OK ? catalog_home_put(txn, pair[0], number) : err;
 }
 
@@ -627,9 +627,9 @@ enum oxbow_err catalog_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b)
     if (a == b) {
         return OXBOW_OK;
     }
-    err = catalog_pair_get(txn, catalog_database_key(key, a), pair_a);
+    err = catalog_pair_get(txn, catalog_number_key(key, a), pair_a);
     if (err == OXBOW_OK) {
-        err = catalog_pair_get(txn, catalog_database_key(key, b), pair_b);
+        err = catalog_pair_get(txn, catalog_number_key(key, b), pair_b);
     }
     if (err != OXBOW_OK) {
         return err;

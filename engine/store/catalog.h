@@ -79,10 +79,14 @@ OXBOW_MUST_CHECK enum oxbow_err catalog_reap(struct oxbow_txn *txn, bool *more);
 
 struct catalog_mend {
     uint64_t names_lost[CATALOG_DATABASES]; /* by database number */
+    bool absent[CATALOG_DATABASES];         /* the number has no record */
     uint64_t homeless;                      /* a database id that no number leads to; 0: none */
     uint64_t homeless_names;
 };
 
+/* The key of a database number's record. */
+#define CATALOG_NUMBER_KEY 3u
+struct oxbow_bytes catalog_number_key(uint8_t out[CATALOG_NUMBER_KEY], uint32_t number);
 /* One bounded step of making the catalog fit what is left of it: ids never used before, names where
  * look-ups find them, numbers of databases and of names. *out is good when there is not *more. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_mend(struct oxbow_txn *txn, struct catalog_mend *out,

@@ -200,7 +200,7 @@ static enum oxbow_err numbers_load(struct oxbow_txn *txn, struct numbers *n)
 
     memset(n, 0, sizeof *n);
     for (i = 0; i < CATALOG_DATABASES && err == OXBOW_OK; i++) {
-        err = catalog_pair_get(txn, catalog_database_key(key, i), n->pair[i]);
+        err = catalog_pair_get(txn, catalog_number_key(key, i), n->pair[i]);
     }
     return err;
 }
@@ -287,7 +287,7 @@ static enum oxbow_err mend_database(struct oxbow_txn *txn, struct numbers *n, ui
     }
     n->visited[number] = true;
     return n->pair[number][1] == count ? OXBOW_OK
-                                       : catalog_pair_put(txn, catalog_database_key(key, number),
+                                       : catalog_pair_put(txn, catalog_number_key(key, number),
                                                           (const uint64_t[2]){database, count});
 }
 
@@ -317,9 +317,10 @@ static enum oxbow_err mend_databases(struct oxbow_txn *txn, struct catalog_mend 
     }
     err = err == OXBOW_ENOENT ? OXBOW_OK : err;
     for (i = 0; i < CATALOG_DATABASES && err == OXBOW_OK; i++) {
+        out->absent[i] = n.pair[i][0] == 0;
         if (!n.visited[i] && n.pair[i][1] > 0) { /* not a single name is left */
             out->names_lost[i] = n.pair[i][1];
-            err = catalog_pair_put(txn, catalog_database_key(key, i),
+            err = catalog_pair_put(txn, catalog_number_key(key, i),
                                    (const uint64_t[2]){n.pair[i][0], 0});
         }
     }

@@ -16,7 +16,6 @@ enum reap_kind { REAP_OBJECT = 1, REAP_DATABASE = 2 };
 struct oxbow_bytes catalog_name_key(uint8_t out[CATALOG_NAME_KEY], uint64_t database, uint64_t hash,
                                     uint16_t ordinal);
 struct oxbow_bytes catalog_meta_key(uint8_t out[2]);
-struct oxbow_bytes catalog_database_key(uint8_t out[3], uint32_t number);
 /* Two numbers of 64 bits: the form of the meta record and of a database's. Zeros when absent. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_pair_get(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                  uint64_t pair[2]);

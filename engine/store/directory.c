@@ -6,6 +6,8 @@
  *   data.mdb  written under another name, synced, renamed, the directory synced
  *   FORMAT    likewise, last: with it the store is initialised and never made again
  *
+ *   DOUBT     when a store is closed that met a damaged value or page: the next open looks at all
+ *
  * Without FORMAT there is no store: a data file that is exactly an empty one is what a crash left
  * of the making, and is made again; any other belongs to somebody else and is refused.
  */
@@ -16,6 +18,7 @@
 #include <string.h>
 
 #define FILE_FORMAT "FORMAT"
+#define FILE_DOUBT  "DOUBT"
 #define FILE_LOCK   "LOCK"
 #define FILE_NEW    ".new"
 #define FREE_LOW    (16u << 20) /* less on the file system than that is worth a warning */
@@ -41,6 +44,36 @@ enum oxbow_err directory_close_file(struct oxbow *db, int fd, enum oxbow_err bef
 static bool readonly(const struct oxbow *db)
 {
     return (db->config.flags & OXBOW_OPEN_READONLY) != 0;
+}
+
+/* ---- the mark of doubt ---- */
+
+bool directory_doubted(struct oxbow *db)
+{
+    int fd;
+    enum oxbow_err err = open_file(db, FILE_DOUBT, OXBOW_FILE_READ, &fd);
+
+    return err == OXBOW_OK ? directory_close_file(db, fd, OXBOW_OK) == OXBOW_OK : false;
+}
+
+void directory_doubt(struct oxbow *db, bool doubt)
+{
+    const struct oxbow_files *files = &db->port->files;
+    int fd;
+    enum oxbow_err err;
+
+    if (doubt) {
+        err = open_file(db, FILE_DOUBT, OXBOW_FILE_WRITE | OXBOW_FILE_CREATE, &fd);
+        err = err == OXBOW_OK ? directory_close_file(db, fd, OXBOW_OK) : err;
+    } else {
+        err = files->unlink(files->ctx, directory_path(db, FILE_DOUBT));
+    }
+    if (err == OXBOW_OK) {
+        err = files->sync_dir(files->ctx, db->config.dir);
+    }
+    if (err != OXBOW_OK) {
+        store_log(db, OXBOW_LOG_WARN, "store: the mark of doubt cannot be set or removed");
+    }
 }
 
 /* ---- the lock ---- */

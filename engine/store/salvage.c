@@ -501,31 +501,39 @@ enum oxbow_err salvage_resume(struct oxbow *db)
     return err == OXBOW_OK ? sync_dirs(db) : err;
 }
 
-enum oxbow_err salvage_open(struct oxbow *db)
+static enum oxbow_err mend(struct oxbow *db, const struct oxbow_check_report *report)
 {
-    struct findings all = {.db = db};
-    struct oxbow_check_options options = {
-        .skip_values = !repairing(db), .ctx = &all, .finding = on_finding};
-    struct check_file file = {.port = db->port, .fd = db->data_fd, .options = &options};
-    struct oxbow_check_report report;
-    enum oxbow_err err = check_walk(&file, &report);
+    enum oxbow_err err = OXBOW_ECORRUPT;
 
-    if (err == OXBOW_EIO && repairing(db)) {
-        return rebuild(db);
-    }
-    if (err != OXBOW_OK || (report.damage == 0 && report.values_bad == 0)) {
-        return err;
-    }
     if ((db->config.flags & (OXBOW_OPEN_READONLY | OXBOW_OPEN_STRICT)) != 0) {
         store_log(db, OXBOW_LOG_ERROR,
                   "store: the data file is damaged: `oxbow repair` mends what can be mended");
         return OXBOW_ECORRUPT;
     }
-    if (report.damage == 1 && report.values_bad == 0) {
+    if (report->damage == 1 && report->values_bad == 0) {
         err = mend_meta(db);
-        if (err != OXBOW_ECORRUPT) {
-            return err;
-        }
     }
-    return rebuild(db);
+    return err == OXBOW_ECORRUPT ? rebuild(db) : err;
+}
+
+enum oxbow_err salvage_open(struct oxbow *db)
+{
+    bool doubted = (db->config.flags & OXBOW_OPEN_READONLY) == 0 && directory_doubted(db);
+    struct findings all = {.db = db};
+    struct oxbow_check_options options = {
+        .skip_values = !repairing(db) && !doubted, .ctx = &all, .finding = on_finding};
+    struct check_file file = {.port = db->port, .fd = db->data_fd, .options = &options};
+    struct oxbow_check_report report;
+    enum oxbow_err err = check_walk(&file, &report);
+
+    if (err == OXBOW_EIO && repairing(db)) {
+        err = rebuild(db);
+    } else if (err == OXBOW_OK && (report.damage > 0 || report.values_bad > 0 ||
+                                   (repairing(db) && report.lost_pages > 0))) {
+        err = mend(db, &report);
+    }
+    if (err == OXBOW_OK && doubted) {
+        directory_doubt(db, false);
+    }
+    return err;
 }

@@ -53,6 +53,7 @@ static enum oxbow_err free_record(struct salvage_reader *s, const struct page_no
 static enum oxbow_err free_leaf(struct salvage_reader *s, const struct salvage_level *l, bool *ok)
 {
     struct page_node n;
+    size_t key;
     size_t i;
 
     for (i = 0; i < l->count && *ok; i++) {
@@ -70,6 +71,11 @@ static enum oxbow_err free_leaf(struct salvage_reader *s, const struct salvage_l
         err = free_record(s, &n, ok);
         if (err != OXBOW_OK) {
             return err;
+        }
+        if (*ok) {
+            memcpy(&key, n.key.data, sizeof key);
+            *ok = s->free_entries++ == 0 || key > s->free_newest;
+            s->free_newest = key;
         }
     }
     return OXBOW_OK;
@@ -116,9 +122,13 @@ enum oxbow_err salvage_free(struct salvage_reader *s)
     memset(s->seen, 0, s->map_bytes);
     memset(s->free, 0, s->map_bytes);
     s->free_known = false;
+    s->free_entries = 0;
+    s->free_newest = 0;
     s->trusting = false;
     if (!ok) {
         err = free_tree(s, &ok);
+        /* Each commit names what it replaced under its own number: an older list is sound, too. */
+        ok = ok && s->free_entries == s->meta.free_list.entries && s->free_newest == s->meta.txn;
     }
     for (i = 0; i < s->map_bytes; i++) {
         ok = ok && (s->free[i] & s->seen[i]) == 0;

@@ -34,8 +34,14 @@ bool salvage_take(struct salvage_reader *s, uint64_t number, uint64_t run)
         return false;
     }
     for (i = number; i < number + run; i++) {
-        if (salvage_bit(s->seen, i) || (!s->trusting && s->free_known && salvage_bit(s->free, i))) {
+        if (salvage_bit(s->seen, i)) {
             return false;
+        }
+        if (s->free_known && salvage_bit(s->free, i)) {
+            s->conflicts++; /* one of the two that claim it is wrong */
+            if (!s->trusting) {
+                return false;
+            }
         }
     }
     for (i = number; i < number + run; i++) {
@@ -47,7 +53,6 @@ bool salvage_take(struct salvage_reader *s, uint64_t number, uint64_t run)
 enum oxbow_err salvage_enter(struct salvage_reader *s, uint64_t number, struct salvage_level *l,
                              bool *ok)
 {
-    uint64_t says;
     enum oxbow_err err;
 
     *ok = false;
@@ -59,8 +64,7 @@ enum oxbow_err salvage_enter(struct salvage_reader *s, uint64_t number, struct s
     if (err != OXBOW_OK) {
         return err;
     }
-    says = s->trusting ? page_number(l->page) : number;
-    *ok = *ok && page_check(l->page, says, &l->count) && l->count > 0 &&
+    *ok = *ok && page_check(l->page, number, &l->count) && l->count > 0 &&
           l->count <= (PAGE_BYTES - PAGE_HEAD_BYTES) / 2;
     s->gap = s->gap || !*ok;
     l->number = number;

@@ -4,13 +4,15 @@
  * no opinion on what a key means.
  *
  * Two ways to read, the first of which is believed only if it is proven:
- *   trusting  every page that the tree leads to is taken for what it seems to be. When number and
- *             digest of all keys found are those that the header has on record, these are the keys
- *             that there were, and what was damaged decided nothing.
+ *   trusting  every page that the tree leads to is taken, in whatever order its keys are. When number
+ *             and digest of all keys found are those that the header has on record, and no page is on
+ *             the list of free ones, these are the keys that there were, and what was damaged
+ *             decided nothing.
  *   strict    only pages and nodes are taken that fit their place: number, order, bounds, not on
  *             the list of free pages. Where a page is lost that leads to others, those are looked
  *             for: when the list of free pages is sound, a page that is neither free nor reached
- *             belongs to the tree, and its keys lie in what is missing.
+ *             belongs to the tree, and its keys lie in what is missing. A page left from an earlier
+ *             commit looks like one of this, with other values: see adoptable.
  *
  * Invariants: (1) No value is given whose checksum, over key and value, does not fit. (2) A page is
  * entered at most once, and the stack has SALVAGE_LEVELS pages: every read ends. (3) In a strict read
@@ -348,6 +350,7 @@ static enum oxbow_err read_tree(struct salvage_reader *s)
     s->keys = 0;
     s->digest = 0;
     s->values_bad = 0;
+    s->conflicts = 0;
     s->range_count = 0;
     s->gap = false;
     s->last_len = 0;
@@ -385,6 +388,24 @@ static enum oxbow_err adopt_leaf(struct salvage_reader *s, const struct salvage_
         }
     }
     return OXBOW_OK;
+}
+
+/* Whether pages that nothing leads to may be taken for the tree's. Where the tree leads to a free page
+ * and one page is left over, nobody can say which of the two is of this commit. A wrong number in the
+ * list leaves one over, and a wrong way down the tree as many as it should have led to. */
+static bool adoptable(const struct salvage_reader *s)
+{
+    uint64_t last = s->meta.last_page < s->pages ? s->meta.last_page : s->pages - 1;
+    uint64_t over = 0;
+    uint64_t number;
+
+    if (!s->free_known || s->range_count == 0 || s->conflicts == 0) {
+        return s->free_known && s->range_count > 0;
+    }
+    for (number = 2; number <= last; number++) {
+        over += !salvage_bit(s->seen, number) && !salvage_bit(s->free, number);
+    }
+    return over > 1;
 }
 
 static enum oxbow_err adopt(struct salvage_reader *s)
@@ -487,13 +508,13 @@ enum oxbow_err salvage_read(struct salvage_reader *s, const struct salvage_sink 
     if (err == OXBOW_OK) {
         err = read_tree(s);
     }
-    proven = all_there(s, &s->header);
+    proven = all_there(s, &s->header) && s->conflicts == 0;
     s->counting = false;
     s->trusting = proven;
     if (err == OXBOW_OK) {
         err = read_tree(s);
     }
-    if (err == OXBOW_OK && !proven && s->free_known && s->range_count > 0) {
+    if (err == OXBOW_OK && !proven && adoptable(s)) {
         err = adopt(s);
     }
     if (err != OXBOW_OK) {

@@ -39,6 +39,7 @@ struct salvage_reader {
     uint64_t keys; /* but for the header's */
     uint64_t digest;
     uint64_t values_bad;
+    uint64_t conflicts;           /* pages that are free, and that the tree leads to */
     bool complete;                /* every key that there was is known */
     struct salvage_range *ranges; /* SALVAGE_RANGES_MAX */
     size_t range_count;
@@ -51,6 +52,8 @@ struct salvage_reader {
     size_t map_bytes;
     uint8_t *value;
     size_t value_bytes;
+    uint64_t free_entries;
+    uint64_t free_newest;
     bool free_known;
     bool trusting;
     bool counting;

@@ -299,6 +299,15 @@ static enum oxbow_err attach(struct oxbow *db)
     return err;
 }
 
+/* Damage that was met in use is not seen by the walk at open, unless that looks at everything. */
+static void note_doubt(struct oxbow *db, enum oxbow_err err)
+{
+    if ((db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->tree != NULL &&
+        (err == OXBOW_ECORRUPT || tree_values_bad(db->tree) > 0)) {
+        directory_doubt(db, true);
+    }
+}
+
 enum oxbow_err store_open(const struct oxbow_config *config,
                           enum oxbow_err (*mend)(struct oxbow *db), struct oxbow **out)
 {
@@ -332,6 +341,7 @@ enum oxbow_err store_open(const struct oxbow_config *config,
     db->reap = true;
     err = start(db);
     if (err != OXBOW_OK) {
+        note_doubt(db, err);
         release(db);
         return err;
     }
@@ -384,6 +394,7 @@ enum oxbow_err oxbow_close(struct oxbow *db)
     }
     err = db->failed;
     store_unlock(db);
+    note_doubt(db, err);
     release(db);
     return err;
 }

@@ -259,6 +259,10 @@ OXBOW_MUST_CHECK enum oxbow_err directory_check(const struct oxbow *db);
 void directory_close(struct oxbow *db);
 /* The path of a file in the directory; good until the next call. At open alone. */
 const char *directory_path(struct oxbow *db, const char *name);
+/* Whether the last opening met damage that the walk at open does not see, and noting that one did, or
+ * that it was looked into. */
+bool directory_doubted(struct oxbow *db);
+void directory_doubt(struct oxbow *db, bool doubt);
 /* Closes a file; gives the error before it, or else the close's own. */
 OXBOW_MUST_CHECK enum oxbow_err directory_close_file(struct oxbow *db, int fd,
                                                      enum oxbow_err before);

@@ -41,12 +41,13 @@ enum oxbow_sync {
     OXBOW_SYNC_NONE = 3
 };
 
+/* REPAIR has an open look at every value as well as at the pages, and mend what is found; what the device
+ * cannot read any more counts as damaged, where it is OXBOW_EIO otherwise. Not together with
+ * READONLY or STRICT. */
 #define OXBOW_OPEN_EXISTING 0x01u /* OXBOW_ENOENT instead of making a store that is not there */
 #define OXBOW_OPEN_READONLY 0x02u /* nothing in the directory but the lock is written */
 #define OXBOW_OPEN_STRICT   0x04u /* a damaged data file is OXBOW_ECORRUPT and not mended */
-#define OXBOW_OPEN_REPAIR                                                                          \
-    0x08u /* looks at every value as well; what the device cannot read any
-                                     more counts as damaged. Not with the two before */
+#define OXBOW_OPEN_REPAIR   0x08u /* see below */
 
 /* The journal makes a commit durable with one small write, long before its checkpoint. Without it
  * each durable commit takes a checkpoint: more bytes and two flushes, but no space for the ring. */

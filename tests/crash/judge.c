@@ -310,6 +310,10 @@ static bool cut_recovery(const struct judge_config *c, const char *base, struct 
 void judge_state(const struct judge_config *config, const char *base, struct verdict *v)
 {
     current = v;
+    if (config->judge != NULL) {
+        config->judge(config, base, v);
+        return;
+    }
     if (v->cut && !cut_recovery(config, base, v))
         return;
     struct oxbow *db = NULL;

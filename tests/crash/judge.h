@@ -53,6 +53,8 @@ struct judge_config {
     const struct model_path *path;
     uint64_t seed;
     unsigned deeper_max; /* states of recovery per state whose verdict says `cut` */
+    /* NULL: as judge_state says. In its place otherwise. */
+    void (*judge)(const struct judge_config *config, const char *base, struct verdict *v);
 };
 
 /* The store's configuration in all of the lab; without judge_set_shape it has no journal. */

@@ -346,6 +346,18 @@ class Cli(unittest.TestCase):
         self.assertGreater(json.loads(done.stdout)["findings"], 0)
         self.assertIn(b"OXBOW_ECORRUPT", self.run_cli("range", "big", code=3).stderr)
         self.assertEqual(self.out("range", "list", "0", "1"), "0\n1\n")
+        self.assertEqual(self.run_cli("repair", "--dry-run", "--json", code=3).stdout, done.stdout)
+        self.error("repair", "--dry-run", "--forget", code=2)
+        losses = json.loads(self.out("repair", "--json"))
+        self.assertEqual([x["kind"] for x in losses], ["rebuilt", "entries"])
+        self.assertEqual((losses[1]["key"], losses[1]["entries"]), ("big", 1))
+        self.assertIn("1 entries lost", losses[1]["text"])
+        self.assertEqual(json.loads(self.out("check", "--json"))["verdict"], "sound")
+        self.assertEqual(json.loads(self.out("check", "--json"))["losses"], 2)
+        self.assertTrue(os.path.exists(os.path.join(self.dir, "quarantine", "damaged.mdb")))
+        self.assertEqual(self.out("range", "list", "0", "1"), "0\n1\n")
+        self.assertEqual(len(json.loads(self.out("repair", "--forget", "--json"))), 2)
+        self.assertEqual(json.loads(self.out("repair", "--json")), [])
         self.assertIn("OXBOW_ENOENT", self.error("check", code=3,
                                                  directory=os.path.join(self.top, "none")))
 

@@ -9,6 +9,7 @@
 #include "oxbow/group.h"
 #include "oxbow/key.h"
 #include "oxbow/list.h"
+#include "oxbow/loss.h"
 #include "oxbow/stream.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/out.h"
@@ -19,8 +20,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLICE     256u
-#define DATABASES 16u
+#define SLICE      256u
+#define DATABASES  16u
+#define LINE_BYTES 700u
 
 struct checker {
     struct cli *cli;
@@ -33,6 +35,7 @@ struct checker {
     uint64_t queues;
     uint64_t entries;
     uint64_t findings;
+    uint64_t losses; /* on record */
     bool progress;
 };
 
@@ -242,6 +245,17 @@ static enum oxbow_err check_database(struct checker *c)
     return err;
 }
 
+static enum oxbow_err on_loss(void *ctx, const struct oxbow_loss *loss)
+{
+    struct checker *c = ctx;
+    char line[LINE_BYTES];
+
+    (void)oxbow_loss_text(loss, line, sizeof line);
+    fprintf(stderr, "%son record: %s\n", c->progress ? "\r\033[K" : "", line);
+    c->losses++;
+    return OXBOW_OK;
+}
+
 static int check_queues(struct checker *c)
 {
     enum oxbow_err err =
@@ -252,6 +266,9 @@ static int check_queues(struct checker *c)
     }
     for (c->database = 0; err == OXBOW_OK && c->database < DATABASES; c->database++) {
         err = check_database(c);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_losses(c->cli->db, on_loss, c);
     }
     if (c->progress) {
         fputs("\r\033[K", stderr);
@@ -286,11 +303,11 @@ static int print_report(const struct checker *c, const struct oxbow_check_report
 {
     static const char *const columns[] = {
         "verdict",    "lsn",           "records", "pages",   "free_pages", "lost_pages", "values",
-        "values_bad", "damaged_pages", "queues",  "entries", "findings",   NULL};
+        "values_bad", "damaged_pages", "queues",  "entries", "findings",   "losses",     NULL};
     struct out *out = out_open(c->cli->opt.json, true, columns);
 
-    out_text(out, r->damage > 0       ? "damaged: it cannot be opened"
-                  : r->values_bad > 0 ? "some values are lost, the rest is sound"
+    out_text(out, r->damage > 0       ? "damaged: the next open mends it"
+                  : r->values_bad > 0 ? "some values are lost, the rest is sound: oxbow repair"
                   : c->findings > 0   ? "not sound: see the findings"
                                       : "sound");
     out_number(out, r->lsn);
@@ -304,6 +321,7 @@ static int print_report(const struct checker *c, const struct oxbow_check_report
     out_number(out, c->queues);
     out_number(out, c->entries);
     out_number(out, c->findings);
+    out_number(out, c->losses);
     return out_close(out) && c->findings == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 

@@ -276,6 +276,8 @@ const struct command commands_store[] = {
     {"check", "", 0, 0, 0, "walk everything, verify every checksum and counter", check_main, NULL},
     {"compact", "", 0, 0, 0, "make the data file of a closed store as short as its data",
      compact_main, NULL},
+    {"repair", "", 0, 0, 0, "mend a damaged store, and list what it has lost", repair_main,
+     repair_options},
     {"export", "[FILE]", 0, 1, COMMAND_READ,
      "write everything as Redis commands, to move or keep it", move_export, NULL},
     {"import", "[FILE]", 0, 1, 0, "make a store of what export wrote", move_import, NULL},

@@ -40,6 +40,7 @@ struct options {
     char *size;
     int seconds;
     int large, sync_delay;
+    int dry_run, forget;
 };
 
 enum option_kind { OPTION_FLAG, OPTION_INT, OPTION_COUNT, OPTION_TEXT };
@@ -125,6 +126,10 @@ OXBOW_MUST_CHECK enum oxbow_err cli_open(struct cli *cli, const char *dir, uint3
 /* cmd_check.c */
 int check_main(struct cli *cli);
 int compact_main(struct cli *cli);
+
+/* cmd_repair.c */
+int repair_main(struct cli *cli);
+extern const struct option_row repair_options[];
 
 /* cmd_probe.c */
 int probe_main(struct cli *cli);

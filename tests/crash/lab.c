@@ -33,6 +33,7 @@ struct lab {
     struct life life;
     struct tally tally;
     struct enumerate_config enumerate; /* of this event */
+    uint32_t part;                     /* of this event's states, as in `enumerate` */
     uint64_t event_new, event_max;     /* distinct states of this event, and how many may be */
     struct promise now;                /* as of this event */
     struct found *batch[BATCH];
@@ -107,7 +108,8 @@ static void take_new(struct lab *lab, struct found *f, const struct image *image
     make_dir(dir);
     image_write(image, dir);
     maybe_inherit(lab, f, image);
-    lab->event_new++;
+    if (++lab->event_new >= lab->event_max)
+        lab->enumerate.part = 1; /* enough: hardly any more are made */
     if (f->hash != lab->begun_with) {
         lab->tally.images++;
         lab->tally.by_strategy[f->state.strategy]++;
@@ -152,7 +154,7 @@ static void note_mark(struct promise *now, const struct event *e)
 static void plan_event(struct lab *lab, size_t events_left)
 {
     uint64_t lives_left = lab->opt.lives - lab->life.number;
-    uint64_t part = lab->enumerate.part == 0 ? PART_ALL : lab->enumerate.part;
+    uint64_t part = lab->part == 0 ? PART_ALL : lab->part;
     uint64_t expected = 1 + lab->event_new * PART_ALL / part;
     lab->event_max = UINT64_MAX;
     if (lab->opt.images_max == 0)
@@ -161,8 +163,8 @@ static void plan_event(struct lab *lab, size_t events_left)
                         ? (lab->opt.images_max - lab->tally.images) / lives_left
                         : 0;
     uint64_t cap = (lab->now.store_id == 0 ? 1 : 2) * left / (events_left + 1);
-    lab->enumerate.part =
-        expected <= cap ? 0 : (uint32_t)(1 + (cap + 1) * (PART_ALL - 1) / (expected + 1));
+    lab->part = expected <= cap ? 0 : (uint32_t)(1 + (cap + 1) * (PART_ALL - 1) / (expected + 1));
+    lab->enumerate.part = lab->part;
     lab->event_max = cap > 0 ? 4 * cap : lab_random(&lab->random) % (events_left + 1) < 2 * left;
     lab->event_new = 0;
 }

@@ -143,6 +143,10 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_txn_select(struct oxbow_txn *txn, uint32_t
 
 /* ---- durability ---- */
 
+/* An LSN means something only to the opening of the store that gave it. After an end without
+ * oxbow_close the next opening counts on 2^32 above what it found, so none is used twice; one that
+ * was lost is then below what the new opening calls durable. Waiters on it got OXBOW_EINDOUBT. */
+
 /* Waits until `lsn` is durable, and starts a sync at once if none is on its way.
  * OXBOW_ETIMEDOUT after timeout_ms (negative: never), OXBOW_EINDOUBT, OXBOW_ECLOSED. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms);

@@ -48,6 +48,18 @@ static bool lead(struct oxbow *db, uint64_t lsn)
     return true;
 }
 
+/* Why there is nothing left to wait for. */
+static enum oxbow_err no_use_waiting(const struct oxbow *db, uint64_t now, uint64_t end)
+{
+    if (db->failed != OXBOW_OK) {
+        return OXBOW_EINDOUBT;
+    }
+    if (db->closing && db->thread == NULL) {
+        return OXBOW_ECLOSED;
+    }
+    return end != UINT64_MAX && now >= end ? OXBOW_ETIMEDOUT : OXBOW_OK;
+}
+
 enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
 {
     uint64_t now = timeout_ms < 0 ? 0 : store_now_us(db);
@@ -61,21 +73,11 @@ enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
         journal_came(db);
     }
     db->waiting++;
-    while (lsn > db->lsn_durable) {
-        if (db->failed != OXBOW_OK) {
-            err = OXBOW_EINDOUBT;
-            break;
-        }
-        if (db->closing && db->thread == NULL) {
-            err = OXBOW_ECLOSED;
-            break;
-        }
-        if (end != UINT64_MAX) {
-            now = store_now_us(db);
-            if (now >= end) {
-                err = OXBOW_ETIMEDOUT;
-                break;
-            }
+    while (err == OXBOW_OK && lsn > db->lsn_durable) {
+        now = end != UINT64_MAX ? store_now_us(db) : 0;
+        err = no_use_waiting(db, now, end);
+        if (err != OXBOW_OK) {
+            continue;
         }
         if (timeout_ms < 0 && lead(db, lsn)) {
             continue;

@@ -446,6 +446,8 @@ static void compare_header(struct walk *w, const struct page_meta *meta)
     }
     w->report->lsn = w->header.lsn;
     w->report->boot = w->header.boot;
+    w->report->closed = w->header.closed;
+    w->report->journal = w->header.journal;
     w->report->store_id = w->header.store_id;
     if (w->header.keys != w->report->keys || w->header.digest != w->digest) {
         found(w, OXBOW_FINDING_DIGEST, 0, "keys are missing, or there are strange ones");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oxbow_check: takes the directory as a reader would, and walks its data file. */
+/* oxbow_check: takes the directory as a reader would, walks its data file and reads its journal. */
 #include "engine/store/check.h"
 
 #include "engine/base/buf.h"
+#include "engine/store/replay.h"
 #include "engine/store/store.h"
 
 #include <string.h>
@@ -16,6 +17,67 @@ static void note(const struct oxbow_check_options *options, struct oxbow_check_r
     if (options->finding != NULL) {
         options->finding(options->ctx, &f);
     }
+}
+
+/* Whether all of it can be understood. */
+static enum oxbow_err look_at(void *ctx, uint64_t lsn, struct oxbow_bytes effects)
+{
+    struct effect e;
+    enum oxbow_err err = OXBOW_OK;
+
+    (void)ctx;
+    (void)lsn;
+    while (err == OXBOW_OK && effects.len > 0) {
+        err = effect_take(&effects, &e);
+    }
+    return err;
+}
+
+static void note_journal(const struct oxbow_check_options *options, const char *text)
+{
+    struct oxbow_finding f = {OXBOW_FINDING_JOURNAL, 0, text};
+
+    if (options->finding != NULL) {
+        options->finding(options->ctx, &f);
+    }
+}
+
+/* What an open would replay, and what it would miss. */
+static enum oxbow_err check_journal(struct oxbow *db, const struct oxbow_check_options *options,
+                                    struct oxbow_check_report *report)
+{
+    const struct replay_from from = {report->lsn, report->boot};
+    const struct replay_sink sink = {db, look_at};
+    struct oxbow_recovery *out = &report->recovery;
+    struct replay_report found;
+    enum oxbow_err err;
+
+    ring_init(&db->journal.ring, db->port, db->config.dir, db->store_id);
+    err = ring_open(&db->journal.ring, true);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    out->journal_missing =
+        report->journal && (db->journal.ring.count == 0 || db->journal.ring.missing > 0);
+    err = replay_run(&db->journal.ring, &from, &sink, &found);
+    ring_close(&db->journal.ring);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    out->replayed = found.txns;
+    out->replayed_upto = found.last;
+    out->lost_from = found.lost_from;
+    out->lost_upto = found.lost_upto;
+    out->doubt_from = found.doubt_from;
+    out->doubt_upto = found.doubt_upto;
+    if (out->journal_missing) {
+        note_journal(options,
+                     "files of the journal are missing or cut off: what they held is lost");
+    }
+    if (out->lost_from != 0) {
+        note_journal(options, "transactions that were acknowledged cannot be read back");
+    }
+    return OXBOW_OK;
 }
 
 static enum oxbow_err check_directory(struct oxbow *db, const struct oxbow_check_options *options,
@@ -36,6 +98,9 @@ static enum oxbow_err check_directory(struct oxbow *db, const struct oxbow_check
     if (err == OXBOW_OK && report->boot > 0 && report->store_id != db->store_id) {
         note(options, report, OXBOW_FINDING_HEADER,
              "FORMAT and the data file are of different stores");
+    }
+    if (err == OXBOW_OK && report->damage == 0 && report->boot > 0 && !report->closed) {
+        err = check_journal(db, options, report);
     }
     return err;
 }

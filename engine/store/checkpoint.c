@@ -113,6 +113,7 @@ static void checkpoint(struct oxbow *db)
 
     header.lsn = t->lsn;
     header.closed = db->stop && !db->busy && !db->active->dirty; /* the last of all */
+    header.journal = db->journal.on;
     header.boot = db->boot;
     header.store_id = db->store_id;
     header.largest_txn = db->largest_txn;

@@ -10,7 +10,8 @@
  *
  * A record of 64 bytes, as of stores that kept no account of wear, has zeros for the second line.
  *
- * Flags: 1, the store was closed with this record, and nothing was committed after it.
+ * Flags: 1, the store was closed with this record, and nothing was committed after it; 2, what was
+ * committed after it may be in the journal, whose files were all there.
  */
 #include "engine/store/header.h"
 
@@ -21,6 +22,7 @@
 #define HEADER_VERSION 1u
 #define WEAR_AT        64u
 #define FLAG_CLOSED    1u
+#define FLAG_JOURNAL   2u
 
 static const uint8_t key[HEADER_KEY_BYTES] = {KV_SPACE_STORE, 'h'};
 
@@ -32,7 +34,7 @@ struct oxbow_bytes header_key(void)
 void header_encode(uint8_t out[HEADER_BYTES], const struct tree_header *h)
 {
     put_le32(out, HEADER_VERSION);
-    put_le32(out + 4, h->closed ? FLAG_CLOSED : 0);
+    put_le32(out + 4, (h->closed ? FLAG_CLOSED : 0) | (h->journal ? FLAG_JOURNAL : 0));
     put_le64(out + 8, h->lsn);
     put_le64(out + 16, h->boot);
     put_le64(out + 24, h->store_id);
@@ -74,6 +76,7 @@ enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
         return OXBOW_EFORMAT;
     }
     h->closed = (get_le32(p + 4) & FLAG_CLOSED) != 0;
+    h->journal = (get_le32(p + 4) & FLAG_JOURNAL) != 0;
     h->lsn = get_le64(p + 8);
     h->boot = get_le64(p + 16);
     h->store_id = get_le64(p + 24);

@@ -33,7 +33,8 @@ struct tree_header {
     uint64_t digest;      /* sum of the hashes of all keys but the header's */
     uint64_t keys;        /* how many those are */
     struct header_wear wear;
-    bool closed; /* the store was closed with this: nothing comes after it */
+    bool closed;  /* the store was closed with this: nothing comes after it */
+    bool journal; /* what comes after it may be in a journal that was whole */
 };
 
 struct oxbow_bytes header_key(void);

@@ -102,6 +102,11 @@ static void tell(struct oxbow *db, const struct replay_report *r)
                        (unsigned long long)r->lost_from, (unsigned long long)r->lost_upto);
         store_log(db, OXBOW_LOG_ERROR, line);
     }
+    if (out->journal_missing) {
+        store_log(db, OXBOW_LOG_ERROR,
+                  "store: files of the journal are missing or cut off: what they held is lost, and "
+                  "may have been acknowledged");
+    }
     if (r->doubt_from != 0) {
         (void)snprintf(line, sizeof line,
                        "store: transactions %llu to %llu were not written to the end; possibly "
@@ -152,9 +157,23 @@ static void choose_shape(struct oxbow *db)
     c->journal_bytes = (uint32_t)(bytes & ~(uint64_t)(RING_BLOCK - 1));
 }
 
+static bool broken(const struct oxbow *db)
+{
+    return db->recovery.lost_from != 0 || db->recovery.journal_missing;
+}
+
+/* Whether this opening goes on with the ring as it is. */
+static bool ring_stays(const struct oxbow *db)
+{
+    const struct oxbow_config *c = &db->config;
+    const struct ring *ring = &db->journal.ring;
+
+    return c->journal != OXBOW_JOURNAL_OFF && ring->count != 0 && ring->missing == 0 &&
+           ring->count == c->journal_segments && ring->bytes == c->journal_bytes && !broken(db);
+}
+
 static enum oxbow_err start_journal(struct oxbow *db)
 {
-    bool broken = db->recovery.lost_from != 0;
     char line[160];
     enum oxbow_err err = OXBOW_OK;
 
@@ -162,8 +181,7 @@ static enum oxbow_err start_journal(struct oxbow *db)
         ring_close(&db->journal.ring);
         return ring_remove(&db->journal.ring);
     }
-    choose_shape(db);
-    if (broken) {
+    if (broken(db)) {
         ring_close(&db->journal.ring);
         err = ring_set_aside(&db->journal.ring);
     }
@@ -196,6 +214,8 @@ static enum oxbow_err replay(struct oxbow *db, const struct tree_header *header,
     if (err != OXBOW_OK || header->boot == 0) {
         return err;
     }
+    db->recovery.journal_missing =
+        header->journal && (db->journal.ring.count == 0 || db->journal.ring.missing > 0);
     err = replay_run(&db->journal.ring, &from, &sink, &report);
     if (err == OXBOW_OK) {
         tell(db, &report);
@@ -212,8 +232,21 @@ static enum oxbow_err count_boot(struct oxbow *db, bool jump)
     header.boot++;
     header.lsn = db->lsn_applied + (jump ? LSN_JUMP : 0);
     header.closed = false;
+    header.journal = ring_stays(db);
     db->boot = header.boot;
     db->lsn_applied = header.lsn;
+    return checkpoint_now(db, &header);
+}
+
+/* From now on a file of the journal that is missing is a loss. Before anything is acknowledged. */
+static enum oxbow_err rely_on_journal(struct oxbow *db)
+{
+    struct tree_header header = *tree_header(db->tree);
+
+    if (!db->journal.on || header.journal) {
+        return OXBOW_OK;
+    }
+    header.journal = true;
     return checkpoint_now(db, &header);
 }
 
@@ -237,6 +270,7 @@ enum oxbow_err recover(struct oxbow *db)
     ring_init(&db->journal.ring, db->port, db->config.dir, db->store_id);
     err = replay(db, &header, readonly);
     if (err == OXBOW_OK && !readonly) {
+        choose_shape(db);
         err = count_boot(db, header.boot > 0 && !header.closed);
     }
     if (readonly) {
@@ -245,6 +279,9 @@ enum oxbow_err recover(struct oxbow *db)
     db->lsn_durable = db->lsn_applied;
     if (err == OXBOW_OK && !readonly) {
         err = start_journal(db);
+    }
+    if (err == OXBOW_OK && !readonly) {
+        err = rely_on_journal(db);
     }
     db->used_bytes = quota_used(db);
     return err;

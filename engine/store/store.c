@@ -429,7 +429,7 @@ void oxbow_stat(struct oxbow *db, struct oxbow_stat *out)
     out->payload_bytes = db->payload_bytes;
     out->keys = db->keys;
     out->values_bad = tree_values_bad(db->tree);
-    out->journal = db->journal.on;
+    out->journal = db->journal.ring.count > 0; /* read-only it is there, and not written to */
     out->journal_frames = db->journal.frames;
     out->journal_written = db->journal.bytes;
     out->journal_syncs = db->journal.syncs;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Checking a store that nobody has open: every page of the data file is read by oxbow's own reader,
- * which trusts nothing it finds, and every value's checksum is verified.
+ * which trusts nothing it finds, and every value's checksum is verified. Then the journal is read as
+ * an open would.
  */
 #ifndef OXBOW_CHECK_H
 #define OXBOW_CHECK_H
 
-#include "oxbow/error.h"
-#include "oxbow/port.h"
+#include "oxbow/oxbow.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,7 +23,9 @@ enum oxbow_finding_kind {
     OXBOW_FINDING_HEADER, /* the header record is missing or damaged */
     OXBOW_FINDING_VALUE,  /* a value fails its checksum: it alone is lost */
     OXBOW_FINDING_LOST,   /* a page is neither used nor free: wasted, no damage */
-    OXBOW_FINDING_DOUBT   /* the last commit may be missing. The commit before it is whole and is
+    OXBOW_FINDING_JOURNAL, /* what was acknowledged, certainly or perhaps, and was only in the journal,
+                              cannot be read there */
+    OXBOW_FINDING_DOUBT    /* the last commit may be missing. The commit before it is whole and is
                              what the store holds. A commit that failed, and was acknowledged to
                              nobody, leaves this behind, and so could one flipped bit. */
 };
@@ -58,6 +60,9 @@ struct oxbow_check_report {
     uint64_t values_checked;
     uint64_t values_bad;
     uint64_t damage; /* findings that keep the store from being opened */
+    bool closed;     /* it was closed: what is in the journal is in the data file as well */
+    bool journal;    /* it had a journal when the data file was last written */
+    struct oxbow_recovery recovery; /* what an open would find in the journal; `skipped` is 0 */
 };
 
 /* Checks the store in `dir` (zero-terminated). OXBOW_OK means that all of it was looked at: what

@@ -232,6 +232,9 @@ void oxbow_wear(struct oxbow *db, struct oxbow_wear *out);
 
 /* What open found in the journal. Ranges of LSNs, 0 to 0: none. */
 struct oxbow_recovery {
+    bool journal_missing;   /* files of it are not there or cut off, after an opening that was not
+                               closed: transactions above `replayed_upto`, acknowledged perhaps, may be
+                               lost, and nothing tells how many */
     uint64_t replayed;      /* transactions above the last checkpoint */
     uint64_t replayed_upto; /* the newest that is there now */
     uint64_t skipped;       /* changes to values that were damaged or gone */

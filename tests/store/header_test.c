@@ -23,6 +23,7 @@ static const struct tree_header some = {0x1011121314151617,
                                         {0x8081828384858687, 0x9091929394959697, 0xa0a1a2a3a4a5a6a7,
                                          0xb0b1b2b3b4b5b6b7, 0xc0c1c2c3c4c5c6c7, 0xd0d1d2d3d4d5d6d7,
                                          0xe0e1e2e3e4e5e6e7},
+                                        true,
                                         true};
 /* Wraps the bytes as the tree does and decodes them. */
 static enum oxbow_err decode(const uint8_t *bytes, size_t len, struct tree_header *h)
@@ -57,7 +58,7 @@ static void the_bytes_are_those_of_the_format(void **state)
 
     (void)state;
     header_encode(bytes, &some);
-    assert_int_equal(get_le64(bytes), 1 | (uint64_t)1 << 32); /* version, closed */
+    assert_int_equal(get_le64(bytes), 1 | (uint64_t)3 << 32); /* version, closed, journal */
     for (field = 1; field < HEADER_BYTES / 8; field++) {
         for (i = 0; i < 8; i++) {
             assert_int_equal(bytes[field * 8 + i], field * 16 + 7 - i);

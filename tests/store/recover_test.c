@@ -2,6 +2,7 @@
 /* Opening after a crash: what the journal held is there, LSNs are not used twice, and what is wrong
  * with the journal is told and never keeps a store from being opened. */
 #include "engine/store/store.h"
+#include "oxbow/check.h"
 #include "tests/store/scratch.h"
 #include "tests/support/fault.h"
 
@@ -262,9 +263,69 @@ static void a_failed_sync_of_the_journal_fails_the_store(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- files that are not there ---- */
+
+static void remove_segment(unsigned i)
+{
+    char path[SCRATCH_MAX + 32];
+
+    (void)snprintf(path, sizeof path, "%s/journal.%u", dir, i);
+    assert_int_equal(unlink(path), 0);
+}
+
+static struct oxbow_recovery recovery_now(void)
+{
+    struct oxbow *db = open_store(0, OXBOW_JOURNAL_ON);
+    struct oxbow_recovery rec;
+
+    oxbow_recovery(db, &rec);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    return rec;
+}
+
+static void a_file_of_the_journal_that_is_missing_is_told(void **state)
+{
+    struct oxbow_check_report report;
+
+    (void)state;
+    (void)crash_after(3);
+    assert_int_equal(oxbow_check(dir, NULL, &report), OXBOW_OK);
+    assert_int_equal(report.recovery.replayed, 3);
+    assert_false(report.recovery.journal_missing);
+    remove_segment(1); /* where the first incarnation begins */
+    assert_int_equal(oxbow_check(dir, NULL, &report), OXBOW_OK);
+    assert_true(report.recovery.journal_missing);
+    assert_int_equal(report.damage, 0);
+    assert_true(recovery_now().journal_missing);
+    assert_false(recovery_now().journal_missing);
+}
+
+static void a_journal_that_is_gone_is_told(void **state)
+{
+    struct oxbow *db;
+    uint64_t lsn;
+
+    (void)state;
+    (void)crash_after(3);
+    for (unsigned i = 0; i < 4; i++) {
+        remove_segment(i);
+    }
+    assert_true(recovery_now().journal_missing);
+    db = open_store(0, OXBOW_JOURNAL_ON);
+    assert_int_equal(put(db, 4, &lsn), OXBOW_OK);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    for (unsigned i = 0; i < 4; i++) {
+        remove_segment(i); /* closed: nobody needs them */
+    }
+    assert_false(recovery_now().journal_missing);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_file_of_the_journal_that_is_missing_is_told, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_journal_that_is_gone_is_told, setup, teardown),
         T(an_lsn_is_not_used_twice),
         T(a_reader_sees_what_the_journal_holds),
         T(switching_the_journal_off_takes_what_it_holds_along),

@@ -286,6 +286,10 @@ static void on_finding(void *ctx, const struct oxbow_finding *finding)
     struct checker *c = ctx;
 
     c->findings += finding->kind != OXBOW_FINDING_LOST;
+    if (finding->kind == OXBOW_FINDING_JOURNAL) {
+        fprintf(stderr, "%sjournal: %s\n", c->progress ? "\r\033[K" : "", finding->text);
+        return;
+    }
     fprintf(stderr, "%spage %" PRIu64 ": %s\n", c->progress ? "\r\033[K" : "", finding->page,
             finding->text);
 }
@@ -301,9 +305,10 @@ static void on_progress(void *ctx, uint64_t done, uint64_t pages)
 
 static int print_report(const struct checker *c, const struct oxbow_check_report *r)
 {
-    static const char *const columns[] = {
-        "verdict",    "lsn",           "records", "pages",   "free_pages", "lost_pages", "values",
-        "values_bad", "damaged_pages", "queues",  "entries", "findings",   "losses",     NULL};
+    static const char *const columns[] = {"verdict",       "lsn",        "records", "pages",
+                                          "free_pages",    "lost_pages", "values",  "values_bad",
+                                          "damaged_pages", "queues",     "entries", "in_journal",
+                                          "findings",      "losses",     NULL};
     struct out *out = out_open(c->cli->opt.json, true, columns);
 
     out_text(out, r->damage > 0       ? "damaged: the next open mends it"
@@ -320,6 +325,7 @@ static int print_report(const struct checker *c, const struct oxbow_check_report
     out_number(out, r->damage);
     out_number(out, c->queues);
     out_number(out, c->entries);
+    out_number(out, r->recovery.replayed);
     out_number(out, c->findings);
     out_number(out, c->losses);
     return out_close(out) && c->findings == 0 ? EXIT_DONE : EXIT_FAILED;

@@ -126,12 +126,34 @@ static void print_wear(struct cli *cli, struct out *out)
     maybe_real(out, (double)wear.days_left / 365.25, 1, wear.days_left != UINT64_MAX);
 }
 
+static uint64_t range(uint64_t from, uint64_t upto)
+{
+    return from == 0 ? 0 : upto - from + 1;
+}
+
+/* What opening found, which was a moment ago. */
+static void print_journal(struct cli *cli, const struct oxbow_stat *stat, struct out *out)
+{
+    struct oxbow_recovery rec;
+
+    oxbow_recovery(cli->db, &rec);
+    out_text(out, stat->journal ? "on" : "off");
+    out_number(out, stat->journal_frames);
+    out_number(out, stat->journal_syncs);
+    out_number(out, rec.replayed);
+    out_number(out, rec.skipped);
+    out_number(out, range(rec.lost_from, rec.lost_upto));
+    out_number(out, range(rec.doubt_from, rec.doubt_upto));
+    out_text(out, rec.journal_missing ? "yes" : "no");
+}
+
 static int run_stat(struct cli *cli)
 {
     static const char *const columns[] = {"store",
                                           "policy",
                                           "interval_ms",
                                           "lsn_applied",
+                                          "lsn_written",
                                           "lsn_durable",
                                           "oldest_unsynced",
                                           "used",
@@ -157,6 +179,14 @@ static int run_stat(struct cli *cli)
                                           "endurance_used_percent",
                                           "years_left",
                                           "oldest_entry",
+                                          "journal",
+                                          "journal_frames",
+                                          "journal_syncs",
+                                          "replayed",
+                                          "replay_skipped",
+                                          "lost_transactions",
+                                          "doubtful_transactions",
+                                          "journal_missing",
                                           NULL};
     static const char *const policies[] = {"default", "always", "interval", "none"};
     struct oxbow_stat stat;
@@ -170,6 +200,7 @@ static int run_stat(struct cli *cli)
     out_text(out, policies[(size_t)stat.sync % 4]);
     out_number(out, stat.interval_ms);
     out_number(out, stat.lsn_applied);
+    out_number(out, stat.lsn_written);
     out_number(out, stat.lsn_durable);
     out_age(out, stat.oldest_unsynced_us / 1000);
     out_size(out, stat.used_bytes);
@@ -185,6 +216,7 @@ static int run_stat(struct cli *cli)
     out_number(out, stat.values_bad);
     print_wear(cli, out);
     print_oldest(cli, out);
+    print_journal(cli, &stat, out);
     return out_close(out) ? EXIT_DONE : EXIT_FAILED;
 }
 

@@ -28,6 +28,7 @@ struct options {
     int interval_ms; /* --interval-ms */
     long long quota; /* --quota, bytes */
     char *endurance; /* --endurance, a size */
+    char *journal;   /* --journal */
     int help, version;
     /* of subcommands */
     int right, left, existing, reverse, noack, history, make_stream, at_end, force, quick, list,

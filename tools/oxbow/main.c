@@ -21,13 +21,15 @@ const struct option_row global_options[] = {
     {"database", 'n', OPTION_INT, offsetof(struct options, database), "N", "database, 0 to 15"},
     {"json", 0, OPTION_FLAG, offsetof(struct options, json), NULL, "print JSON, for programs"},
     {"sync", 0, OPTION_TEXT, offsetof(struct options, sync), "POLICY",
-     "always (default) or interval"},
+     "always (default), interval or none"},
     {"interval-ms", 0, OPTION_INT, offsetof(struct options, interval_ms), "MS",
      "for --sync interval (default 1000)"},
     {"quota", 0, OPTION_COUNT, offsetof(struct options, quota), "BYTES",
      "what the data may occupy (default 1 GiB)"},
     {"endurance", 0, OPTION_TEXT, offsetof(struct options, endurance), "SIZE",
      "what the device bears in its life, like 30T (default: $OXBOW_ENDURANCE)"},
+    {"journal", 0, OPTION_TEXT, offsetof(struct options, journal), "on|off",
+     "whether the store has a journal (default on; off removes it)"},
     {"help", 'h', OPTION_FLAG, offsetof(struct options, help), NULL, "this help"},
     {"version", 0, OPTION_FLAG, offsetof(struct options, version), NULL, "the version"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
@@ -319,15 +321,33 @@ const struct oxbow_port *cli_port(struct cli *cli)
     return &cli->port;
 }
 
+/* Which of the words it is, from 1 on; 0: none of them. */
+static unsigned word_of(const char *const *words, const char *text)
+{
+    unsigned i;
+
+    for (i = 0; words[i] != NULL; i++) {
+        if (strcmp(words[i], text) == 0) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+/* In the order of enum oxbow_sync and enum oxbow_journal. */
+static const char *const policies[] = {"always", "interval", "none", NULL};
+static const char *const journals[] = {"on", "off", NULL};
+
 enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct oxbow **out)
 {
+    const struct options *o = &cli->opt;
     struct oxbow_config config = {
         .dir = dir,
         .port = cli_port(cli),
         .flags = flags,
-        .sync = cli->opt.sync != NULL && strcmp(cli->opt.sync, "interval") == 0
-                    ? OXBOW_SYNC_INTERVAL
-                    : OXBOW_SYNC_ALWAYS,
+        .sync = o->sync != NULL ? (enum oxbow_sync)word_of(policies, o->sync) : OXBOW_SYNC_DEFAULT,
+        .journal = o->journal != NULL ? (enum oxbow_journal)word_of(journals, o->journal)
+                                      : OXBOW_JOURNAL_DEFAULT,
         .interval_ms = (uint32_t)cli->opt.interval_ms,
         .quota_bytes = (uint64_t)cli->opt.quota,
     };
@@ -362,8 +382,11 @@ static int check_globals(const struct cli *cli)
     if (o->database < 0 || o->database > 15) {
         return cli_usage(cli, "-n %d: databases are 0 to 15", o->database);
     }
-    if (o->sync != NULL && strcmp(o->sync, "always") != 0 && strcmp(o->sync, "interval") != 0) {
-        return cli_usage(cli, "--sync %s: always or interval", o->sync);
+    if (o->sync != NULL && word_of(policies, o->sync) == 0) {
+        return cli_usage(cli, "--sync %s: always, interval or none", o->sync);
+    }
+    if (o->journal != NULL && word_of(journals, o->journal) == 0) {
+        return cli_usage(cli, "--journal %s: on or off", o->journal);
     }
     if (endurance_text(cli) != NULL && !cli_size(endurance_text(cli), &endurance)) {
         return cli_usage(cli, "endurance %s: a number of bytes, or one with k, M, G or T",

@@ -46,7 +46,7 @@ static void note_journal(const struct oxbow_check_options *options, const char *
 static enum oxbow_err check_journal(struct oxbow *db, const struct oxbow_check_options *options,
                                     struct oxbow_check_report *report)
 {
-    const struct replay_from from = {report->lsn, report->boot};
+    const struct replay_from from = {report->lsn, report->boot, report->closed};
     const struct replay_sink sink = {db, look_at};
     struct oxbow_recovery *out = &report->recovery;
     struct replay_report found;
@@ -57,8 +57,8 @@ static enum oxbow_err check_journal(struct oxbow *db, const struct oxbow_check_o
     if (err != OXBOW_OK) {
         return err;
     }
-    out->journal_missing =
-        report->journal && (db->journal.ring.count == 0 || db->journal.ring.missing > 0);
+    out->journal_missing = report->journal && !report->closed &&
+                           (db->journal.ring.count == 0 || db->journal.ring.missing > 0);
     err = replay_run(&db->journal.ring, &from, &sink, &found);
     ring_close(&db->journal.ring);
     if (err != OXBOW_OK) {
@@ -99,7 +99,7 @@ static enum oxbow_err check_directory(struct oxbow *db, const struct oxbow_check
         note(options, report, OXBOW_FINDING_HEADER,
              "FORMAT and the data file are of different stores");
     }
-    if (err == OXBOW_OK && report->damage == 0 && report->boot > 0 && !report->closed) {
+    if (err == OXBOW_OK && report->damage == 0 && report->boot > 0) {
         err = check_journal(db, options, report);
     }
     return err;

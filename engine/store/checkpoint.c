@@ -182,8 +182,6 @@ static void idle_step(struct oxbow *db)
     db->busy = true;
     db->idle_turn = false;
     db->idle_waits = false;
-    /* Who commits before we are done may want another step. */
-    db->idle_more = reap && db->idle_more;
     db->reap = false;
     db->idle_more = db->idle_more && reap; /* who commits meanwhile may want another */
     store_unlock(db);

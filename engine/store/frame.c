@@ -23,6 +23,7 @@
 
 #define FRAME_MAGIC   0x4c4e4a4fu /* "OJNL" */
 #define CHECKED_FROM  8u          /* the checksum covers what follows itself */
+#define TRACES_MIN    3u          /* of five */
 #define EFFECT_FIXED  (2u + 2u * VARINT_MAX)
 #define EFFECT_LENGTH UINT32_MAX
 
@@ -64,6 +65,19 @@ bool frame_head(const uint8_t raw[FRAME_HEAD_BYTES], struct frame *f)
     f->before = get_le32(raw + 48);
     return f->count > 0 && f->length >= f->count && f->first > 0 &&
            f->first + f->count > f->first && f->durable_upto < f->first;
+}
+
+bool frame_traces(const uint8_t raw[FRAME_HEAD_BYTES], const struct frame *like)
+{
+    unsigned own = 0; /* what the first frame of another incarnation cannot say as well */
+    unsigned same = 0;
+
+    own += get_le64(raw + 24) == like->incarnation;
+    own += get_le64(raw + 32) == like->first;
+    same += get_le32(raw) == FRAME_MAGIC;
+    same += get_le64(raw + 16) == like->generation;
+    same += get_le32(raw + 48) == like->before;
+    return own > 0 && own + same >= TRACES_MIN;
 }
 
 bool frame_whole(const uint8_t *raw, const struct frame *f, uint64_t store_id)

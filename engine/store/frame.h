@@ -39,6 +39,10 @@ static inline uint64_t frame_end(uint64_t pos, uint32_t length)
 void frame_seal(uint8_t *head, struct frame *f, uint64_t store_id);
 /* What the head says, without any checksum. False when it is not one. */
 bool frame_head(const uint8_t raw[FRAME_HEAD_BYTES], struct frame *f);
+/* Whether most of a head says what that of `like` would: magic, generation, incarnation, first and
+ * before; incarnation or first among it. One that was damaged or not written to its end does; stale
+ * ones and other bytes do not. */
+bool frame_traces(const uint8_t raw[FRAME_HEAD_BYTES], const struct frame *like);
 /* Whether the checksum of head and content is right. `raw` has FRAME_HEAD_BYTES + f->length. */
 bool frame_whole(const uint8_t *raw, const struct frame *f, uint64_t store_id);
 

@@ -170,9 +170,6 @@ static void write_out(struct oxbow *db, bool pad)
     enum oxbow_err err = OXBOW_OK;
 
     j->writing = true;
-    if (journal_full(db)) {
-        db->port->threads.cond_signal(db->work); /* idle work has waited for that */
-    }
     j->fill = j->out;
     j->fill.len = FRAME_HEAD_BYTES;
     j->fill_count = 0;

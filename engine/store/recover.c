@@ -214,8 +214,8 @@ static enum oxbow_err replay(struct oxbow *db, const struct tree_header *header,
     if (err != OXBOW_OK || header->boot == 0) {
         return err;
     }
-    db->recovery.journal_missing =
-        header->journal && (db->journal.ring.count == 0 || db->journal.ring.missing > 0);
+    db->recovery.journal_missing = header->journal && !header->closed &&
+                                   (db->journal.ring.count == 0 || db->journal.ring.missing > 0);
     err = replay_run(&db->journal.ring, &from, &sink, &report);
     if (err == OXBOW_OK) {
         tell(db, &report);

@@ -28,6 +28,7 @@ struct replay {
     uint32_t window_segment;
     uint64_t window_pos;
     size_t window_len;
+    struct frame due;  /* what the head after the chain's end would say */
     uint64_t expected; /* LSN of the next transaction to be given */
     uint64_t durable;  /* the newest that any frame seen behind the end knows of */
     uint64_t newest;   /* the newest that any such frame holds */
@@ -106,19 +107,25 @@ static uint64_t last_of(const struct frame *f)
 
 /* ---- following the chain ---- */
 
-/* The frame after `f`, which stands at *at: right behind it, at the next block, or where the next
- * segment begins. */
+/* Where a frame may stand behind one that ends there: right there, at the next block, or where the
+ * next segment begins. */
+static void next_places(const struct replay *r, struct place end, struct place places[3])
+{
+    places[0] = end;
+    places[1] = end;
+    places[1].pos = (end.pos + RING_BLOCK - 1) & ~(uint64_t)(RING_BLOCK - 1);
+    places[2] = (struct place){(end.segment + 1) % r->ring->count, RING_BLOCK};
+}
+
+/* The frame after `f`, which stands at *at. */
 static bool chain_next(struct replay *r, struct place *at, struct frame *f)
 {
-    uint64_t end = frame_end(at->pos, f->length);
-    struct place places[3] = {
-        {at->segment, end},
-        {at->segment, (end + RING_BLOCK - 1) & ~(uint64_t)(RING_BLOCK - 1)},
-        {(at->segment + 1) % r->ring->count, RING_BLOCK},
-    };
+    struct place end = {at->segment, frame_end(at->pos, f->length)};
+    struct place places[3];
     struct frame next;
     size_t i;
 
+    next_places(r, end, places);
     for (i = 0; i < 3; i++) {
         if (frame_at(r, places[i], &next) && next.before == f->crc &&
             next.generation == f->generation + (i == 2) && next.first > last_of(f)) {
@@ -127,7 +134,7 @@ static bool chain_next(struct replay *r, struct place *at, struct frame *f)
             return true;
         }
     }
-    at->pos = end;
+    *at = end;
     return false;
 }
 
@@ -171,6 +178,10 @@ static enum oxbow_err follow(struct replay *r, struct place *at, bool *reached)
             break; /* what lies between went another way than through the journal */
         }
         *reached = *reached || last_of(&f) + 1 >= r->expected;
+        r->due = (struct frame){.generation = f.generation,
+                                .incarnation = f.incarnation,
+                                .first = last_of(&f) + 1,
+                                .before = f.crc};
         if (last_of(&f) >= r->expected) {
             err = give(r, *at, &f);
             if (err != OXBOW_OK) {
@@ -276,14 +287,25 @@ static bool find_start(struct replay *r, struct place *at, uint64_t *generation)
     return found;
 }
 
-/* A frame that was begun where the next one was due, and is not whole. */
+/* A frame that was begun where the next one was due, and is not whole. What its head says of its
+ * length is believed only if it says all else as it ought to. */
 static void note_torn(struct replay *r, struct place at)
 {
-    uint64_t block = (at.pos + RING_BLOCK - 1) & ~(uint64_t)(RING_BLOCK - 1);
+    struct place places[3];
     struct frame f;
+    uint32_t i;
 
-    if ((head_at(r, at, &f) || head_at(r, (struct place){at.segment, block}, &f)) &&
-        f.incarnation == r->from->incarnation && f.first == r->expected) {
+    next_places(r, at, places);
+    for (i = 0; i < 3; i++) {
+        const uint8_t *raw = bytes_at(r, places[i], FRAME_HEAD_BYTES);
+
+        r->due.generation += i == 2;
+        if (raw == NULL || !frame_traces(raw, &r->due)) {
+            continue;
+        }
+        if (!head_at(r, places[i], &f) || f.first > r->expected || last_of(&f) < r->expected) {
+            f = (struct frame){.first = r->expected, .count = 1};
+        }
         r->newest = last_of(&f) > r->newest ? last_of(&f) : r->newest;
     }
 }
@@ -343,12 +365,14 @@ enum oxbow_err replay_run(const struct ring *ring, const struct replay_from *fro
                           const struct replay_sink *sink, struct replay_report *report)
 {
     const struct oxbow_alloc *alloc = &ring->port->alloc;
-    struct replay r = {.ring = ring,
-                       .from = from,
-                       .sink = sink,
-                       .report = report,
-                       .window_segment = RING_SEGMENTS,
-                       .expected = from->lsn + 1};
+    struct replay r = {
+        .ring = ring,
+        .from = from,
+        .sink = sink,
+        .report = report,
+        .window_segment = RING_SEGMENTS,
+        .due = {.generation = 1, .incarnation = from->incarnation, .first = from->lsn + 1},
+        .expected = from->lsn + 1};
     enum oxbow_err err;
 
     memset(report, 0, sizeof *report);

@@ -120,7 +120,7 @@ static struct ring ring_of_image(void)
 static void replay(uint64_t lsn)
 {
     struct seen seen = {.lsn = lsn};
-    const struct replay_from from = {lsn, BOOT};
+    const struct replay_from from = {lsn, BOOT, false};
     const struct replay_sink sink = {&seen, take};
     struct ring ring = ring_of_image();
     struct replay_report report;

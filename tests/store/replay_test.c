@@ -376,6 +376,46 @@ static void the_sinks_error_ends_it(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Whatever byte of it was hit: what was acknowledged last is not passed over in silence. */
+static void damage_anywhere_in_the_last_frame_is_told(void **state)
+{
+    uint32_t length;
+    uint32_t segment;
+    uint64_t at;
+
+    (void)state;
+    (void)add_synced(2);
+    for (unsigned where = 0; where < 2; where++) { /* in this segment, and first in the next */
+        if (where == 1) {
+            (void)add_synced(1);
+            next_segment();
+        }
+        segment = pen.segment;
+        at = add_synced(2);
+        length = FRAME_HEAD_BYTES + pen.f.length;
+        for (uint64_t pos = at; pos < at + length; pos++) {
+            struct replay_report r;
+
+            spoil(segment, pos);
+            r = run(0, where == 0 ? 2 : 5);
+            assert_int_equal(r.doubt_from, where == 0 ? 3 : 6);
+            spoil(segment, pos);
+        }
+    }
+}
+
+static void the_first_frame_of_an_earlier_opening_is_no_torn_one(void **state)
+{
+    struct replay_report r;
+
+    (void)state;
+    pen.f.incarnation = BOOT - ring.count; /* began where this one does */
+    (void)add_synced(2);
+    r = run(1000, 1000);
+    assert_int_equal(r.doubt_from, 0);
+    assert_int_equal(r.lost_from, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +426,8 @@ int main(void)
         T(damage_to_what_was_known_to_be_durable_is_told),
         T(a_destroyed_first_frame_of_the_newest_segment_is_told),
         T(a_torn_last_frame_is_told_as_in_doubt),
+        T(damage_anywhere_in_the_last_frame_is_told),
+        T(the_first_frame_of_an_earlier_opening_is_no_torn_one),
         T(frames_of_an_earlier_incarnation_are_never_given),
         T(what_a_segment_held_before_is_never_given),
         T(damage_to_frames_that_nobody_needs_does_no_harm),

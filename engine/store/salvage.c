@@ -210,6 +210,19 @@ static void make_header(struct rebuild *r)
     r->header = h;
 }
 
+/* A range without bounds: the newest commit may be gone, and nobody knows what was in it. */
+static bool anything_may_be_missing(const struct salvage_reader *s)
+{
+    size_t i;
+
+    for (i = 0; i < s->range_count; i++) {
+        if (s->ranges[i].low_len == 0 && s->ranges[i].high_len == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void make_state(struct rebuild *r)
 {
     const struct salvage_reader *s = &r->reader;
@@ -221,6 +234,9 @@ static void make_state(struct rebuild *r)
                                    .ranges = s->range_count,
                                    .wall_ms = clock->wall_ms(clock->ctx),
                                    .keys_lost = UINT64_MAX};
+    if (s->complete && anything_may_be_missing(s)) {
+        return;
+    }
     if (s->complete) {
         r->state.keys_lost = s->values_bad;
     } else if (s->header_found && s->header.keys >= good) {

@@ -525,6 +525,9 @@ enum oxbow_err salvage_read(struct salvage_reader *s, const struct salvage_sink 
     if (s->complete && !proven) {
         s->range_count = 0;
     }
+    if (!s->complete && s->range_count == 0) {
+        range_add(s, (struct oxbow_bytes){NULL, 0}, (struct oxbow_bytes){NULL, 0}); /* somewhere */
+    }
     if (!s->header_found) {
         s->header = other;
         s->header_other = has_other;

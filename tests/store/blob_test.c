@@ -109,7 +109,7 @@ static void a_deleted_one_is_gone_at_once(void **state)
     assert_int_equal(kv_blob_delete(txn, blob), OXBOW_OK);
     assert_int_equal(kv_blob_read(txn, blob, 0, &byte, 1), OXBOW_ENOENT);
     assert_int_equal(kv_blob_delete(txn, blob), OXBOW_ENOENT);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
     txn = rig_begin(rig, 0);
     assert_blob(txn, blob, 10000); /* the deletion never was */
     assert_int_equal(kv_blob_delete(txn, blob), OXBOW_OK);
@@ -154,7 +154,7 @@ static void what_an_aborted_transaction_wrote_ahead_is_reaped(void **state)
     oxbow_stat(rig->db, &stat);
     txn = rig_begin(rig, 0);
     aborted = blob_put(txn, STEP_BYTES + 1);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
     txn = rig_begin(rig, 0);
     assert_int_equal(kv_blob_read(txn, aborted, 0, &byte, 1), OXBOW_ENOENT);
     kept = blob_put(txn, 10);
@@ -165,7 +165,7 @@ static void what_an_aborted_transaction_wrote_ahead_is_reaped(void **state)
     txn = rig_begin(rig, 0);
     assert_blob(txn, kept, 10);
     assert_true(blob_put(txn, 1) > kept);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
 }
 
 static void a_missing_piece_is_noticed(void **state)

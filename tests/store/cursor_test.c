@@ -80,7 +80,7 @@ static void it_goes_over_all_layers_both_ways(void **state)
     seeks(&c, "zz", true, "H");
     kv_cursor_fini(&c);
     kv_cursor_fini(&c);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
 }
 
 static void at_an_end_it_stays_where_it_was(void **state)
@@ -101,7 +101,7 @@ static void at_an_end_it_stays_where_it_was(void **state)
     assert_int_equal(kv_cursor_seek_back(&c, BYTES(""), &key, &value), OXBOW_ENOENT);
     goes_to(&c, kv_cursor_prev, "G");
     kv_cursor_fini(&c);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
 }
 
 static void nowhere_there_is_no_next(void **state)
@@ -120,7 +120,7 @@ static void nowhere_there_is_no_next(void **state)
     assert_int_equal(kv_cursor_seek(&c, BYTES(""), &key, &value), OXBOW_OK);
     assert_true(key.len >= 1);
     kv_cursor_fini(&c);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
 }
 
 static void it_stays_valid_through_writes(void **state)
@@ -163,7 +163,7 @@ static void many_may_be_open_at_once(void **state)
         }
     }
     assert_true(((struct rig *)*state)->db->cursors_kept <= STORE_CURSORS_KEPT);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
 }
 
 /* Writes a value without a good checksum where "F" is. */

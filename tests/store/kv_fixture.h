@@ -85,7 +85,7 @@ static inline struct oxbow_txn *begin_over_frozen(struct rig *rig)
     struct oxbow_txn *txn = rig_begin(rig, 0);
 
     while (rig->db->frozen != NULL) {
-        oxbow_txn_abort(txn);
+        rig_abort(txn);
         txn = rig_begin(rig, 0);
     }
     assert_true(rig->db->active->dirty);

@@ -27,7 +27,7 @@ static void a_writer_is_the_next_lsn_and_a_reader_the_one_it_saw(void **state)
     assert_int_equal(commit(rig_begin(rig, 0)), first + 1); /* it wrote nothing */
     txn = rig_begin(rig, 0);
     put(txn, BYTES("k"), BYTES("3"));
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
     txn = rig_begin(rig, 0);
     put(txn, BYTES("k"), BYTES("4"));
     assert_int_equal(commit(txn), first + 2);
@@ -54,12 +54,12 @@ static void it_knows_what_it_was_begun_with(void **state)
     assert_int_equal(txn_database(txn), 15);
     assert_int_equal(oxbow_txn_select(txn, 0), OXBOW_OK);
     assert_int_equal(txn_database(txn), 0);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
     txn = rig_begin(rig, OXBOW_TXN_READ); /* nothing is left of the one before */
     assert_int_equal(txn_database(txn), 0);
     assert_false(txn_forced(txn));
     assert_true(txn_readonly(txn));
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
 }
 
 static void the_wall_clock_stands_while_it_runs(void **state)
@@ -72,10 +72,10 @@ static void the_wall_clock_stands_while_it_runs(void **state)
     assert_int_equal(txn_uptime_ms(txn), rig->mono_us / 1000);
     rig->wall_ms += 5000;
     assert_int_equal(txn_wall_ms(txn), wall);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
     txn = rig_begin(rig, 0);
     assert_int_equal(txn_wall_ms(txn), wall + 5000);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
 }
 
 static void the_first_failure_is_the_one_that_commit_gives(void **state)
@@ -102,10 +102,10 @@ static void aborts_of_writers_are_counted(void **state)
     uint64_t before = store_abort_count(rig->db);
     struct oxbow_txn *txn;
 
-    oxbow_txn_abort(rig_begin(rig, OXBOW_TXN_READ));
+    rig_abort(rig_begin(rig, OXBOW_TXN_READ));
     commit(rig_begin(rig, 0));
     assert_int_equal(store_abort_count(rig->db), before);
-    oxbow_txn_abort(rig_begin(rig, 0));
+    rig_abort(rig_begin(rig, 0));
     assert_int_equal(store_abort_count(rig->db), before + 1);
     txn = rig_begin(rig, 0);
     (void)txn_fail(txn, OXBOW_EQUOTA);
@@ -149,7 +149,7 @@ static void touches_are_told_once_each_and_only_by_a_commit(void **state)
     assert_int_equal(t.lsn, lsn);
     txn = rig_begin(rig, 0);
     assert_int_equal(txn_touch(txn, 7), OXBOW_OK);
-    oxbow_txn_abort(txn);
+    rig_abort(txn);
     commit(rig_begin(rig, 0));
     assert_int_equal(t.calls, TOUCHES);
     store_set_touch_hook(rig->db, NULL, NULL);

@@ -236,7 +236,7 @@ static void an_aborted_append_leaves_what_was(void **state)
         txn = rig_begin(rig, 0);
         patch(txn, &m, m.len, BYTES("never"));
         patch(txn, &m, m.len / 2, BYTES("was"));
-        oxbow_txn_abort(txn);
+        rig_abort(txn);
         m = before;
         txn = rig_begin(rig, 0);
         assert_value(txn, BYTES("k"), said(&m));
@@ -246,7 +246,7 @@ static void an_aborted_append_leaves_what_was(void **state)
         txn = rig_begin(rig, 0);
         patch(txn, &m, m.len, BYTES("dropped"));
         patch(txn, &m, 0, BYTES("dropped"));
-        oxbow_txn_abort(txn);
+        rig_abort(txn);
         m = before;
         txn = rig_begin(rig, 0);
         assert_value(txn, BYTES("k"), said(&m));

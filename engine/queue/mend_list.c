@@ -299,7 +299,9 @@ static void order_by_links(struct chain *c)
             k = 0; /* several: their order is lost */
         }
     }
-    memmove(c->order + n + k, c->order + (c->count - m), m * sizeof *c->order);
+    if (m > 0) {
+        memmove(c->order + n + k, c->order + (c->count - m), m * sizeof *c->order);
+    }
     c->kept = n + k + m;
 }
 

@@ -31,6 +31,8 @@ from rig.server import Server
 DEVICE = "gateway-1"
 LIAR = "gateway-2"
 STREAM = "readings"
+# Writes while the first life fills the journal's ring with zeros: a cut there meets no commit.
+RING_EVENTS = 350
 CUT_MODES = ("drop", "pages", "sectors")
 DRAIN_S = 60
 PATIENCE_S = 20  # with faults that have not struck yet
@@ -146,7 +148,7 @@ class MainJob:
             # Every other cut comes at a chosen write or sync: in the middle of a commit for sure.
             at_event = 0
             if blow == "cut" and len(self.told.cuts) % 2 == 0:
-                at_event = self.rng.randrange(50, self.plan.cut_events)
+                at_event = RING_EVENTS + self.rng.randrange(50, self.plan.cut_events)
             mode = CUT_MODES[len(self.told.cuts) % len(CUT_MODES)]
             self.device.under_power(Path(self.args.powercut),
                                     Power(self.rng.getrandbits(32), mode, at_event))

@@ -165,7 +165,6 @@ static void write_out(struct oxbow *db, bool pad)
                       .first = j->fill_first,
                       .count = j->fill_count,
                       .length = (uint32_t)(taken.len - FRAME_HEAD_BYTES)};
-    bool was_full = journal_full(db);
     uint64_t end = j->pos;
     enum oxbow_err err = OXBOW_OK;
 
@@ -202,8 +201,6 @@ static void write_out(struct oxbow *db, bool pad)
     }
     if (journal_full(db)) {
         db->port->threads.cond_signal(db->journal_work);
-    } else if (was_full) {
-        db->port->threads.cond_signal(db->work); /* idle work waits for room */
     }
 }
 

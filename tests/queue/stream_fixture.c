@@ -19,8 +19,10 @@ void streams_commit(struct streams *f)
 
 void streams_abort(struct streams *f)
 {
-    oxbow_txn_abort(f->txn);
+    struct oxbow_txn *txn = f->txn;
+
     f->txn = NULL;
+    rig_abort(txn);
 }
 
 void streams_reopen(struct streams *f)

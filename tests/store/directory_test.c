@@ -228,7 +228,7 @@ static enum oxbow_err commit_one(struct rig *rig, const char *name)
     struct oxbow_txn *txn = rig_begin(rig, 0);
 
     put(txn, (struct oxbow_bytes){name, strlen(name)}, BYTES("v"));
-    return oxbow_txn_commit(txn, NULL);
+    return rig_try_commit(txn, NULL);
 }
 
 static void assert_failed(struct rig *rig)

@@ -161,7 +161,7 @@ static void a_transaction_has_room_up_to_its_cap_and_none_above(void **state)
             assert_int_equal(kv_del(txn, BYTES("k1")), want);
             assert_int_equal(kv_get(txn, BYTES("k1"), &value), OXBOW_OK);
         }
-        assert_int_equal(oxbow_txn_commit(txn, NULL), want);
+        assert_int_equal(rig_try_commit(txn, NULL), want);
         if (over == 0) {
             txn = rig_begin(rig, 0);
             assert_int_equal(kv_del(txn, BYTES("k1")), OXBOW_OK);

@@ -8,7 +8,7 @@ static uint64_t commit(struct oxbow_txn *txn)
 {
     uint64_t lsn = UINT64_MAX;
 
-    assert_int_equal(oxbow_txn_commit(txn, &lsn), OXBOW_OK);
+    assert_int_equal(rig_try_commit(txn, &lsn), OXBOW_OK);
     return lsn;
 }
 
@@ -88,7 +88,7 @@ static void the_first_failure_is_the_one_that_commit_gives(void **state)
     assert_int_equal(txn_fail(txn, OXBOW_ECORRUPT), OXBOW_ECORRUPT);
     assert_int_equal(txn_fail(txn, OXBOW_ENOMEM), OXBOW_ENOMEM);
     assert_int_equal(kv_put(txn, BYTES("k"), BYTES("w")), OXBOW_ECORRUPT);
-    assert_int_equal(oxbow_txn_commit(txn, &lsn), OXBOW_ECORRUPT);
+    assert_int_equal(rig_try_commit(txn, &lsn), OXBOW_ECORRUPT);
     assert_int_equal(lsn, 99);
     txn = rig_begin(rig, 0);
     assert_absent(txn, BYTES("k"));
@@ -109,7 +109,7 @@ static void aborts_of_writers_are_counted(void **state)
     assert_int_equal(store_abort_count(rig->db), before + 1);
     txn = rig_begin(rig, 0);
     (void)txn_fail(txn, OXBOW_EQUOTA);
-    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_EQUOTA);
+    assert_int_equal(rig_try_commit(txn, NULL), OXBOW_EQUOTA);
     assert_int_equal(store_abort_count(rig->db), before + 2);
 }
 

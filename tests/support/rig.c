@@ -109,6 +109,12 @@ void rig_commit(struct oxbow_txn *txn)
     assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
 }
 
+enum oxbow_err rig_try_commit(struct oxbow_txn *txn, uint64_t *lsn)
+{
+    open_txn = NULL;
+    return oxbow_txn_commit(txn, lsn);
+}
+
 void rig_abort(struct oxbow_txn *txn)
 {
     open_txn = NULL;

@@ -30,9 +30,10 @@ void rig_fini(struct rig *rig);
 void rig_pass_ms(struct rig *rig, uint64_t ms);
 
 /* A transaction that must begin; its end that must succeed. One that a failed test leaves open is
- * aborted by rig_fini. */
+ * aborted by rig_fini, so that it must be ended by one of these alone. */
 struct oxbow_txn *rig_begin(struct rig *rig, uint32_t flags);
 void rig_commit(struct oxbow_txn *txn);
+enum oxbow_err rig_try_commit(struct oxbow_txn *txn, uint64_t *lsn);
 void rig_abort(struct oxbow_txn *txn);
 
 /* The seed of a random test: $OXBOW_SEED, else from the clock. Printed, so that a failure can be

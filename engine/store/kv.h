@@ -28,6 +28,7 @@ enum kv_space {
     KV_SPACE_OBJECT = 0x20,  /* be64 object id, then what the data type wants */
     KV_SPACE_EXPIRE = 0x30,  /* by deadline */
     KV_SPACE_FORWARD = 0x40, /* forwards: queue/forward.c */
+    KV_SPACE_POLICY = 0x48,  /* policies of queues: queue/policy_record.c */
     KV_SPACE_BLOB = 0x50     /* pieces of large values */
 };
 
@@ -145,7 +146,13 @@ OXBOW_MUST_CHECK enum oxbow_err txn_touch(struct oxbow_txn *txn, uint64_t object
 
 /* A pointer that a layer keeps with the store (say, the blocked readers), with what frees it at
  * close. Read and set with the store's lock held. */
-enum store_slot { STORE_SLOT_WAIT, STORE_SLOT_FORWARD, STORE_SLOT_CATALOG, STORE_SLOT_COUNT };
+enum store_slot {
+    STORE_SLOT_WAIT,
+    STORE_SLOT_FORWARD,
+    STORE_SLOT_CATALOG,
+    STORE_SLOT_POLICY,
+    STORE_SLOT_COUNT
+};
 void *store_slot_get(struct oxbow *db, enum store_slot slot);
 void store_slot_set(struct oxbow *db, enum store_slot slot, void *p,
                     void (*close)(struct oxbow *db, void *p));

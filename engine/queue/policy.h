@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policies inside the engine: the table that finds them, and what lists and streams ask of them.
+ *
+ * While no name of the store has a policy everything here costs one comparison; otherwise a name
+ * without one costs a hash and a probe.
+ */
+#ifndef OXBOW_QUEUE_POLICY_H
+#define OXBOW_QUEUE_POLICY_H
+
+#include "engine/base/buf.h"
+#include "engine/store/kv.h"
+#include "oxbow/policy.h"
+
+/* A name that has a policy. */
+struct policy_row {
+    uint64_t tag; /* catalog.h; of the name, as names are looked for */
+    uint32_t id;  /* in the store; never reused */
+    uint32_t database;
+    size_t name_at; /* in the table's names */
+    size_t name_len;
+    bool critical; /* a newer version has set what this one must not pass over */
+    struct oxbow_policy policy;
+};
+
+/* Hangs on the store; read and written with its lock held. */
+struct policy_table {
+    struct oxbow *db;
+    bool loaded;
+    bool changed;    /* since `aborts` was noted: an abort after it may have taken that back */
+    uint64_t aborts; /* store_abort_count at the last change */
+    uint32_t count;
+    uint32_t room;
+    struct policy_row *rows;
+    uint32_t slot_count; /* a power of two, 0 at first */
+    uint32_t *slots;     /* 1 + the row's index, by tag; 0: free */
+    struct buf names;
+};
+
+/* The policy of a name. *row NULL: it has none; else borrowed until the next oxbow_policy_* that
+ * writes, or the transaction's end. */
+OXBOW_MUST_CHECK enum oxbow_err policy_row(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                           const struct policy_row **row);
+
+/* ---- policy_record.c ---- */
+
+#define POLICY_KEY_MAX   8u
+#define POLICY_VALUE_MAX 4000u
+
+/* The store's table, loaded if need be. */
+OXBOW_MUST_CHECK enum oxbow_err policy_table_get(struct oxbow_txn *txn, struct policy_table **out);
+/* After a change of a record: the table is read again at its next use. */
+void policy_table_changed(struct policy_table *t);
+struct oxbow_bytes policy_row_name(const struct policy_table *t, const struct policy_row *row);
+
+/* The kinds of a policy's keys. Values are stored: never renumbered. */
+enum policy_key_kind {
+    POLICY_KEY_RECORD = 'p', /* be32 id */
+    POLICY_KEY_STATE = 's',  /* be32 id: what it has counted */
+    POLICY_KEY_NEWEST = 'n'  /* the newest id given */
+};
+struct oxbow_bytes policy_key(uint8_t out[POLICY_KEY_MAX], enum policy_key_kind kind, uint32_t id);
+
+/* Writes the record of a name: the policy's fields, and those that it does not know from the record
+ * that is there. OXBOW_ENOENT is fine: a new one. OXBOW_ENOTSUP. */
+OXBOW_MUST_CHECK enum oxbow_err policy_record_put(struct oxbow_txn *txn, uint32_t id,
+                                                  struct oxbow_bytes name,
+                                                  const struct oxbow_policy *policy);
+
+#endif

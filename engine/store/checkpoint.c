@@ -117,6 +117,7 @@ static void checkpoint(struct oxbow *db)
     header.boot = db->boot;
     header.store_id = db->store_id;
     header.largest_txn = db->largest_txn;
+    header.clock = db->clock.frozen;
     wear_save(db, &header);
     if (header.next_blob < t->next_blob) { /* blobs of aborted transactions used up ids as well */
         header.next_blob = t->next_blob;
@@ -149,6 +150,7 @@ enum oxbow_err checkpoint_now(struct oxbow *db, const struct tree_header *header
     enum oxbow_err err;
 
     last.largest_txn = db->largest_txn;
+    last.clock = db->clock.noted;
     wear_save(db, &last);
     err = write_frozen(db, t, &last);
     if (err == OXBOW_OK) {

@@ -8,7 +8,11 @@
  *   64        72      80        88        96      104            112
  *   | journal | other | payload | open ms | pages | pages before | free before |
  *
- * A record of 64 bytes, as of stores that kept no account of wear, has zeros for the second line.
+ *   120        128       136       144
+ *   | clock ms | mono ms | wall ms | wall at |
+ *
+ * A record of 64 bytes, as of stores that kept no account of wear, has zeros for the second line,
+ * one of up to 151, as of stores that had no clock, for the third. What follows is ignored.
  *
  * Flags: 1, the store was closed with this record, and nothing was committed after it; 2, what was
  * committed after it may be in the journal, whose files were all there.
@@ -21,6 +25,7 @@
 
 #define HEADER_VERSION 1u
 #define WEAR_AT        64u
+#define CLOCK_AT       120u
 #define FLAG_CLOSED    1u
 #define FLAG_JOURNAL   2u
 
@@ -49,6 +54,10 @@ void header_encode(uint8_t out[HEADER_BYTES], const struct tree_header *h)
     put_le64(out + WEAR_AT + 32, h->wear.pages);
     put_le64(out + WEAR_AT + 40, h->wear.pages_before);
     put_le64(out + WEAR_AT + 48, h->wear.free_before);
+    put_le64(out + CLOCK_AT, h->clock.clock_ms);
+    put_le64(out + CLOCK_AT + 8, h->clock.mono_ms);
+    put_le64(out + CLOCK_AT + 16, h->clock.wall_ms);
+    put_le64(out + CLOCK_AT + 24, h->clock.wall_at);
 }
 
 static void decode_wear(const uint8_t *p, struct header_wear *w)
@@ -68,7 +77,7 @@ enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
     const uint8_t *p;
 
     if (envelope_get(header_key(), raw, &value) != OXBOW_OK ||
-        (value.len < HEADER_BYTES && value.len != WEAR_AT)) {
+        (value.len < CLOCK_AT && value.len != WEAR_AT)) {
         return OXBOW_ECORRUPT;
     }
     p = value.data;
@@ -87,6 +96,11 @@ enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
     h->wear = (struct header_wear){0};
     if (value.len > WEAR_AT) {
         decode_wear(p + WEAR_AT, &h->wear);
+    }
+    h->clock = (struct clock_mark){0};
+    if (value.len >= HEADER_BYTES) {
+        h->clock = (struct clock_mark){get_le64(p + CLOCK_AT), get_le64(p + CLOCK_AT + 8),
+                                       get_le64(p + CLOCK_AT + 16), get_le64(p + CLOCK_AT + 24)};
     }
     return OXBOW_OK;
 }

@@ -3,12 +3,13 @@
 #ifndef OXBOW_STORE_HEADER_H
 #define OXBOW_STORE_HEADER_H
 
+#include "engine/store/clock.h"
 #include "oxbow/error.h"
 #include "oxbow/types.h"
 
 #include <stdbool.h>
 
-#define HEADER_BYTES     120u
+#define HEADER_BYTES     152u
 #define HEADER_KEY_BYTES 2u
 
 /* What the device has taken over the store's life, as known when the header was written: all but the
@@ -33,6 +34,7 @@ struct tree_header {
     uint64_t digest;      /* sum of the hashes of all keys but the header's */
     uint64_t keys;        /* how many those are */
     struct header_wear wear;
+    struct clock_mark clock;
     bool closed;  /* the store was closed with this: nothing comes after it */
     bool journal; /* what comes after it may be in a journal that was whole */
 };

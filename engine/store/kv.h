@@ -117,6 +117,12 @@ uint32_t txn_entry_bytes_max(const struct oxbow_txn *txn);
 uint64_t txn_wall_ms(struct oxbow_txn *txn);
 uint64_t txn_uptime_ms(struct oxbow_txn *txn);
 uint64_t txn_boot(const struct oxbow_txn *txn);
+/* The store's own clock, read once per transaction: milliseconds that only grow, over all openings
+ * and whatever the wall clock does, never 0. What it counts, and what it shows again after a power
+ * cut: clock.h. Ages, delays and times to live are reckoned by it. */
+uint64_t txn_clock_ms(const struct oxbow_txn *txn);
+/* It shows at least that much from now on: after a salvage that lost it. */
+void txn_clock_raise(struct oxbow_txn *txn, uint64_t ms);
 uint64_t txn_store_id(const struct oxbow_txn *txn); /* as in struct oxbow_stat */
 /* Pushes and appends call this before they write: OXBOW_EQUOTA when `bytes` more would not fit the
  * quota. What only deletes, acks or trims does not call it and may use the reserve. */

@@ -31,7 +31,7 @@ static enum oxbow_err apply_effect(struct oxbow_txn *txn, const struct effect *e
     case EFFECT_PUT:
         return kv_put(txn, e->key, e->bytes);
     case EFFECT_DEL:
-        return kv_del(txn, e->key);
+        return clock_replay(txn->db, e->key) ? OXBOW_OK : kv_del(txn, e->key);
     case EFFECT_PATCH:
         break;
     }
@@ -261,6 +261,7 @@ enum oxbow_err recover(struct oxbow *db)
         return OXBOW_ECORRUPT;
     }
     wear_start(db);
+    clock_load(db, &header.clock);
     db->boot = header.boot;
     db->next_blob = header.next_blob;
     db->largest_txn = header.largest_txn;
@@ -269,6 +270,7 @@ enum oxbow_err recover(struct oxbow *db)
     db->keys = tree_header(db->tree)->keys;
     ring_init(&db->journal.ring, db->port, db->config.dir, db->store_id);
     err = replay(db, &header, readonly);
+    clock_start(db);
     if (err == OXBOW_OK && !readonly) {
         choose_shape(db);
         err = count_boot(db, header.boot > 0 && !header.closed);

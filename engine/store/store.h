@@ -12,6 +12,7 @@
 #ifndef OXBOW_STORE_STORE_H
 #define OXBOW_STORE_STORE_H
 
+#include "engine/store/clock.h"
 #include "engine/store/journal.h"
 #include "engine/store/kv.h"
 #include "engine/store/memtable.h"
@@ -120,6 +121,7 @@ struct oxbow {
     uint32_t interval_ms;     /* M */
     uint64_t boot;
     uint64_t store_id;
+    struct store_clock clock; /* T */
     struct oxbow_recovery recovery;
     bool commit_doubt;         /* a meta page was destroyed: the last checkpoint may be missing */
     bool freeze_soon;          /* T: as freeze_wanted, noted by who has the turn */

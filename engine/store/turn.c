@@ -129,6 +129,7 @@ void turn_freeze(struct oxbow *db)
 
     db->active = full == &db->tables[0] ? &db->tables[1] : &db->tables[0];
     db->frozen = full;
+    db->clock.frozen = db->clock.noted;
     db->freeze_wanted = false;
     db->journal.since_freeze = 0;
     db->port->threads.cond_signal(db->work);

@@ -36,6 +36,7 @@ struct oxbow_txn *txn_start(struct oxbow *db, const struct oxbow_txn_options *op
     txn->internal = false;
     txn->replayed = false;
     txn->wall_read = false;
+    db->clock.read = false;
     txn->touched_count = 0;
     txn->cursors = 0;
     txn->blobs = false;
@@ -156,6 +157,7 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     CHECK(db->port, txn->cursors == 0);
     if (err == OXBOW_OK && txn->writes > 0) {
         quota_look_ahead(db);
+        clock_note(db);
     }
     store_lock(db);
     if (err == OXBOW_OK && txn->writes > 0 && db->failed != OXBOW_OK) {
@@ -270,6 +272,16 @@ uint64_t txn_wall_ms(struct oxbow_txn *txn)
 uint64_t txn_uptime_ms(struct oxbow_txn *txn)
 {
     return store_now_us(txn->db) / 1000;
+}
+
+uint64_t txn_clock_ms(const struct oxbow_txn *txn)
+{
+    return clock_now(txn->db);
+}
+
+void txn_clock_raise(struct oxbow_txn *txn, uint64_t ms)
+{
+    clock_raise(txn->db, ms);
 }
 
 uint64_t txn_store_id(const struct oxbow_txn *txn)

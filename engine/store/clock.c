@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store's own clock: see clock.h for what it counts. Its mark in the journal is a deletion of a
+ * key that never exists, so that versions that know no marks replay it and nothing happens:
+ *
+ *   0                     1     2            10          18          26          34
+ *   | KV_SPACE_STORE 0x01 | 'c' | clock le64 | mono le64 | wall le64 | wall at le64 |
+ *
+ * Invariants: (1) What it shows never goes back while the store is open, whatever the port's clocks
+ * do. (2) The wall clock adds at most once per opening.
+ */
+#include "engine/store/clock.h"
+
+#include "engine/base/codec.h"
+#include "engine/store/store.h"
+
+#define HOUR_MS   3600000u
+#define DAY_MS    86400000u
+#define CLOCK_MAX ((uint64_t)1 << 62) /* so that sums with what users give do not overflow */
+
+static uint64_t at_most(uint64_t v)
+{
+    return v < CLOCK_MAX ? v : CLOCK_MAX;
+}
+
+static struct clock_mark sane(const struct clock_mark *m)
+{
+    return (struct clock_mark){at_most(m->clock_ms), at_most(m->mono_ms), at_most(m->wall_ms),
+                               at_most(m->wall_at)};
+}
+
+void clock_load(struct oxbow *db, const struct clock_mark *mark)
+{
+    db->clock.noted = sane(mark);
+}
+
+bool clock_replay(struct oxbow *db, struct oxbow_bytes key)
+{
+    const uint8_t *p = key.data;
+    struct clock_mark m;
+
+    if (key.len != CLOCK_KEY_BYTES || p[0] != KV_SPACE_STORE || p[1] != 'c') {
+        return false;
+    }
+    m = (struct clock_mark){get_le64(p + 2), get_le64(p + 10), get_le64(p + 18), get_le64(p + 26)};
+    if (m.clock_ms >= db->clock.noted.clock_ms) {
+        db->clock.noted = sane(&m);
+    }
+    return true;
+}
+
+void clock_start(struct oxbow *db)
+{
+    struct store_clock *c = &db->clock;
+    uint64_t mono_ms;
+
+    c->base_us = store_now_us(db);
+    mono_ms = c->base_us / 1000;
+    c->base_ms = at_most(c->noted.clock_ms +
+                         (mono_ms >= c->noted.mono_ms ? mono_ms - c->noted.mono_ms : mono_ms));
+    c->base_ms = c->base_ms > 0 ? c->base_ms : 1;
+    c->now_ms = c->base_ms;
+    clock_note(db);
+}
+
+/* ---- the wall clock ---- */
+
+/* It is behind what must have passed, or too far ahead. If it stays so for a day, it is right and
+ * what it said before was not. */
+static void doubt(struct store_clock *c, uint64_t wall)
+{
+    uint64_t ahead = wall - c->now_ms;
+
+    if (!c->doubted || ahead - c->doubt_ms + HOUR_MS > 2u * HOUR_MS) {
+        c->doubted = true;
+        c->doubt_ms = ahead;
+        c->doubt_at = c->now_ms;
+    } else if (c->now_ms - c->doubt_at >= DAY_MS) {
+        c->noted.wall_ms = wall;
+        c->noted.wall_at = c->now_ms;
+        c->believed = true;
+    }
+}
+
+/* Looks at the wall clock, which is set: it was not believed in this opening yet. */
+static void judge(struct store_clock *c, uint64_t wall)
+{
+    uint64_t expected = c->noted.wall_ms + (c->now_ms - c->noted.wall_at);
+    uint64_t off = wall > expected ? wall - expected : 0;
+
+    if (c->noted.wall_ms != 0 && (off > CLOCK_OFF_MAX_MS || wall + HOUR_MS < expected)) {
+        doubt(c, wall);
+        return;
+    }
+    if (c->noted.wall_ms != 0) {
+        c->base_ms += off;
+        c->now_ms += off;
+    }
+    c->noted.wall_ms = wall;
+    c->noted.wall_at = c->now_ms;
+    c->believed = true;
+}
+
+/* While the store is open the wall clock adds nothing; but where it stands is where it is expected
+ * to go on from, unless it has jumped too far. */
+static void follow(struct store_clock *c, uint64_t wall)
+{
+    uint64_t expected = c->noted.wall_ms + (c->now_ms - c->noted.wall_at);
+    uint64_t off = wall > expected ? wall - expected : expected - wall;
+
+    if (off > CLOCK_OFF_MAX_MS) {
+        doubt(c, wall);
+        return;
+    }
+    c->doubted = false;
+    c->noted.wall_ms = wall;
+    c->noted.wall_at = c->now_ms;
+}
+
+static void look_at_wall(struct oxbow *db)
+{
+    const struct oxbow_clock *port = &db->port->clock;
+    struct store_clock *c = &db->clock;
+    uint64_t wall = port->wall_is_set(port->ctx) ? at_most(port->wall_ms(port->ctx)) : 0;
+
+    if (wall == 0) {
+        return;
+    }
+    if (c->believed) {
+        follow(c, wall);
+    } else {
+        judge(c, wall);
+    }
+}
+
+/* ---- reading and noting ---- */
+
+uint64_t clock_now(struct oxbow *db)
+{
+    struct store_clock *c = &db->clock;
+    uint64_t now_us;
+    uint64_t now;
+
+    if (c->read) {
+        return c->now_ms;
+    }
+    now_us = store_now_us(db);
+    now = at_most(c->base_ms + (now_us > c->base_us ? (now_us - c->base_us) / 1000 : 0));
+    c->now_ms = now > c->now_ms ? now : c->now_ms;
+    if (!c->believed) {
+        look_at_wall(db);
+    }
+    c->read = true;
+    return c->now_ms;
+}
+
+void clock_note(struct oxbow *db)
+{
+    struct store_clock *c = &db->clock;
+    struct journal *j = &db->journal;
+    uint8_t key[CLOCK_KEY_BYTES] = {KV_SPACE_STORE, 'c'};
+    const struct effect mark = {EFFECT_DEL, {key, sizeof key}, 0, {NULL, 0}};
+
+    (void)clock_now(db);
+    c->noted.clock_ms = c->now_ms;
+    c->noted.mono_ms = store_now_us(db) / 1000;
+    if (c->now_ms - c->marked_ms < CLOCK_MARK_MS) {
+        return;
+    }
+    look_at_wall(db);
+    c->noted.clock_ms = c->now_ms;
+    if (!j->on) {
+        c->marked_ms = c->now_ms; /* each checkpoint has it */
+    }
+    if (!j->on || j->long_txn) {
+        return;
+    }
+    put_le64(key + 2, c->noted.clock_ms);
+    put_le64(key + 10, c->noted.mono_ms);
+    put_le64(key + 18, c->noted.wall_ms);
+    put_le64(key + 26, c->noted.wall_at);
+    if (effect_put(&j->stage, &mark) == OXBOW_OK) { /* no room: the next one has it */
+        c->marked_ms = c->now_ms;
+    }
+}
+
+void clock_raise(struct oxbow *db, uint64_t ms)
+{
+    struct store_clock *c = &db->clock;
+    uint64_t now = clock_now(db);
+
+    ms = at_most(ms);
+    if (ms > now) {
+        c->base_ms += ms - now;
+        c->now_ms = ms;
+        c->noted.wall_at = c->noted.wall_ms != 0 ? c->noted.wall_at + (ms - now) : 0;
+    }
+}

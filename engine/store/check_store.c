@@ -53,6 +53,7 @@ static enum oxbow_err check_journal(struct oxbow *db, const struct oxbow_check_o
     enum oxbow_err err;
 
     ring_init(&db->journal.ring, db->port, db->config.dir, db->store_id);
+    db->journal.ring.unreadable_is_lost = report->closed;
     err = ring_open(&db->journal.ring, true);
     if (err != OXBOW_OK) {
         return err;

@@ -7,6 +7,7 @@
  *   FORMAT    likewise, last: with it the store is initialised and never made again
  *
  *   DOUBT     when a store is closed that met a damaged value or page: the next open looks at all
+ *   META      before a destroyed meta page is written again, until that is told as a loss
  *
  * Without FORMAT there is no store: a data file that is exactly an empty one is what a crash left
  * of the making, and is made again; any other belongs to somebody else and is refused.
@@ -19,6 +20,7 @@
 
 #define FILE_FORMAT "FORMAT"
 #define FILE_DOUBT  "DOUBT"
+#define FILE_META   "META"
 #define FILE_LOCK   "LOCK"
 #define FILE_NEW    ".new"
 #define FREE_LOW    (16u << 20) /* less on the file system than that is worth a warning */
@@ -46,34 +48,57 @@ static bool readonly(const struct oxbow *db)
     return (db->config.flags & OXBOW_OPEN_READONLY) != 0;
 }
 
-/* ---- the mark of doubt ---- */
+/* ---- marks ---- */
 
-bool directory_doubted(struct oxbow *db)
+/* Files without content. */
+static enum oxbow_err mark_look(struct oxbow *db, const char *name, bool *there)
 {
     int fd;
-    enum oxbow_err err = open_file(db, FILE_DOUBT, OXBOW_FILE_READ, &fd);
+    enum oxbow_err err = open_file(db, name, OXBOW_FILE_READ, &fd);
 
-    return err == OXBOW_OK ? directory_close_file(db, fd, OXBOW_OK) == OXBOW_OK : false;
+    *there = err == OXBOW_OK;
+    if (err == OXBOW_OK) {
+        return directory_close_file(db, fd, OXBOW_OK);
+    }
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
 }
 
-void directory_doubt(struct oxbow *db, bool doubt)
+static enum oxbow_err mark_set(struct oxbow *db, const char *name, bool on)
 {
     const struct oxbow_files *files = &db->port->files;
     int fd;
     enum oxbow_err err;
 
-    if (doubt) {
-        err = open_file(db, FILE_DOUBT, OXBOW_FILE_WRITE | OXBOW_FILE_CREATE, &fd);
+    if (on) {
+        err = open_file(db, name, OXBOW_FILE_WRITE | OXBOW_FILE_CREATE, &fd);
         err = err == OXBOW_OK ? directory_close_file(db, fd, OXBOW_OK) : err;
     } else {
-        err = files->unlink(files->ctx, directory_path(db, FILE_DOUBT));
+        err = files->unlink(files->ctx, directory_path(db, name));
+        err = err == OXBOW_ENOENT ? OXBOW_OK : err;
     }
-    if (err == OXBOW_OK) {
-        err = files->sync_dir(files->ctx, db->config.dir);
-    }
-    if (err != OXBOW_OK) {
+    return err == OXBOW_OK ? files->sync_dir(files->ctx, db->config.dir) : err;
+}
+
+enum oxbow_err directory_doubted(struct oxbow *db, bool *doubted)
+{
+    return mark_look(db, FILE_DOUBT, doubted);
+}
+
+void directory_doubt(struct oxbow *db, bool doubt)
+{
+    if (mark_set(db, FILE_DOUBT, doubt) != OXBOW_OK) {
         store_log(db, OXBOW_LOG_WARN, "store: the mark of doubt cannot be set or removed");
     }
+}
+
+enum oxbow_err directory_meta_written(struct oxbow *db, bool *written)
+{
+    return mark_look(db, FILE_META, written);
+}
+
+enum oxbow_err directory_meta_write(struct oxbow *db, bool begun)
+{
+    return mark_set(db, FILE_META, begun);
 }
 
 /* ---- the lock ---- */

@@ -269,6 +269,8 @@ enum oxbow_err recover(struct oxbow *db)
     tree_usage(db->tree, &db->usage);
     db->keys = tree_header(db->tree)->keys;
     ring_init(&db->journal.ring, db->port, db->config.dir, db->store_id);
+    db->journal.ring.unreadable_is_lost = header.closed || (db->config.flags & OXBOW_OPEN_REPAIR) !=
+                                                               0; /* closed: nothing in it counts */
     err = replay(db, &header, readonly);
     clock_start(db);
     if (err == OXBOW_OK && !readonly) {

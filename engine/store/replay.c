@@ -28,15 +28,17 @@ struct replay {
     uint32_t window_segment;
     uint64_t window_pos;
     size_t window_len;
-    struct frame due;  /* what the head after the chain's end would say */
-    uint64_t expected; /* LSN of the next transaction to be given */
-    uint64_t durable;  /* the newest that any frame seen behind the end knows of */
-    uint64_t newest;   /* the newest that any such frame holds */
+    struct frame due;      /* what the head after the chain's end would say */
+    uint64_t expected;     /* LSN of the next transaction to be given */
+    uint64_t durable;      /* the newest that any frame seen behind the end knows of */
+    uint64_t newest;       /* the newest that any such frame holds */
+    enum oxbow_err unread; /* why some of it could not be read */
 };
 
 /* ---- reading ---- */
 
-/* What cannot be read is zeros: block by block, since a device's bad spot is a small one. */
+/* What is not there, or is given up as unreadable, is zeros: block by block, since a device's bad
+ * spot is a small one, and may be read the second time. */
 static void fill_window(struct replay *r)
 {
     size_t done;
@@ -47,11 +49,13 @@ static void fill_window(struct replay *r)
     }
     for (done = 0; done < r->window_len; done += RING_BLOCK) {
         size_t len = r->window_len - done < RING_BLOCK ? r->window_len - done : RING_BLOCK;
+        enum oxbow_err err;
 
         memset(r->window + done, 0, len);
-        if (ring_read(r->ring, r->window_segment, r->window_pos + done, r->window + done, len) !=
-            OXBOW_OK) {
-            continue; /* before the end of a file that was cut off some of it may have come */
+        err = ring_read(r->ring, r->window_segment, r->window_pos + done, r->window + done, len);
+        /* Before the end of a file that was cut off some of it may have come. */
+        if (err != OXBOW_OK && err != OXBOW_ENOENT && !r->ring->unreadable_is_lost) {
+            r->unread = err;
         }
     }
 }
@@ -338,7 +342,7 @@ static enum oxbow_err run(struct replay *r)
 
     if (r->from->closed) {
         conclude(r);
-        return OXBOW_OK;
+        return r->unread;
     }
     if (find_start(r, &at, &generation)) {
         err = follow(r, &at, &reached);
@@ -358,7 +362,7 @@ static enum oxbow_err run(struct replay *r)
         note_torn(r, at);
         conclude(r);
     }
-    return err;
+    return err == OXBOW_OK ? r->unread : err;
 }
 
 enum oxbow_err replay_run(const struct ring *ring, const struct replay_from *from,

@@ -35,7 +35,8 @@ struct replay_report {
 };
 
 /* Errors: the sink's; OXBOW_ENOMEM; OXBOW_EFORMAT: a frame with the right checksum that cannot be
- * understood, which a later version may have written. What cannot be read counts as damaged. */
+ * understood, which a later version may have written; OXBOW_EIO: the device cannot read the ring,
+ * and does not give it another time. With the ring's `unreadable_is_lost` that counts as damaged. */
 OXBOW_MUST_CHECK enum oxbow_err replay_run(const struct ring *ring, const struct replay_from *from,
                                            const struct replay_sink *sink,
                                            struct replay_report *report);

@@ -115,9 +115,12 @@ static enum oxbow_err open_one(struct ring *r, uint32_t index, bool readonly)
     if (err != OXBOW_OK) {
         return err;
     }
-    if (files->read(files->ctx, fd, raw, sizeof raw, 0, &got) == OXBOW_OK && got == sizeof raw &&
-        label_get(raw, r, index, &count, &bytes) && (r->count == 0 || count == r->count) &&
-        (r->bytes == 0 || bytes == r->bytes) && files->size(files->ctx, fd, &size) == OXBOW_OK &&
+    err = files->read(files->ctx, fd, raw, sizeof raw, 0, &got);
+    if (err == OXBOW_OK) {
+        err = files->size(files->ctx, fd, &size);
+    }
+    if (err == OXBOW_OK && got == sizeof raw && label_get(raw, r, index, &count, &bytes) &&
+        (r->count == 0 || count == r->count) && (r->bytes == 0 || bytes == r->bytes) &&
         size >= RING_BLOCK) {
         r->count = count;
         r->bytes = bytes;
@@ -126,7 +129,7 @@ static enum oxbow_err open_one(struct ring *r, uint32_t index, bool readonly)
         return OXBOW_OK;
     }
     (void)files->close(files->ctx, fd);
-    return OXBOW_ENOENT;
+    return err == OXBOW_OK ? OXBOW_ENOENT : err;
 }
 
 enum oxbow_err ring_open(struct ring *r, bool readonly)
@@ -140,8 +143,12 @@ enum oxbow_err ring_open(struct ring *r, bool readonly)
     for (i = 0; i < RING_SEGMENTS; i++) {
         enum oxbow_err err = open_one(r, i, readonly);
 
+        if (err == OXBOW_EIO && r->unreadable_is_lost) {
+            err = open_one(r, i, readonly); /* given up only when it fails twice */
+        }
         found += err == OXBOW_OK;
-        if (err != OXBOW_OK && err != OXBOW_ENOENT && err != OXBOW_EIO) {
+        if (err != OXBOW_OK && err != OXBOW_ENOENT &&
+            !(err == OXBOW_EIO && r->unreadable_is_lost)) {
             ring_close(r);
             return err;
         }
@@ -282,10 +289,10 @@ enum oxbow_err ring_read(const struct ring *r, uint32_t segment, uint64_t pos, v
     enum oxbow_err err;
 
     if (r->fds[segment] < 0) {
-        return OXBOW_EIO;
+        return OXBOW_ENOENT;
     }
     err = files->read(files->ctx, r->fds[segment], out, len, pos, &got);
-    return err == OXBOW_OK && got < len ? OXBOW_EIO : err;
+    return err == OXBOW_OK && got < len ? OXBOW_ENOENT : err;
 }
 
 enum oxbow_err ring_write(const struct ring *r, uint32_t segment, uint64_t pos, const void *data,

@@ -26,13 +26,15 @@ struct ring {
     uint64_t bytes;         /* of each */
     uint32_t missing;       /* segments that were not there, or not whole */
     int fds[RING_SEGMENTS]; /* -1: missing */
+    bool
+        unreadable_is_lost; /* what the device cannot read counts as damaged; set after ring_init */
 };
 
 /* An empty value, for ring_close. */
 void ring_init(struct ring *r, const struct oxbow_port *port, const char *dir, uint64_t store_id);
-/* Opens what segments there are. A file that is cut off, unreadable or not of this store's ring
- * counts as missing. None at all: count 0. OXBOW_EIO, OXBOW_ENOSPC and such only for what says
- * nothing about the files (no descriptors left). */
+/* Opens what segments there are. A file that is cut off or not of this store's ring counts as
+ * missing, and with `unreadable_is_lost` one that cannot be read twice. None at all: count 0. Otherwise
+ * OXBOW_EIO and what else opening and reading give. */
 OXBOW_MUST_CHECK enum oxbow_err ring_open(struct ring *r, bool readonly);
 /* Makes all segments anew under other names, syncs them and renames them into place; what was there
  * is replaced. The ring is closed before. OXBOW_ENOSPC, OXBOW_EIO: there may be some of them. */
@@ -44,8 +46,8 @@ OXBOW_MUST_CHECK enum oxbow_err ring_remove(struct ring *r);
 OXBOW_MUST_CHECK enum oxbow_err ring_set_aside(struct ring *r);
 void ring_close(struct ring *r);
 
-/* Positions are within the segment; frames stand from RING_BLOCK on. A read past what can be read
- * gives OXBOW_EIO. */
+/* Positions are within the segment; frames stand from RING_BLOCK on. OXBOW_ENOENT: the segment is
+ * missing, or its end is before that of the read. OXBOW_EIO: the device cannot read it. */
 OXBOW_MUST_CHECK enum oxbow_err ring_read(const struct ring *r, uint32_t segment, uint64_t pos,
                                           void *out, size_t len);
 OXBOW_MUST_CHECK enum oxbow_err ring_write(const struct ring *r, uint32_t segment, uint64_t pos,

@@ -94,7 +94,8 @@ static enum oxbow_err sound_meta(const struct oxbow *db, uint8_t *page, struct p
     return err == OXBOW_OK && meta->txn == 0 ? OXBOW_ECORRUPT : err;
 }
 
-/* Writes the sound meta page over the destroyed one, as one commit older: LMDB wants both. */
+/* Writes the sound meta page over the destroyed one, as one commit older: LMDB wants both. That nobody
+ * knows which of them was the newer one is to be told, also by an open after one that fails now. */
 static enum oxbow_err mend_meta(struct oxbow *db)
 {
     const struct oxbow_files *files = &db->port->files;
@@ -103,6 +104,9 @@ static enum oxbow_err mend_meta(struct oxbow *db)
     uint64_t destroyed = 0;
     enum oxbow_err err = page == NULL ? OXBOW_ENOMEM : sound_meta(db, page, &meta, &destroyed);
 
+    if (err == OXBOW_OK) {
+        err = directory_meta_write(db, true);
+    }
     if (err == OXBOW_OK) {
         page_meta_turn(page, destroyed, meta.txn - 1);
         err = files->write(files->ctx, db->data_fd, page, PAGE_BYTES, destroyed * PAGE_BYTES);
@@ -230,6 +234,7 @@ static void make_state(struct rebuild *r)
     uint64_t good = s->keys - (s->complete ? s->values_bad : 0);
 
     r->state = (struct loss_state){.complete = s->complete,
+                                   .commit_doubt = r->db->commit_doubt,
                                    .values_bad = s->values_bad,
                                    .ranges = s->range_count,
                                    .wall_ms = clock->wall_ms(clock->ctx),
@@ -534,14 +539,24 @@ static enum oxbow_err mend(struct oxbow *db, const struct oxbow_check_report *re
 
 enum oxbow_err salvage_open(struct oxbow *db)
 {
-    bool doubted = (db->config.flags & OXBOW_OPEN_READONLY) == 0 && directory_doubted(db);
     struct findings all = {.db = db};
-    struct oxbow_check_options options = {
-        .skip_values = !repairing(db) && !doubted, .ctx = &all, .finding = on_finding};
+    struct oxbow_check_options options = {.ctx = &all, .finding = on_finding};
     struct check_file file = {.port = db->port, .fd = db->data_fd, .options = &options};
     struct oxbow_check_report report;
-    enum oxbow_err err = check_walk(&file, &report);
+    bool doubted = false;
+    enum oxbow_err err = OXBOW_OK;
 
+    if ((db->config.flags & OXBOW_OPEN_READONLY) == 0) {
+        err = directory_doubted(db, &doubted);
+        if (err == OXBOW_OK) {
+            err = directory_meta_written(db, &db->commit_doubt);
+        }
+    }
+    options.skip_values = !repairing(db) && !doubted;
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = check_walk(&file, &report);
     if (err == OXBOW_EIO && repairing(db)) {
         err = rebuild(db);
     } else if (err == OXBOW_OK && (report.damage > 0 || report.values_bad > 0 ||

@@ -19,8 +19,11 @@ enum oxbow_err salvage_page(const struct salvage_reader *s, uint64_t number, uin
         return OXBOW_OK;
     }
     err = files->read(files->ctx, s->fd, out, PAGE_BYTES, number * PAGE_BYTES, &got);
-    if (err == OXBOW_EIO && s->unreadable_is_lost) {
-        return OXBOW_OK;
+    if (err == OXBOW_EIO && s->unreadable_is_lost) { /* given up only when it fails twice */
+        err = files->read(files->ctx, s->fd, out, PAGE_BYTES, number * PAGE_BYTES, &got);
+        if (err == OXBOW_EIO) {
+            return OXBOW_OK;
+        }
     }
     *ok = err == OXBOW_OK && got == PAGE_BYTES;
     return err;

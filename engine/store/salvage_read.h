@@ -28,7 +28,7 @@ struct salvage_level;
 struct salvage_reader {
     const struct oxbow_port *port;
     int fd;
-    bool unreadable_is_lost; /* a page that gives OXBOW_EIO counts as damaged */
+    bool unreadable_is_lost; /* a page that gives OXBOW_EIO twice counts as damaged */
     uint64_t pages;          /* of the file that can be in use */
     struct page_meta meta;   /* of the tree that is read */
     struct tree_header header;

@@ -308,6 +308,19 @@ static void note_doubt(struct oxbow *db, enum oxbow_err err)
     }
 }
 
+/* The layers above mend, and settle what a mended meta page put in doubt. */
+static enum oxbow_err mend_with(struct oxbow *db, enum oxbow_err (*mend)(struct oxbow *db))
+{
+    bool doubt = db->commit_doubt;
+    enum oxbow_err err = mend(db);
+
+    if (err == OXBOW_OK && doubt && !db->commit_doubt &&
+        directory_meta_write(db, false) != OXBOW_OK) {
+        store_log(db, OXBOW_LOG_WARN, "store: the mark of a mended meta page cannot be removed");
+    }
+    return err;
+}
+
 enum oxbow_err store_open(const struct oxbow_config *config,
                           enum oxbow_err (*mend)(struct oxbow *db), struct oxbow **out)
 {
@@ -347,7 +360,7 @@ enum oxbow_err store_open(const struct oxbow_config *config,
     }
     err = attach(db);
     if (err == OXBOW_OK) {
-        err = mend(db);
+        err = mend_with(db, mend);
     }
     if (err != OXBOW_OK) {
         enum oxbow_err lost = oxbow_close(db);

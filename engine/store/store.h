@@ -263,8 +263,12 @@ void directory_close(struct oxbow *db);
 const char *directory_path(struct oxbow *db, const char *name);
 /* Whether the last opening met damage that the walk at open does not see, and noting that one did, or
  * that it was looked into. */
-bool directory_doubted(struct oxbow *db);
+OXBOW_MUST_CHECK enum oxbow_err directory_doubted(struct oxbow *db, bool *doubted);
 void directory_doubt(struct oxbow *db, bool doubt);
+/* Whether a destroyed meta page was, or may have been, written again, and nobody was told; noting
+ * that it is about to be, or that it is told. Durable when it answers OXBOW_OK. */
+OXBOW_MUST_CHECK enum oxbow_err directory_meta_written(struct oxbow *db, bool *written);
+OXBOW_MUST_CHECK enum oxbow_err directory_meta_write(struct oxbow *db, bool begun);
 /* Closes a file; gives the error before it, or else the close's own. */
 OXBOW_MUST_CHECK enum oxbow_err directory_close_file(struct oxbow *db, int fd,
                                                      enum oxbow_err before);

@@ -56,7 +56,7 @@ static void what_is_made_is_opened_again(void **state)
     assert_int_equal(r.missing, 0);
     assert_int_equal(ring_read(&r, 2, RING_BLOCK, raw, 8), OXBOW_OK);
     assert_memory_equal(raw, "8 bytes", 8);
-    assert_int_equal(ring_read(&r, 2, RING_BYTES_MIN - 4, raw, 8), OXBOW_EIO);
+    assert_int_equal(ring_read(&r, 2, RING_BYTES_MIN - 4, raw, 8), OXBOW_ENOENT);
     ring_close(&r);
     assert_int_equal(ring_remove(&r), OXBOW_OK);
     assert_int_equal(ring_open(&r, true), OXBOW_OK);
@@ -87,9 +87,9 @@ static void anothers_or_a_damaged_segment_counts_as_missing(void **state)
     assert_int_equal(ring_open(&r, false), OXBOW_OK);
     assert_int_equal(r.count, 4);
     assert_int_equal(r.missing, 3);
-    assert_int_equal(ring_read(&r, 0, RING_BLOCK, raw, 8), OXBOW_EIO);
+    assert_int_equal(ring_read(&r, 0, RING_BLOCK, raw, 8), OXBOW_ENOENT);
     assert_int_equal(ring_read(&r, 1, RING_BLOCK, raw, 8), OXBOW_OK); /* what is left of it */
-    assert_int_equal(ring_read(&r, 1, RING_BYTES_MIN / 2, raw, 8), OXBOW_EIO);
+    assert_int_equal(ring_read(&r, 1, RING_BYTES_MIN / 2, raw, 8), OXBOW_ENOENT);
     assert_int_equal(ring_read(&r, 3, RING_BLOCK, raw, 8), OXBOW_OK);
     ring_close(&r);
 }
@@ -143,6 +143,41 @@ static void no_call_that_fails_leaves_a_ring_that_looks_whole_and_is_not(void **
     assert_true(points >= 15);
 }
 
+/* It may be read the next time. */
+static void what_the_device_cannot_read_is_missing_only_where_that_is_asked_for(void **state)
+{
+    struct fault f;
+    struct ring r;
+
+    (void)state;
+    fault_init(&f, oxbow_port_default());
+    ring_init(&r, &f.port, dir, STORE);
+    assert_int_equal(ring_make(&r, 2, RING_BYTES_MIN), OXBOW_OK);
+    ring_close(&r);
+    for (uint32_t kind = 0; kind < 3; kind++) {
+        static const uint32_t kinds[] = {FAULT_OPEN, FAULT_READ, FAULT_SIZE};
+
+        for (uint64_t n = 1; n <= 2; n++) {
+            fault_arm_files(&f, kinds[kind], n, 1, OXBOW_EIO);
+            r.unreadable_is_lost = false;
+            assert_int_equal(ring_open(&r, false), OXBOW_EIO);
+            assert_int_equal(f.file_failed, 1);
+            for (uint32_t times = 1; times <= 2; times++) {
+                fault_arm_files(&f, kinds[kind], n, times, OXBOW_EIO);
+                r.unreadable_is_lost = true;
+                assert_int_equal(ring_open(&r, false), OXBOW_OK);
+                assert_int_equal(f.file_failed, times);
+                assert_int_equal(r.missing, times - 1);
+                ring_close(&r);
+            }
+        }
+    }
+    fault_disarm(&f);
+    assert_int_equal(ring_open(&r, false), OXBOW_OK);
+    assert_int_equal(r.missing, 0);
+    ring_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +187,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(evidence_is_set_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(
             no_call_that_fails_leaves_a_ring_that_looks_whole_and_is_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            what_the_device_cannot_read_is_missing_only_where_that_is_asked_for, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

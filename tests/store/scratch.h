@@ -22,7 +22,7 @@ static inline void scratch_name(char out[SCRATCH_MAX], const char *what)
 static inline void scratch_remove(const char *dir)
 {
     static const char *const files[] = {"LOCK",         "FORMAT",     "data.mdb", "lock.mdb",
-                                        "data.mdb.new", "FORMAT.new", "DOUBT"};
+                                        "data.mdb.new", "FORMAT.new", "DOUBT",    "META"};
     static const char *const suffixes[] = {"", ".new", ".bad"};
     char path[4 * SCRATCH_MAX];
 

@@ -146,7 +146,7 @@ enum oxbow_err catalog_attach(struct oxbow_txn *txn)
     }
     *cat = (struct catalog){.seed = meta[1], .mask = UINT64_MAX};
     store_slot_set(txn_store(txn), STORE_SLOT_CATALOG, cat, catalog_close);
-    store_set_idle_hook(txn_store(txn), catalog_reap);
+    store_set_idle_hook(txn_store(txn), STORE_IDLE_REAP, catalog_reap);
     return OXBOW_OK;
 }
 

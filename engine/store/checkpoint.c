@@ -169,14 +169,41 @@ enum oxbow_err checkpoint_now(struct oxbow *db, const struct tree_header *header
 
 /* ---- idle work ---- */
 
+/* Calls the hooks whose bits are set, in turn, until one has written or failed; clears their bits in
+ * *due, and sets those of whoever wants another step. */
+static enum oxbow_err call_hooks(struct oxbow_txn *txn, uint32_t *due)
+{
+    struct oxbow *db = txn->db;
+    uint32_t again = 0;
+    enum oxbow_err err = OXBOW_OK;
+    unsigned n;
+
+    for (n = 0; n < STORE_IDLE_COUNT && err == OXBOW_OK && txn->writes == 0; n++) {
+        unsigned i = db->idle_next;
+        enum oxbow_err (*hook)(struct oxbow_txn * txn, bool *more) = db->idle_hooks[i];
+        uint32_t bit = (uint32_t)1 << i;
+        bool more = false;
+
+        db->idle_next = (i + 1) % STORE_IDLE_COUNT;
+        if ((*due & bit) == 0) {
+            continue;
+        }
+        *due &= ~bit;
+        err = hook != NULL ? hook(txn, &more) : OXBOW_OK;
+        again |= more || err != OXBOW_OK ? bit : 0;
+    }
+    *due |= again;
+    return err;
+}
+
 /* One step of idle work, in a transaction of its own: our own reaping, else what the layers want.
  * With the mutex held, and the turn free or handed to us. */
 static void idle_step(struct oxbow *db)
 {
-    enum oxbow_err (*hook)(struct oxbow_txn * txn, bool *more) = db->idle_hook;
     enum oxbow_sync sync = db->journal.on ? OXBOW_SYNC_NONE : OXBOW_SYNC_INTERVAL;
     struct oxbow_txn_options opt = {.sync = sync, .flags = OXBOW_TXN_NOWAIT};
     bool reap = db->reap;
+    uint32_t due = db->idle_more;
     struct oxbow_txn *txn;
     bool more = false;
     enum oxbow_err err;
@@ -185,11 +212,11 @@ static void idle_step(struct oxbow *db)
     db->idle_turn = false;
     db->idle_waits = false;
     db->reap = false;
-    db->idle_more = db->idle_more && reap; /* who commits meanwhile may want another */
+    db->idle_more = reap ? due : 0; /* who commits meanwhile may want another */
     store_unlock(db);
     txn = txn_start(db, &opt, sync);
     txn->internal = true;
-    err = reap ? blob_reap(txn, &more) : hook(txn, &more);
+    err = reap ? blob_reap(txn, &more) : call_hooks(txn, &due);
     if (err == OXBOW_OK) {
         err = oxbow_txn_commit(txn, NULL);
     } else {
@@ -202,11 +229,21 @@ static void idle_step(struct oxbow *db)
     if (reap) {
         db->reap = db->reap || more || err != OXBOW_OK;
     } else {
-        db->idle_more = db->idle_more || more || err != OXBOW_OK;
+        db->idle_more |= err == OXBOW_OK ? due : STORE_IDLE_ALL;
     }
     db->idle_at_us = store_now_us(db) + (err == OXBOW_OK ? IDLE_STEP_US : IDLE_RETRY_US);
     if (journal_full(db)) {
         db->port->threads.cond_signal(db->journal_work); /* we must not wait for room there */
+    }
+}
+
+/* What was asked for is due: then a step is wanted at once. */
+static void look_at_timer(struct oxbow *db, uint64_t now)
+{
+    if (now >= db->timer_us) {
+        db->timer_us = UINT64_MAX;
+        db->idle_more = STORE_IDLE_ALL;
+        db->idle_at_us = now < db->idle_at_us ? now : db->idle_at_us;
     }
 }
 
@@ -231,7 +268,7 @@ static bool act(struct oxbow *db, uint64_t now)
             return false; /* who has the turn does it */
         }
         turn_retire(db);
-        db->idle_more = true;
+        db->idle_more = STORE_IDLE_ALL;
         return true;
     }
     if (db->frozen != NULL) {
@@ -269,6 +306,7 @@ void checkpoint_run(void *arg)
         uint64_t now = store_now_us(db);
         uint64_t delay;
 
+        look_at_timer(db, now);
         if (act(db, now)) {
             continue;
         }
@@ -282,6 +320,9 @@ void checkpoint_run(void *arg)
         if (idle_wanted(db) && !(db->idle_waits && (db->busy || table_full(db, db->active))) &&
             (delay == UINT64_MAX || db->idle_at_us < now + delay)) {
             delay = db->idle_at_us > now ? db->idle_at_us - now : 1;
+        }
+        if (db->timer_us != UINT64_MAX && db->timer_us - now < delay) {
+            delay = db->timer_us - now;
         }
         if (space_due(db, now) < delay) {
             delay = space_due(db, now);

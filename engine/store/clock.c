@@ -16,6 +16,7 @@
 
 #define HOUR_MS   3600000u
 #define DAY_MS    86400000u
+#define LOOK_MS   60000u /* the wall clock is looked at so often while it is not believed */
 #define CLOCK_MAX ((uint64_t)1 << 62) /* so that sums with what users give do not overflow */
 
 static uint64_t at_most(uint64_t v)
@@ -152,6 +153,19 @@ uint64_t clock_now(struct oxbow *db)
     }
     c->read = true;
     return c->now_ms;
+}
+
+uint64_t clock_at_us(struct oxbow *db, uint64_t clock_ms)
+{
+    struct store_clock *c = &db->clock;
+    uint64_t now = clock_now(db);
+    uint64_t left = clock_ms > now ? at_most(clock_ms) - now : 0;
+
+    if (!c->believed && left > LOOK_MS) {
+        left = LOOK_MS;
+    }
+    left = left < UINT64_MAX / 4000 ? left : UINT64_MAX / 4000;
+    return store_now_us(db) + left * 1000;
 }
 
 void clock_note(struct oxbow *db)

@@ -69,6 +69,9 @@ bool clock_replay(struct oxbow *db, struct oxbow_bytes key);
 void clock_start(struct oxbow *db);
 /* What it shows, read once per transaction. With the turn. */
 uint64_t clock_now(struct oxbow *db);
+/* What the port's monotonic clock shows when it shows that much: at the latest, since the wall clock
+ * may add to it. While that may come, not more than a minute from now. With the turn. */
+uint64_t clock_at_us(struct oxbow *db, uint64_t clock_ms);
 /* Before a commit that wrote, with the turn: notes what it shows, in the journal's stage too if it is
  * time. */
 void clock_note(struct oxbow *db);

@@ -163,9 +163,21 @@ void *store_slot_get(struct oxbow *db, enum store_slot slot);
 void store_slot_set(struct oxbow *db, enum store_slot slot, void *p,
                     void (*close)(struct oxbow *db, void *p));
 
-/* Work that wants to be done in small steps when the store has time: called by the checkpoint
- * thread with a transaction of its own after each checkpoint and every so often while *more. */
-void store_set_idle_hook(struct oxbow *db,
+/* Work that wants to be done in small steps when the store has time, or when something is due: called
+ * by the checkpoint thread with a transaction of its own at open, after each checkpoint, soon after
+ * commits, every so often while *more, and when the clock shows what txn_idle_at asked for. Each time
+ * it is called it says *more, or asks anew with txn_idle_at for when it will have something to do. */
+enum store_idle {
+    STORE_IDLE_REAP,   /* the catalog's */
+    STORE_IDLE_DUE,    /* what is delayed, scheduled or expires */
+    STORE_IDLE_POLICY, /* retention */
+    STORE_IDLE_GROUP,  /* what was delivered and not acked */
+    STORE_IDLE_COUNT
+};
+void store_set_idle_hook(struct oxbow *db, enum store_idle which,
                          enum oxbow_err (*hook)(struct oxbow_txn *txn, bool *more));
+/* All idle hooks are to be called when txn_clock_ms shows `clock_ms`, or before. An aborted
+ * transaction may have asked as well: a call in vain. */
+void txn_idle_at(struct oxbow_txn *txn, uint64_t clock_ms);
 
 #endif

@@ -350,7 +350,7 @@ enum oxbow_err store_open(const struct oxbow_config *config,
     db->data_fd = -1;
     db->sync = filled.sync;
     db->interval_ms = filled.interval_ms;
-    db->idle_more = true;
+    db->timer_us = UINT64_MAX;
     db->reap = true;
     err = start(db);
     if (err != OXBOW_OK) {
@@ -485,12 +485,12 @@ void store_slot_set(struct oxbow *db, enum store_slot slot, void *p,
     db->slots[slot] = (struct slot){p, close};
 }
 
-void store_set_idle_hook(struct oxbow *db,
+void store_set_idle_hook(struct oxbow *db, enum store_idle which,
                          enum oxbow_err (*hook)(struct oxbow_txn *txn, bool *more))
 {
     store_lock(db);
-    db->idle_hook = hook;
-    db->idle_more = true;
+    db->idle_hooks[which] = hook;
+    db->idle_more = STORE_IDLE_ALL;
     db->idle_waits = true; /* a step at least for those who open a store for a moment only */
     db->port->threads.cond_signal(db->work);
     store_unlock(db);

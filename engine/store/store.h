@@ -27,8 +27,9 @@
 #define STORE_CURSORS_KEPT 8u
 #define STORE_INTERVAL_MAX 3600000u /* ms */
 #define STORE_IDLE_US      1000000u /* idle work is looked for so long after a commit */
-#define STORE_KEY_PENDING  'p'      /* KV_SPACE_STORE, this, be64: a blob to be reaped */
-#define JOURNAL_SEGMENTS   4u       /* where the configuration does not say */
+#define STORE_IDLE_ALL     ((1u << STORE_IDLE_COUNT) - 1)
+#define STORE_KEY_PENDING  'p' /* KV_SPACE_STORE, this, be64: a blob to be reaped */
+#define JOURNAL_SEGMENTS   4u  /* where the configuration does not say */
 #define QUOTA_MIN          (1ull << 20)
 #define RESERVE_PAGES      64u /* and three times the largest transaction */
 /* The active table may grow to that many times `dirty_pages` while a checkpoint is under way: a
@@ -127,7 +128,7 @@ struct oxbow {
     bool freeze_soon;          /* T: as freeze_wanted, noted by who has the turn */
     bool device_full;          /* T: the device did not give what the tables need */
     bool reap;                 /* M: there may be blobs to reap */
-    bool idle_more;            /* M: the layers want another step */
+    uint32_t idle_more;        /* M: the hooks that want another step, a bit each */
     bool quota_tight;          /* M: something was refused for lack of room since the last retire */
     uint64_t reserved_bytes;   /* T: the data file has that much of the device */
     uint64_t next_blob;        /* T */
@@ -140,13 +141,15 @@ struct oxbow {
     uint64_t table_bytes;      /* M: likewise */
     struct blob_job *blob_job; /* M: not begun; its owner has the turn. NULL: none */
     uint8_t *front;            /* C: FRONT_BYTES */
+    unsigned idle_next;        /* C: the hook whose turn it is */
     uint64_t idle_at_us;       /* M */
+    uint64_t timer_us;         /* M: then all hooks want a step. UINT64_MAX: nobody asked */
     struct space space;        /* C */
     uint64_t hole_pages;       /* M: as of the last retire */
 
     void (*touch_hook)(void *ctx, uint64_t object, uint64_t lsn); /* M */
     void *touch_ctx;
-    enum oxbow_err (*idle_hook)(struct oxbow_txn *txn, bool *more); /* M */
+    enum oxbow_err (*idle_hooks[STORE_IDLE_COUNT])(struct oxbow_txn *txn, bool *more); /* M */
 };
 
 static inline void store_lock(struct oxbow *db)

@@ -156,7 +156,7 @@ void turn_retire(struct oxbow *db)
 
 bool idle_wanted(const struct oxbow *db)
 {
-    return (db->reap || (db->idle_hook != NULL && db->idle_more)) && db->frozen == NULL &&
+    return (db->reap || db->idle_more != 0) && db->frozen == NULL &&
            (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->failed == OXBOW_OK && !db->stop &&
            !journal_full(db);
 }

@@ -126,9 +126,11 @@ static void ask_for_idle_work(struct oxbow *db, const struct oxbow_txn *txn)
         db->idle_at_us = 0;
         db->port->threads.cond_signal(db->work);
     }
-    if (txn->writes > 0 && !db->idle_more && !txn->internal) {
-        db->idle_more = true;
-        db->idle_at_us = store_now_us(db) + STORE_IDLE_US;
+    if (txn->writes > 0 && db->idle_more != STORE_IDLE_ALL && !txn->internal) {
+        bool none = db->idle_more == 0;
+
+        db->idle_more = STORE_IDLE_ALL;
+        db->idle_at_us = none ? store_now_us(db) + STORE_IDLE_US : db->idle_at_us;
         db->port->threads.cond_signal(db->work);
     }
 }
@@ -282,6 +284,19 @@ uint64_t txn_clock_ms(const struct oxbow_txn *txn)
 void txn_clock_raise(struct oxbow_txn *txn, uint64_t ms)
 {
     clock_raise(txn->db, ms);
+}
+
+void txn_idle_at(struct oxbow_txn *txn, uint64_t clock_ms)
+{
+    struct oxbow *db = txn->db;
+    uint64_t at = clock_at_us(db, clock_ms);
+
+    store_lock(db);
+    if (at < db->timer_us) {
+        db->timer_us = at;
+        db->port->threads.cond_signal(db->work);
+    }
+    store_unlock(db);
 }
 
 uint64_t txn_store_id(const struct oxbow_txn *txn)

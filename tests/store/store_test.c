@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, transactions, durability and what the store says of itself. */
+#include "engine/base/codec.h"
 #include "engine/store/kv.h"
 #include "tests/store/scratch.h"
 #include "tests/support/fault.h"
@@ -565,12 +566,79 @@ static void idle_work_is_done_in_steps(void **state)
     struct oxbow_stat stat;
 
     (void)state;
-    store_set_idle_hook(db, idle);
+    store_set_idle_hook(db, STORE_IDLE_POLICY, idle);
     do {
         assert_int_equal(usleep(1000), 0);
         oxbow_stat(db, &stat);
     } while (stat.lsn_applied < 3);
     assert_value(db, "count", "3");
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+}
+
+/* Every 30 ms. */
+static enum oxbow_err timed(struct oxbow_txn *txn, bool *more)
+{
+    uint64_t now = txn_clock_ms(txn);
+    struct oxbow_bytes got;
+    enum oxbow_err err = kv_get(txn, text("ticks"), &got);
+    uint8_t ticks[9] = {0};
+
+    *more = false;
+    if (err == OXBOW_OK) {
+        memcpy(ticks, got.data, sizeof ticks);
+    }
+    if (get_le64(ticks + 1) > now) {
+        txn_idle_at(txn, get_le64(ticks + 1)); /* a call for another reason */
+        return OXBOW_OK;
+    }
+    ticks[0]++;
+    put_le64(ticks + 1, now + 30);
+    txn_idle_at(txn, now + 30);
+    return kv_put(txn, text("ticks"), (struct oxbow_bytes){ticks, sizeof ticks});
+}
+
+static enum oxbow_err fails(struct oxbow_txn *txn, bool *more)
+{
+    *more = false;
+    return txn_fail(txn, OXBOW_ENOMEM);
+}
+
+static void idle_work_is_called_when_it_is_due(void **state)
+{
+    struct oxbow *db = open_plain();
+    struct oxbow_stat stat;
+    struct oxbow_txn *txn;
+    uint64_t first;
+    uint64_t last;
+
+    (void)state;
+    assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+    first = txn_clock_ms(txn);
+    oxbow_txn_abort(txn);
+    store_set_idle_hook(db, STORE_IDLE_GROUP, timed);
+    do {
+        assert_int_equal(usleep(1000), 0);
+        oxbow_stat(db, &stat);
+    } while (stat.lsn_applied < 10);
+    assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+    last = txn_clock_ms(txn);
+    oxbow_txn_abort(txn);
+    assert_in_range(last - first, 9 * 30, 5000);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+}
+
+static void idle_work_that_fails_does_not_keep_others_from_theirs(void **state)
+{
+    struct oxbow *db = open_plain();
+    struct oxbow_stat stat;
+
+    (void)state;
+    store_set_idle_hook(db, STORE_IDLE_DUE, fails);
+    store_set_idle_hook(db, STORE_IDLE_GROUP, idle);
+    do {
+        assert_int_equal(usleep(1000), 0);
+        oxbow_stat(db, &stat);
+    } while (stat.lsn_applied < 1);
     assert_int_equal(oxbow_close(db), OXBOW_OK);
 }
 
@@ -598,6 +666,8 @@ int main(void)
         TEST(commit_tells_of_each_touched_object_once),
         TEST(slots_are_closed_with_the_store),
         TEST(idle_work_is_done_in_steps),
+        TEST(idle_work_is_called_when_it_is_due),
+        TEST(idle_work_that_fails_does_not_keep_others_from_theirs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,6 +63,9 @@ OXBOW_MUST_CHECK enum oxbow_err
 group_each(struct stream *s,
            enum oxbow_err (*each)(void *ctx, struct group *g, struct oxbow_bytes name), void *ctx);
 
+/* The greatest id such that everything at or below it that was delivered is acked. */
+OXBOW_MUST_CHECK enum oxbow_err group_acked(struct group *g, struct oxbow_id *to);
+
 /* What the group's clock says now, and setting it so. */
 uint64_t group_now(const struct group *g);
 void group_clock_set(struct group *g);

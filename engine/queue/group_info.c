@@ -233,31 +233,56 @@ enum oxbow_err oxbow_group_consumer_info(struct oxbow_txn *txn, struct oxbow_gro
     return err;
 }
 
+/* How far a group is done; *first is what blocks it, with OXBOW_OK. OXBOW_ENOENT: nothing is
+ * pending. */
+static enum oxbow_err acked_to(struct group *g, struct pending *first, struct oxbow_id *to)
+{
+    struct oxbow_id below;
+    enum oxbow_err err = edge_find(g, false, first);
+
+    if (err == OXBOW_ENOENT) {
+        *to = g->last;
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    below = first->id;
+    if (!id_prev(&below)) {
+        below = OXBOW_ID_MIN;
+    }
+    *to = id_compare(below, g->last) < 0 ? below : g->last;
+    return OXBOW_OK;
+}
+
+enum oxbow_err group_acked(struct group *g, struct oxbow_id *to)
+{
+    struct pending first;
+    enum oxbow_err err = acked_to(g, &first, to);
+
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
 enum oxbow_err oxbow_group_acked_prefix(struct oxbow_txn *txn, struct oxbow_group group,
                                         struct oxbow_acked_prefix *prefix)
 {
     struct stream s;
     struct group g;
     struct pending first;
-    struct oxbow_id below;
+    struct oxbow_id to;
     enum oxbow_err err = group_find_any(txn, group, &s, &g);
 
     if (err != OXBOW_OK) {
         return err;
     }
-    err = edge_find(&g, false, &first);
+    err = acked_to(&g, &first, &to);
     if (err == OXBOW_ENOENT) {
-        *prefix = (struct oxbow_acked_prefix){.id = g.last};
+        *prefix = (struct oxbow_acked_prefix){.id = to};
         return OXBOW_OK;
     }
     if (err != OXBOW_OK) {
         return err;
     }
-    below = first.id;
-    if (!id_prev(&below)) {
-        below = OXBOW_ID_MIN;
-    }
-    *prefix = (struct oxbow_acked_prefix){.id = id_compare(below, g.last) < 0 ? below : g.last,
+    *prefix = (struct oxbow_acked_prefix){.id = to,
                                           .blocked = true,
                                           .blocked_by = first.id,
                                           .blocked_ms = age_of(&g, first.age_ms),

@@ -7,6 +7,7 @@
  */
 #include "engine/base/result.h"
 #include "engine/queue/group.h"
+#include "engine/queue/policy.h"
 
 /* Reading makes entries pending, which takes room. A full store must still be read and acked, so
  * only beyond this many pending entries does the quota have a say. */
@@ -221,6 +222,7 @@ enum oxbow_err oxbow_group_read(struct oxbow_txn *txn, struct oxbow_group group,
     struct stream s;
     struct group g;
     struct reader reader = {.group = &g, .name = consumer};
+    struct oxbow_id after;
     enum oxbow_err err;
 
     if (consumer.len > OXBOW_GROUP_NAME_MAX) {
@@ -231,7 +233,12 @@ enum oxbow_err oxbow_group_read(struct oxbow_txn *txn, struct oxbow_group group,
     if (err != OXBOW_OK) {
         return err;
     }
+    after = g.last;
     err = opt->history ? read_history(&reader, opt, result) : read_new(&reader, opt, result);
+    if (err == OXBOW_OK && !opt->history) {
+        err = policy_missed(txn, group.key, after, result);
+        err = err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
+    }
     if (err != OXBOW_OK) {
         /* What was filled in is not to be seen. */
         *result = (struct oxbow_result){.memory = result->memory};

@@ -168,7 +168,8 @@ OXBOW_MUST_CHECK enum oxbow_err list_values_check(const struct oxbow_txn *txn,
 
 /* ---- list_push.c, list_pop.c, list_read.c, list_edit.c ---- */
 
-/* Asks forwards before values are added at an end: OXBOW_EPROTECTED, OXBOW_EBUDGET. */
+/* Asks policy and forwards before values are added at an end: OXBOW_EFULL, OXBOW_EPROTECTED,
+ * OXBOW_EBUDGET. */
 OXBOW_MUST_CHECK enum oxbow_err list_admit(struct oxbow_txn *txn, struct oxbow_bytes key,
                                            enum oxbow_end end, const struct oxbow_bytes *values,
                                            size_t count);

@@ -11,6 +11,7 @@
 
 #include "engine/base/codec.h"
 #include "engine/queue/forward.h"
+#include "engine/queue/policy_list.h"
 #include "engine/queue/wait.h"
 
 #include <string.h>
@@ -316,10 +317,17 @@ enum oxbow_err oxbow_list_insert(struct oxbow_txn *txn, struct oxbow_bytes key, 
 
         err = forward_forbid_always(txn, key);
         if (err == OXBOW_OK) {
+            err = policy_list_room(txn, key, &value, 1);
+        }
+        if (err == OXBOW_OK) {
             err = txn_reserve_bytes(txn, (size_t)bytes + EDIT_OVERHEAD);
         }
         if (err == OXBOW_OK) {
-            err = list_close(&l, insert_at(&l, it.v.id, slot + after, value));
+            err = insert_at(&l, it.v.id, slot + after, value);
+            if (err == OXBOW_OK) {
+                err = policy_list_settle(&l, OXBOW_RIGHT, 1);
+            }
+            err = list_close(&l, err);
             outcome = (int64_t)l.count;
         }
     }

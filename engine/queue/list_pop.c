@@ -8,6 +8,7 @@
 #include "engine/base/codec.h"
 #include "engine/base/result.h"
 #include "engine/queue/forward.h"
+#include "engine/queue/policy_list.h"
 #include "engine/queue/wait.h"
 
 #include <string.h>
@@ -347,7 +348,15 @@ static enum oxbow_err move_check(struct oxbow_txn *txn, struct oxbow_bytes from,
     if (err == OXBOW_OK) {
         err = ends_read(&l, ends[0], 1, result);
     }
-    return err == OXBOW_OK ? list_admit(txn, to, ends[1], result->items, 1) : err;
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (from.len == to.len && memcmp(from.data, to.data, from.len) == 0) {
+        /* Nothing is added. */
+        return ends[1] == OXBOW_LEFT ? forward_forbid_always(txn, to)
+                                     : forward_admit(txn, to, result->items[0].len, 1);
+    }
+    return list_admit(txn, to, ends[1], result->items, 1);
 }
 
 /* Adds the element at an end of `to`, which may have to be made. */
@@ -364,6 +373,9 @@ static enum oxbow_err move_in(struct oxbow_txn *txn, struct oxbow_bytes to, enum
         return err;
     }
     err = list_append(&l, end, result->items, 1);
+    if (err == OXBOW_OK) {
+        err = policy_list_settle(&l, end, 1);
+    }
     if (err == OXBOW_OK) {
         err = wait_touch(txn, &l.object);
     }

@@ -10,6 +10,7 @@
 
 #include "engine/base/codec.h"
 #include "engine/queue/forward.h"
+#include "engine/queue/policy_list.h"
 #include "engine/queue/wait.h"
 
 #include <string.h>
@@ -198,6 +199,9 @@ static enum oxbow_err push(struct list *l, enum oxbow_end end, const struct oxbo
         err = list_append(l, end, values, count);
     }
     if (err == OXBOW_OK) {
+        err = policy_list_settle(l, end, count);
+    }
+    if (err == OXBOW_OK) {
         err = wait_touch(l->txn, &l->object);
     }
     err = list_close(l, err);
@@ -231,7 +235,11 @@ enum oxbow_err list_admit(struct oxbow_txn *txn, struct oxbow_bytes key, enum ox
 {
     uint64_t bytes = 0;
     size_t i;
+    enum oxbow_err err = policy_list_room(txn, key, values, count);
 
+    if (err != OXBOW_OK) {
+        return err;
+    }
     if (end == OXBOW_LEFT) {
         return forward_forbid_always(txn, key);
     }

@@ -108,7 +108,7 @@ static enum oxbow_err newest_id(struct oxbow_txn *txn, uint32_t *id)
 enum oxbow_err oxbow_policy_set(struct oxbow_txn *txn, struct oxbow_bytes key,
                                 const struct oxbow_policy *policy)
 {
-    const struct policy_row *row;
+    struct policy_row *row;
     struct policy_table *t;
     uint32_t id;
     enum oxbow_err err;
@@ -155,7 +155,7 @@ enum oxbow_err oxbow_policy_set(struct oxbow_txn *txn, struct oxbow_bytes key,
 enum oxbow_err oxbow_policy_get(struct oxbow_txn *txn, struct oxbow_bytes key,
                                 struct oxbow_policy *policy)
 {
-    const struct policy_row *row;
+    struct policy_row *row;
     enum oxbow_err err;
 
     if (policy == NULL || (key.data == NULL && key.len > 0)) {
@@ -177,7 +177,7 @@ enum oxbow_err oxbow_policy_get(struct oxbow_txn *txn, struct oxbow_bytes key,
 
 enum oxbow_err oxbow_policy_clear(struct oxbow_txn *txn, struct oxbow_bytes key, bool *existed)
 {
-    const struct policy_row *row;
+    struct policy_row *row;
     struct policy_table *t;
     uint8_t name[POLICY_KEY_MAX];
     uint32_t id;

@@ -19,7 +19,8 @@ struct policy_row {
     uint32_t database;
     size_t name_at; /* in the table's names */
     size_t name_len;
-    bool critical; /* a newer version has set what this one must not pass over */
+    uint64_t refused; /* appends, since it was read */
+    bool critical;    /* a newer version has set what this one must not pass over */
     struct oxbow_policy policy;
 };
 
@@ -40,7 +41,7 @@ struct policy_table {
 /* The policy of a name. *row NULL: it has none; else borrowed until the next oxbow_policy_* that
  * writes, or the transaction's end. */
 OXBOW_MUST_CHECK enum oxbow_err policy_row(struct oxbow_txn *txn, struct oxbow_bytes key,
-                                           const struct policy_row **row);
+                                           struct policy_row **row);
 
 /* ---- policy_record.c ---- */
 
@@ -66,5 +67,71 @@ struct oxbow_bytes policy_key(uint8_t out[POLICY_KEY_MAX], enum policy_key_kind 
 OXBOW_MUST_CHECK enum oxbow_err policy_record_put(struct oxbow_txn *txn, uint32_t id,
                                                   struct oxbow_bytes name,
                                                   const struct oxbow_policy *policy);
+
+/* ---- policy_drops.c: where the parts of a state are ---- */
+
+#define POLICY_STATE_FORMAT 1u
+#define POLICY_AT_CAUSES    8u
+#define POLICY_CAUSE_LEN    72u
+#define POLICY_AT_AGE       (POLICY_AT_CAUSES + 8u * POLICY_CAUSE_LEN)
+#define POLICY_AGE_LEN      192u
+#define POLICY_AT_GAPS      (POLICY_AT_AGE + POLICY_AGE_LEN)
+#define POLICY_GAP_LEN      104u
+
+/* Borrowed until the next write. OXBOW_ENOENT, OXBOW_ECORRUPT. */
+OXBOW_MUST_CHECK enum oxbow_err policy_state_get(struct oxbow_txn *txn, uint32_t id,
+                                                 struct oxbow_bytes *value);
+/* Makes it if there is none. */
+OXBOW_MUST_CHECK enum oxbow_err policy_state_make(struct oxbow_txn *txn, uint32_t id);
+OXBOW_MUST_CHECK enum oxbow_err policy_state_patch(struct oxbow_txn *txn, uint32_t id, size_t at,
+                                                   struct oxbow_bytes bytes);
+
+struct policy_drop {
+    enum oxbow_drop_cause cause;
+    struct oxbow_id from; /* of a stream */
+    struct oxbow_id to;
+    uint64_t entries;
+    uint64_t bytes;
+    bool list; /* positions are counted here */
+};
+/* Counts what has just gone from a queue. */
+OXBOW_MUST_CHECK enum oxbow_err policy_dropped(struct oxbow_txn *txn, uint32_t id,
+                                               const struct policy_drop *drop);
+/* The same by name. A name without a policy gets one without limits, so that what was dropped is
+ * never untold. */
+OXBOW_MUST_CHECK enum oxbow_err policy_dropped_from(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                    const struct policy_drop *drop);
+/* Sets result->missed: entries dropped after `after` and before the first one in the result. */
+OXBOW_MUST_CHECK enum oxbow_err policy_missed(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                              struct oxbow_id after, struct oxbow_result *result);
+
+/* ---- policy_stream.c ---- */
+
+struct stream;
+
+/* What is to be added. */
+struct policy_room {
+    uint64_t entries;
+    uint64_t bytes;
+};
+/* Whether the limits allow so much in all. */
+bool policy_fits(const struct oxbow_policy *p, uint64_t entries, uint64_t bytes);
+
+/* Before an append to a stream that has a policy: OXBOW_EFULL, OXBOW_ENOTSUP. May remove what is
+ * delivered to make room; then *s is saved. */
+OXBOW_MUST_CHECK enum oxbow_err policy_stream_room(struct stream *s, struct oxbow_bytes key,
+                                                   struct policy_row *row,
+                                                   const struct policy_room *more);
+/* After it, before the stream is saved: drops the oldest over the limits. */
+OXBOW_MUST_CHECK enum oxbow_err policy_stream_settle(struct stream *s, struct oxbow_bytes key,
+                                                     const struct policy_row *row);
+
+/* How far all groups of a stream have acked without a gap, and its forward has delivered. */
+struct policy_delivered {
+    bool any; /* there is somebody to deliver to */
+    struct oxbow_id id;
+};
+OXBOW_MUST_CHECK enum oxbow_err policy_delivered(struct stream *s, struct oxbow_bytes key,
+                                                 struct policy_delivered *out);
 
 #endif

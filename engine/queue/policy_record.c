@@ -400,8 +400,7 @@ static bool row_is(const struct policy_table *t, const struct policy_row *row, u
            memcmp(t->names.data + row->name_at, key.data, key.len) == 0;
 }
 
-enum oxbow_err policy_row(struct oxbow_txn *txn, struct oxbow_bytes key,
-                          const struct policy_row **row)
+enum oxbow_err policy_row(struct oxbow_txn *txn, struct oxbow_bytes key, struct policy_row **row)
 {
     struct policy_table *t;
     uint64_t tag;
@@ -417,7 +416,7 @@ enum oxbow_err policy_row(struct oxbow_txn *txn, struct oxbow_bytes key,
     }
     for (uint32_t at = (uint32_t)tag & (t->slot_count - 1); t->slots[at] != 0;
          at = (at + 1) & (t->slot_count - 1)) {
-        const struct policy_row *r = &t->rows[t->slots[at] - 1];
+        struct policy_row *r = &t->rows[t->slots[at] - 1];
 
         if (r->tag == tag && row_is(t, r, txn_database(txn), key)) {
             *row = r;

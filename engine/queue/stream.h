@@ -42,6 +42,7 @@ struct stream {
     struct oxbow_id first; /* recorded-first-entry-id; 0-0 when empty */
     struct oxbow_id tail;  /* first id of the chunk that grows; 0-0: none */
     struct oxbow_id max_deleted;
+    struct oxbow_id cut_last; /* the newest entry that stream_cut has removed; not stored */
 };
 
 /* Finds a stream. OXBOW_ENOENT, OXBOW_EWRONGTYPE, OXBOW_ECORRUPT. */
@@ -118,9 +119,17 @@ OXBOW_MUST_CHECK enum oxbow_err stream_append(struct stream *s, struct oxbow_id 
 /* OXBOW_EINVAL: options that contradict each other. */
 OXBOW_MUST_CHECK enum oxbow_err stream_trim_check(const struct oxbow_stream_trim *trim);
 
+/* What an entry with these fields, appended now under that id, would add to `bytes`; a little more
+ * when it is kept outside of chunks. */
+OXBOW_MUST_CHECK enum oxbow_err stream_measure(struct stream *s, struct oxbow_id id,
+                                               const struct oxbow_field *fields,
+                                               uint32_t field_count, uint64_t *bytes);
+
 /* One step of a trim. */
 struct stream_cut {
     struct oxbow_stream_trim trim;
+    bool by_bytes; /* with OXBOW_TRIM_NONE: until at most bytes_max are left */
+    uint64_t bytes_max;
     bool has_edge;
     struct oxbow_id edge; /* nothing above it is removed */
     uint64_t entries_max; /* stop after about so many */

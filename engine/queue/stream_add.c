@@ -11,6 +11,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/codec.h"
 #include "engine/queue/forward.h"
+#include "engine/queue/policy.h"
 #include "engine/queue/stream.h"
 #include "engine/queue/wait.h"
 
@@ -151,22 +152,27 @@ static uint8_t addition_flags(const struct addition *a, struct oxbow_bytes chunk
     return 0;
 }
 
-/* Appends to the tail chunk. OXBOW_EAGAIN: there is none, or it does not fit. */
-static enum oxbow_err tail_append(struct stream *s, const struct addition *a, size_t *len)
+/* An entry as it would be written. */
+struct encoded {
+    uint8_t bytes[CHUNK_MAX + STREAM_ENTRY_HEAD_MAX];
+    size_t len;
+    size_t at; /* in the tail chunk */
+};
+
+/* For the tail chunk. OXBOW_EAGAIN: there is none, or it does not fit. */
+static enum oxbow_err tail_encode(struct stream *s, const struct addition *a, struct encoded *e)
 {
-    uint8_t entry[CHUNK_MAX + STREAM_ENTRY_HEAD_MAX];
     uint8_t keybuf[KV_KEY_MAX];
-    struct oxbow_bytes key, chunk;
+    struct oxbow_bytes chunk;
     struct chunk_head head;
-    size_t body_len, n;
+    size_t body_len;
     uint8_t flags;
     enum oxbow_err err;
 
     if (id_is_zero(s->tail)) {
         return OXBOW_EAGAIN;
     }
-    key = stream_id_key(keybuf, s, STREAM_KIND_CHUNK, s->tail);
-    err = kv_get(s->txn, key, &chunk);
+    err = kv_get(s->txn, stream_id_key(keybuf, s, STREAM_KIND_CHUNK, s->tail), &chunk);
     if (err == OXBOW_OK) {
         err = chunk_head_decode(chunk, &head);
     }
@@ -177,22 +183,67 @@ static enum oxbow_err tail_append(struct stream *s, const struct addition *a, si
     if (chunk.len + 4 + body_len > CHUNK_MAX || !stamp_fits(s, &head)) {
         return OXBOW_EAGAIN;
     }
-    n = addition_put(entry, a, s->tail, flags, body_len);
-    if (chunk.len + n > CHUNK_MAX) {
-        return OXBOW_EAGAIN;
+    e->at = chunk.len;
+    e->len = addition_put(e->bytes, a, s->tail, flags, body_len);
+    return chunk.len + e->len > CHUNK_MAX ? OXBOW_EAGAIN : OXBOW_OK;
+}
+
+/* For a chunk of its own. */
+static void fresh_encode(const struct addition *a, struct encoded *e)
+{
+    size_t body_len;
+    uint8_t flags = addition_flags(a, (struct oxbow_bytes){NULL, 0}, &body_len);
+
+    e->len = addition_put(e->bytes, a, a->id, flags, body_len);
+}
+
+static enum oxbow_err tail_append(struct stream *s, const struct addition *a, size_t *len)
+{
+    uint8_t key[KV_KEY_MAX];
+    struct encoded e;
+    enum oxbow_err err = tail_encode(s, a, &e);
+
+    if (err != OXBOW_OK) {
+        return err;
     }
-    *len = n;
-    return kv_patch(s->txn, key, chunk.len, (struct oxbow_bytes){entry, n});
+    *len = e.len;
+    return kv_patch(s->txn, stream_id_key(key, s, STREAM_KIND_CHUNK, s->tail), e.at,
+                    (struct oxbow_bytes){e.bytes, e.len});
 }
 
 static enum oxbow_err new_append(struct stream *s, const struct addition *a, size_t *len)
 {
-    uint8_t entry[CHUNK_MAX + STREAM_ENTRY_HEAD_MAX];
-    size_t body_len;
-    uint8_t flags = addition_flags(a, (struct oxbow_bytes){NULL, 0}, &body_len);
+    struct encoded e;
 
-    *len = addition_put(entry, a, a->id, flags, body_len);
-    return chunk_begin(s, a->id, (struct oxbow_bytes){entry, *len});
+    fresh_encode(a, &e);
+    *len = e.len;
+    return chunk_begin(s, a->id, (struct oxbow_bytes){e.bytes, e.len});
+}
+
+enum oxbow_err stream_measure(struct stream *s, struct oxbow_id id,
+                              const struct oxbow_field *fields, uint32_t field_count,
+                              uint64_t *bytes)
+{
+    struct addition a = {.id = id,
+                         .fields = fields,
+                         .count = field_count,
+                         .plain_len = (size_t)fields_plain_len(fields, field_count)};
+    struct encoded e;
+    enum oxbow_err err;
+
+    if (a.plain_len > INLINE_MAX) {
+        *bytes = a.plain_len + STREAM_ENTRY_HEAD_MAX + STREAM_OUTSIDE_MAX;
+        return OXBOW_OK;
+    }
+    err = tail_encode(s, &a, &e);
+    if (err == OXBOW_EAGAIN) {
+        fresh_encode(&a, &e);
+        err = OXBOW_OK;
+    }
+    if (err == OXBOW_OK) {
+        *bytes = e.len;
+    }
+    return err;
 }
 
 /* ---- long entries ---- */
@@ -308,40 +359,72 @@ static uint64_t payload_of(const struct oxbow_field *fields, uint32_t count)
     return bytes;
 }
 
-/* Asks quota and forwards for room, and makes the stream where there is none. */
-static enum oxbow_err add_begin(struct stream *s, struct oxbow_bytes key, size_t len,
-                                uint64_t payload, bool found)
+/* One XADD. */
+struct add {
+    struct oxbow_bytes key;
+    const struct oxbow_field *fields;
+    uint32_t field_count;
+    size_t len; /* of a plain body */
+    struct oxbow_id id;
+    bool found;
+    struct policy_row *policy; /* NULL: the name has none */
+};
+
+/* Asks the queue's policy for room. */
+static enum oxbow_err add_policy(struct stream *s, struct add *a)
+{
+    struct policy_room more = {.entries = 1};
+    enum oxbow_err err = policy_row(s->txn, a->key, &a->policy);
+
+    if (err != OXBOW_OK || a->policy == NULL) {
+        return err;
+    }
+    if (a->policy->policy.max_bytes > 0) {
+        err = stream_measure(s, a->id, a->fields, a->field_count, &more.bytes);
+    }
+    return err == OXBOW_OK ? policy_stream_room(s, a->key, a->policy, &more) : err;
+}
+
+/* Asks quota, policy and forwards for room, and makes the stream where there is none. */
+static enum oxbow_err add_begin(struct stream *s, struct add *a)
 {
     struct oxbow_txn *txn = s->txn;
+    struct oxbow_bytes key = a->key;
     struct forward_edge edge;
-    enum oxbow_err err = txn_reserve_bytes(txn, len + key.len);
+    enum oxbow_err err = txn_reserve_bytes(txn, a->len + key.len);
 
+    if (err == OXBOW_OK) {
+        err = add_policy(s, a);
+    }
     if (err == OXBOW_OK) {
         err = forward_edge(txn, key, &edge);
     }
     if (err == OXBOW_OK) {
-        err = forward_admit(txn, key, payload, 1);
+        err = forward_admit(txn, key, payload_of(a->fields, a->field_count), 1);
     }
     if (err != OXBOW_OK) {
         return err;
     }
-    if (!found) {
+    if (!a->found) {
         return stream_open(txn, key, s);
     }
     /* Making room may have removed entries of this very stream. */
     return edge.on || txn_forced(txn) ? stream_load(txn, &s->object, s) : OXBOW_OK;
 }
 
-static enum oxbow_err add_end(struct stream *s, struct oxbow_bytes key,
+static enum oxbow_err add_end(struct stream *s, const struct add *a,
                               const struct oxbow_stream_trim *trim)
 {
     enum oxbow_err err = OXBOW_OK;
 
-    if (trim->by != OXBOW_TRIM_NONE) {
+    if (a->policy != NULL) {
+        err = policy_stream_settle(s, a->key, a->policy);
+    }
+    if (err == OXBOW_OK && trim->by != OXBOW_TRIM_NONE) {
         uint64_t removed;
         bool more;
 
-        err = stream_trim_guarded(s, key, trim, UINT64_MAX, &removed, &more);
+        err = stream_trim_guarded(s, a->key, trim, UINT64_MAX, &removed, &more);
     }
     if (err == OXBOW_OK) {
         err = stream_save(s);
@@ -355,36 +438,34 @@ enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
                                 struct oxbow_id *id)
 {
     static const struct oxbow_stream_add_options defaults;
+    struct add a = {.key = key, .fields = fields, .field_count = field_count};
     struct stream s = {.txn = txn};
-    struct oxbow_id chosen = OXBOW_ID_MIN;
-    size_t len;
-    bool found;
     enum oxbow_err err;
 
     opt = opt != NULL ? opt : &defaults;
-    err = fields_check(txn, fields, field_count, &len);
+    err = fields_check(txn, fields, field_count, &a.len);
     if (err == OXBOW_OK) {
         err = stream_trim_check(&opt->trim);
     }
     if (err == OXBOW_OK) {
-        err = txn_readonly(txn) ? OXBOW_EREADONLY : add_find(txn, key, opt, &s, &chosen);
+        err = txn_readonly(txn) ? OXBOW_EREADONLY : add_find(txn, key, opt, &s, &a.id);
     }
-    found = err == OXBOW_OK;
+    a.found = err == OXBOW_OK;
     if (err == OXBOW_OK || err == OXBOW_ENOENT) {
-        err = add_begin(&s, key, len, payload_of(fields, field_count), found);
+        err = add_begin(&s, &a);
     }
     if (err != OXBOW_OK) {
         return err;
     }
-    err = stream_append(&s, chosen, fields, field_count);
+    err = stream_append(&s, a.id, fields, field_count);
     if (err == OXBOW_OK) {
-        err = add_end(&s, key, &opt->trim);
+        err = add_end(&s, &a, &opt->trim);
     }
     if (err != OXBOW_OK) {
         return txn_fail(txn, err);
     }
     if (id != NULL) {
-        *id = chosen;
+        *id = a.id;
     }
     return OXBOW_OK;
 }

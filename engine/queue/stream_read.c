@@ -4,6 +4,7 @@
  * itself is stream_walk.c's.
  */
 #include "engine/base/result.h"
+#include "engine/queue/policy.h"
 #include "engine/queue/stream.h"
 
 enum oxbow_err oxbow_stream_len(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t *len)
@@ -35,11 +36,13 @@ enum oxbow_err oxbow_stream_read(struct oxbow_txn *txn, struct oxbow_bytes key,
                                  struct oxbow_id after, uint64_t count, struct oxbow_result *result)
 {
     struct oxbow_stream_range range = {.from = after, .to = OXBOW_ID_MAX, .count = count};
+    enum oxbow_err err;
 
     if (!id_next(&range.from)) {
         range.to = OXBOW_ID_MIN;
     }
-    return oxbow_stream_range(txn, key, &range, result);
+    err = oxbow_stream_range(txn, key, &range, result);
+    return err == OXBOW_OK ? policy_missed(txn, key, after, result) : err;
 }
 
 enum oxbow_err oxbow_stream_info(struct oxbow_txn *txn, struct oxbow_bytes key,

@@ -144,14 +144,17 @@ static enum oxbow_err first_renew(struct stream *s)
 
 /* ---- trim ---- */
 
-static bool cut_wants(const struct stream *s, const struct stream_cut *cut, size_t planned,
+static bool cut_wants(const struct stream *s, const struct stream_cut *cut, const struct plan *p,
                       struct oxbow_id id)
 {
     if (cut->has_edge && id_compare(id, cut->edge) > 0) {
         return false;
     }
     if (cut->trim.by == OXBOW_TRIM_MAXLEN) {
-        return s->length - planned > cut->trim.maxlen;
+        return s->length - p->count > cut->trim.maxlen;
+    }
+    if (cut->by_bytes) {
+        return s->bytes - p->bytes > cut->bytes_max;
     }
     return id_compare(id, cut->trim.minid) < 0;
 }
@@ -172,7 +175,7 @@ static enum oxbow_err cut_plan(const struct stream *s, const struct stream_cut *
         if ((entry.flags & STREAM_ENTRY_DELETED) != 0) {
             continue;
         }
-        if (!cut_wants(s, cut, p->count, entry.id)) {
+        if (!cut_wants(s, cut, p, entry.id)) {
             p->kept = 1;
             return OXBOW_OK;
         }
@@ -222,6 +225,7 @@ static enum oxbow_err cut_chunk(struct stream *s, const struct stream_cut *cut, 
     err = plan_apply(s, &plan);
     if (err == OXBOW_OK) {
         s->first = plan.last;
+        s->cut_last = plan.last;
         err = first_renew(s);
     }
     *removed = plan.count;
@@ -239,6 +243,9 @@ static bool cut_needed(const struct stream *s, const struct stream_cut *cut)
 {
     if (cut->trim.by == OXBOW_TRIM_MAXLEN) {
         return s->length > cut->trim.maxlen;
+    }
+    if (cut->by_bytes) {
+        return s->bytes > cut->bytes_max;
     }
     return cut->trim.by == OXBOW_TRIM_MINID && id_compare(s->first, cut->trim.minid) < 0;
 }

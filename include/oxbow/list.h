@@ -24,8 +24,9 @@
  * OXBOW_EPROTECTED  a forward owns this side of the list (forward.h)
  * and those that add elements:
  * OXBOW_ETOOBIG     an element over entry_bytes, or a key over OXBOW_KEY_NAME_MAX
+ * OXBOW_EFULL       the list's policy leaves no room (policy.h)
  * OXBOW_EQUOTA, OXBOW_ENOSPC, OXBOW_ETXNBIG
- * After EINVAL, EWRONGTYPE, ENOENT, ERANGE, ETOOBIG, EQUOTA and EPROTECTED nothing has changed and
+ * After EFULL, EINVAL, EWRONGTYPE, ENOENT, ERANGE, ETOOBIG, EQUOTA and EPROTECTED nothing has changed and
  * the transaction can go on; after any other error of a writing function it can only be aborted.
  */
 #ifndef OXBOW_LIST_H

@@ -70,6 +70,61 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_policy_clear(struct oxbow_txn *txn, struct
 OXBOW_MUST_CHECK enum oxbow_err oxbow_policy_list(struct oxbow_txn *txn,
                                                   struct oxbow_result *result);
 
+/* ---- what was dropped ---- */
+
+/* Why entries went that nobody had deleted. Values are stored: never renumbered. */
+enum oxbow_drop_cause {
+    OXBOW_DROP_AGE = 1,         /* "age": older than max_age_ms, or than their own time to live */
+    OXBOW_DROP_LENGTH = 2,      /* "length": over max_entries */
+    OXBOW_DROP_BYTES = 3,       /* "bytes": over max_bytes */
+    OXBOW_DROP_QUOTA = 4,       /* "quota": the store's quota was used up */
+    OXBOW_DROP_DEAD_LETTER = 5, /* "dead-letter": moved to a dead-letter queue */
+    OXBOW_DROP_DELIVERED = 6,   /* "delivered": every group had acked it and every forward delivered
+                                   it: beyond what is kept, or in the way at a limit */
+    OXBOW_DROP_FORWARD = 7      /* "forward": dropped by a forward's budget */
+};
+#define OXBOW_DROP_CAUSES 7u
+
+/* What one cause has taken from a queue since its policy was set. Positions are a stream's ids; in
+ * a list they are {0, n}: the n-th element that was dropped from it, from 1. A run is what went
+ * without anything going for another cause between. */
+struct oxbow_drops {
+    uint64_t entries;
+    uint64_t bytes;        /* as max_bytes counts them */
+    struct oxbow_id first; /* the first ever; 0-0: none yet */
+    struct oxbow_id from;  /* the last run */
+    struct oxbow_id to;
+    uint64_t wall_ms; /* when it grew last, as the wall clock stood then */
+};
+
+/* OXBOW_ENOENT: the name has no policy. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_policy_drops(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                   enum oxbow_drop_cause cause,
+                                                   struct oxbow_drops *drops);
+/* "age", "length", ...; "?" outside the enum. Static. Any thread. */
+const char *oxbow_drop_cause_name(enum oxbow_drop_cause cause);
+
+#define OXBOW_DROP_GAPS_MAX 30u /* that are kept for a queue */
+
+/* A stretch of positions from which entries were dropped: neighbouring drops are told together, and
+ * once there are OXBOW_DROP_GAPS_MAX stretches the smallest neighbours become one. */
+struct oxbow_drop_gap {
+    struct oxbow_id from; /* the first that went */
+    struct oxbow_id to;   /* the last one */
+    uint64_t entries;
+    uint64_t bytes;
+    uint64_t by_cause[OXBOW_DROP_CAUSES]; /* entries, by cause - 1 */
+};
+
+/* What a reader who has had everything up to `after` has missed or will miss: gaps that reach
+ * beyond it, the oldest first, at most `max` (OXBOW_DROP_GAPS_MAX: all) into `gaps`, *count of them.
+ * One that begins at or below `after` was missed in part: its numbers are at most. No policy: none.
+ * The `missed` of a result (result.h) is the sum of those below the first entry given. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_policy_gaps(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                  struct oxbow_id after,
+                                                  struct oxbow_drop_gap *gaps, size_t max,
+                                                  size_t *count);
+
 /* ---- fields by name, for command lines and files ---- */
 
 enum oxbow_policy_kind {

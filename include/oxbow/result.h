@@ -30,6 +30,10 @@ struct oxbow_result {
     size_t item_count;
     const struct oxbow_entry *entries; /* stream entries */
     size_t entry_count;
+    uint64_t missed; /* of a read of what is new in a stream: entries that its policy dropped after
+                        the reader's position and before the first entry given (before its end, if
+                        none is). 0: none; an upper bound when the position is within a gap:
+                        oxbow_policy_gaps. UINT64_MAX: what was counted is damaged */
     struct oxbow_result_memory *memory; /* oxbow's own */
 };
 

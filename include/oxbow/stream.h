@@ -62,6 +62,8 @@ struct oxbow_stream_add_options {
  * OXBOW_EAGAIN    no_create and no such stream
  * OXBOW_ETOOBIG   the encoded entry exceeds the store's entry_bytes; nothing is changed
  * OXBOW_EQUOTA, OXBOW_EBUDGET (a forward's byte budget is used up)
+ * OXBOW_EFULL     the stream's policy leaves no room (policy.h); nothing is changed but that what is
+ *                 delivered may have gone
  * OXBOW_EINVAL    no fields, or an impossible option */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                  const struct oxbow_stream_add_options *opt,
@@ -90,7 +92,8 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_range(struct oxbow_txn *txn, struct
                                                    struct oxbow_result *result);
 
 /* XREAD without BLOCK (blocking: wait.h): entries with an id greater than `after`, oldest first;
- * count as in the range. `$` is the last_id of oxbow_stream_info. */
+ * count as in the range. `$` is the last_id of oxbow_stream_info. result->missed says how many a
+ * policy has dropped before the first one given. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_read(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                   struct oxbow_id after, uint64_t count,
                                                   struct oxbow_result *result);

@@ -127,6 +127,8 @@ OXBOW_MUST_CHECK enum oxbow_err list_entry_decode(const uint8_t *p, size_t len,
                                                   struct list_entry *e);
 size_t list_entry_encode(uint8_t out[LIST_ENTRY_MAX], const struct list_entry *e);
 
+/* The bytes of a chunk. */
+OXBOW_MUST_CHECK enum oxbow_err list_chunk_len(const struct list *l, uint64_t id, size_t *len);
 /* Loads the chunk; stops after `max` entries in stored order. */
 OXBOW_MUST_CHECK enum oxbow_err list_view_load(const struct list *l, uint64_t id, size_t max,
                                                struct list_view *v);

@@ -93,6 +93,14 @@ static struct oxbow_bytes chunk_key(uint8_t out[KV_KEY_MAX], const struct list *
                                 object_key(out, l->object.id, LIST_KEY_CHUNK, tail, sizeof(tail))};
 }
 
+enum oxbow_err list_chunk_len(const struct list *l, uint64_t id, size_t *len)
+{
+    uint8_t key[KV_KEY_MAX];
+    enum oxbow_err err = kv_len(l->txn, chunk_key(key, l, id), len);
+
+    return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+}
+
 /* Which bytes are live: the header knows for the end chunks, in others all are. */
 static void view_bound(const struct list *l, struct list_view *v)
 {

@@ -73,14 +73,14 @@ enum oxbow_err list_compact(struct list *l, enum oxbow_end end)
 static enum oxbow_err end_seal(struct list *l, enum oxbow_end end)
 {
     const struct list_end *e = &l->ends[end];
-    struct list_view v;
+    size_t len;
     enum oxbow_err err;
 
     if (e->kind != list_kind_at(end)) {
         return e->from == LIST_BODY ? OXBOW_OK : list_compact(l, end);
     }
-    err = list_view_load(l, e->id, 1, &v);
-    if (err != OXBOW_OK || e->to == v.len) {
+    err = list_chunk_len(l, e->id, &len);
+    if (err != OXBOW_OK || e->to == len) {
         return err;
     }
     return list_compact(l, end);

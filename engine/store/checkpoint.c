@@ -54,6 +54,29 @@ static uint64_t due_in(const struct oxbow *db, uint64_t now)
 
 /* ---- writing the frozen table ---- */
 
+/* A value of which the table has only a part, or has it in pieces. */
+static enum oxbow_err write_part(struct oxbow *db, struct oxbow_bytes key,
+                                 const struct mem_entry *e)
+{
+    struct envelope_change change = {.back = {e->data, e->len - e->base}};
+    size_t bottom = mem_bottom(e);
+
+    if (e->front != NULL) {
+        uint8_t *pieces = db->front + FRONT_BYTES;
+
+        mem_gather(e, pieces, e->len);
+        change.back = (struct oxbow_bytes){pieces + bottom, e->len - bottom};
+    }
+    if (bottom == 0) {
+        return tree_write_put(db->tree, key, change.back);
+    }
+    if (e->patch != NULL) {
+        change.at = e->patch->at;
+        change.patch = (struct oxbow_bytes){e->patch->bytes, e->patch->len};
+    }
+    return tree_write_extend(db->tree, key, bottom, &change, db->front);
+}
+
 static enum oxbow_err write_entries(struct oxbow *db, const struct memtable *t)
 {
     const struct mem_entry *e;
@@ -63,9 +86,7 @@ static enum oxbow_err write_entries(struct oxbow *db, const struct memtable *t)
         struct oxbow_bytes key = {mem_key(e), e->key_len};
 
         if (e->state == MEM_VALUE && e->base > 0) {
-            struct oxbow_bytes back = {e->data, e->len - e->base};
-
-            err = tree_write_extend(db->tree, key, e->base, back, db->front);
+            err = write_part(db, key, e);
         } else if (e->state == MEM_VALUE) {
             err = tree_write_put(db->tree, key, (struct oxbow_bytes){e->data, e->len});
         } else if (e->state == MEM_TOMB) {

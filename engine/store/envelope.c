@@ -22,9 +22,38 @@ void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes value
     put_le32(out, sum(key, out + 4, 1 + value.len));
 }
 
-void envelope_extend(uint8_t *out, struct oxbow_bytes old, struct oxbow_bytes back)
+/* What a change of p[0, len) to `now` does to the checksum of a value that has `behind` more bytes:
+ * a CRC is linear, so it is that of the difference, zeros behind it, from nothing. */
+static uint32_t sum_change(const uint8_t *p, struct oxbow_bytes now, size_t behind)
 {
+    static const uint8_t zeros[256] = {0};
+    const uint8_t *to = now.data;
+    uint32_t crc = UINT32_MAX; /* which crc32c takes for nothing */
+    size_t i;
+
+    for (i = 0; i < now.len; i++) {
+        uint8_t differs = p[i] ^ to[i];
+
+        crc = crc32c(crc, &differs, 1);
+    }
+    for (; behind > sizeof zeros; behind -= sizeof zeros) {
+        crc = crc32c(crc, zeros, sizeof zeros);
+    }
+    return ~crc32c(crc, zeros, behind);
+}
+
+void envelope_extend(uint8_t *out, struct oxbow_bytes old, const struct envelope_change *change)
+{
+    uint8_t *at = out + ENVELOPE_BYTES + change->at;
+    struct oxbow_bytes back = change->back;
+
     memcpy(out, old.data, old.len);
+    if (change->patch.len > 0) {
+        size_t behind = old.len - ENVELOPE_BYTES - change->at - change->patch.len;
+
+        put_le32(out, get_le32(out) ^ sum_change(at, change->patch, behind));
+        memcpy(at, change->patch.data, change->patch.len);
+    }
     if (back.len > 0) {
         memcpy(out + old.len, back.data, back.len);
         put_le32(out, crc32c(get_le32(out), back.data, back.len));

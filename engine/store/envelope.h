@@ -18,9 +18,15 @@
 
 /* Writes ENVELOPE_BYTES, then the value, to out. */
 void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes value);
-/* The same for a value whose front is stored: `old`, with its envelope. The checksum is continued and
- * not made anew, so that damage to the front, before now or until then, is found out as ever. */
-void envelope_extend(uint8_t *out, struct oxbow_bytes old, struct oxbow_bytes back);
+/* What becomes of a stored value: some of its bytes change, and some follow behind. */
+struct envelope_change {
+    size_t at;
+    struct oxbow_bytes patch; /* stands at `at` in the value, within what is stored */
+    struct oxbow_bytes back;
+};
+/* The same for a value of which `old`, with its envelope, is stored. The checksum is continued and
+ * not made anew, so that damage to what is stored, before now or until then, is found out as ever. */
+void envelope_extend(uint8_t *out, struct oxbow_bytes old, const struct envelope_change *change);
 /* *value is borrowed from raw. OXBOW_ECORRUPT. */
 OXBOW_MUST_CHECK enum oxbow_err envelope_get(struct oxbow_bytes key, struct oxbow_bytes raw,
                                              struct oxbow_bytes *value);

@@ -17,6 +17,8 @@
 #define INPLACE_MAX 512u /* a put overwrites a value of at most that in place */
 #define VALUE_MAX   (1u << 30)
 #define TAIL_FIRST  512u /* bytes of a tail's first block */
+#define PIECE_MIN   128u /* a shorter block is outgrown by copying it */
+#define PIECE_BYTES 512u /* of the block that a longer one is continued in */
 
 enum oxbow_err txn_fail(struct oxbow_txn *txn, enum oxbow_err err)
 {
@@ -48,6 +50,26 @@ enum oxbow_err kv_get(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbo
         return value_below(db, key, hash, value);
     }
     return e->state == MEM_TOMB ? OXBOW_ENOENT : value_said(db, e, value);
+}
+
+enum oxbow_err kv_len(struct oxbow_txn *txn, struct oxbow_bytes key, size_t *len)
+{
+    const struct mem_entry *e;
+    uint32_t hash;
+
+    if (!key_fits(key)) {
+        return OXBOW_EINVAL;
+    }
+    hash = mem_hash(key);
+    e = mem_find(txn->db->active, key, hash);
+    if (e == NULL || e->state == MEM_ABSENT) {
+        return value_below_len(txn->db, key, hash, len);
+    }
+    if (e->state == MEM_TOMB) {
+        return OXBOW_ENOENT;
+    }
+    *len = e->len;
+    return OXBOW_OK;
 }
 
 /* ---- writing ---- */
@@ -123,6 +145,8 @@ static enum oxbow_err replace(struct oxbow_txn *txn, struct mem_entry *e, struct
         return txn_fail(txn, OXBOW_ENOMEM);
     }
     e->data = data;
+    e->front = NULL;
+    e->patch = NULL;
     e->cap = cap;
     e->base = (uint32_t)base;
     e->len = (uint32_t)(base + value.len);
@@ -177,12 +201,20 @@ static size_t tail_room(size_t base, size_t end)
 {
     size_t want = base < TREE_PAGE_BYTES ? TREE_PAGE_BYTES - base : 0;
 
+    if (end <= base) {
+        return 0; /* a change in front */
+    }
     want = want < TAIL_FIRST ? want : TAIL_FIRST;
     return want > end - base ? want : end - base;
 }
 
-/* Brings the value up into the active table for a change of [pos, end): all of it, or for an append
- * to a long one nothing of it. */
+static bool is_small(size_t pos, size_t end)
+{
+    return end > pos && end - pos <= MEM_PATCH_MAX;
+}
+
+/* Brings the value up into the active table for a change of [pos, end): all of it, or of a long one
+ * nothing, when the change is an append or small. */
 static enum oxbow_err raise(struct oxbow_txn *txn, struct oxbow_bytes key, size_t pos, size_t end,
                             struct mem_entry **out)
 {
@@ -205,7 +237,8 @@ static enum oxbow_err raise(struct oxbow_txn *txn, struct oxbow_bytes key, size_
     if (err == OXBOW_OK && pos > len) {
         return OXBOW_EINVAL;
     }
-    if (err == OXBOW_OK && pos == len && len >= TAIL_BASE_MIN && len <= TAIL_BASE_MAX) {
+    if (err == OXBOW_OK && len >= TAIL_BASE_MIN && len <= TAIL_BASE_MAX &&
+        (pos == len || (end <= len && is_small(pos, end)))) {
         base = len;
     } else if (err == OXBOW_OK) {
         err = value_below(db, key, hash, &below);
@@ -224,12 +257,75 @@ static enum oxbow_err raise(struct oxbow_txn *txn, struct oxbow_bytes key, size_
     return err;
 }
 
+/* Whether a change of [pos, end) can be told beside the value below. */
+static bool can_patch(const struct mem_entry *e, size_t pos, size_t end)
+{
+    return e->base > 0 && is_small(pos, end) && end <= mem_bottom(e) &&
+           (e->patch == NULL || (e->patch->at == pos && e->patch->len == end - pos));
+}
+
+static enum oxbow_err patch_below(struct oxbow_txn *txn, struct mem_entry *e, size_t pos,
+                                  struct oxbow_bytes bytes)
+{
+    struct mem_patch *patch = mem_patch_new(txn->db->active);
+
+    if (patch == NULL || undo_patch(&txn->undo, e) != OXBOW_OK) {
+        mem_patch_give(txn->db->active, patch);
+        return txn_fail(txn, OXBOW_ENOMEM);
+    }
+    patch->at = (uint32_t)pos;
+    patch->len = (uint32_t)bytes.len;
+    memcpy(patch->bytes, bytes.data, bytes.len);
+    e->patch = patch;
+    return journal_tell(txn, e, EFFECT_PATCH, pos, (struct oxbow_bytes){patch->bytes, bytes.len});
+}
+
 /* Half as much again: a value that grows by appends is copied few times. */
 static size_t roomy(size_t need)
 {
     size_t more = need + need / 2;
 
     return need <= TREE_PAGE_BYTES && more > TREE_PAGE_BYTES ? TREE_PAGE_BYTES : more;
+}
+
+/* Makes room for more at the value's end, in a block of its own: many queues in step would each
+ * leave a row of outgrown blocks behind, and fill the table with them. */
+static enum oxbow_err extend(struct oxbow_txn *txn, struct mem_entry *e, size_t more)
+{
+    struct arena *arena = &txn->db->active->arena;
+    uint32_t node_cap = 0;
+    uint32_t cap = 0;
+    struct mem_piece *node = arena_take(arena, sizeof *node, &node_cap);
+    uint8_t *data = arena_take(arena, more > PIECE_BYTES ? more : PIECE_BYTES, &cap);
+
+    if (node == NULL || data == NULL || undo_extend(&txn->undo, e) != OXBOW_OK) {
+        arena_give(arena, node, node_cap);
+        arena_give(arena, data, cap);
+        return txn_fail(txn, OXBOW_ENOMEM);
+    }
+    mem_extend(e, node, data, cap);
+    return OXBOW_OK;
+}
+
+/* Makes room for value[pos, end), pos being not in front of the entry's last block. */
+static enum oxbow_err make_room(struct oxbow_txn *txn, struct mem_entry *e, size_t pos, size_t end)
+{
+    enum oxbow_err err = OXBOW_OK;
+
+    if (end - e->base <= e->cap && (e->front == NULL || end <= PIECES_MAX)) {
+        return OXBOW_OK;
+    }
+    if (pos == e->len && (e->cap >= PIECE_MIN || (e->data == NULL && e->base > 0)) &&
+        end <= PIECES_MAX) {
+        return extend(txn, e, end - pos);
+    }
+    if (e->front != NULL || e->patch != NULL) {
+        err = value_whole(txn->db, e);
+    }
+    if (err != OXBOW_OK) {
+        return txn_fail(txn, err);
+    }
+    return replace(txn, e, value_of(e), roomy(end - e->base), e->base);
 }
 
 enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t pos,
@@ -249,17 +345,18 @@ enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t po
     if (pos > e->len) {
         return OXBOW_EINVAL;
     }
+    if (can_patch(e, pos, end)) {
+        return patch_below(txn, e, pos, bytes);
+    }
     if (pos < e->base) {
         err = value_whole(txn->db, e);
         if (err != OXBOW_OK) {
             return txn_fail(txn, err);
         }
     }
-    if (end - e->base > e->cap) {
-        err = replace(txn, e, value_of(e), roomy(end - e->base), e->base);
-        if (err != OXBOW_OK) {
-            return err;
-        }
+    err = make_room(txn, e, pos, end);
+    if (err != OXBOW_OK) {
+        return err;
     }
     overlap = (uint32_t)(end < e->len ? bytes.len : e->len - pos);
     if (undo_bytes(&txn->undo, e, (uint32_t)pos, overlap) != OXBOW_OK) {

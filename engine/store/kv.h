@@ -36,6 +36,8 @@ enum kv_space {
  * the value fails its checksum: it is never given. */
 OXBOW_MUST_CHECK enum oxbow_err kv_get(struct oxbow_txn *txn, struct oxbow_bytes key,
                                        struct oxbow_bytes *value);
+/* Its length alone, without bringing it together. Errors likewise. */
+OXBOW_MUST_CHECK enum oxbow_err kv_len(struct oxbow_txn *txn, struct oxbow_bytes key, size_t *len);
 OXBOW_MUST_CHECK enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key,
                                        struct oxbow_bytes value);
 /* Overwrites value[pos, pos+len) in place, growing the value when that reaches past its end; pos

@@ -211,6 +211,61 @@ struct mem_entry *mem_make(struct memtable *t, struct oxbow_bytes key, uint32_t 
     return e;
 }
 
+void mem_gather(const struct mem_entry *e, uint8_t *out, size_t len)
+{
+    const struct mem_piece *p = e->front;
+    size_t end = len;
+
+    if (end > e->base) {
+        memcpy(out + e->base, e->data, end - e->base);
+        end = e->base;
+    }
+    for (; p != NULL; p = p->front) {
+        if (end > p->base) {
+            memcpy(out + p->base, p->data, end - p->base);
+            end = p->base;
+        }
+    }
+    if (e->patch != NULL && e->patch->at < len) {
+        size_t n = len - e->patch->at;
+
+        memcpy(out + e->patch->at, e->patch->bytes, n < e->patch->len ? n : e->patch->len);
+    }
+}
+
+void mem_extend(struct mem_entry *e, struct mem_piece *node, uint8_t *data, uint32_t cap)
+{
+    *node = (struct mem_piece){.front = e->front, .data = e->data, .base = e->base, .cap = e->cap};
+    e->front = node;
+    e->data = data;
+    e->cap = cap;
+    e->base = e->len;
+}
+
+void mem_give(struct memtable *t, struct mem_piece *front, uint8_t *data, uint32_t cap)
+{
+    arena_give(&t->arena, data, cap);
+    while (front != NULL) {
+        struct mem_piece *p = front;
+
+        front = p->front;
+        arena_give(&t->arena, p->data, p->cap);
+        arena_give(&t->arena, p, sizeof *p);
+    }
+}
+
+struct mem_patch *mem_patch_new(struct memtable *t)
+{
+    uint32_t cap;
+
+    return arena_take(&t->arena, sizeof(struct mem_patch), &cap);
+}
+
+void mem_patch_give(struct memtable *t, struct mem_patch *patch)
+{
+    arena_give(&t->arena, patch, sizeof *patch);
+}
+
 static struct oxbow_bytes key_of(const struct mem_entry *e)
 {
     return (struct oxbow_bytes){mem_key(e), e->key_len};

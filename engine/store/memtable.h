@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #define MEM_HEIGHT_MAX 12u
+#define MEM_PATCH_MAX  16u
 
 enum mem_state {
     MEM_ABSENT, /* says nothing: ask the tables below */
@@ -21,11 +22,28 @@ enum mem_state {
     MEM_TOMB /* deleted */
 };
 
+/* A block of a value that went on in another one when it was full. */
+struct mem_piece {
+    struct mem_piece *front; /* the one before; NULL: none */
+    uint8_t *data;
+    uint32_t base; /* where its bytes stand in the value; they end where the next block begins */
+    uint32_t cap;
+};
+
+/* Bytes that differ from those of the tables below. */
+struct mem_patch {
+    uint32_t at;
+    uint32_t len;
+    uint8_t bytes[MEM_PATCH_MAX];
+};
+
 struct mem_entry {
     struct mem_entry *hash_next;
-    uint8_t *data; /* `cap` bytes: the value from `base` on; NULL when there is none */
-    uint32_t len;  /* of the whole value */
-    uint32_t base; /* so many bytes in front are as in the tables below */
+    uint8_t *data;           /* `cap` bytes: the value from `base` on; NULL when there is none */
+    struct mem_piece *front; /* what is in front of `data`; NULL: see below */
+    struct mem_patch *patch; /* within what the tables below have of it; NULL: none */
+    uint32_t len;            /* of the whole value */
+    uint32_t base;           /* without `front`, so many bytes are as in the tables below */
     uint32_t cap;
     uint32_t hash;
     uint32_t cost;     /* its value's share of the table's cost */
@@ -78,6 +96,28 @@ struct mem_entry *mem_find(const struct memtable *t, struct oxbow_bytes key, uin
 struct mem_entry *mem_make(struct memtable *t, struct oxbow_bytes key, uint32_t hash);
 /* Puts it into the ordered index, if it is not there. */
 void mem_link(struct memtable *t, struct mem_entry *e);
+/* How many bytes in front of an entry's value are as in the tables below. */
+static inline uint32_t mem_bottom(const struct mem_entry *e)
+{
+    const struct mem_piece *p = e->front;
+    uint32_t base = e->base;
+
+    for (; p != NULL; p = p->front) {
+        base = p->base;
+    }
+    return base;
+}
+/* Copies what the entry holds of value[0, len) to where it stands in out[0, len): all from
+ * mem_bottom on, and the patch, for which what is below must be there already. len is at most the
+ * value's. */
+void mem_gather(const struct mem_entry *e, uint8_t *out, size_t len);
+/* Goes on in another block, `data`, at the value's end. */
+void mem_extend(struct mem_entry *e, struct mem_piece *node, uint8_t *data, uint32_t cap);
+/* Gives back a value's blocks. NULLs are fine. */
+void mem_give(struct memtable *t, struct mem_piece *front, uint8_t *data, uint32_t cap);
+/* Memory for a patch, and back. NULL when memory is out; NULL is fine. */
+struct mem_patch *mem_patch_new(struct memtable *t);
+void mem_patch_give(struct memtable *t, struct mem_patch *patch);
 /* Recomputes an entry's share of the page estimate after its state or length changed. */
 void mem_cost(struct memtable *t, struct mem_entry *e);
 

@@ -129,7 +129,7 @@ static enum oxbow_err open_memory(struct oxbow *db)
     db->config.dir = dir;
     db->path_bytes = len + STORE_PATH_ROOM;
     db->path = mem_new(alloc, db->path_bytes);
-    db->front = mem_new(alloc, FRONT_BYTES);
+    db->front = mem_new(alloc, FRONT_BYTES + PIECES_MAX);
     if (dir == NULL || db->path == NULL || db->front == NULL) {
         return OXBOW_ENOMEM;
     }
@@ -212,7 +212,7 @@ static void release(struct oxbow *db)
         mem_free(alloc, drop.out, strlen(drop.out) + 1);
     }
     mem_free(alloc, db->path, db->path_bytes);
-    mem_free(alloc, db->front, FRONT_BYTES);
+    mem_free(alloc, db->front, FRONT_BYTES + PIECES_MAX);
     mem_free(alloc, db, sizeof *db);
 }
 

@@ -140,7 +140,7 @@ struct oxbow {
     uint64_t used_bytes;       /* M: of the quota, as of the last transaction */
     uint64_t table_bytes;      /* M: likewise */
     struct blob_job *blob_job; /* M: not begun; its owner has the turn. NULL: none */
-    uint8_t *front;            /* C: FRONT_BYTES */
+    uint8_t *front;            /* C: FRONT_BYTES and PIECES_MAX */
     unsigned idle_next;        /* C: the hook whose turn it is */
     uint64_t idle_at_us;       /* M */
     uint64_t timer_us;         /* M: then all hooks want a step. UINT64_MAX: nobody asked */

@@ -665,7 +665,7 @@ enum oxbow_err tree_write_put(struct tree *t, struct oxbow_bytes key, struct oxb
 }
 
 enum oxbow_err tree_write_extend(struct tree *t, struct oxbow_bytes key, size_t base,
-                                 struct oxbow_bytes back, uint8_t *room)
+                                 const struct envelope_change *change, uint8_t *room)
 {
     struct oxbow_bytes raw = {NULL, 0};
     uint8_t *out = NULL;
@@ -676,9 +676,9 @@ enum oxbow_err tree_write_extend(struct tree *t, struct oxbow_bytes key, size_t 
     }
     memcpy(room, raw.data, raw.len); /* the put may write where it is */
     raw.data = room;
-    err = put_room(t, key, raw.len + back.len, &out);
+    err = put_room(t, key, raw.len + change->back.len, &out);
     if (err == OXBOW_OK) {
-        envelope_extend(out, raw, back);
+        envelope_extend(out, raw, change);
     }
     return err;
 }

@@ -9,6 +9,7 @@
 #ifndef OXBOW_STORE_TREE_H
 #define OXBOW_STORE_TREE_H
 
+#include "engine/store/envelope.h"
 #include "engine/store/header.h"
 #include "oxbow/port.h"
 
@@ -88,10 +89,10 @@ OXBOW_MUST_CHECK enum oxbow_err tree_unwrap(struct tree *t, const struct tree_it
 OXBOW_MUST_CHECK enum oxbow_err tree_write_begin(struct tree *t);
 OXBOW_MUST_CHECK enum oxbow_err tree_write_put(struct tree *t, struct oxbow_bytes key,
                                                struct oxbow_bytes value);
-/* Appends to the value that is there, which has `base` bytes and is not checked. `room` is for
+/* Changes the value that is there, which has `base` bytes and is not checked. `room` is for
  * base + ENVELOPE_BYTES. OXBOW_ECORRUPT when it has not. */
 OXBOW_MUST_CHECK enum oxbow_err tree_write_extend(struct tree *t, struct oxbow_bytes key,
-                                                  size_t base, struct oxbow_bytes back,
+                                                  size_t base, const struct envelope_change *change,
                                                   uint8_t *room);
 /* Fine when there is no such key. */
 OXBOW_MUST_CHECK enum oxbow_err tree_write_del(struct tree *t, struct oxbow_bytes key);

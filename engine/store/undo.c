@@ -25,17 +25,26 @@ struct undo_block {
     uint64_t data[];
 };
 
+enum undo_kind {
+    UNDO_BYTES,   /* were overwritten in place */
+    UNDO_REPLACE, /* the value was replaced by another one */
+    UNDO_EXTEND,  /* a block was put behind those of the value */
+    UNDO_PATCH    /* the patch was replaced */
+};
+
 struct undo {
     struct undo *before;
     struct mem_entry *entry;
-    uint8_t *data; /* of an entry record */
+    uint8_t *data; /* as the entry's, but of a bytes record */
+    struct mem_piece *front;
+    struct mem_patch *patch;
     uint32_t len;
     uint32_t base;
     uint32_t cap;
     uint32_t pos;    /* of a bytes record, in the whole value */
     uint32_t copied; /* how many bytes follow */
     uint8_t state;
-    bool bytes;
+    uint8_t kind; /* enum undo_kind */
     uint8_t copy[];
 };
 
@@ -109,7 +118,7 @@ static struct undo *record(struct undo_log *log, struct mem_entry *e, size_t cop
     return u;
 }
 
-enum oxbow_err undo_entry(struct undo_log *log, struct mem_entry *e)
+static enum oxbow_err whole_record(struct undo_log *log, struct mem_entry *e, enum undo_kind kind)
 {
     struct undo *u = record(log, e, 0);
 
@@ -117,11 +126,28 @@ enum oxbow_err undo_entry(struct undo_log *log, struct mem_entry *e)
         return OXBOW_ENOMEM;
     }
     u->data = e->data;
+    u->front = e->front;
+    u->patch = e->patch;
     u->base = e->base;
     u->cap = e->cap;
     u->state = e->state;
-    u->bytes = false;
+    u->kind = (uint8_t)kind;
     return OXBOW_OK;
+}
+
+enum oxbow_err undo_entry(struct undo_log *log, struct mem_entry *e)
+{
+    return whole_record(log, e, UNDO_REPLACE);
+}
+
+enum oxbow_err undo_extend(struct undo_log *log, struct mem_entry *e)
+{
+    return whole_record(log, e, UNDO_EXTEND);
+}
+
+enum oxbow_err undo_patch(struct undo_log *log, struct mem_entry *e)
+{
+    return whole_record(log, e, UNDO_PATCH);
 }
 
 enum oxbow_err undo_bytes(struct undo_log *log, struct mem_entry *e, uint32_t pos, uint32_t len)
@@ -133,7 +159,7 @@ enum oxbow_err undo_bytes(struct undo_log *log, struct mem_entry *e, uint32_t po
     }
     u->pos = pos;
     u->copied = len;
-    u->bytes = true;
+    u->kind = UNDO_BYTES;
     if (len > 0) {
         memcpy(u->copy, e->data + (pos - e->base), len);
     }
@@ -145,11 +171,35 @@ void undo_commit(struct undo_log *log, struct memtable *t)
     struct undo *u;
 
     for (u = log->last; u != NULL; u = u->before) {
-        if (!u->bytes) {
-            arena_give(&t->arena, u->data, u->cap);
+        if (u->kind == UNDO_REPLACE) {
+            mem_give(t, u->front, u->data, u->cap);
+        }
+        if (u->kind == UNDO_REPLACE || u->kind == UNDO_PATCH) {
+            mem_patch_give(t, u->patch);
         }
     }
     trim(log, BLOCKS_KEPT);
+}
+
+/* Puts back what a record of an entry says, giving back what came instead. */
+static void take_back(struct memtable *t, struct mem_entry *e, const struct undo *u)
+{
+    if (u->kind != UNDO_EXTEND) {
+        mem_patch_give(t, e->patch);
+    }
+    if (u->kind == UNDO_EXTEND) {
+        e->front->front = NULL; /* what the piece leads to is the value's that comes back */
+        e->front->data = NULL;
+    }
+    if (u->kind != UNDO_PATCH) {
+        mem_give(t, e->front, e->data, e->cap);
+    }
+    e->data = u->data;
+    e->front = u->front;
+    e->patch = u->patch;
+    e->base = u->base;
+    e->cap = u->cap;
+    e->state = u->state;
 }
 
 void undo_abort(struct undo_log *log, struct memtable *t)
@@ -159,16 +209,12 @@ void undo_abort(struct undo_log *log, struct memtable *t)
     for (u = log->last; u != NULL; u = u->before) {
         struct mem_entry *e = u->entry;
 
-        if (u->bytes) {
+        if (u->kind == UNDO_BYTES) {
             if (u->copied > 0) {
                 memcpy(e->data + (u->pos - e->base), u->copy, u->copied);
             }
         } else {
-            arena_give(&t->arena, e->data, e->cap);
-            e->data = u->data;
-            e->base = u->base;
-            e->cap = u->cap;
-            e->state = u->state;
+            take_back(t, e, u);
         }
         e->len = u->len;
         mem_cost(t, e);

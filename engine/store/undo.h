@@ -18,9 +18,13 @@ struct undo_log {
 
 void undo_init(struct undo_log *log, const struct oxbow_alloc *alloc);
 void undo_fini(struct undo_log *log);
-/* Remembers an entry's state and value as they are. What the caller then replaces (e->data) is
+/* Remembers an entry's state and value as they are. What the caller then replaces (data, front, patch) is
  * not to be given back: the log does that at commit. OXBOW_ENOMEM. */
 OXBOW_MUST_CHECK enum oxbow_err undo_entry(struct undo_log *log, struct mem_entry *e);
+/* The same where the value that is there stays, as a piece of the one that grows from it. */
+OXBOW_MUST_CHECK enum oxbow_err undo_extend(struct undo_log *log, struct mem_entry *e);
+/* The same where only the patch is going to be replaced. */
+OXBOW_MUST_CHECK enum oxbow_err undo_patch(struct undo_log *log, struct mem_entry *e);
 /* Remembers an entry's length and the bytes value[pos, pos+len) before they are overwritten in
  * place. OXBOW_ENOMEM. */
 OXBOW_MUST_CHECK enum oxbow_err undo_bytes(struct undo_log *log, struct mem_entry *e, uint32_t pos,

@@ -49,6 +49,8 @@ static struct mem_entry *clean_make(struct memtable *t, struct oxbow_bytes key, 
         }
     }
     e->data = data;
+    e->front = NULL;
+    e->patch = NULL;
     e->cap = cap;
     e->len = (uint32_t)len;
     e->base = 0;
@@ -77,7 +79,8 @@ static enum oxbow_err fill(struct oxbow *db, struct oxbow_bytes key, uint32_t ha
                            size_t len)
 {
     const struct mem_entry *e = frozen_find(db, key, hash);
-    size_t from_tree = e == NULL ? len : e->base < len ? e->base : len;
+    size_t bottom = e == NULL ? len : mem_bottom(e);
+    size_t from_tree = bottom < len ? bottom : len;
 
     if (from_tree > 0) {
         struct oxbow_bytes value;
@@ -88,8 +91,8 @@ static enum oxbow_err fill(struct oxbow *db, struct oxbow_bytes key, uint32_t ha
         }
         memcpy(out, value.data, from_tree);
     }
-    if (len > from_tree) {
-        memcpy(out + from_tree, e->data, len - from_tree);
+    if (e != NULL) {
+        mem_gather(e, out, len);
     }
     return OXBOW_OK;
 }
@@ -165,28 +168,39 @@ enum oxbow_err value_below_len(struct oxbow *db, struct oxbow_bytes key, uint32_
 
 enum oxbow_err value_whole(struct oxbow *db, struct mem_entry *e)
 {
-    struct arena *arena = &db->active->arena;
+    struct memtable *t = db->active;
+    bool noted = (e->front != NULL || e->patch != NULL) && db->txn.undo.last != NULL;
+    size_t bottom;
     uint8_t *data;
     uint32_t cap;
-    enum oxbow_err err;
+    enum oxbow_err err = OXBOW_OK;
 
     if (e->base == 0) {
         return OXBOW_OK;
     }
-    data = arena_take(arena, e->len, &cap);
+    bottom = mem_bottom(e);
+    data = arena_take(&t->arena, e->len + (e->front != NULL ? e->len / 2 : 0), &cap);
     if (data == NULL) {
         return OXBOW_ENOMEM;
     }
-    err = fill(db, key_of(e), e->hash, data, e->base);
+    if (bottom > 0) {
+        err = fill(db, key_of(e), e->hash, data, bottom);
+    }
+    if (err == OXBOW_OK && noted) {
+        err = undo_entry(&db->txn.undo, e);
+    }
     if (err != OXBOW_OK) {
-        arena_give(arena, data, cap);
+        arena_give(&t->arena, data, cap);
         return err;
     }
-    if (e->len > e->base) {
-        memcpy(data + e->base, e->data, e->len - e->base); /* else there may be no block */
+    mem_gather(e, data, e->len);
+    if (!noted) {
+        mem_give(t, e->front, e->data, e->cap);
+        mem_patch_give(t, e->patch);
     }
-    arena_give(arena, e->data, e->cap);
     e->data = data;
+    e->front = NULL;
+    e->patch = NULL;
     e->cap = cap;
     e->base = 0;
     return OXBOW_OK;

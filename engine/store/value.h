@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values through the layers. A value in a table may be a tail: only its bytes from `base` on, the
- * ones in front being those of the layers below. An append to a long value costs its own bytes so.
+ * Values through the layers. A value in a table may be a part: its bytes from some position on, in
+ * one block or several, and a patch, all else being as in the layers below. An append to a long
+ * value costs its own bytes so, and so does a small change.
  */
 #ifndef OXBOW_STORE_VALUE_H
 #define OXBOW_STORE_VALUE_H
@@ -12,6 +13,7 @@
 #define TAIL_BASE_MIN 256u  /* shorter values are copied whole */
 #define TAIL_BASE_MAX 8192u /* and so are longer ones */
 #define FRONT_BYTES   (TAIL_BASE_MAX + ENVELOPE_BYTES)
+#define PIECES_MAX    TAIL_BASE_MAX /* bytes of a value in pieces */
 
 /* With the turn. All keys are of a length that fits; `hash` is mem_hash(key). */
 

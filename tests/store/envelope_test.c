@@ -62,15 +62,18 @@ static void a_value_that_grew_is_the_same_bytes_as_one_put_whole(void **state)
     (void)state;
     envelope_put(put, text("key"), (struct oxbow_bytes){whole, sizeof whole});
     for (base = 0; base <= sizeof whole; base++) {
+        const struct envelope_change change = {.back = {whole + base, sizeof whole - base}};
+
         envelope_put(old, text("key"), (struct oxbow_bytes){whole, base});
-        envelope_extend(grown, (struct oxbow_bytes){old, ENVELOPE_BYTES + base},
-                        (struct oxbow_bytes){whole + base, sizeof whole - base});
+        envelope_extend(grown, (struct oxbow_bytes){old, ENVELOPE_BYTES + base}, &change);
         assert_memory_equal(grown, put, sizeof put);
     }
 }
 
-static void damage_to_the_front_is_found_out_after_the_value_grew(void **state)
+static void damage_to_what_is_stored_is_found_out_after_a_change(void **state)
 {
+    const struct envelope_change change = {
+        .at = 20, .patch = text("patch"), .back = text("what follows")};
     uint8_t old[ENVELOPE_BYTES + 30];
     uint8_t grown[sizeof old + 12];
     size_t bit;
@@ -79,8 +82,38 @@ static void damage_to_the_front_is_found_out_after_the_value_grew(void **state)
     for (bit = 0; bit < 8 * sizeof old; bit++) {
         envelope_put(old, text("key"), text("012345678901234567890123456789"));
         old[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        envelope_extend(grown, (struct oxbow_bytes){old, sizeof old}, text("what follows"));
+        envelope_extend(grown, (struct oxbow_bytes){old, sizeof old}, &change);
         assert_int_equal(get_copy(text("key"), grown, sizeof grown), OXBOW_ECORRUPT);
+    }
+}
+
+static void a_value_that_was_patched_is_the_same_bytes_as_one_put_whole(void **state)
+{
+    static char whole[1000];
+    static uint8_t old[ENVELOPE_BYTES + sizeof whole];
+    static uint8_t changed[ENVELOPE_BYTES + sizeof whole + 5];
+    static uint8_t put[sizeof changed];
+    static char then[sizeof whole + 5];
+    size_t at;
+    size_t n;
+
+    (void)state;
+    for (at = 0; at < sizeof whole; at++) {
+        whole[at] = (char)(at * 31 + at / 256);
+    }
+    envelope_put(old, text("key"), (struct oxbow_bytes){whole, sizeof whole});
+    for (at = 0; at < sizeof whole; at++) {
+        for (n = 1; n <= 16 && at + n <= sizeof whole; n += 5) {
+            const struct envelope_change change = {
+                .at = at, .patch = {"0123456789abcdef", n}, .back = text("after")};
+
+            memcpy(then, whole, sizeof whole);
+            memcpy(then + at, change.patch.data, n);
+            memcpy(then + sizeof whole, "after", 5);
+            envelope_put(put, text("key"), (struct oxbow_bytes){then, sizeof then});
+            envelope_extend(changed, (struct oxbow_bytes){old, sizeof old}, &change);
+            assert_memory_equal(changed, put, sizeof put);
+        }
     }
 }
 
@@ -169,7 +202,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_comes_out_where_it_lies),
         cmocka_unit_test(a_value_that_grew_is_the_same_bytes_as_one_put_whole),
-        cmocka_unit_test(damage_to_the_front_is_found_out_after_the_value_grew),
+        cmocka_unit_test(a_value_that_was_patched_is_the_same_bytes_as_one_put_whole),
+        cmocka_unit_test(damage_to_what_is_stored_is_found_out_after_a_change),
         cmocka_unit_test(an_empty_value_is_a_value),
         cmocka_unit_test(the_bytes_are_those_of_the_format),
         cmocka_unit_test(any_flipped_bit_is_found_out),

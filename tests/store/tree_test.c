@@ -213,7 +213,9 @@ static enum oxbow_err extend(const char *key, size_t base, const char *back)
 {
     uint8_t room[64 + ENVELOPE_BYTES];
 
-    return tree_write_extend(world.tree, text(key), base, text(back), room);
+    const struct envelope_change change = {.back = text(back)};
+
+    return tree_write_extend(world.tree, text(key), base, &change, room);
 }
 
 static void a_value_is_extended_where_it_is(void **state)

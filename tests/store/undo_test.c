@@ -52,6 +52,8 @@ static void set(struct mem_entry *e, const void *value, size_t len, enum mem_sta
         memcpy(data, value, len);
     }
     e->data = data;
+    e->front = NULL;
+    e->patch = NULL;
     e->cap = cap;
     e->len = (uint32_t)len;
     e->base = 0;
@@ -192,6 +194,87 @@ static void bytes_of_a_tail_are_put_back_where_they_were(void **state)
     assert_int_equal(e->len, 9);
 }
 
+static void extend(struct mem_entry *e, const char *more)
+{
+    uint32_t cap;
+    struct mem_piece *node = arena_take(&table.arena, sizeof *node, &cap);
+    uint8_t *data = arena_take(&table.arena, strlen(more), &cap);
+
+    assert_non_null(node);
+    assert_non_null(data);
+    assert_int_equal(undo_extend(&undo, e), OXBOW_OK);
+    mem_extend(e, node, data, cap);
+    memcpy(data, more, strlen(more));
+    e->len += (uint32_t)strlen(more);
+}
+
+static void assert_gathers(const struct mem_entry *e, const char *want)
+{
+    char got[64] = {0};
+
+    assert_int_equal(e->len, strlen(want));
+    mem_gather(e, (uint8_t *)got, e->len);
+    assert_string_equal(got, want);
+}
+
+static void blocks_that_came_behind_are_taken_off_again(void **state)
+{
+    struct mem_entry *e = entry("e");
+    size_t live;
+
+    (void)state;
+    set(e, "first,", 6, MEM_VALUE);
+    extend(e, "second,");
+    undo_commit(&undo, &table);
+    live = table.arena.live;
+    extend(e, "third,");
+    extend(e, "fourth");
+    assert_gathers(e, "first,second,third,fourth");
+    undo_abort(&undo, &table);
+    assert_gathers(e, "first,second,");
+    assert_int_equal(table.arena.live, live);
+    extend(e, "third.");
+    set(e, "another", 7, MEM_VALUE);
+    undo_abort(&undo, &table);
+    assert_gathers(e, "first,second,");
+    assert_int_equal(table.arena.live, live);
+    extend(e, "third.");
+    set(e, "another", 7, MEM_VALUE);
+    undo_commit(&undo, &table); /* which gives back all that was in pieces */
+    assert_says(e, "another");
+    assert_true(table.arena.live < live);
+}
+
+static void a_patch_is_taken_back_for_the_one_before_it(void **state)
+{
+    struct mem_entry *e = entry("e");
+    size_t live;
+    char got[8] = "0123456";
+
+    (void)state;
+    set(e, "67", 2, MEM_VALUE);
+    e->base = 6;
+    e->len = 8;
+    assert_int_equal(undo_patch(&undo, e), OXBOW_OK);
+    e->patch = mem_patch_new(&table);
+    assert_non_null(e->patch);
+    *e->patch = (struct mem_patch){.at = 2, .len = 2, .bytes = "xy"};
+    undo_commit(&undo, &table);
+    live = table.arena.live;
+    assert_int_equal(undo_patch(&undo, e), OXBOW_OK);
+    e->patch = mem_patch_new(&table);
+    assert_non_null(e->patch);
+    *e->patch = (struct mem_patch){.at = 2, .len = 2, .bytes = "!!"};
+    undo_abort(&undo, &table);
+    assert_int_equal(table.arena.live, live);
+    mem_gather(e, (uint8_t *)got, sizeof got);
+    assert_memory_equal(got, "01xy4567", 8);
+    set(e, "whole", 5, MEM_VALUE);
+    undo_commit(&undo, &table);
+    assert_says(e, "whole");
+    assert_true(table.arena.live < live);
+}
+
 static void a_record_of_any_size_has_room(void **state)
 {
     static const uint32_t lens[] = {1, 16000, 16384, 16385, 100000, 3};
@@ -270,6 +353,8 @@ int main(void)
         TEST(growing_in_place_is_taken_back_by_its_length),
         TEST(bytes_are_put_back_also_when_the_value_was_made_whole_since),
         TEST(bytes_of_a_tail_are_put_back_where_they_were),
+        TEST(blocks_that_came_behind_are_taken_off_again),
+        TEST(a_patch_is_taken_back_for_the_one_before_it),
         TEST(a_record_of_any_size_has_room),
         TEST(after_a_large_transaction_little_memory_is_kept),
         TEST(without_memory_the_entry_is_untouched_and_the_rest_can_be_taken_back),

@@ -146,7 +146,10 @@ static void read_file(struct damaged *d, const char *name)
     if (fd < 0 || fstat(fd, &st) != 0) {
         die("cannot open", path);
     }
-    snprintf(f->name, sizeof f->name, "%s", name);
+    if (strlen(name) >= sizeof f->name) {
+        die("too long a name", name);
+    }
+    memcpy(f->name, name, strlen(name) + 1);
     f->len = (size_t)st.st_size;
     f->bytes = malloc(f->len + 1);
     if (f->bytes == NULL || read(fd, f->bytes, f->len) != (ssize_t)f->len || close(fd) != 0) {

@@ -15,6 +15,7 @@
 #include "engine/queue/forward.h"
 #include "engine/queue/forward_gap.h"
 #include "engine/queue/forward_walk.h"
+#include "engine/queue/policy.h"
 #include "oxbow/group.h"
 #include "oxbow/list.h"
 #include "oxbow/stream.h"
@@ -338,7 +339,8 @@ enum oxbow_err oxbow_forward_confirmed(struct oxbow_txn *txn, const char *name,
         r->held_bytes += bytes;
         add_mark(txn, r, position);
     }
-    return forward_record_put(txn, r);
+    err = forward_record_put(txn, r);
+    return err == OXBOW_OK ? policy_left_key(txn, r->config.options.key) : err;
 }
 
 /* ---- trim ---- */

@@ -269,6 +269,9 @@ static enum oxbow_err ack_ids(struct group *g, const struct oxbow_id *ids, size_
     if (err == OXBOW_OK && *acked > 0) {
         err = group_save(g);
     }
+    if (err == OXBOW_OK && *acked > 0) {
+        err = policy_left(g->stream->txn, g->stream->object.tag, 0, 0);
+    }
     return err;
 }
 

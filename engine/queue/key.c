@@ -5,6 +5,7 @@
 #include "engine/base/result.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/list.h"
+#include "engine/queue/policy.h"
 #include "engine/queue/wait.h"
 #include "engine/store/catalog.h"
 #include "oxbow/stream.h"
@@ -67,6 +68,10 @@ enum oxbow_err oxbow_key_delete(struct oxbow_txn *txn, struct oxbow_bytes key, b
     if (err == OXBOW_OK) {
         err = catalog_remove(txn, key);
     }
+    if (err == OXBOW_OK) {
+        err = policy_left_key(txn, key);
+        err = err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
+    }
     if (err != OXBOW_OK && err != OXBOW_ENOENT) {
         return err;
     }
@@ -92,7 +97,17 @@ enum oxbow_err oxbow_key_rename(struct oxbow_txn *txn, struct oxbow_bytes from,
     if (err == OXBOW_OK) {
         err = catalog_rename(txn, from, to, only_new, &object);
     }
-    return err == OXBOW_OK ? wait_touch(txn, &object) : err;
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = wait_touch(txn, &object);
+    if (err == OXBOW_OK) {
+        err = policy_left_key(txn, from);
+    }
+    if (err == OXBOW_OK) {
+        err = policy_left_key(txn, to);
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
 }
 
 static enum oxbow_err scan_add(void *ctx, struct oxbow_bytes name, const struct object *o)
@@ -126,13 +141,17 @@ enum oxbow_err oxbow_key_count(struct oxbow_txn *txn, uint64_t *count)
 
 enum oxbow_err oxbow_key_flush(struct oxbow_txn *txn)
 {
+    const struct object all = {.tag = CATALOG_TAG_ALL};
     enum oxbow_err err;
 
     if (txn_readonly(txn)) {
         return OXBOW_EREADONLY;
     }
     err = forward_forbid_all(txn);
-    return err == OXBOW_OK ? catalog_flush(txn) : err;
+    if (err == OXBOW_OK) {
+        err = catalog_flush(txn);
+    }
+    return err == OXBOW_OK ? wait_touch(txn, &all) : err; /* who waits for room has some now */
 }
 
 /* forward_forbid_all for another database than the transaction's. */

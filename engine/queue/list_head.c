@@ -23,6 +23,7 @@
 #include "engine/queue/list.h"
 
 #include "engine/base/codec.h"
+#include "engine/queue/policy.h"
 #include "engine/queue/wait.h"
 
 #define HEAD_LEN    80u
@@ -157,6 +158,9 @@ enum oxbow_err list_close(struct list *l, enum oxbow_err err)
         head_encode(head, l);
         err = l->fresh ? kv_put(l->txn, head_key(key, l), value)
                        : kv_patch(l->txn, head_key(key, l), 0, value);
+    }
+    if (err == OXBOW_OK) {
+        err = policy_left(l->txn, l->object.tag, l->count, l->bytes);
     }
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(l->txn, err);
 }

@@ -212,18 +212,20 @@ static bool goes_whole(const struct list *l, uint64_t n)
 /* Everything goes: a list of one chunk at once, a longer one by the reaper. */
 static enum oxbow_err drop_all(struct list *l)
 {
+    enum oxbow_err err;
+
     if (!goes_whole(l, l->count)) {
         return list_close(l, take_noted(l, OXBOW_LEFT, l->count, NULL));
     }
     if (txn_forced(l->txn)) {
-        enum oxbow_err err =
-            forward_lost(l->txn, l->name, OXBOW_ID_MIN, OXBOW_ID_MIN, l->count, l->bytes);
+        err = forward_lost(l->txn, l->name, OXBOW_ID_MIN, OXBOW_ID_MIN, l->count, l->bytes);
 
         if (err != OXBOW_OK) {
             return err;
         }
     }
-    return catalog_remove(l->txn, l->name);
+    err = catalog_remove(l->txn, l->name);
+    return err == OXBOW_OK ? policy_left(l->txn, l->object.tag, 0, 0) : err;
 }
 
 static enum oxbow_err pop(struct list *l, enum oxbow_end end, size_t count,

@@ -52,6 +52,8 @@ OXBOW_MUST_CHECK enum oxbow_err policy_row(struct oxbow_txn *txn, struct oxbow_b
 OXBOW_MUST_CHECK enum oxbow_err policy_table_get(struct oxbow_txn *txn, struct policy_table **out);
 /* After a change of a record: the table is read again at its next use. */
 void policy_table_changed(struct policy_table *t);
+/* A row by its tag alone: the first of them, should names share it. NULL: none. */
+const struct policy_row *policy_row_tagged(const struct policy_table *t, uint64_t tag);
 struct oxbow_bytes policy_row_name(const struct policy_table *t, const struct policy_row *row);
 
 /* The kinds of a policy's keys. Values are stored: never renumbered. */
@@ -117,7 +119,7 @@ struct policy_room {
 /* Whether the limits allow so much in all. */
 bool policy_fits(const struct oxbow_policy *p, uint64_t entries, uint64_t bytes);
 
-/* Before an append to a stream that has a policy: OXBOW_EFULL, OXBOW_ENOTSUP. May remove what is
+/* Before an append to a stream that has a policy: OXBOW_EFULL, OXBOW_ETOOBIG, OXBOW_ENOTSUP. May remove what is
  * delivered to make room; then *s is saved. */
 OXBOW_MUST_CHECK enum oxbow_err policy_stream_room(struct stream *s, struct oxbow_bytes key,
                                                    struct policy_row *row,
@@ -133,5 +135,14 @@ struct policy_delivered {
 };
 OXBOW_MUST_CHECK enum oxbow_err policy_delivered(struct stream *s, struct oxbow_bytes key,
                                                  struct policy_delivered *out);
+
+/* ---- wait_add.c ---- */
+
+/* To be called by what removes from a queue, with what is left in it (0 where that is not known, or
+ * where it makes removable what is in the way): wakes who waits for room there. Cheap when nobody
+ * waits. */
+OXBOW_MUST_CHECK enum oxbow_err policy_left(struct oxbow_txn *txn, uint64_t tag, uint64_t entries,
+                                            uint64_t bytes);
+OXBOW_MUST_CHECK enum oxbow_err policy_left_key(struct oxbow_txn *txn, struct oxbow_bytes key);
 
 #endif

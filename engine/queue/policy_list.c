@@ -34,11 +34,17 @@ enum oxbow_err policy_list_room(struct oxbow_txn *txn, struct oxbow_bytes key,
         more.bytes += values[i].len;
         if (!policy_fits(&row->policy, 1, values[i].len)) {
             row->refused++;
-            return OXBOW_EFULL;
+            return OXBOW_ETOOBIG;
         }
     }
-    if (row->policy.on_full == OXBOW_POLICY_DROP_OLDEST ||
-        policy_fits(&row->policy, l.count + more.entries, l.bytes + more.bytes)) {
+    if (row->policy.on_full == OXBOW_POLICY_DROP_OLDEST) {
+        return OXBOW_OK;
+    }
+    if (!policy_fits(&row->policy, more.entries, more.bytes)) {
+        row->refused++;
+        return OXBOW_ETOOBIG;
+    }
+    if (policy_fits(&row->policy, l.count + more.entries, l.bytes + more.bytes)) {
         return OXBOW_OK;
     }
     row->refused++;

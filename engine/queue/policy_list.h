@@ -6,7 +6,7 @@
 #include "engine/queue/list.h"
 #include "engine/queue/policy.h"
 
-/* Before values are added: OXBOW_EFULL, OXBOW_ENOTSUP. Changes nothing. */
+/* Before values are added: OXBOW_EFULL, OXBOW_ETOOBIG, OXBOW_ENOTSUP. Changes nothing. */
 OXBOW_MUST_CHECK enum oxbow_err policy_list_room(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                  const struct oxbow_bytes *values, size_t count);
 /* After `added` values were, at that end, before list_close: drops the oldest over the limits. */

@@ -393,6 +393,17 @@ struct oxbow_bytes policy_row_name(const struct policy_table *t, const struct po
     return (struct oxbow_bytes){t->names.data + row->name_at, row->name_len};
 }
 
+const struct policy_row *policy_row_tagged(const struct policy_table *t, uint64_t tag)
+{
+    for (uint32_t at = (uint32_t)tag & (t->slot_count - 1); t->count > 0 && t->slots[at] != 0;
+         at = (at + 1) & (t->slot_count - 1)) {
+        if (t->rows[t->slots[at] - 1].tag == tag) {
+            return &t->rows[t->slots[at] - 1];
+        }
+    }
+    return NULL;
+}
+
 static bool row_is(const struct policy_table *t, const struct policy_row *row, uint32_t database,
                    struct oxbow_bytes key)
 {

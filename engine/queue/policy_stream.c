@@ -148,7 +148,7 @@ enum oxbow_err policy_stream_room(struct stream *s, struct oxbow_bytes key, stru
     }
     if (!policy_fits(p, more->entries, more->bytes)) {
         row->refused++;
-        return OXBOW_EFULL;
+        return OXBOW_ETOOBIG;
     }
     if (policy_fits(p, s->length + more->entries, s->bytes + more->bytes) ||
         p->on_full == OXBOW_POLICY_DROP_OLDEST) {

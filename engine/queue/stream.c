@@ -18,6 +18,7 @@
 #include "engine/queue/stream.h"
 
 #include "engine/queue/forward.h"
+#include "engine/queue/policy.h"
 
 #include "engine/base/codec.h"
 
@@ -129,7 +130,9 @@ enum oxbow_err stream_save(struct stream *s)
 
     head_encode(head, s);
     if (!s->made) {
-        return kv_patch(s->txn, head_key(key, s->object.id), 0, value);
+        err = kv_patch(s->txn, head_key(key, s->object.id), 0, value);
+        /* Whether it is full is not told by its length: what is delivered makes room. */
+        return err == OXBOW_OK ? policy_left(s->txn, s->object.tag, 0, 0) : err;
     }
     err = kv_put(s->txn, head_key(key, s->object.id), value);
     if (err == OXBOW_OK) {

@@ -14,7 +14,7 @@
  *     waiter that has the turn is given it: elements go out in the order of arrival.
  *  3. `scan` is the first that could still be given the turn at this stamp: those before it have
  *     looked, or need not.
- *  4. A list's waiter that found nothing has found it for all of its kind in its lines: `empty` is
+ *  4. A waiter for an element or for room that found nothing has found it for all of its kind in its lines: `empty` is
  *     the stamp at which that was so.
  *
  * Locks: the store's turn first, then the table's mutex.
@@ -25,7 +25,8 @@
 
 #include <stdatomic.h>
 
-#define BUCKETS 256u
+#define BUCKETS  256u
+#define TAG_ROOM 0x9d39247e33776d41u /* the line of those who wait for room, seen from the name's */
 
 struct wait_line {
     uint64_t tag;
@@ -85,7 +86,7 @@ static bool may_try(const struct wait_link *link)
     const struct wait_line *line = link->line;
 
     return link->waiter->state == WAIT_IN_LINE && link->seen < line->stamp &&
-           !(link->waiter->kind == OXBOW_WAIT_LIST && line->empty == line->stamp);
+           !(link->waiter->kind != OXBOW_WAIT_STREAM && line->empty == line->stamp);
 }
 
 struct oxbow_wait_set **wait_sets(struct wait_table *table)
@@ -156,6 +157,34 @@ enum oxbow_err wait_touch(struct oxbow_txn *txn, const struct object *object)
         return OXBOW_OK;
     }
     return txn_touch(txn, object->tag);
+}
+
+/* Never CATALOG_TAG_ALL: one line is then shared with others, who look in vain. */
+static uint64_t room_tag(uint64_t tag)
+{
+    return (tag ^ TAG_ROOM) != CATALOG_TAG_ALL ? tag ^ TAG_ROOM : tag;
+}
+
+enum oxbow_err wait_touch_room(struct oxbow_txn *txn, uint64_t tag)
+{
+    struct wait_table *t = store_slot_get(txn_store(txn), STORE_SLOT_WAIT);
+
+    if (t == NULL || atomic_load_explicit(&t->waiters, memory_order_relaxed) == 0) {
+        return OXBOW_OK;
+    }
+    return txn_touch(txn, room_tag(tag));
+}
+
+/* The tag of the line for a key. */
+static enum oxbow_err line_tag(struct oxbow_txn *txn, enum oxbow_wait_kind kind,
+                               struct oxbow_bytes key, uint64_t *tag)
+{
+    enum oxbow_err err = catalog_tag(txn, key, tag);
+
+    if (err == OXBOW_OK && kind == OXBOW_WAIT_ROOM) {
+        *tag = room_tag(*tag);
+    }
+    return err;
 }
 
 /* ---- the table ---- */
@@ -240,7 +269,8 @@ bool wait_keys_are_sane(const struct oxbow_wait_keys *keys)
 {
     return keys != NULL && keys->keys != NULL && keys->count > 0 &&
            keys->count <= OXBOW_WAIT_KEYS_MAX &&
-           (keys->kind == OXBOW_WAIT_LIST || keys->kind == OXBOW_WAIT_STREAM);
+           (keys->kind == OXBOW_WAIT_LIST || keys->kind == OXBOW_WAIT_STREAM ||
+            keys->kind == OXBOW_WAIT_ROOM);
 }
 
 enum oxbow_err wait_ahead(struct oxbow_txn *txn, const struct oxbow_wait_keys *keys, bool *ahead)
@@ -249,13 +279,13 @@ enum oxbow_err wait_ahead(struct oxbow_txn *txn, const struct oxbow_wait_keys *k
     size_t i;
 
     *ahead = false;
-    if (t == NULL || keys->kind != OXBOW_WAIT_LIST) {
+    if (t == NULL || keys->kind == OXBOW_WAIT_STREAM) {
         return OXBOW_OK;
     }
     for (i = 0; i < keys->count && !*ahead; i++) {
         const struct wait_line *line;
         uint64_t tag;
-        enum oxbow_err err = catalog_tag(txn, keys->keys[i], &tag);
+        enum oxbow_err err = line_tag(txn, keys->kind, keys->keys[i], &tag);
 
         if (err != OXBOW_OK) {
             return err;
@@ -366,7 +396,7 @@ enum oxbow_err waiter_join(struct oxbow_waiter *w, struct oxbow_txn *txn,
     for (i = 0; i < keys->count && err == OXBOW_OK; i++) {
         uint64_t tag;
 
-        err = catalog_tag(txn, keys->keys[i], &tag);
+        err = line_tag(txn, keys->kind, keys->keys[i], &tag);
         if (err == OXBOW_OK) {
             err = link_join(w, i, tag, tried);
         }
@@ -403,7 +433,7 @@ void waiter_stay(struct oxbow_waiter *w)
     if (w->state == WAIT_TURN) {
         w->state = WAIT_IN_LINE;
         for (i = 0; i < w->count; i++) {
-            if (w->kind == OXBOW_WAIT_LIST) {
+            if (w->kind != OXBOW_WAIT_STREAM) {
                 w->links[i].line->empty = w->links[i].seen;
             }
         }

@@ -14,6 +14,9 @@
  * woken when the transaction commits, never when it aborts. */
 OXBOW_MUST_CHECK enum oxbow_err wait_touch(struct oxbow_txn *txn, const struct object *object);
 
+/* The same when something has left an object whose name has that tag: for who waits for room. */
+OXBOW_MUST_CHECK enum oxbow_err wait_touch_room(struct oxbow_txn *txn, uint64_t tag);
+
 /* How many wait now, in whatever line. */
 size_t wait_count(const struct oxbow_txn *txn);
 

@@ -30,7 +30,8 @@ extern "C" {
 #define OXBOW_POLICY_COUNT_MAX 4096u /* names with a policy in one store */
 #define OXBOW_POLICY_NAME_MAX  1024u /* bytes of such a name */
 
-/* What an append does that a limit leaves no room for. Values are stored: never renumbered. */
+/* What an append does that a limit leaves no room for. One that would not even fit an empty queue
+ * answers OXBOW_ETOOBIG, and nothing is dropped for it. Values are stored: never renumbered. */
 enum oxbow_policy_full {
     OXBOW_POLICY_REFUSE = 0,      /* it answers OXBOW_EFULL and nothing has changed */
     OXBOW_POLICY_DROP_OLDEST = 1, /* the oldest entries make room, counted and never silently */

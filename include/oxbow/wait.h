@@ -39,8 +39,9 @@ extern "C" {
 
 /* What is waited for. */
 enum oxbow_wait_kind {
-    OXBOW_WAIT_LIST = 0,  /* an element: when one waiter finds none, the others need not look */
-    OXBOW_WAIT_STREAM = 1 /* an entry: what one waiter does not want may be another's */
+    OXBOW_WAIT_LIST = 0,   /* an element: when one waiter finds none, the others need not look */
+    OXBOW_WAIT_STREAM = 1, /* an entry: what one waiter does not want may be another's */
+    OXBOW_WAIT_ROOM = 2    /* room in a queue whose policy blocks (policy.h): as with a list */
 };
 
 struct oxbow_wait_keys {
@@ -118,6 +119,30 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_group_read_wait(struct oxbow *db,
                                                       const struct oxbow_wait_options *opt,
                                                       const struct oxbow_group_wait_options *read,
                                                       struct oxbow_result *results);
+
+/* Appends that wait for room: as oxbow_stream_add and oxbow_list_push, waiting while the queue's
+ * policy has no room and says OXBOW_POLICY_BLOCK. Fair in the order of arrival among themselves: a
+ * plain append does not stand in line. OXBOW_EFULL: the policy refuses. OXBOW_ETOOBIG: it would
+ * never fit. Otherwise errors as there and as oxbow_wait_for. */
+struct oxbow_stream_add_wait_options {
+    struct oxbow_bytes key;
+    struct oxbow_stream_add_options add;
+    const struct oxbow_field *fields;
+    uint32_t field_count;
+};
+OXBOW_MUST_CHECK enum oxbow_err
+oxbow_stream_add_wait(struct oxbow *db, const struct oxbow_wait_options *opt,
+                      const struct oxbow_stream_add_wait_options *entry, struct oxbow_id *id);
+
+struct oxbow_list_push_wait_options {
+    struct oxbow_bytes key;
+    enum oxbow_end end;
+    const struct oxbow_bytes *values;
+    size_t count;
+};
+OXBOW_MUST_CHECK enum oxbow_err
+oxbow_list_push_wait(struct oxbow *db, const struct oxbow_wait_options *opt,
+                     const struct oxbow_list_push_wait_options *push, uint64_t *len);
 
 /* Ends all waits of threads with that cancel_tag (not 0) with OXBOW_ECANCELED, unless they have
  * just got something. *count (may be NULL) is how many there were. Any thread. */

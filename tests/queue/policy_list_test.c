@@ -99,7 +99,7 @@ static void a_full_list_refuses_until_something_is_taken(void **state)
     assert_ok(oxbow_list_pop(f->txn, key(), OXBOW_LEFT, 1, &f->result));
     assert_ok(push(f, OXBOW_RIGHT, "x"));
     assert_ok(oxbow_list_trim(f->txn, key(), 1, 0)); /* all of it: the list is gone */
-    assert_err(push(f, OXBOW_RIGHT, "123456"), OXBOW_EFULL);
+    assert_err(push(f, OXBOW_RIGHT, "123456"), OXBOW_ETOOBIG);
     assert_ok(push(f, OXBOW_RIGHT, "12345"));
     fixture_commit(f);
     fixture_begin(f);

@@ -131,7 +131,7 @@ static void an_entry_over_the_limit_drops_nothing(void **state)
     memset(value, 'x', sizeof value - 1);
     set(f, (struct oxbow_policy){.max_bytes = 200, .on_full = OXBOW_POLICY_DROP_OLDEST});
     assert_ok(add(f, 1, "x"));
-    assert_err(add(f, 2, value), OXBOW_EFULL);
+    assert_err(add(f, 2, value), OXBOW_ETOOBIG);
     assert_int_equal(info(f).length, 1);
     assert_ok(add(f, 2, "y"));
 }

@@ -9,6 +9,7 @@
 #include "engine/queue/list.h"
 
 #include "engine/base/codec.h"
+#include "engine/queue/boots.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy_list.h"
 #include "engine/queue/wait.h"
@@ -108,7 +109,10 @@ static enum oxbow_err chunk_begin(struct list *l, enum oxbow_end end, struct run
     chunk_head_encode(run->image.bytes, &head);
     put_le64(run->image.bytes + LIST_AT_PREV, end == OXBOW_RIGHT ? old : 0);
     put_le64(run->image.bytes + LIST_AT_NEXT, end == OXBOW_LEFT ? old : 0);
-    err = list_put(l, made.id, (struct oxbow_bytes){run->image.bytes, run->image.len});
+    err = boots_note(l->txn);
+    if (err == OXBOW_OK) {
+        err = list_put(l, made.id, (struct oxbow_bytes){run->image.bytes, run->image.len});
+    }
     if (err == OXBOW_OK && !first) {
         err = list_link(l, old, end == OXBOW_RIGHT ? LIST_AT_NEXT : LIST_AT_PREV, made.id);
     }

@@ -10,6 +10,7 @@
  */
 #include "engine/base/buf.h"
 #include "engine/base/codec.h"
+#include "engine/queue/boots.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/stream.h"
@@ -94,7 +95,10 @@ static enum oxbow_err chunk_begin(struct stream *s, struct oxbow_id id, struct o
 
     chunk_head_init(&head, s->txn, CHUNK_STREAM);
     chunk_head_encode(chunk, &head);
-    err = buf_append(&out, entry.data, entry.len);
+    err = boots_note(s->txn);
+    if (err == OXBOW_OK) {
+        err = buf_append(&out, entry.data, entry.len);
+    }
     if (err == OXBOW_OK) {
         err = kv_put(s->txn, stream_id_key(key, s, STREAM_KIND_CHUNK, id),
                      (struct oxbow_bytes){chunk, out.len});

@@ -61,6 +61,7 @@ void clock_start(struct oxbow *db)
                          (mono_ms >= c->noted.mono_ms ? mono_ms - c->noted.mono_ms : mono_ms));
     c->base_ms = c->base_ms > 0 ? c->base_ms : 1;
     c->now_ms = c->base_ms;
+    c->start = (struct txn_clock_start){c->base_ms, mono_ms, c->noted.wall_ms, c->noted.wall_at};
     clock_note(db);
 }
 
@@ -153,6 +154,21 @@ uint64_t clock_now(struct oxbow *db)
     }
     c->read = true;
     return c->now_ms;
+}
+
+bool clock_wall(struct oxbow *db, uint64_t *wall_ms)
+{
+    const struct oxbow_clock *port = &db->port->clock;
+    struct store_clock *c = &db->clock;
+    uint64_t now = clock_now(db);
+    uint64_t wall = port->wall_is_set(port->ctx) ? at_most(port->wall_ms(port->ctx)) : 0;
+    uint64_t ahead = wall - (c->noted.wall_ms + (now - c->noted.wall_at));
+
+    if (!c->believed || wall == 0 || ahead + CLOCK_OFF_MAX_MS > 2 * CLOCK_OFF_MAX_MS) {
+        return false;
+    }
+    *wall_ms = wall;
+    return true;
 }
 
 uint64_t clock_at_us(struct oxbow *db, uint64_t clock_ms)

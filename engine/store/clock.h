@@ -28,9 +28,7 @@
 #ifndef OXBOW_STORE_CLOCK_H
 #define OXBOW_STORE_CLOCK_H
 
-#include "oxbow/types.h"
-
-#include <stdbool.h>
+#include "engine/store/kv.h"
 
 #define CLOCK_MARK_MS    1000u
 #define CLOCK_OFF_MAX_MS (5u * 366u * 86400000ull) /* five years */
@@ -48,6 +46,7 @@ struct store_clock {
     struct clock_mark frozen; /* T: as of the newest commit in the frozen table */
     uint64_t base_ms;         /* T: it shows that and what has passed since base_us */
     uint64_t base_us;
+    struct txn_clock_start start;
     uint64_t now_ms;    /* T: what it showed last */
     uint64_t marked_ms; /* T: what the newest mark in the journal says */
     bool read;          /* T: now_ms is this transaction's */
@@ -59,8 +58,6 @@ struct store_clock {
 
 #define CLOCK_KEY_BYTES 34u
 
-struct oxbow;
-
 /* Before a replay: what the newest checkpoint says. */
 void clock_load(struct oxbow *db, const struct clock_mark *mark);
 /* Whether a deletion in the journal is a mark; then it is taken. */
@@ -69,6 +66,8 @@ bool clock_replay(struct oxbow *db, struct oxbow_bytes key);
 void clock_start(struct oxbow *db);
 /* What it shows, read once per transaction. With the turn. */
 uint64_t clock_now(struct oxbow *db);
+/* The wall clock, if it is believed. With the turn. */
+bool clock_wall(struct oxbow *db, uint64_t *wall_ms);
 /* What the port's monotonic clock shows when it shows that much: at the latest, since the wall clock
  * may add to it. While that may come, not more than a minute from now. With the turn. */
 uint64_t clock_at_us(struct oxbow *db, uint64_t clock_ms);

@@ -26,6 +26,7 @@ enum kv_space {
     KV_SPACE_CATALOG = 0x10, /* databases and names: catalog.h */
     KV_SPACE_REAP = 0x18,    /* objects and databases whose content is to be deleted */
     KV_SPACE_OBJECT = 0x20,  /* be64 object id, then what the data type wants */
+    KV_SPACE_TIME = 0x28,    /* openings and what is known of their time: queue/boots.c */
     KV_SPACE_EXPIRE = 0x30,  /* by deadline */
     KV_SPACE_FORWARD = 0x40, /* forwards: queue/forward.c */
     KV_SPACE_POLICY = 0x48,  /* policies of queues: queue/policy_record.c */
@@ -123,6 +124,16 @@ uint64_t txn_boot(const struct oxbow_txn *txn);
  * and whatever the wall clock does, never 0. What it counts, and what it shows again after a power
  * cut: clock.h. Ages, delays and times to live are reckoned by it. */
 uint64_t txn_clock_ms(const struct oxbow_txn *txn);
+/* How this opening began. */
+struct txn_clock_start {
+    uint64_t clock_ms;  /* the store's clock, before the wall clock added to it in this opening */
+    uint64_t uptime_ms; /* when it showed that */
+    uint64_t wall_ms;   /* the wall clock when it was last believed before; 0: it never was */
+    uint64_t wall_at;   /* and what the store's clock showed then */
+};
+void txn_clock_start(const struct oxbow_txn *txn, struct txn_clock_start *out);
+/* The wall clock, if it is believed (clock.h); else false and nothing is written. */
+bool txn_wall_believed(const struct oxbow_txn *txn, uint64_t *wall_ms);
 /* It shows at least that much from now on: after a salvage that lost it. */
 void txn_clock_raise(struct oxbow_txn *txn, uint64_t ms);
 uint64_t txn_store_id(const struct oxbow_txn *txn); /* as in struct oxbow_stat */

@@ -281,6 +281,16 @@ uint64_t txn_clock_ms(const struct oxbow_txn *txn)
     return clock_now(txn->db);
 }
 
+void txn_clock_start(const struct oxbow_txn *txn, struct txn_clock_start *out)
+{
+    *out = txn->db->clock.start;
+}
+
+bool txn_wall_believed(const struct oxbow_txn *txn, uint64_t *wall_ms)
+{
+    return clock_wall(txn->db, wall_ms);
+}
+
 void txn_clock_raise(struct oxbow_txn *txn, uint64_t ms)
 {
     clock_raise(txn->db, ms);

@@ -270,6 +270,20 @@ class Cli(unittest.TestCase):
         self.out("--quota", "1048576", "pop", "k", "--count", "8")
         self.out("--quota", "1048576", "push", "k", "there is room again")
 
+    def test_time_tells_the_clocks_and_when_entries_were_written(self):
+        before = time.time() * 1000
+        self.out("add", "s", "f", "v")
+        after = time.time() * 1000
+        clocks = json.loads(self.out("time", "--json"))
+        self.assertEqual((clocks["wall_set"], clocks["believed"], clocks["boot"]), ("yes", "yes", 1))
+        rows = json.loads(self.out("time", "s", "--json"))
+        self.assertEqual([row["known"] for row in rows], ["yes"])
+        self.assertTrue(before - 1 <= rows[0]["from_ms"] <= rows[0]["to_ms"] <= after)
+        self.assertEqual(json.loads(self.out("time", "s", rows[0]["id"], "--json")), rows)
+        self.error("time", "s", "x", code=2)
+        self.run_cli("time", "s", "1-1", code=1)
+        self.run_cli("time", "nothing", code=1)
+
     def test_stat_and_keys_tell_what_is_there(self):
         self.out("push", "jobs", "v")
         self.out("add", "log", "f", "v")

@@ -96,6 +96,7 @@ extern const struct command commands_group[];
 extern const struct command commands_store[];
 extern const struct command commands_forward[];
 extern const struct command commands_uplink[];
+extern const struct command commands_time[];
 extern const struct command commands_self[];
 
 /* Walks all rows of all tables: start with *group = *row = 0; NULL at the end. */

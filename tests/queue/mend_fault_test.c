@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The n-th call fails while a damaged store is opened, for n = 1, 2, 3 ... until a run meets no fault:
- * of the port's file functions, and of its allocator. Each run works or says what failed; what it
+ * of the port's file functions, of its allocator, and of what LMDB asks of the C library. Each run works or says what failed; what it
  * serves, and what the next open serves, is what an undisturbed one does: the same entries, the same
  * losses told once, the same damaged file kept. */
 #include "engine/base/codec.h"
@@ -9,12 +9,14 @@
 #include "oxbow/check.h"
 #include "tests/queue/damaged.h"
 #include "tests/support/fault.h"
+#include "tests/support/lmdb_fault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,16 +36,17 @@ static enum oxbow_err open_store(uint32_t flags, struct oxbow **db)
 
 /* What an undisturbed open of the damaged store gives. */
 static char *wanted;
-static bool rebuilt; /* with a new data file */
+static bool rebuilt;        /* with a new data file */
+static uint64_t lmdb_armed; /* the call of LMDB that fails; 0: none */
 
 static void assert_same(struct oxbow *db)
 {
     char *got = damaged_describe(db);
 
     if (strcmp(got, wanted) != 0) {
-        print_message("call %llu, allocation %llu, wanted:\n%sgot:\n%s",
-                      (unsigned long long)f.file_last, (unsigned long long)f.alloc_last, wanted,
-                      got);
+        print_message("call %llu, allocation %llu, call of LMDB %llu, wanted:\n%sgot:\n%s",
+                      (unsigned long long)f.file_last, (unsigned long long)f.alloc_last,
+                      (unsigned long long)lmdb_armed, wanted, got);
         fail();
     }
     free(got);
@@ -84,6 +87,12 @@ static bool fits(enum oxbow_err err, enum oxbow_err injected)
     return err == injected || err == OXBOW_EINDOUBT || err == OXBOW_EFAILED;
 }
 
+static void disarm(void)
+{
+    fault_disarm(&f);
+    (void)lmdb_fault_disarm();
+}
+
 /* One run with whatever is armed. */
 static void run(uint32_t flags, enum oxbow_err injected)
 {
@@ -92,12 +101,12 @@ static void run(uint32_t flags, enum oxbow_err injected)
 
     err = open_store(flags, &db);
     if (err == OXBOW_OK) {
-        fault_disarm(&f);
+        disarm();
         assert_same(db);
         err = oxbow_close(db);
     }
     assert_true(err == OXBOW_OK || fits(err, injected));
-    fault_disarm(&f);
+    disarm();
     assert_int_equal(f.live_bytes, 0);
     assert_int_equal(open_store(flags, &db), OXBOW_OK);
     assert_same(db);
@@ -132,6 +141,38 @@ static uint64_t alloc_faults(uint32_t flags)
     }
 }
 
+static uint64_t lmdb_faults(uint32_t flags, uint32_t kinds, int err, enum oxbow_err what)
+{
+    fault_init(&f, oxbow_port_default());
+    for (lmdb_armed = 1;; lmdb_armed++) {
+        damaged_put(&store);
+        lmdb_fault_arm(kinds, lmdb_armed, err);
+        run(flags, what);
+        if (lmdb_fault_disarm() == 0) {
+            return lmdb_armed - 1;
+        }
+    }
+}
+
+static void every_fault_of_lmdb(uint32_t flags)
+{
+    uint64_t reads, writes, full, memory;
+
+    reads = lmdb_faults(flags, LMDB_FAULT_READING, EIO, OXBOW_EIO);
+    writes = lmdb_faults(flags, LMDB_FAULT_WRITING, EIO, OXBOW_EIO);
+    full = lmdb_faults(flags, LMDB_FAULT_WRITING, ENOSPC, OXBOW_ENOSPC);
+    memory = lmdb_faults(flags, LMDB_FAULT_MEMORY, ENOMEM, OXBOW_ENOMEM);
+    lmdb_armed = 0;
+    print_message("calls of LMDB: %llu to read, %llu to write, %llu for want of space, %llu for "
+                  "memory\n",
+                  (unsigned long long)reads, (unsigned long long)writes, (unsigned long long)full,
+                  (unsigned long long)memory);
+    assert_true(reads >= 8);
+    assert_true(writes >= 12);
+    assert_true(full >= 12);
+    assert_true(memory >= 40);
+}
+
 static void every_fault(enum damaged_kind kind, uint32_t flags)
 {
     uint64_t broken, full, memory;
@@ -146,6 +187,7 @@ static void every_fault(enum damaged_kind kind, uint32_t flags)
     assert_true(broken >= 60);
     assert_true(full >= 10);
     assert_true(memory >= 20);
+    every_fault_of_lmdb(flags);
 }
 
 static void a_destroyed_meta_page_is_written_again_whatever_call_fails(void **state)

@@ -5,6 +5,7 @@
 #include "oxbow/check.h"
 #include "oxbow/compact.h"
 #include "tests/support/fault.h"
+#include "tests/support/lmdb_fault.h"
 #include "tests/support/rig.h"
 
 #include <setjmp.h>
@@ -12,6 +13,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,8 @@
 #include <unistd.h>
 
 #define KEYS 4000u
+
+static uint32_t keys; /* of them, that a test stores */
 
 static struct fault fault;
 static uint64_t room; /* what the port says is free; 0: the truth */
@@ -41,6 +45,7 @@ static int set_up(void **state)
     assert_non_null(rig);
     rig_init(rig, OXBOW_SYNC_INTERVAL);
     room = 0;
+    keys = KEYS;
     rig->port.files.space = space;
     fault_init(&fault, &rig->port);
     rig->config.port = &fault.port;
@@ -83,7 +88,7 @@ static void fill(struct rig *rig)
     struct oxbow_txn *txn;
 
     rig_open(rig);
-    for (uint32_t i = 0; i < KEYS;) {
+    for (uint32_t i = 0; i < keys;) {
         txn = rig_begin(rig, 0);
         for (uint32_t end = i + 100; i < end; i++) {
             assert_int_equal(kv_put(txn, key_of(key, i), value_of(value, i)), OXBOW_OK);
@@ -92,7 +97,7 @@ static void fill(struct rig *rig)
     }
     assert_int_equal(oxbow_flush(rig->db), OXBOW_OK);
     txn = rig_begin(rig, 0);
-    for (uint32_t i = 0; i < KEYS; i++) {
+    for (uint32_t i = 0; i < keys; i++) {
         if (!kept(i)) {
             assert_int_equal(kv_del(txn, key_of(key, i)), OXBOW_OK);
         }
@@ -110,7 +115,7 @@ static void assert_whole(struct rig *rig)
 
     rig_open(rig);
     txn = rig_begin(rig, OXBOW_TXN_READ);
-    for (uint32_t i = 0; i < KEYS; i++) {
+    for (uint32_t i = 0; i < keys; i++) {
         enum oxbow_err err = kv_get(txn, key_of(key, i), &got);
 
         assert_int_equal(err, kept(i) ? OXBOW_OK : OXBOW_ENOENT);
@@ -247,46 +252,86 @@ static void a_store_that_is_open_or_not_there_is_not_compacted(void **state)
     assert_whole(rig);
 }
 
+/* One compaction with whatever is armed: it works, or says what failed; the store is whole, and a copy
+ * that was begun is gone when it was opened once. */
+static void compact_with_fault(struct rig *rig, enum oxbow_err what)
+{
+    struct oxbow_compact_report report;
+    enum oxbow_err err = compact(rig, &report);
+
+    fault_disarm(&fault);
+    (void)lmdb_fault_disarm();
+    assert_true(err == OXBOW_OK || err == what || err == OXBOW_EFAILED);
+    assert_int_equal(atomic_load(&fault.live_bytes), 0);
+    assert_whole(rig);
+    assert_false(exists(rig, "compact/data.mdb"));
+}
+
+static uint64_t file_faults(struct rig *rig, uint32_t kinds, enum oxbow_err what)
+{
+    for (uint64_t n = 1;; n++) {
+        fault_arm_files(&fault, kinds, n, 1, what);
+        compact_with_fault(rig, what);
+        if (fault.file_failed == 0) {
+            return n - 1;
+        }
+    }
+}
+
+static uint64_t lmdb_faults(struct rig *rig, uint32_t kinds, int err, enum oxbow_err what)
+{
+    for (uint64_t n = 1;; n++) {
+        lmdb_fault_arm(kinds, n, err);
+        compact_with_fault(rig, what);
+        if (lmdb_fault_disarm() == 0) {
+            return n - 1;
+        }
+    }
+}
+
 static void a_call_that_fails_leaves_the_store_as_it_was(void **state)
 {
     struct rig *rig = *state;
-    struct oxbow_compact_report report;
-    uint32_t points = 0;
+    uint64_t broken, full, memory;
 
+    keys = 6000; /* more than one transaction of the copy */
     fill(rig);
     rig_close(rig);
-    for (uint64_t n = 1;; n++) {
-        enum oxbow_err err;
+    broken = file_faults(rig, FAULT_ALL, OXBOW_EIO);
+    full = file_faults(rig, FAULT_WRITING, OXBOW_ENOSPC);
+    for (memory = 0;; memory++) {
+        fault_arm_alloc(&fault, memory + 1, 1);
+        compact_with_fault(rig, OXBOW_ENOMEM);
+        if (fault.alloc_failed == 0) {
+            break;
+        }
+    }
+    print_message("%llu calls, %llu for want of space, %llu allocations\n",
+                  (unsigned long long)broken, (unsigned long long)full, (unsigned long long)memory);
+    assert_true(broken >= 50);
+    assert_true(full >= 8);
+    assert_true(memory >= 10);
+}
 
-        fault_arm_files(&fault, FAULT_ALL & ~(FAULT_CLOSE | FAULT_READ | FAULT_UNLINK), n, 1,
-                        OXBOW_EIO);
-        err = compact(rig, &report);
-        if (fault.file_failed == 0) {
-            assert_int_equal(err, OXBOW_OK);
-            break;
-        }
-        fault_disarm(&fault);
-        points++;
-        if (n % 4 == 0) {
-            assert_whole(rig);
-        }
-    }
-    fault_disarm(&fault);
-    assert_whole(rig);
-    assert_true(points > 15);
-    points = 0;
-    for (uint64_t n = 1;; n++) {
-        fault_arm_alloc(&fault, n, 1);
-        if (compact(rig, &report) == OXBOW_OK) {
-            break;
-        }
-        fault_disarm(&fault);
-        points++;
-    }
-    fault_disarm(&fault);
-    assert_true(points > 4);
-    assert_int_equal(atomic_load(&fault.live_bytes), 0);
-    assert_whole(rig);
+static void a_call_of_lmdb_that_fails_leaves_the_store_as_it_was(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t reads, writes, full, memory;
+
+    keys = 6000; /* more than one transaction of the copy */
+    fill(rig);
+    rig_close(rig);
+    reads = lmdb_faults(rig, LMDB_FAULT_READING, EIO, OXBOW_EIO);
+    writes = lmdb_faults(rig, LMDB_FAULT_WRITING, EIO, OXBOW_EIO);
+    full = lmdb_faults(rig, LMDB_FAULT_WRITING, ENOSPC, OXBOW_ENOSPC);
+    memory = lmdb_faults(rig, LMDB_FAULT_MEMORY, ENOMEM, OXBOW_ENOMEM);
+    print_message("%llu calls to read, %llu to write, %llu for want of space, %llu for memory\n",
+                  (unsigned long long)reads, (unsigned long long)writes, (unsigned long long)full,
+                  (unsigned long long)memory);
+    assert_true(reads >= 8);
+    assert_true(writes >= 5);
+    assert_int_equal(full, writes);
+    assert_true(memory >= 100);
 }
 
 static void what_a_crash_left_of_a_compaction_is_removed(void **state)
@@ -338,6 +383,7 @@ int main(void)
         TEST(too_little_space_is_refused_with_the_numbers),
         TEST(a_store_that_is_open_or_not_there_is_not_compacted),
         TEST(a_call_that_fails_leaves_the_store_as_it_was),
+        TEST(a_call_of_lmdb_that_fails_leaves_the_store_as_it_was),
         TEST(what_a_crash_left_of_a_compaction_is_removed),
         TEST(a_damaged_store_is_left_alone),
     };

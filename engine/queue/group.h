@@ -8,9 +8,30 @@
 
 #include "engine/queue/stream.h"
 #include "oxbow/group.h"
+#include "oxbow/group_options.h"
 
 /* entries_read when nobody knows it. */
 #define GROUP_READ_UNKNOWN UINT64_MAX
+
+/* A group's options and what goes with them, decoded (group_rules.h). Names are left out. */
+struct group_rules {
+    uint64_t visibility_ms;
+    uint64_t retry_base_ms;
+    uint64_t retry_max_ms;
+    uint32_t max_deliveries;
+    uint32_t retry_factor_percent;
+    uint32_t retry_jitter_percent;
+    uint32_t prefetch;
+    uint32_t dead_len; /* bytes of the names behind the record */
+    uint64_t seed;     /* of the jitter */
+    /* From here on: state, which changes with every delivery. */
+    struct oxbow_id sweep; /* chunks from this id on have not been looked at by these rules */
+    bool turn_new;         /* the next read of one entry tries new ones first */
+    uint64_t redelivered;
+    uint64_t dead;
+    uint64_t refused;
+    uint32_t problem; /* enum oxbow_err */
+};
 
 /* A group's record, decoded. Written back by group_save. */
 struct group {
@@ -28,6 +49,8 @@ struct group {
     uint64_t clock_uptime_ms;
     uint64_t clock_wall_ms;
     uint64_t clock_age_ms;
+    bool ruled;               /* it has options, or had some: */
+    struct group_rules rules; /* then these are valid */
 };
 
 /* A consumer's record, decoded. Times are the group's clock. */
@@ -98,8 +121,8 @@ consumer_each(struct group *g,
 
 struct pending {
     struct oxbow_id id;
-    uint32_t consumer;
-    uint64_t age_ms; /* the group's clock at its last delivery; 48 bits */
+    uint32_t consumer; /* 0: nobody, until it is delivered again (group_options.h) */
+    uint64_t age_ms;   /* the group's clock at its last delivery; 48 bits */
     uint64_t deliveries;
 };
 

@@ -4,6 +4,7 @@
  */
 #include "engine/queue/forward.h"
 #include "engine/queue/group.h"
+#include "engine/queue/group_due.h"
 #include "engine/queue/wait.h"
 
 static void position_set(struct group *g, const struct oxbow_group_create_options *opt)
@@ -134,7 +135,21 @@ enum oxbow_err oxbow_group_consumer_create(struct oxbow_txn *txn, struct oxbow_g
     return err;
 }
 
-/* Takes everything from the pending list that is a consumer's. */
+/* Makes what a consumer had nobody's, and visible at once. */
+static enum oxbow_err pending_release(struct pending_table *t, struct pending *p)
+{
+    bool added;
+    enum oxbow_err err = due_taken(t->group, p);
+
+    p->consumer = 0;
+    if (err == OXBOW_OK) {
+        err = pending_set(t, p, &added);
+    }
+    return err == OXBOW_OK ? due_entry_by(t, p->id, p->age_ms) : err;
+}
+
+/* Takes everything from the pending list that is a consumer's; in a group with rules, gives it
+ * back. */
 static enum oxbow_err consumer_clear(struct group *g, uint32_t consumer)
 {
     struct pending_table t;
@@ -146,7 +161,7 @@ static enum oxbow_err consumer_clear(struct group *g, uint32_t consumer)
     pending_walk_init(&w, &t, OXBOW_ID_MIN);
     w.consumer = consumer;
     while ((err = pending_walk_next(&w, &p)) == OXBOW_OK) {
-        err = pending_remove(&t, p.id);
+        err = g->ruled ? pending_release(&t, &p) : pending_remove(&t, p.id);
         if (err != OXBOW_OK) {
             err = err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
             break;
@@ -156,7 +171,7 @@ static enum oxbow_err consumer_clear(struct group *g, uint32_t consumer)
         err = pending_flush(&t);
     }
     pending_close(&t);
-    return err;
+    return err == OXBOW_OK && g->ruled ? due_alarm(g, 0) : err;
 }
 
 enum oxbow_err oxbow_group_consumer_delete(struct oxbow_txn *txn, struct oxbow_group group,

@@ -5,6 +5,7 @@
  */
 #include "engine/base/result.h"
 #include "engine/queue/group.h"
+#include "engine/queue/group_due.h"
 
 #define AUTOCLAIM_COUNT   100u /* Redis' default */
 #define AUTOCLAIM_LOOK_AT 10u  /* times as many pending entries are looked at */
@@ -85,6 +86,9 @@ static enum oxbow_err claim_take(struct claim *c, struct pending *p)
     }
     if (err == OXBOW_OK) {
         err = claimer_need(c);
+    }
+    if (err == OXBOW_OK && c->group->ruled) {
+        err = due_taken(c->group, p);
     }
     if (err != OXBOW_OK) {
         return err;
@@ -170,6 +174,9 @@ static enum oxbow_err claim_finish(struct claim *c, enum oxbow_err err, bool mov
         err = claim_end(c);
     }
     pending_close(&c->table);
+    if (err == OXBOW_OK && g->ruled && c->got > 0) {
+        err = due_alarm(g, 0);
+    }
     if (err == OXBOW_OK && (c->got > 0 || c->dropped || moved || group_clock_old(g))) {
         group_clock_set(g);
         err = group_save(g);

@@ -64,13 +64,13 @@ static enum oxbow_err pending_collect(struct pending_walk *w,
 
     for (*count = 0; *count < filter->count; (*count)++) {
         struct consumer c;
-        struct oxbow_bytes name;
+        struct oxbow_bytes name = {NULL, 0};
         enum oxbow_err err = pending_walk_next(w, &p);
 
         if (err != OXBOW_OK || id_compare(p.id, filter->to) > 0) {
             return err == OXBOW_ENOENT ? OXBOW_OK : err;
         }
-        err = consumer_load(g, p.consumer, &c, &name);
+        err = p.consumer != 0 ? consumer_load(g, p.consumer, &c, &name) : OXBOW_OK;
         if (err == OXBOW_OK) {
             err = result_item(names, name);
         }

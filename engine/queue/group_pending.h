@@ -53,4 +53,14 @@ void pending_header_put(uint8_t out[PENDING_HEADER], const struct pending_view *
 void pending_header_add(uint8_t header[PENDING_HEADER], size_t idx, const struct pending *p);
 void pending_record_put(uint8_t out[PENDING_RECORD], const struct pending *p);
 
+/* ---- chunks in the store (group_table.c) ---- */
+
+/* The chunk of that base, borrowed until the next write. OXBOW_ENOENT. */
+OXBOW_MUST_CHECK enum oxbow_err pending_chunk(const struct group *g, struct oxbow_id base,
+                                              struct pending_view *v);
+/* The chunk at or below (back) or at or above an id. OXBOW_ENOENT. */
+OXBOW_MUST_CHECK enum oxbow_err pending_chunk_seek(struct pending_table *t, struct oxbow_id id,
+                                                   bool back, struct oxbow_id *base,
+                                                   struct pending_view *v);
+
 #endif

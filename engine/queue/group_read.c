@@ -5,24 +5,19 @@
  *
  * A read that finds nothing new writes nothing: polling must not wear the flash.
  */
+#include "engine/queue/group_read.h"
+
 #include "engine/base/result.h"
-#include "engine/queue/group.h"
+#include "engine/queue/group_due.h"
 #include "engine/queue/policy.h"
+#include "engine/queue/wait.h"
 
 /* Reading makes entries pending, which takes room. A full store must still be read and acked, so
  * only beyond this many pending entries does the quota have a say. */
 #define PENDING_FREE 4096u
 #define PENDING_COST 36u /* bytes of one pending entry */
 
-/* The one who reads, known or not. */
-struct reader {
-    struct group *group;
-    struct oxbow_bytes name;
-    struct consumer consumer;
-};
-
-/* Finds or makes the consumer, counts what he got, and notes that he was here. */
-static enum oxbow_err reader_save(struct reader *r, uint64_t added, bool got)
+enum oxbow_err reader_save(struct reader *r, uint64_t added, bool got)
 {
     struct group *g = r->group;
     bool made;
@@ -41,13 +36,12 @@ static enum oxbow_err reader_save(struct reader *r, uint64_t added, bool got)
 
 /* ---- new entries ---- */
 
-static enum oxbow_err pend_new(struct reader *r, const struct oxbow_result *result, uint64_t *added)
+static enum oxbow_err pend_new(struct reader *r, const struct oxbow_entry *entries, size_t count,
+                               uint64_t *added)
 {
     struct group *g = r->group;
-    struct pending_batch batch = {.entries = result->entries,
-                                  .count = result->entry_count,
-                                  .consumer = r->consumer.number,
-                                  .age_ms = group_now(g)};
+    struct pending_batch batch = {
+        .entries = entries, .count = count, .consumer = r->consumer.number, .age_ms = group_now(g)};
     struct pending_table t;
     enum oxbow_err err = OXBOW_OK;
 
@@ -66,32 +60,28 @@ static enum oxbow_err pend_new(struct reader *r, const struct oxbow_result *resu
     return err;
 }
 
-static enum oxbow_err deliver(struct reader *r, const struct oxbow_group_read_options *opt,
-                              const struct oxbow_result *result)
+enum oxbow_err reader_deliver(struct reader *r, bool noack, const struct oxbow_entry *entries,
+                              size_t count)
 {
     struct group *g = r->group;
     uint64_t added = 0;
     size_t i;
     enum oxbow_err err = reader_save(r, 0, true);
 
-    if (err == OXBOW_OK && !opt->noack) {
-        err = pend_new(r, result, &added);
+    if (err == OXBOW_OK && !noack) {
+        err = pend_new(r, entries, count, &added);
     }
     if (err == OXBOW_OK && added > 0) {
         err = reader_save(r, added, true);
     }
-    if (err != OXBOW_OK) {
-        return err;
+    for (i = 0; i < count && err == OXBOW_OK; i++) {
+        group_read_advance(g, entries[i].id);
     }
-    for (i = 0; i < result->entry_count; i++) {
-        group_read_advance(g, result->entries[i].id);
-    }
-    group_clock_set(g);
-    return group_save(g);
+    return err;
 }
 
 static enum oxbow_err read_new(struct reader *r, const struct oxbow_group_read_options *opt,
-                               struct oxbow_result *result)
+                               struct oxbow_result *result, bool *wrote)
 {
     struct group *g = r->group;
     struct stream *s = g->stream;
@@ -107,7 +97,12 @@ static enum oxbow_err read_new(struct reader *r, const struct oxbow_group_read_o
     if (err != OXBOW_OK || result->entry_count == 0) {
         return err;
     }
-    err = deliver(r, opt, result);
+    *wrote = true;
+    err = reader_deliver(r, opt->noack, result->entries, result->entry_count);
+    if (err == OXBOW_OK) {
+        group_clock_set(g);
+        err = group_save(g);
+    }
     if (err == OXBOW_OK) {
         err = group_reap(s, &changed);
     }
@@ -169,6 +164,9 @@ static enum oxbow_err history_count(struct reader *r, struct pending_table *t,
             continue;
         }
         err = pending_find(t, result->entries[i].id, &p);
+        if (err == OXBOW_OK && r->group->ruled) {
+            err = due_taken(r->group, &p);
+        }
         if (err == OXBOW_OK) {
             p.age_ms = now;
             p.deliveries++;
@@ -182,7 +180,7 @@ static enum oxbow_err history_count(struct reader *r, struct pending_table *t,
 }
 
 static enum oxbow_err read_history(struct reader *r, const struct oxbow_group_read_options *opt,
-                                   struct oxbow_result *result)
+                                   struct oxbow_result *result, bool *wrote)
 {
     struct group *g = r->group;
     struct oxbow_txn *txn = g->stream->txn;
@@ -207,24 +205,52 @@ static enum oxbow_err read_history(struct reader *r, const struct oxbow_group_re
         err = reader_save(r, 0, true);
     }
     if (err == OXBOW_OK && (made || result->entry_count > 0)) {
+        *wrote = true;
         group_clock_set(g);
         err = group_save(g);
     }
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
 }
 
-enum oxbow_err oxbow_group_read(struct oxbow_txn *txn, struct oxbow_group group,
-                                struct oxbow_bytes consumer,
-                                const struct oxbow_group_read_options *opt,
-                                struct oxbow_result *result)
+static enum oxbow_err read_any(struct reader *r, const struct oxbow_group_read_options *opt,
+                               struct oxbow_result *result, bool *wrote)
+{
+    if (opt->history) {
+        return read_history(r, opt, result, wrote);
+    }
+    return r->group->ruled && !opt->noack ? retry_read(r, opt, result, wrote)
+                                          : read_new(r, opt, result, wrote);
+}
+
+/* Says how many entries were dropped between what the group had before and what it got new. */
+static enum oxbow_err missed(const struct reader *r, struct oxbow_id after,
+                             struct oxbow_result *result)
+{
+    struct oxbow_result fresh = {.entry_count = result->entry_count - r->retried};
+    enum oxbow_err err;
+
+    result->missed = 0;
+    if (fresh.entry_count == 0 && r->retried > 0) {
+        return OXBOW_OK;
+    }
+    fresh.entries = fresh.entry_count > 0 ? result->entries + r->retried : NULL;
+    err = policy_missed(r->group->stream->txn, r->called->key, after, &fresh);
+    result->missed = fresh.missed;
+    return err;
+}
+
+enum oxbow_err group_read(struct oxbow_txn *txn, struct oxbow_group group,
+                          struct oxbow_bytes consumer, const struct oxbow_group_read_options *opt,
+                          struct oxbow_result *result, bool *wrote)
 {
     static const struct oxbow_group_read_options defaults;
     struct stream s;
     struct group g;
-    struct reader reader = {.group = &g, .name = consumer};
+    struct reader reader = {.group = &g, .called = &group, .name = consumer};
     struct oxbow_id after;
     enum oxbow_err err;
 
+    *wrote = false;
     if (consumer.len > OXBOW_GROUP_NAME_MAX) {
         return OXBOW_EINVAL;
     }
@@ -234,9 +260,9 @@ enum oxbow_err oxbow_group_read(struct oxbow_txn *txn, struct oxbow_group group,
         return err;
     }
     after = g.last;
-    err = opt->history ? read_history(&reader, opt, result) : read_new(&reader, opt, result);
+    err = read_any(&reader, opt, result, wrote);
     if (err == OXBOW_OK && !opt->history) {
-        err = policy_missed(txn, group.key, after, result);
+        err = missed(&reader, after, result);
         err = err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
     }
     if (err != OXBOW_OK) {
@@ -244,6 +270,16 @@ enum oxbow_err oxbow_group_read(struct oxbow_txn *txn, struct oxbow_group group,
         *result = (struct oxbow_result){.memory = result->memory};
     }
     return err;
+}
+
+enum oxbow_err oxbow_group_read(struct oxbow_txn *txn, struct oxbow_group group,
+                                struct oxbow_bytes consumer,
+                                const struct oxbow_group_read_options *opt,
+                                struct oxbow_result *result)
+{
+    bool wrote;
+
+    return group_read(txn, group, consumer, opt, result, &wrote);
 }
 
 /* ---- ack ---- */
@@ -271,6 +307,10 @@ static enum oxbow_err ack_ids(struct group *g, const struct oxbow_id *ids, size_
     }
     if (err == OXBOW_OK && *acked > 0) {
         err = policy_left(g->stream->txn, g->stream->object.tag, 0, 0);
+    }
+    /* Who had as many pending as he may have can read again. */
+    if (err == OXBOW_OK && *acked > 0 && g->ruled && g->rules.prefetch > 0) {
+        err = wait_touch(g->stream->txn, &g->stream->object);
     }
     return err;
 }

@@ -4,7 +4,7 @@
  *
  *   0      4           8               12     16        32             40        48
  *   +------+-----------+---------------+------+---------+--------------+---------+--
- *   | form | consumers | consumer_next | zero | last id | entries_read | pending | ...
+ *   | form | consumers | consumer_next |ruled | last id | entries_read | pending | ...
  *   +------+-----------+---------------+------+---------+--------------+---------+--
  *   48            64             80           88             96           104         112
  *   +-------------+--------------+------------+--------------+------------+-----------+------
@@ -12,11 +12,14 @@
  *   +-------------+--------------+------------+--------------+------------+-----------+------
  *                                                                   all little endian
  *
+ * ruled is 1 for a group that was given options (group_rules.c), and 0 otherwise.
+ *
  * 1. Numbers are never reused, so that what a destroyed group left behind is nobody's.
  * 2. The clock never goes back within one opening of the store.
  */
 #include "engine/queue/group.h"
 #include "engine/queue/group_name.h"
+#include "engine/queue/group_rules.h"
 
 #include "engine/base/codec.h"
 
@@ -44,6 +47,7 @@ static void group_encode(uint8_t out[GROUP_FIXED], const struct group *g)
     put_le32(out, RECORD_FORMAT);
     put_le32(out + 4, g->consumers);
     put_le32(out + 8, g->consumer_next);
+    put_le32(out + 12, g->ruled ? 1 : 0);
     put_le64(out + 16, g->last.ms);
     put_le64(out + 24, g->last.seq);
     put_le64(out + 32, g->entries_read);
@@ -67,6 +71,7 @@ static void group_decode(struct stream *s, uint32_t number, struct oxbow_bytes r
                         .number = number,
                         .consumers = get_le32(p + 4),
                         .consumer_next = get_le32(p + 8),
+                        .ruled = get_le32(p + 12) != 0,
                         .last = {get_le64(p + 16), get_le64(p + 24)},
                         .entries_read = get_le64(p + 32),
                         .pending = get_le64(p + 40),
@@ -87,6 +92,7 @@ enum oxbow_err group_find_in(struct stream *s, struct oxbow_bytes name, struct g
 
     if (err == OXBOW_OK) {
         group_decode(s, number, record, g);
+        return rules_load(g);
     }
     return err == OXBOW_ENOENT ? OXBOW_ENOGROUP : err;
 }
@@ -173,7 +179,10 @@ group_each(struct stream *s,
             break;
         }
         group_decode(s, get_be32((const uint8_t *)key.data + want.len - 4), value, &g);
-        err = each(ctx, &g, record_name(&names, value));
+        err = rules_load(&g);
+        if (err == OXBOW_OK) {
+            err = each(ctx, &g, record_name(&names, value));
+        }
         if (err == OXBOW_OK) {
             err = kv_cursor_next(&cursor, &key, &value);
         }
@@ -184,8 +193,9 @@ group_each(struct stream *s,
 
 /* ---- dropping a group ---- */
 
-static const enum stream_kind owned[] = {STREAM_KIND_CONSUMER_NAME, STREAM_KIND_CONSUMER,
-                                         STREAM_KIND_PENDING};
+static const enum stream_kind owned[] = {
+    STREAM_KIND_CONSUMER_NAME, STREAM_KIND_CONSUMER, STREAM_KIND_PENDING, STREAM_KIND_RULES,
+    STREAM_KIND_NOTE,          STREAM_KIND_LOOK,     STREAM_KIND_LOOK_AT};
 
 static struct oxbow_bytes scope_key(uint8_t out[KV_KEY_MAX], const struct stream *s,
                                     enum stream_kind kind, uint32_t scope)

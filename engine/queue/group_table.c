@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A group's pending entries in the store: finding, adding, removing, walking. Chunks are keyed by a
- * base id; what they hold is group_pending.c's.
+ * A group's pending entries in the store: finding, adding, removing. Chunks are keyed by a base id;
+ * what they hold is group_pending.c's. In a group with rules, whatever is written here also sees to
+ * it that the chunk is looked at in time (group_due.h).
  *
  * 1. A chunk's ids are at or above its base and below the next chunk's base.
  * 2. pending_low is the first chunk's base, pending_tail the last one's. A chunk without live
@@ -11,6 +12,7 @@
 #include "engine/queue/group_pending.h"
 
 #include "engine/base/codec.h"
+#include "engine/queue/group_due.h"
 
 #include <string.h>
 
@@ -68,6 +70,9 @@ enum oxbow_err pending_flush(struct pending_table *t)
 
 static enum oxbow_err tally(struct pending_table *t, uint32_t consumer)
 {
+    if (consumer == 0) {
+        return OXBOW_OK; /* nobody counts */
+    }
     if (t->tally_consumer != consumer) {
         enum oxbow_err err = pending_flush(t);
 
@@ -95,7 +100,7 @@ static struct oxbow_bytes chunk_key(uint8_t out[KV_KEY_MAX], const struct group 
         out, object_key(out, g->stream->object.id, STREAM_KIND_PENDING, tail, sizeof tail)};
 }
 
-static enum oxbow_err chunk_get(const struct group *g, struct oxbow_id base, struct pending_view *v)
+enum oxbow_err pending_chunk(const struct group *g, struct oxbow_id base, struct pending_view *v)
 {
     uint8_t key[KV_KEY_MAX];
     struct oxbow_bytes value;
@@ -104,9 +109,8 @@ static enum oxbow_err chunk_get(const struct group *g, struct oxbow_id base, str
     return err == OXBOW_OK ? pending_view_init(v, value) : err;
 }
 
-/* The chunk at or below (back) or at or above an id. OXBOW_ENOENT. */
-static enum oxbow_err chunk_seek(struct pending_table *t, struct oxbow_id id, bool back,
-                                 struct oxbow_id *base, struct pending_view *v)
+enum oxbow_err pending_chunk_seek(struct pending_table *t, struct oxbow_id id, bool back,
+                                  struct oxbow_id *base, struct pending_view *v)
 {
     uint8_t want_buf[KV_KEY_MAX];
     struct oxbow_bytes want = chunk_key(want_buf, t->group, id), key, value;
@@ -136,7 +140,7 @@ static enum oxbow_err locate(struct pending_table *t, struct oxbow_id id, struct
         return OXBOW_ENOENT;
     }
     if (t->has_base && id_compare(t->base, id) <= 0) {
-        err = chunk_get(t->group, t->base, v);
+        err = pending_chunk(t->group, t->base, v);
         if (err != OXBOW_OK && err != OXBOW_ENOENT) {
             return err;
         }
@@ -146,7 +150,7 @@ static enum oxbow_err locate(struct pending_table *t, struct oxbow_id id, struct
         }
     }
     t->has_base = false;
-    err = chunk_seek(t, id, true, &t->base, v);
+    err = pending_chunk_seek(t, id, true, &t->base, v);
     t->has_base = err == OXBOW_OK;
     return err;
 }
@@ -189,10 +193,13 @@ static enum oxbow_err chunk_delete(struct pending_table *t, struct oxbow_id base
     enum oxbow_err err = kv_del(g->stream->txn, chunk_key(key, g, base));
 
     t->has_base = false;
+    if (err == OXBOW_OK && g->ruled) {
+        err = due_forget(g, base);
+    }
     if (err != OXBOW_OK || id_compare(base, g->pending_low) != 0) {
         return err;
     }
-    err = chunk_seek(t, base, false, &g->pending_low, &v);
+    err = pending_chunk_seek(t, base, false, &g->pending_low, &v);
     return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
 }
 
@@ -219,6 +226,9 @@ enum oxbow_err pending_remove(struct pending_table *t, struct oxbow_id id)
         err = kv_patch(g->stream->txn, chunk_key(key, g, t->base), PENDING_AT_ALIVE + idx / 8,
                        (struct oxbow_bytes){&alive, 1});
     }
+    if (err == OXBOW_OK && g->ruled) {
+        err = due_removed(g, id);
+    }
     if (err != OXBOW_OK) {
         return err;
     }
@@ -230,6 +240,26 @@ enum oxbow_err pending_remove(struct pending_table *t, struct oxbow_id id)
 }
 
 /* ---- adding ---- */
+
+/* The chunk is looked at when the first of those records is due. Of what is nobody's, notes say when
+ * that is, and who writes them sees to it. */
+static enum oxbow_err look_by(const struct pending_table *t, struct oxbow_id base,
+                              const struct pending *records, size_t count)
+{
+    struct group *g = t->group;
+    uint64_t due = DUE_NEVER;
+    size_t i;
+
+    if (!g->ruled) {
+        return OXBOW_OK;
+    }
+    for (i = 0; i < count; i++) {
+        uint64_t one = records[i].consumer != 0 ? due_of(g, &records[i], NULL) : DUE_NEVER;
+
+        due = one < due ? one : due;
+    }
+    return due_by(g, base, due);
+}
 
 /* Writes a new chunk of `count` records. */
 static enum oxbow_err chunk_make(struct pending_table *t, struct oxbow_id base,
@@ -259,7 +289,7 @@ static enum oxbow_err chunk_make(struct pending_table *t, struct oxbow_id base,
     if (id_compare(base, g->pending_tail) > 0) {
         g->pending_tail = base;
     }
-    return OXBOW_OK;
+    return look_by(t, base, records, count);
 }
 
 /* Writes a record into its place in the chunk t->base, or behind its last. */
@@ -280,9 +310,10 @@ static enum oxbow_err record_write(struct pending_table *t, const struct pending
     if (err != OXBOW_OK) {
         return err;
     }
-    return kv_patch(g->stream->txn, chunk_key(key, g, t->base),
-                    PENDING_HEADER + idx * PENDING_RECORD,
-                    (struct oxbow_bytes){record, sizeof record});
+    err =
+        kv_patch(g->stream->txn, chunk_key(key, g, t->base), PENDING_HEADER + idx * PENDING_RECORD,
+                 (struct oxbow_bytes){record, sizeof record});
+    return err == OXBOW_OK ? look_by(t, t->base, p, 1) : err;
 }
 
 /* Puts a record between others: dead ones make room, or the chunk is split in halves. */
@@ -307,12 +338,16 @@ static enum oxbow_err record_squeeze(struct pending_table *t, const struct pendi
     if (!put) {
         records[count++] = *p;
     }
-    if (count <= PENDING_RECORDS) {
-        return chunk_make(t, base, records, count);
-    }
-    half = count / 2;
+    half = count <= PENDING_RECORDS ? count : count / 2;
     err = chunk_make(t, base, records, half);
-    return err == OXBOW_OK ? chunk_make(t, records[half].id, records + half, count - half) : err;
+    if (err == OXBOW_OK && half < count) {
+        err = chunk_make(t, records[half].id, records + half, count - half);
+        /* Notes may say that some of these are due sooner than they seem. */
+        if (err == OXBOW_OK && t->group->ruled) {
+            err = due_by(t->group, t->base, 0);
+        }
+    }
+    return err;
 }
 
 /* Begins a chunk behind all others; an old tail that holds nothing any more goes. */
@@ -398,6 +433,7 @@ static enum oxbow_err tail_fill(struct pending_table *t, const struct pending_vi
     uint8_t key[KV_KEY_MAX];
     size_t room = PENDING_RECORDS - v->count;
     size_t count = b->count < room ? b->count : room;
+    struct pending p[PENDING_RECORDS];
     size_t i;
     enum oxbow_err err;
 
@@ -407,10 +443,9 @@ static enum oxbow_err tail_fill(struct pending_table *t, const struct pending_vi
     }
     pending_header_put(header, v);
     for (i = 0; i < count; i++) {
-        struct pending p = batch_record(b, i);
-
-        pending_header_add(header, v->count + i, &p);
-        pending_record_put(records + i * PENDING_RECORD, &p);
+        p[i] = batch_record(b, i);
+        pending_header_add(header, v->count + i, &p[i]);
+        pending_record_put(records + i * PENDING_RECORD, &p[i]);
     }
     err = kv_patch(g->stream->txn, chunk_key(key, g, g->pending_tail),
                    PENDING_HEADER + v->count * PENDING_RECORD,
@@ -418,8 +453,9 @@ static enum oxbow_err tail_fill(struct pending_table *t, const struct pending_vi
     if (err != OXBOW_OK) {
         return err;
     }
-    return kv_patch(g->stream->txn, chunk_key(key, g, g->pending_tail), 0,
-                    (struct oxbow_bytes){header, sizeof header});
+    err = kv_patch(g->stream->txn, chunk_key(key, g, g->pending_tail), 0,
+                   (struct oxbow_bytes){header, sizeof header});
+    return err == OXBOW_OK ? look_by(t, g->pending_tail, p, count) : err;
 }
 
 /* The tail, when all of the batch comes after it. OXBOW_EAGAIN: it does not. */
@@ -432,7 +468,7 @@ static enum oxbow_err tail_get(struct pending_table *t, const struct pending_bat
     if (id_compare(b->entries[0].id, g->pending_tail) <= 0) {
         return OXBOW_EAGAIN;
     }
-    err = chunk_get(g, g->pending_tail, v);
+    err = pending_chunk(g, g->pending_tail, v);
     if (err == OXBOW_ENOENT) {
         return OXBOW_ECORRUPT;
     }
@@ -483,7 +519,7 @@ enum oxbow_err pending_add(struct pending_table *t, const struct pending_batch *
         for (n = 0; n < PENDING_RECORDS && done < b->count; n++) {
             records[n] = batch_record(b, done++);
         }
-        err = old ? chunk_get(g, g->pending_tail, &v) : OXBOW_OK;
+        err = old ? pending_chunk(g, g->pending_tail, &v) : OXBOW_OK;
         if (err == OXBOW_OK) {
             err = tail_begin(t, old ? &v : NULL, records, n);
         }
@@ -493,95 +529,4 @@ enum oxbow_err pending_add(struct pending_table *t, const struct pending_batch *
         *added = b->count;
     }
     return err;
-}
-
-/* ---- walking ---- */
-
-void pending_walk_init(struct pending_walk *w, struct pending_table *t, struct oxbow_id from)
-{
-    w->table = t;
-    w->from = from;
-    w->consumer = 0;
-    w->age_max_ms = UINT64_MAX;
-    w->reverse = false;
-    w->loaded = false;
-    w->count = 0;
-    w->idx = 0;
-}
-
-static enum oxbow_err walk_seek(struct pending_walk *w, struct pending_view *v)
-{
-    struct pending_table *t = w->table;
-    struct group *g = t->group;
-    struct oxbow_id id = w->base;
-    enum oxbow_err err;
-
-    if (id_is_zero(g->pending_tail)) {
-        return OXBOW_ENOENT;
-    }
-    if (w->reverse) {
-        if (!w->loaded) {
-            id = g->pending_tail;
-        } else if (!id_prev(&id)) {
-            return OXBOW_ENOENT;
-        }
-        return chunk_seek(t, id, true, &w->base, v);
-    }
-    if (w->loaded) {
-        return id_next(&id) ? chunk_seek(t, id, false, &w->base, v) : OXBOW_ENOENT;
-    }
-    if (id_compare(w->from, g->pending_low) <= 0) {
-        return chunk_seek(t, g->pending_low, false, &w->base, v);
-    }
-    err = chunk_seek(t, w->from, true, &w->base, v);
-    return err == OXBOW_ENOENT ? chunk_seek(t, w->from, false, &w->base, v) : err;
-}
-
-/* Loads the next chunk that may hold something of interest. */
-static enum oxbow_err walk_load(struct pending_walk *w)
-{
-    struct pending_view v;
-
-    for (;;) {
-        enum oxbow_err err = walk_seek(w, &v);
-
-        if (err != OXBOW_OK) {
-            return err;
-        }
-        w->loaded = true;
-        if (pending_view_oldest(&v) <= w->age_max_ms &&
-            (w->consumer == 0 || (pending_view_mask(&v) >> (w->consumer % 64) & 1u) != 0)) {
-            memcpy(w->chunk, v.data, PENDING_HEADER + v.count * PENDING_RECORD);
-            w->count = v.count;
-            w->idx = 0;
-            return OXBOW_OK;
-        }
-    }
-}
-
-enum oxbow_err pending_walk_next(struct pending_walk *w, struct pending *out)
-{
-    for (;;) {
-        struct pending_view v = {w->chunk, w->count};
-        size_t idx;
-
-        if (w->idx == w->count) {
-            enum oxbow_err err = walk_load(w);
-
-            if (err != OXBOW_OK) {
-                return err;
-            }
-            continue;
-        }
-        idx = w->reverse ? w->count - 1 - w->idx : w->idx;
-        w->idx++;
-        if (!pending_view_alive(&v, idx)) {
-            continue;
-        }
-        pending_view_get(&v, idx, out);
-        if (id_compare(out->id, w->from) >= 0 && out->age_ms <= w->age_max_ms &&
-            (w->consumer == 0 || out->consumer == w->consumer)) {
-            return OXBOW_OK;
-        }
-    }
 }

@@ -11,6 +11,7 @@
 #include "engine/base/codec.h"
 #include "engine/queue/group_name.h"
 #include "engine/queue/group_pending.h"
+#include "engine/queue/group_rules.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -121,12 +122,15 @@ static enum oxbow_err count_chunk(struct work *w, const struct pending_view *v, 
             continue;
         }
         pending_view_get(v, i, &p);
+        ++*alive;
+        if (p.consumer == 0) {
+            continue;
+        }
         err = tally_get(w, p.consumer, &t);
         if (err != OXBOW_OK) {
             return err;
         }
         t->pending++;
-        ++*alive;
     }
     return OXBOW_OK;
 }
@@ -295,6 +299,17 @@ static enum oxbow_err prune(const struct names *names)
 
 /* ---- one group ---- */
 
+/* Options that are lost are told as the loss of a group: somebody has to set them again. */
+static enum oxbow_err mend_rules(struct work *w)
+{
+    bool lost;
+    enum oxbow_err err = rules_mend(w->g, &lost);
+
+    return err == OXBOW_OK && lost
+               ? mend_tell(w->o, (struct oxbow_loss){.kind = OXBOW_LOSS_GROUP, .group = w->name})
+               : err;
+}
+
 static enum oxbow_err mend_group(struct work *w)
 {
     struct group was = *w->g;
@@ -309,6 +324,9 @@ static enum oxbow_err mend_group(struct work *w)
     }
     if (err == OXBOW_OK) {
         err = set_counts(w);
+    }
+    if (err == OXBOW_OK && w->g->ruled) {
+        err = mend_rules(w);
     }
     if (err == OXBOW_OK && w->g->pending < was.pending) {
         err = tell_pending(w, was.pending - w->g->pending);
@@ -492,7 +510,9 @@ static enum oxbow_err prune_groups(struct each_group *e)
 enum oxbow_err mend_groups(struct mend_object *o, struct stream *s, bool *changed)
 {
     static const enum stream_kind owned[] = {STREAM_KIND_CONSUMER_NAME, STREAM_KIND_CONSUMER,
-                                             STREAM_KIND_PENDING, STREAM_KIND_DEAD_GROUP};
+                                             STREAM_KIND_PENDING,       STREAM_KIND_DEAD_GROUP,
+                                             STREAM_KIND_RULES,         STREAM_KIND_NOTE,
+                                             STREAM_KIND_LOOK,          STREAM_KIND_LOOK_AT};
     struct each_group e = {.o = o, .s = s, .next = s->group_next};
     uint32_t dead = 0;
     size_t i;

@@ -20,7 +20,11 @@ enum stream_kind {
     STREAM_KIND_CONSUMER_NAME = OBJECT_KIND_TYPE + 5, /* group number, hash, slot */
     STREAM_KIND_CONSUMER = OBJECT_KIND_TYPE + 6,      /* group number, consumer number */
     STREAM_KIND_PENDING = OBJECT_KIND_TYPE + 7,       /* group number, first id */
-    STREAM_KIND_DEAD_GROUP = OBJECT_KIND_TYPE + 8     /* group number: what is left of it goes */
+    STREAM_KIND_DEAD_GROUP = OBJECT_KIND_TYPE + 8,    /* group number: what is left of it goes */
+    STREAM_KIND_RULES = OBJECT_KIND_TYPE + 9,         /* group number: group_rules.h */
+    STREAM_KIND_NOTE = OBJECT_KIND_TYPE + 10,         /* group number, id: group_due.h */
+    STREAM_KIND_LOOK = OBJECT_KIND_TYPE + 11,         /* group number, chunk of pending entries */
+    STREAM_KIND_LOOK_AT = OBJECT_KIND_TYPE + 12       /* group number, time, chunk: no value */
 };
 
 /* A result holds at most this many payload bytes. */
@@ -108,6 +112,10 @@ OXBOW_MUST_CHECK enum oxbow_err stream_walk_fill(struct stream_walk *w,
 /* Fills the result with the range, from begin to finish. */
 OXBOW_MUST_CHECK enum oxbow_err
 stream_fill(struct stream *s, const struct oxbow_stream_range *range, struct oxbow_result *result);
+/* Adds the range to a result that is being filled; its `bytes` count what is in there already. */
+OXBOW_MUST_CHECK enum oxbow_err stream_fill_more(struct stream *s,
+                                                 const struct oxbow_stream_range *range,
+                                                 struct oxbow_result *result);
 
 /* ---- changing ---- */
 

@@ -308,7 +308,7 @@ static enum oxbow_err walk_fill(struct stream_walk *w, const struct oxbow_stream
         if (err != OXBOW_OK) {
             return err == OXBOW_ENOENT ? OXBOW_OK : err;
         }
-        if (range->bytes > 0 && count > 0 &&
+        if (range->bytes > 0 && result_count(result) > 0 &&
             result_bytes(result) + stream_entry_bytes(w, &entry) > range->bytes) {
             return OXBOW_OK;
         }
@@ -321,22 +321,28 @@ static enum oxbow_err walk_fill(struct stream_walk *w, const struct oxbow_stream
     return OXBOW_OK;
 }
 
+enum oxbow_err stream_fill_more(struct stream *s, const struct oxbow_stream_range *range,
+                                struct oxbow_result *result)
+{
+    struct stream_walk w;
+    enum oxbow_err err = stream_walk_init(&w, s, range->from, range->to, range->reverse);
+
+    if (err == OXBOW_OK) {
+        err = walk_fill(&w, range, result);
+        stream_walk_fini(&w);
+    }
+    return err;
+}
+
 enum oxbow_err stream_fill(struct stream *s, const struct oxbow_stream_range *range,
                            struct oxbow_result *result)
 {
     const struct oxbow_alloc *alloc = &txn_port(s->txn)->alloc;
-    struct stream_walk w;
     enum oxbow_err err = result_begin(result, alloc, STREAM_RESULT_BYTES_MAX);
 
-    if (err != OXBOW_OK) {
-        return err;
+    if (err == OXBOW_OK) {
+        err = stream_fill_more(s, range, result);
     }
-    err = stream_walk_init(&w, s, range->from, range->to, range->reverse);
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    err = walk_fill(&w, range, result);
-    stream_walk_fini(&w);
     if (err == OXBOW_OK) {
         result_finish(result);
     }

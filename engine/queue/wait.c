@@ -16,6 +16,8 @@
  *     looked, or need not.
  *  4. A waiter for an element or for room that found nothing has found it for all of its kind in its lines: `empty` is
  *     the stamp at which that was so.
+ *  5. A stream's waiter with an alarm tries at that time without having the turn, which is no harm:
+ *     among those there is no order to keep. A set's waiter is given the turn.
  *
  * Locks: the store's turn first, then the table's mutex.
  */
@@ -45,6 +47,7 @@ struct wait_table {
     atomic_size_t waiters;   /* in line; grows only with the store's turn held */
     size_t threads;          /* waiters of threads that are not freed yet */
     bool closed;
+    uint64_t alarm_us; /* of the attempt that has the store's turn and no waiter yet */
     struct oxbow_wait_set *sets;
     struct wait_line *buckets[BUCKETS];
 };
@@ -187,6 +190,45 @@ static enum oxbow_err line_tag(struct oxbow_txn *txn, enum oxbow_wait_kind kind,
     return err;
 }
 
+/* ---- alarms ---- */
+
+bool wait_alarm_wanted(const struct oxbow_txn *txn)
+{
+    return store_slot_get(txn_store(txn), STORE_SLOT_WAIT) != NULL;
+}
+
+void wait_alarm(struct oxbow_txn *txn, const struct object *object, uint64_t in_ms)
+{
+    struct wait_table *t = store_slot_get(txn_store(txn), STORE_SLOT_WAIT);
+    const struct wait_line *line;
+    struct wait_link *link;
+    uint64_t at;
+
+    if (t == NULL || in_ms > UINT64_MAX / 2000) {
+        return;
+    }
+    at = t->port->clock.mono_us(t->port->clock.ctx) + in_ms * 1000;
+    wait_lock(t);
+    t->alarm_us = at < t->alarm_us ? at : t->alarm_us;
+    line = *line_slot(t, object->tag);
+    for (link = line != NULL ? line->first : NULL; link != NULL; link = link->next) {
+        struct oxbow_waiter *w = link->waiter;
+
+        if (w->kind == OXBOW_WAIT_STREAM && at < w->alarm_us) {
+            w->alarm_us = at;
+            notify(w);
+        }
+    }
+    wait_unlock(t);
+}
+
+void wait_first_look(struct wait_table *table)
+{
+    wait_lock(table);
+    table->alarm_us = UINT64_MAX;
+    wait_unlock(table);
+}
+
 /* ---- the table ---- */
 
 static void table_free(struct wait_table *t)
@@ -242,6 +284,7 @@ enum oxbow_err wait_table_get(struct oxbow_txn *txn, struct wait_table **out)
         return OXBOW_ENOMEM;
     }
     t->port = port;
+    t->alarm_us = UINT64_MAX;
     err = port->threads.mutex_open(port->threads.ctx, &t->mutex);
     if (err == OXBOW_OK) {
         err = port->threads.cond_open(port->threads.ctx, &t->gone);
@@ -307,6 +350,7 @@ enum oxbow_err waiter_open(struct wait_table *table, size_t count, struct oxbow_
         return OXBOW_ENOMEM;
     }
     w->table = table;
+    w->alarm_us = UINT64_MAX;
     w->count = count;
     *out = w;
     return OXBOW_OK;
@@ -391,6 +435,8 @@ enum oxbow_err waiter_join(struct oxbow_waiter *w, struct oxbow_txn *txn,
     }
     w->kind = keys->kind;
     w->state = WAIT_IN_LINE;
+    w->alarm_us = w->kind == OXBOW_WAIT_STREAM ? t->alarm_us : UINT64_MAX;
+    t->alarm_us = UINT64_MAX;
     atomic_fetch_add_explicit(&t->waiters, 1, memory_order_relaxed);
     t->threads += w->cond != NULL;
     for (i = 0; i < keys->count && err == OXBOW_OK; i++) {
@@ -417,6 +463,7 @@ void waiter_look(struct oxbow_waiter *w)
     size_t i;
 
     wait_lock(w->table);
+    w->alarm_us = UINT64_MAX;
     for (i = 0; i < w->count; i++) {
         if (w->links[i].line != NULL) {
             w->links[i].seen = w->links[i].line->stamp;

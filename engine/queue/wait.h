@@ -20,6 +20,13 @@ OXBOW_MUST_CHECK enum oxbow_err wait_touch_room(struct oxbow_txn *txn, uint64_t 
 /* How many wait now, in whatever line. */
 size_t wait_count(const struct oxbow_txn *txn);
 
+/* To be called, with the transaction, by an operation that knows that something in the object can
+ * be taken from in_ms on, though nobody puts anything there: those who wait for a stream look again
+ * then. Whether the transaction commits does not matter. */
+void wait_alarm(struct oxbow_txn *txn, const struct object *object, uint64_t in_ms);
+/* Whether anybody could want to know. */
+bool wait_alarm_wanted(const struct oxbow_txn *txn);
+
 struct wait_table;
 
 enum wait_state {
@@ -42,6 +49,7 @@ struct oxbow_waiter {
     struct wait_table *table;
     enum oxbow_wait_kind kind;
     enum wait_state state;
+    uint64_t alarm_us; /* monotonic: looks again then, whether touched or not; UINT64_MAX: no */
     uint64_t cancel_tag;
     struct oxbow_cond *cond;     /* of a thread's */
     struct oxbow_wait_set *set;  /* of a loop's, with what follows */
@@ -75,6 +83,9 @@ OXBOW_MUST_CHECK enum oxbow_err waiter_join(struct oxbow_waiter *w, struct oxbow
                                             const struct oxbow_wait_keys *keys, bool tried);
 /* Notes what the attempt that begins now will have seen. With its transaction. */
 void waiter_look(struct oxbow_waiter *w);
+/* Forgets alarms of a first attempt that has no waiter yet: waiter_join takes those that come. With
+ * its transaction. */
+void wait_first_look(struct wait_table *table);
 /* The attempt found nothing: back in line, and the turn goes on. */
 void waiter_stay(struct oxbow_waiter *w);
 /* Leaves all lines, and the turn goes on. Fine when it is in none. With the mutex. */

@@ -5,6 +5,8 @@
  */
 #include "engine/queue/wait.h"
 
+#include "engine/queue/group_read.h"
+
 #include "engine/base/buf.h"
 
 /* ---- lists ---- */
@@ -176,26 +178,57 @@ enum oxbow_err oxbow_stream_read_wait(struct oxbow *db, const struct oxbow_wait_
 struct group_call {
     const struct oxbow_group_wait_options *opt;
     struct oxbow_result *results;
+    bool any;
 };
 
+/* What was written though nothing is given (letters to the dead, say) wants to be committed too. */
 static enum oxbow_err group_all(void *ctx, struct oxbow_txn *txn, bool again)
 {
-    const struct group_call *c = ctx;
-    bool any = c->opt->read.history;
+    struct group_call *c = ctx;
+    bool written = false;
     size_t i;
 
+    c->any = c->opt->read.history;
     for (i = 0; i < c->opt->group_count; i++) {
-        enum oxbow_err err = oxbow_group_read(txn, c->opt->groups[i], c->opt->consumer,
-                                              &c->opt->read, &c->results[i]);
+        bool wrote;
+        enum oxbow_err err = group_read(txn, c->opt->groups[i], c->opt->consumer, &c->opt->read,
+                                        &c->results[i], &wrote);
 
         if (err == OXBOW_EWRONGTYPE && again) {
             oxbow_result_fini(&c->results[i]);
         } else if (err != OXBOW_OK) {
             return err;
         }
-        any = any || c->results[i].entry_count > 0;
+        written = written || wrote;
+        c->any = c->any || c->results[i].entry_count > 0;
     }
-    return any ? OXBOW_OK : OXBOW_EAGAIN;
+    return c->any || written ? OXBOW_OK : OXBOW_EAGAIN;
+}
+
+/* Waits until something is given: what is only written does not end it. */
+static enum oxbow_err group_wait(struct oxbow *db, const struct oxbow_wait_options *opt,
+                                 const struct oxbow_wait_keys *keys, struct group_call *c)
+{
+    const struct oxbow_clock *clock = &oxbow_port_of(db)->clock;
+    struct oxbow_wait_options left = {0};
+    uint64_t begin = clock->mono_us(clock->ctx);
+    bool tried = false;
+    enum oxbow_err err;
+
+    if (opt != NULL) {
+        left = *opt;
+    }
+    do {
+        if (tried && left.timeout_ms > 0) {
+            uint64_t gone = (clock->mono_us(clock->ctx) - begin) / 1000;
+
+            left.timeout_ms =
+                gone < (uint64_t)opt->timeout_ms ? opt->timeout_ms - (int64_t)gone : 0;
+        }
+        tried = true;
+        err = oxbow_wait_for(db, &left, keys, group_all, c);
+    } while (err == OXBOW_OK && !c->any && left.timeout_ms != 0);
+    return err == OXBOW_OK && !c->any ? OXBOW_ETIMEDOUT : err;
 }
 
 enum oxbow_err oxbow_group_read_wait(struct oxbow *db, const struct oxbow_wait_options *opt,
@@ -203,7 +236,7 @@ enum oxbow_err oxbow_group_read_wait(struct oxbow *db, const struct oxbow_wait_o
                                      struct oxbow_result *results)
 {
     const struct oxbow_alloc *alloc = &oxbow_port_of(db)->alloc;
-    struct group_call c = {read, results};
+    struct group_call c = {.opt = read, .results = results};
     struct oxbow_wait_keys keys = {.kind = OXBOW_WAIT_STREAM};
     struct oxbow_bytes *names;
     size_t i;
@@ -222,7 +255,7 @@ enum oxbow_err oxbow_group_read_wait(struct oxbow *db, const struct oxbow_wait_o
     }
     keys.keys = names;
     keys.count = read->group_count;
-    err = oxbow_wait_for(db, opt, &keys, group_all, &c);
+    err = group_wait(db, opt, &keys, &c);
     mem_free(alloc, names, read->group_count * sizeof(*names));
     return err;
 }

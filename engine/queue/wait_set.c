@@ -182,6 +182,49 @@ enum oxbow_err oxbow_wait_add(struct oxbow_wait_set *set, struct oxbow_txn *txn,
     return OXBOW_OK;
 }
 
+static uint64_t now_us(const struct oxbow_wait_set *set)
+{
+    return set->port->clock.mono_us(set->port->clock.ctx);
+}
+
+/* One whose alarm has gone off gets the turn. With the mutex. */
+static struct oxbow_waiter *alarmed(struct oxbow_wait_set *set)
+{
+    uint64_t now = now_us(set);
+    struct oxbow_waiter *w = set->first;
+
+    while (w != NULL && (w->state != WAIT_IN_LINE || w->alarm_us > now)) {
+        w = w->after;
+    }
+    if (w != NULL) {
+        w->state = WAIT_TURN;
+        w->alarm_us = UINT64_MAX;
+    }
+    return w;
+}
+
+int64_t oxbow_wait_set_timeout(const struct oxbow_wait_set *set)
+{
+    uint64_t now = now_us(set);
+    uint64_t at = UINT64_MAX;
+    const struct oxbow_waiter *w;
+
+    if (set->table == NULL) {
+        return 0;
+    }
+    wait_lock(set->table);
+    for (w = set->first; w != NULL; w = w->after) {
+        if (w->state == WAIT_IN_LINE && w->alarm_us < at) {
+            at = w->alarm_us;
+        }
+    }
+    wait_unlock(set->table);
+    if (at == UINT64_MAX) {
+        return OXBOW_WAIT_FOREVER;
+    }
+    return at > now ? (int64_t)((at - now + 999) / 1000) : 0;
+}
+
 enum oxbow_err oxbow_wait_next(struct oxbow_wait_set *set, struct oxbow_waiter **out, void **user)
 {
     struct oxbow_waiter *w;
@@ -192,13 +235,16 @@ enum oxbow_err oxbow_wait_next(struct oxbow_wait_set *set, struct oxbow_waiter *
     wait_lock(set->table);
     w = set->ready;
     if (w == NULL) {
-        set->port->threads.event_clear(set->event);
+        w = alarmed(set);
     } else {
         set->ready = w->ready;
         if (set->ready == NULL) {
             set->ready_last = NULL;
         }
         w->ready = NULL;
+    }
+    if (w == NULL) {
+        set->port->threads.event_clear(set->event);
     }
     wait_unlock(set->table);
     if (w == NULL) {

@@ -65,6 +65,7 @@ static enum oxbow_err get_in_line(struct call *c, struct oxbow_txn *txn, bool tr
 static enum oxbow_err try_first(struct call *c)
 {
     struct oxbow_txn *txn;
+    struct wait_table *table;
     bool ahead;
     enum oxbow_err line;
     enum oxbow_err err = oxbow_txn_begin(c->db, &c->opt.txn, &txn);
@@ -73,6 +74,12 @@ static enum oxbow_err try_first(struct call *c)
         return err;
     }
     err = wait_ahead(txn, c->keys, &ahead);
+    if (err == OXBOW_OK && c->opt.timeout_ms != 0) {
+        err = wait_table_get(txn, &table);
+        if (err == OXBOW_OK) {
+            wait_first_look(table);
+        }
+    }
     if (err == OXBOW_OK) {
         err = ahead ? OXBOW_EAGAIN : c->attempt(c->ctx, txn, false);
         if (err == OXBOW_OK) {
@@ -89,7 +96,7 @@ static enum oxbow_err try_first(struct call *c)
     return err;
 }
 
-/* Sleeps until it is this thread's turn (OXBOW_OK), or there will be none. */
+/* Sleeps until it is this thread's turn or time to look (OXBOW_OK), or there will be none. */
 static enum oxbow_err sleep_for_turn(const struct call *c)
 {
     struct oxbow_waiter *w = c->waiter;
@@ -98,17 +105,16 @@ static enum oxbow_err sleep_for_turn(const struct call *c)
 
     wait_lock(w->table);
     while (w->state == WAIT_IN_LINE && err == OXBOW_OK) {
-        uint64_t left = UINT64_MAX;
+        uint64_t until = c->deadline_us < w->alarm_us ? c->deadline_us : w->alarm_us;
+        uint64_t now = until != UINT64_MAX ? now_us(c) : 0;
 
-        if (c->deadline_us != UINT64_MAX) {
-            uint64_t now = now_us(c);
-
-            left = c->deadline_us > now ? c->deadline_us - now : 0;
-        }
-        if (left == 0) {
+        if (now < until) {
+            threads->cond_wait(w->cond, wait_mutex(w->table),
+                               until == UINT64_MAX ? UINT64_MAX : until - now);
+        } else if (c->deadline_us <= now) {
             err = OXBOW_ETIMEDOUT;
         } else {
-            threads->cond_wait(w->cond, wait_mutex(w->table), left);
+            break;
         }
     }
     if (w->state == WAIT_CLOSED) {

@@ -18,7 +18,8 @@
  * - Readers of streams do not take anything from one another: each gets its turn at every append.
  * - While waiting, a key that holds something of another type is as if it were not there, as in
  *   Redis; only the first look at it gives OXBOW_EWRONGTYPE.
- * - There is no polling anywhere.
+ * - There is no polling anywhere. Who waits for a group with options (group_options.h) also wakes
+ *   when something pending is to be delivered again.
  *
  * Threads call the functions that block. Loops use a wait set, which has a descriptor to watch.
  */
@@ -113,8 +114,8 @@ struct oxbow_group_wait_options {
     struct oxbow_group_read_options read; /* of new entries; with `history` nothing is waited for */
 };
 
-/* XREADGROUP BLOCK: oxbow_group_read of each group, waiting while none has anything new. `results`
- * as above. A group that is destroyed meanwhile: OXBOW_ENOGROUP. */
+/* XREADGROUP BLOCK: oxbow_group_read of each group, waiting while none has anything to give.
+ * `results` as above. A group that is destroyed meanwhile: OXBOW_ENOGROUP. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_group_read_wait(struct oxbow *db,
                                                       const struct oxbow_wait_options *opt,
                                                       const struct oxbow_group_wait_options *read,
@@ -156,10 +157,11 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_wait_cancel(struct oxbow *db, uint64_t can
  *
  *   in a transaction: oxbow_wait_ahead says whether others come first; if not, try; when there is
  *   nothing: oxbow_wait_add, then abort (or commit) the transaction
- *   the descriptor is readable -> oxbow_wait_next until OXBOW_EAGAIN; for each waiter that it
- * gives: begin; oxbow_wait_try; try;   something: commit, oxbow_wait_remove nothing:   abort,
- * oxbow_wait_again timed out or not wanted any more -> oxbow_wait_remove, at any time but inside a
- * transaction
+ *   the descriptor is readable, or oxbow_wait_set_timeout is over -> oxbow_wait_next until
+ *   OXBOW_EAGAIN; for each waiter that it gives: begin; oxbow_wait_try; try;
+ *     something: commit, oxbow_wait_remove
+ *     nothing:   commit (a group's read may have written nonetheless) or abort, oxbow_wait_again
+ *   timed out or not wanted any more -> oxbow_wait_remove, at any time but inside a transaction
  *
  * A waiter whose turn it is holds up those behind it, so it should be seen to at once.
  */
@@ -172,6 +174,10 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_wait_set_open(struct oxbow *db, struct oxb
 /* Removes what is in it. May be called after oxbow_close of the store as well, never during it. */
 void oxbow_wait_set_close(struct oxbow_wait_set *set);
 int oxbow_wait_set_fd(const struct oxbow_wait_set *set);
+/* In how many ms, at the latest, oxbow_wait_next may have a waiter that no write wakes: what a
+ * consumer of a group with options has not acked in time becomes visible by itself. 0: now;
+ * OXBOW_WAIT_FOREVER: none. To be asked before every wait for the descriptor. */
+int64_t oxbow_wait_set_timeout(const struct oxbow_wait_set *set);
 
 /* Whether something that is there may be on its way to somebody in line at one of the keys. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_wait_ahead(struct oxbow_txn *txn,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A group's pending entries in the store: chunks that fill, split and go, walks, and the counts. */
+/* A group's pending entries in the store: chunks that fill, split and go, and the counts. */
 #include "engine/queue/group.h"
 #include "engine/queue/group_pending.h"
 #include "tests/queue/stream_fixture.h"
@@ -228,55 +228,6 @@ static void a_batch_is_added_as_one_by_one(void **state)
     }
 }
 
-static void a_walk_takes_one_consumer_and_one_age(void **state)
-{
-    struct scene s;
-    struct pending_walk w;
-    struct pending p;
-    uint64_t i;
-    uint64_t count = 0;
-
-    open_scene(&s, *state);
-    for (i = 1; i <= MANY; i++) {
-        set(&s, i, i % 3 == 0 ? &s.bob : &s.alice, 1);
-    }
-    pending_walk_init(&w, &s.table, ID(10, 0));
-    w.consumer = s.bob.number;
-    w.age_max_ms = 300;
-    while (pending_walk_next(&w, &p) == OXBOW_OK) {
-        count++;
-        assert_int_equal(p.id.ms, 9 + 3 * count);
-        assert_int_equal(p.consumer, s.bob.number);
-    }
-    assert_int_equal(count, 100 - 3);
-    close_scene(&s);
-}
-
-static void what_a_walk_gave_may_be_removed_meanwhile(void **state)
-{
-    struct scene s;
-    struct pending_walk w;
-    struct pending p;
-    uint64_t count = 0;
-    uint64_t i;
-
-    open_scene(&s, *state);
-    for (i = 1; i <= MANY; i++) {
-        set(&s, i, &s.alice, 1);
-    }
-    s.alice.pending = MANY;
-    assert_ok(consumer_save(&s.group, &s.alice));
-    pending_walk_init(&w, &s.table, OXBOW_ID_MIN);
-    while (pending_walk_next(&w, &p) == OXBOW_OK) {
-        count++;
-        assert_int_equal(p.id.ms, count);
-        assert_ok(pending_remove(&s.table, p.id));
-    }
-    assert_int_equal(count, MANY);
-    assert_int_equal(s.group.pending, 0);
-    close_scene(&s);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, streams_setup, streams_teardown)
 
 int main(void)
@@ -288,8 +239,6 @@ int main(void)
         TEST(chunks_fill_and_split_whatever_the_order),
         TEST(what_is_removed_leaves_nothing_behind),
         TEST(a_batch_is_added_as_one_by_one),
-        TEST(a_walk_takes_one_consumer_and_one_age),
-        TEST(what_a_walk_gave_may_be_removed_meanwhile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

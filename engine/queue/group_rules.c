@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A group's rules as bytes, setting and reading them, and how long an entry rests.
+ *
+ *   0      4         8            16           24          32         36       40       44
+ *   +------+---------+------------+------------+-----------+----------+--------+--------+---
+ *   | form | fixed n | visibility | retry base | retry max | max del. | factor | jitter | ...
+ *   +------+---------+------------+------------+-----------+----------+--------+--------+---
+ *   44         48         52     56     64      80      84     88            96     104
+ *   +----------+----------+------+------+-------+-------+------+-------------+------+---------+---
+ *   | prefetch | dead len | zero | seed | sweep | flags | zero | redelivered | dead | refused | ...
+ *   +----------+----------+------+------+-------+-------+------+-------------+------+---------+---
+ *   112       116    120
+ *   +---------+------+------+
+ *   | problem | zero | dead |   all little endian; times in ms; flags: bit 0: turn_new
+ *   +---------+------+------+
+ *
+ * The names stand behind the fixed part, which says its own length: a later version may have a
+ * longer one, of which this one reads what it knows. What it does not know it would lose when it
+ * sets options, and refuses that (OXBOW_EFORMAT).
+ */
+#include "engine/queue/group_rules.h"
+
+#include "engine/base/codec.h"
+#include "engine/base/hash.h"
+#include "engine/base/result.h"
+#include "engine/queue/wait.h"
+
+#include <string.h>
+
+#define FORM      1u
+#define FIXED     120u
+#define AT_STATE  64u
+#define FLAG_TURN 0x01u
+
+#define FACTOR_DEFAULT 200u
+
+static struct oxbow_bytes rules_key(uint8_t out[KV_KEY_MAX], const struct group *g)
+{
+    uint8_t tail[4];
+
+    put_be32(tail, g->number);
+    return (struct oxbow_bytes){
+        out, object_key(out, g->stream->object.id, STREAM_KIND_RULES, tail, sizeof tail)};
+}
+
+/* ---- bytes ---- */
+
+static void state_encode(uint8_t *out, const struct group_rules *r)
+{
+    put_le64(out + 64, r->sweep.ms);
+    put_le64(out + 72, r->sweep.seq);
+    put_le32(out + 80, r->turn_new ? FLAG_TURN : 0);
+    put_le32(out + 84, 0);
+    put_le64(out + 88, r->redelivered);
+    put_le64(out + 96, r->dead);
+    put_le64(out + 104, r->refused);
+    put_le32(out + 112, r->problem);
+    put_le32(out + 116, 0);
+}
+
+static void rules_encode(uint8_t out[FIXED], const struct group_rules *r)
+{
+    put_le32(out, FORM);
+    put_le32(out + 4, FIXED);
+    put_le64(out + 8, r->visibility_ms);
+    put_le64(out + 16, r->retry_base_ms);
+    put_le64(out + 24, r->retry_max_ms);
+    put_le32(out + 32, r->max_deliveries);
+    put_le32(out + 36, r->retry_factor_percent);
+    put_le32(out + 40, r->retry_jitter_percent);
+    put_le32(out + 44, r->prefetch);
+    put_le32(out + 48, r->dead_len);
+    put_le32(out + 52, 0);
+    put_le64(out + 56, r->seed);
+    state_encode(out, r);
+}
+
+static enum oxbow_err rules_decode(struct oxbow_bytes value, struct group_rules *r,
+                                   struct oxbow_bytes *names)
+{
+    const uint8_t *p = value.data;
+    uint32_t fixed;
+
+    if (value.len < FIXED || get_le32(p) != FORM) {
+        return OXBOW_ECORRUPT;
+    }
+    fixed = get_le32(p + 4);
+    if (fixed < FIXED || fixed > value.len || get_le32(p + 48) > value.len - fixed) {
+        return OXBOW_ECORRUPT;
+    }
+    *r = (struct group_rules){.visibility_ms = get_le64(p + 8),
+                              .retry_base_ms = get_le64(p + 16),
+                              .retry_max_ms = get_le64(p + 24),
+                              .max_deliveries = get_le32(p + 32),
+                              .retry_factor_percent = get_le32(p + 36),
+                              .retry_jitter_percent = get_le32(p + 40),
+                              .prefetch = get_le32(p + 44),
+                              .dead_len = get_le32(p + 48),
+                              .seed = get_le64(p + 56),
+                              .sweep = {get_le64(p + 64), get_le64(p + 72)},
+                              .turn_new = (get_le32(p + 80) & FLAG_TURN) != 0,
+                              .redelivered = get_le64(p + 88),
+                              .dead = get_le64(p + 96),
+                              .refused = get_le64(p + 104),
+                              .problem = get_le32(p + 112)};
+    *names = (struct oxbow_bytes){p + fixed, value.len - fixed};
+    return OXBOW_OK;
+}
+
+static enum oxbow_err rules_get(struct group *g, struct group_rules *r, struct oxbow_bytes *names)
+{
+    uint8_t key[KV_KEY_MAX];
+    struct oxbow_bytes value;
+    enum oxbow_err err = kv_get(g->stream->txn, rules_key(key, g), &value);
+
+    return err == OXBOW_OK ? rules_decode(value, r, names) : err;
+}
+
+enum oxbow_err rules_load(struct group *g)
+{
+    struct oxbow_bytes names;
+    enum oxbow_err err;
+
+    if (!g->ruled) {
+        return OXBOW_OK;
+    }
+    err = rules_get(g, &g->rules, &names);
+    if (err == OXBOW_ENOENT) {
+        g->rules = (struct group_rules){.sweep = OXBOW_ID_MAX};
+        return OXBOW_OK;
+    }
+    return err;
+}
+
+enum oxbow_err rules_save(struct group *g)
+{
+    uint8_t key[KV_KEY_MAX];
+    uint8_t fixed[FIXED];
+
+    rules_encode(fixed, &g->rules);
+    return kv_patch(g->stream->txn, rules_key(key, g), AT_STATE,
+                    (struct oxbow_bytes){fixed + AT_STATE, FIXED - AT_STATE});
+}
+
+enum oxbow_err rules_dead_letter(struct group *g, struct oxbow_bytes *key)
+{
+    struct group_rules r;
+    struct oxbow_bytes names = {NULL, 0};
+    enum oxbow_err err = g->rules.dead_len > 0 ? rules_get(g, &r, &names) : OXBOW_OK;
+
+    *key = (struct oxbow_bytes){names.data, g->rules.dead_len};
+    return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+}
+
+void rules_sweep(struct group *g)
+{
+    g->rules.sweep = id_is_zero(g->pending_tail) ? OXBOW_ID_MAX : OXBOW_ID_MIN;
+}
+
+/* Writes the whole record. */
+static enum oxbow_err rules_put(struct group *g, struct oxbow_bytes dead)
+{
+    uint8_t key[KV_KEY_MAX];
+    uint8_t fixed[FIXED];
+    enum oxbow_err err;
+
+    rules_encode(fixed, &g->rules);
+    err = kv_put(g->stream->txn, rules_key(key, g), (struct oxbow_bytes){fixed, FIXED});
+    return err == OXBOW_OK && dead.len > 0
+               ? kv_patch(g->stream->txn, rules_key(key, g), FIXED, dead)
+               : err;
+}
+
+enum oxbow_err rules_mend(struct group *g, bool *lost)
+{
+    struct group_rules r;
+    struct oxbow_bytes names;
+    enum oxbow_err err = rules_get(g, &r, &names);
+
+    *lost = err == OXBOW_ENOENT || err == OXBOW_ECORRUPT;
+    if (*lost) {
+        g->rules = (struct group_rules){0};
+        rules_sweep(g);
+        return rules_put(g, (struct oxbow_bytes){NULL, 0});
+    }
+    if (err == OXBOW_OK) {
+        rules_sweep(g);
+        err = rules_save(g);
+    }
+    return err;
+}
+
+/* ---- options ---- */
+
+static bool names_equal(struct oxbow_bytes a, struct oxbow_bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static enum oxbow_err options_check(struct oxbow_group group, const struct oxbow_group_options *opt)
+{
+    if (opt->dead_letter.len > OXBOW_KEY_NAME_MAX) {
+        return OXBOW_ETOOBIG;
+    }
+    if (opt->visibility_ms > OXBOW_GROUP_MS_MAX || opt->retry_base_ms > OXBOW_GROUP_MS_MAX ||
+        opt->retry_max_ms > OXBOW_GROUP_MS_MAX || opt->retry_jitter_percent > 100 ||
+        opt->retry_factor_percent > OXBOW_GROUP_RETRY_FACTOR_MAX ||
+        (opt->retry_factor_percent > 0 && opt->retry_factor_percent < 100) ||
+        (opt->retry_max_ms > 0 && opt->retry_max_ms < opt->retry_base_ms)) {
+        return OXBOW_EINVAL;
+    }
+    if (opt->dead_letter.len > 0 &&
+        (opt->dead_letter.data == NULL || names_equal(opt->dead_letter, group.key))) {
+        return OXBOW_EINVAL;
+    }
+    return opt->max_deliveries > 0 && opt->dead_letter.len == 0 ? OXBOW_EINVAL : OXBOW_OK;
+}
+
+/* What stays of the old rules: counters, and what chance they were given. */
+static enum oxbow_err rules_begin(struct group *g)
+{
+    const struct oxbow_random *random = &txn_port(g->stream->txn)->random;
+    uint8_t seed[8];
+    uint8_t key[KV_KEY_MAX];
+    struct oxbow_bytes value;
+    enum oxbow_err err;
+
+    if (g->ruled) {
+        err = kv_get(g->stream->txn, rules_key(key, g), &value);
+        if (err == OXBOW_OK && value.len >= 8 &&
+            get_le32((const uint8_t *)value.data + 4) > FIXED) {
+            return OXBOW_EFORMAT;
+        }
+        return err == OXBOW_ENOENT ? OXBOW_OK : err;
+    }
+    err = random->fill(random->ctx, seed, sizeof seed);
+    g->ruled = err == OXBOW_OK;
+    g->rules = (struct group_rules){.seed = get_le64(seed)};
+    return err;
+}
+
+enum oxbow_err oxbow_group_options_set(struct oxbow_txn *txn, struct oxbow_group group,
+                                       const struct oxbow_group_options *opt)
+{
+    struct stream s;
+    struct group g;
+    enum oxbow_err err = opt != NULL ? options_check(group, opt) : OXBOW_EINVAL;
+
+    if (err == OXBOW_OK) {
+        err = txn_readonly(txn) ? OXBOW_EREADONLY : group_find_any(txn, group, &s, &g);
+    }
+    if (err == OXBOW_OK) {
+        err = txn_reserve_bytes(txn, FIXED + opt->dead_letter.len);
+    }
+    if (err == OXBOW_OK) {
+        err = rules_begin(&g);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    g.rules.visibility_ms = opt->visibility_ms;
+    g.rules.max_deliveries = opt->max_deliveries;
+    g.rules.retry_base_ms = opt->retry_base_ms;
+    g.rules.retry_factor_percent = opt->retry_factor_percent;
+    g.rules.retry_max_ms = opt->retry_max_ms;
+    g.rules.retry_jitter_percent = opt->retry_jitter_percent;
+    g.rules.prefetch = opt->prefetch;
+    g.rules.dead_len = (uint32_t)opt->dead_letter.len;
+    g.rules.problem = OXBOW_OK;
+    rules_sweep(&g);
+    group_clock_set(&g);
+    err = rules_put(&g, opt->dead_letter);
+    if (err == OXBOW_OK) {
+        err = group_save(&g);
+    }
+    if (err == OXBOW_OK) {
+        err = wait_touch(txn, &s.object); /* more may be visible now */
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
+}
+
+enum oxbow_err oxbow_group_options_get(struct oxbow_txn *txn, struct oxbow_group group,
+                                       struct oxbow_result *memory, struct oxbow_group_options *opt)
+{
+    struct stream s;
+    struct group g;
+    struct oxbow_bytes dead = {NULL, 0};
+    enum oxbow_err err = group_find_any(txn, group, &s, &g);
+
+    if (err == OXBOW_OK) {
+        err = result_begin(memory, &txn_port(txn)->alloc, STREAM_RESULT_BYTES_MAX);
+    }
+    if (err == OXBOW_OK && g.ruled) {
+        err = rules_dead_letter(&g, &dead);
+    }
+    if (err == OXBOW_OK) {
+        err = result_item(memory, dead);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    result_finish(memory);
+    *opt = (struct oxbow_group_options){0};
+    if (g.ruled) {
+        *opt = (struct oxbow_group_options){.visibility_ms = g.rules.visibility_ms,
+                                            .max_deliveries = g.rules.max_deliveries,
+                                            .retry_base_ms = g.rules.retry_base_ms,
+                                            .retry_factor_percent = g.rules.retry_factor_percent,
+                                            .retry_max_ms = g.rules.retry_max_ms,
+                                            .retry_jitter_percent = g.rules.retry_jitter_percent,
+                                            .prefetch = g.rules.prefetch,
+                                            .dead_letter = memory->items[0]};
+    }
+    return OXBOW_OK;
+}
+
+/* ---- resting ---- */
+
+static uint64_t rest_max(const struct group_rules *r)
+{
+    if (r->retry_max_ms > 0) {
+        return r->retry_max_ms;
+    }
+    return r->retry_base_ms > OXBOW_GROUP_RETRY_MAX_DEFAULT ? r->retry_base_ms
+                                                            : OXBOW_GROUP_RETRY_MAX_DEFAULT;
+}
+
+/* The chance is a hash of what it is about, so that it is the same whenever it is asked for. */
+uint64_t rules_rest_ms(const struct group *g, struct oxbow_id id, uint64_t deliveries)
+{
+    const struct group_rules *r = &g->rules;
+    uint64_t factor = r->retry_factor_percent > 0 ? r->retry_factor_percent : FACTOR_DEFAULT;
+    uint64_t max = rest_max(r);
+    uint64_t rest = r->retry_base_ms;
+    uint64_t n;
+    uint8_t what[24];
+    uint64_t cut;
+
+    if (rest == 0) {
+        return 0;
+    }
+    for (n = 1; n < deliveries && rest < max && factor > 100; n++) {
+        rest += (rest * (factor - 100) + 99) / 100; /* grows, if it is only 1 */
+    }
+    rest = rest < max ? rest : max;
+    put_le64(what, id.ms);
+    put_le64(what + 8, id.seq);
+    put_le64(what + 16, deliveries);
+    cut = rest * r->retry_jitter_percent / 100;
+    return rest - (cut > 0 ? hash64(what, sizeof what, r->seed) % (cut + 1) : 0);
+}

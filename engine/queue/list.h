@@ -65,9 +65,10 @@ struct list {
     uint64_t serial; /* the next one */
     uint64_t big;    /* elements that are not inline */
     struct list_end ends[2];
-    bool sparse; /* ids say nothing of indexes any more, only the chain is true */
-    bool fresh;  /* has no header record yet */
-    bool dirty;  /* something was written */
+    bool sparse;        /* ids say nothing of indexes any more, only the chain is true */
+    bool fresh;         /* has no header record yet */
+    bool dirty;         /* something was written */
+    uint64_t rotate_ms; /* the chunk that grows is begun anew after that; 0: not for its age */
 };
 
 /* A chunk, decoded as far as asked for. Borrowed until the next write. */
@@ -171,10 +172,10 @@ OXBOW_MUST_CHECK enum oxbow_err list_values_check(const struct oxbow_txn *txn,
 /* ---- list_push.c, list_pop.c, list_read.c, list_edit.c ---- */
 
 /* Asks policy and forwards before values are added at an end: OXBOW_EFULL, OXBOW_EPROTECTED,
- * OXBOW_EBUDGET. */
+ * OXBOW_EBUDGET. *expired: what was too old has gone, the list must be found again. */
 OXBOW_MUST_CHECK enum oxbow_err list_admit(struct oxbow_txn *txn, struct oxbow_bytes key,
                                            enum oxbow_end end, const struct oxbow_bytes *values,
-                                           size_t count);
+                                           size_t count, bool *expired);
 /* Adds checked values at an end. */
 OXBOW_MUST_CHECK enum oxbow_err list_append(struct list *l, enum oxbow_end end,
                                             const struct oxbow_bytes *values, size_t count);

@@ -317,7 +317,7 @@ enum oxbow_err oxbow_list_insert(struct oxbow_txn *txn, struct oxbow_bytes key, 
 
         err = forward_forbid_always(txn, key);
         if (err == OXBOW_OK) {
-            err = policy_list_room(txn, key, &value, 1);
+            err = policy_list_room(txn, key, &value, 1, NULL);
         }
         if (err == OXBOW_OK) {
             err = txn_reserve_bytes(txn, (size_t)bytes + EDIT_OVERHEAD);

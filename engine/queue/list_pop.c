@@ -335,6 +335,7 @@ static enum oxbow_err move_check(struct oxbow_txn *txn, struct oxbow_bytes from,
 {
     struct object object;
     struct list l;
+    bool expired;
     enum oxbow_err err = list_find(txn, from, &l);
 
     if (err == OXBOW_OK && to.len > OXBOW_KEY_NAME_MAX) {
@@ -358,7 +359,7 @@ static enum oxbow_err move_check(struct oxbow_txn *txn, struct oxbow_bytes from,
         return ends[1] == OXBOW_LEFT ? forward_forbid_always(txn, to)
                                      : forward_admit(txn, to, result->items[0].len, 1);
     }
-    return list_admit(txn, to, ends[1], result->items, 1);
+    return list_admit(txn, to, ends[1], result->items, 1, &expired);
 }
 
 /* Adds the element at an end of `to`, which may have to be made. */
@@ -374,7 +375,10 @@ static enum oxbow_err move_in(struct oxbow_txn *txn, struct oxbow_bytes to, enum
     if (err != OXBOW_OK) {
         return err;
     }
-    err = list_append(&l, end, result->items, 1);
+    err = policy_list_attach(&l);
+    if (err == OXBOW_OK) {
+        err = list_append(&l, end, result->items, 1);
+    }
     if (err == OXBOW_OK) {
         err = policy_list_settle(&l, end, 1);
     }

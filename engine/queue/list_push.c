@@ -120,6 +120,9 @@ static enum oxbow_err chunk_begin(struct list *l, enum oxbow_end end, struct run
     if (first) {
         l->ends[list_other(end)] = made;
     }
+    if (err == OXBOW_OK && l->rotate_ms > 0) {
+        err = policy_boot_note(l->txn);
+    }
     return err;
 }
 
@@ -166,6 +169,13 @@ enum oxbow_err list_append(struct list *l, enum oxbow_end end, const struct oxbo
     run.image.len = LIST_BODY;
     run.count = 0;
     run.is_chunk = l->count == 0 || e->kind != list_kind_at(end);
+    if (!run.is_chunk && l->rotate_ms > 0) {
+        enum oxbow_err err = policy_list_stale(l, end, &run.is_chunk);
+
+        if (err != OXBOW_OK) {
+            return err;
+        }
+    }
     run.room = CHUNK_MAX - (run.is_chunk ? LIST_BODY : e->to);
     for (i = 0; i < count; i++) {
         size_t size;
@@ -198,6 +208,9 @@ static enum oxbow_err push(struct list *l, enum oxbow_end end, const struct oxbo
 
     if (l->count + count > LIST_COUNT_MAX) {
         err = OXBOW_ETOOBIG;
+    }
+    if (err == OXBOW_OK) {
+        err = policy_list_attach(l);
     }
     if (err == OXBOW_OK) {
         err = list_append(l, end, values, count);
@@ -235,11 +248,11 @@ static enum oxbow_err push_check(struct oxbow_txn *txn, struct oxbow_bytes key, 
 }
 
 enum oxbow_err list_admit(struct oxbow_txn *txn, struct oxbow_bytes key, enum oxbow_end end,
-                          const struct oxbow_bytes *values, size_t count)
+                          const struct oxbow_bytes *values, size_t count, bool *expired)
 {
     uint64_t bytes = 0;
     size_t i;
-    enum oxbow_err err = policy_list_room(txn, key, values, count);
+    enum oxbow_err err = policy_list_room(txn, key, values, count, expired);
 
     if (err != OXBOW_OK) {
         return err;
@@ -260,12 +273,13 @@ static enum oxbow_err admit_and_find(struct list *l, struct oxbow_bytes key, enu
 {
     struct oxbow_txn *txn = l->txn;
     struct forward_edge edge;
+    bool expired = false;
     enum oxbow_err err = forward_edge(txn, key, &edge);
 
     if (err == OXBOW_OK) {
-        err = list_admit(txn, key, end, values, count);
+        err = list_admit(txn, key, end, values, count, &expired);
     }
-    if (err != OXBOW_OK || (!edge.on && !txn_forced(txn))) {
+    if (err != OXBOW_OK || (!edge.on && !txn_forced(txn) && !expired)) {
         return err;
     }
     err = list_find(txn, key, l);
@@ -285,7 +299,9 @@ enum oxbow_err oxbow_list_push(struct oxbow_txn *txn, struct oxbow_bytes key, en
     if (err == OXBOW_OK) {
         err = admit_and_find(&l, key, end, values, count);
     } else if (err == OXBOW_ENOENT) {
-        err = list_admit(txn, key, end, values, count);
+        bool expired;
+
+        err = list_admit(txn, key, end, values, count, &expired);
         if (err == OXBOW_OK) {
             err = list_make(txn, key, &l);
         }

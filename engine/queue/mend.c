@@ -10,6 +10,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/queue/forward.h"
+#include "engine/queue/policy.h"
 #include "engine/store/memtable.h"
 
 #include <string.h>
@@ -371,5 +372,10 @@ enum oxbow_err mend_store(struct oxbow *db)
 
 enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
 {
-    return store_open(config, mend_store, out);
+    enum oxbow_err err = store_open(config, mend_store, out);
+
+    if (err == OXBOW_OK) {
+        store_set_idle_hook(*out, STORE_IDLE_POLICY, policy_sweep);
+    }
+    return err;
 }

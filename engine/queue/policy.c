@@ -3,7 +3,7 @@
  * Sets, gets and lists policies, and knows their fields: a field is a member of struct oxbow_policy
  * and a row here. Their bytes are policy_record.c's, what they do is policy_limit.c's.
  */
-#include "engine/queue/policy.h"
+#include "engine/queue/policy_age.h"
 
 #include "engine/base/codec.h"
 #include "engine/base/result.h"
@@ -13,7 +13,7 @@
 #define AGE_MAX         ((uint64_t)200 * 366 * 86400 * 1000)
 #define NUMBER_MAX      ((uint64_t)1 << 60)
 #define LIST_BYTES_MAX  ((size_t)OXBOW_POLICY_COUNT_MAX * OXBOW_POLICY_NAME_MAX)
-#define RECORD_OVERHEAD 512u
+#define RECORD_OVERHEAD 2048u
 
 static const char *const full_words[] = {"refuse", "drop-oldest", "block", NULL};
 
@@ -111,6 +111,7 @@ enum oxbow_err oxbow_policy_set(struct oxbow_txn *txn, struct oxbow_bytes key,
     struct policy_row *row;
     struct policy_table *t;
     uint32_t id;
+    bool age;
     enum oxbow_err err;
 
     if (policy == NULL || key.len == 0 || key.data == NULL) {
@@ -142,12 +143,16 @@ enum oxbow_err oxbow_policy_set(struct oxbow_txn *txn, struct oxbow_bytes key,
         return err;
     }
     id = row != NULL ? row->id : 0;
+    age = policy->max_age_ms > 0 && (row == NULL || row->policy.max_age_ms != policy->max_age_ms);
     policy_table_changed(t);
     if (id == 0) {
         err = newest_id(txn, &id);
     }
     if (err == OXBOW_OK) {
         err = policy_record_put(txn, id, key, policy);
+    }
+    if (err == OXBOW_OK && age) {
+        err = policy_since_set(txn, id);
     }
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
 }

@@ -20,6 +20,7 @@ struct policy_row {
     size_t name_at; /* in the table's names */
     size_t name_len;
     uint64_t refused; /* appends, since it was read */
+    uint64_t due_ms;  /* by the store's clock: nothing is too old before */
     bool critical;    /* a newer version has set what this one must not pass over */
     struct oxbow_policy policy;
 };
@@ -36,6 +37,7 @@ struct policy_table {
     uint32_t slot_count; /* a power of two, 0 at first */
     uint32_t *slots;     /* 1 + the row's index, by tag; 0: free */
     struct buf names;
+    uint32_t sweep; /* the row that is looked at next: policy_sweep.c */
 };
 
 /* The policy of a name. *row NULL: it has none; else borrowed until the next oxbow_policy_* that
@@ -54,13 +56,16 @@ OXBOW_MUST_CHECK enum oxbow_err policy_table_get(struct oxbow_txn *txn, struct p
 void policy_table_changed(struct policy_table *t);
 /* A row by its tag alone: the first of them, should names share it. NULL: none. */
 const struct policy_row *policy_row_tagged(const struct policy_table *t, uint64_t tag);
+/* When rows may hold what this transaction's abort would take back: they are read again then. */
+void policy_table_doubt(struct policy_table *t);
 struct oxbow_bytes policy_row_name(const struct policy_table *t, const struct policy_row *row);
 
 /* The kinds of a policy's keys. Values are stored: never renumbered. */
 enum policy_key_kind {
     POLICY_KEY_RECORD = 'p', /* be32 id */
     POLICY_KEY_STATE = 's',  /* be32 id: what it has counted */
-    POLICY_KEY_NEWEST = 'n'  /* the newest id given */
+    POLICY_KEY_NEWEST = 'n', /* the newest id given */
+    POLICY_KEY_BOOTS = 'b'   /* the clock in each boot: policy_age.c */
 };
 struct oxbow_bytes policy_key(uint8_t out[POLICY_KEY_MAX], enum policy_key_kind kind, uint32_t id);
 
@@ -76,6 +81,7 @@ OXBOW_MUST_CHECK enum oxbow_err policy_record_put(struct oxbow_txn *txn, uint32_
 #define POLICY_AT_CAUSES    8u
 #define POLICY_CAUSE_LEN    72u
 #define POLICY_AT_AGE       (POLICY_AT_CAUSES + 8u * POLICY_CAUSE_LEN)
+#define POLICY_AT_SINCE     POLICY_AT_AGE
 #define POLICY_AGE_LEN      192u
 #define POLICY_AT_GAPS      (POLICY_AT_AGE + POLICY_AGE_LEN)
 #define POLICY_GAP_LEN      104u
@@ -128,6 +134,11 @@ OXBOW_MUST_CHECK enum oxbow_err policy_stream_room(struct stream *s, struct oxbo
 OXBOW_MUST_CHECK enum oxbow_err policy_stream_settle(struct stream *s, struct oxbow_bytes key,
                                                      const struct policy_row *row);
 
+/* One bounded step of removing what is too old; *due_ms is when to look again. Saves. */
+OXBOW_MUST_CHECK enum oxbow_err policy_stream_expire(struct stream *s, struct oxbow_bytes key,
+                                                     const struct policy_row *row,
+                                                     uint64_t *due_ms);
+
 /* How far all groups of a stream have acked without a gap, and its forward has delivered. */
 struct policy_delivered {
     bool any; /* there is somebody to deliver to */
@@ -144,5 +155,10 @@ OXBOW_MUST_CHECK enum oxbow_err policy_delivered(struct stream *s, struct oxbow_
 OXBOW_MUST_CHECK enum oxbow_err policy_left(struct oxbow_txn *txn, uint64_t tag, uint64_t entries,
                                             uint64_t bytes);
 OXBOW_MUST_CHECK enum oxbow_err policy_left_key(struct oxbow_txn *txn, struct oxbow_bytes key);
+
+/* ---- policy_sweep.c ---- */
+
+/* One bounded step of the store's idle work. */
+OXBOW_MUST_CHECK enum oxbow_err policy_sweep(struct oxbow_txn *txn, bool *more);
 
 #endif

@@ -5,50 +5,74 @@
  *
  * 1. Elements of a list that a forward carries are none of them delivered, and stay.
  * 2. One push removes at most about STEP elements beyond those it added.
+ * 3. A chunk's elements are as old as the chunk: what was put among them later goes with them.
  */
 #include "engine/queue/policy_list.h"
 
 #include "engine/queue/forward.h"
 
-#define STEP 4096u
+#define STEP        4096u
+#define STEP_CHUNKS 64u
+
+/* Whether the values would ever fit. */
+static bool may_fit(const struct oxbow_policy *p, const struct oxbow_bytes *values,
+                    const struct policy_room *more)
+{
+    bool drops = p->on_full == OXBOW_POLICY_DROP_OLDEST;
+
+    for (size_t i = 0; i < more->entries; i++) {
+        if (!policy_fits(p, 1, values[i].len)) {
+            return false;
+        }
+    }
+    return drops || policy_fits(p, more->entries, more->bytes);
+}
+
+/* Whether they fit the list as it is. */
+static enum oxbow_err fits_now(struct oxbow_txn *txn, struct oxbow_bytes key,
+                               const struct policy_row *row, const struct policy_room *more,
+                               struct list *l)
+{
+    enum oxbow_err err = list_find(txn, key, l); /* all zero if there is none */
+
+    if (err != OXBOW_OK && err != OXBOW_ENOENT) {
+        return err;
+    }
+    return row->policy.on_full == OXBOW_POLICY_DROP_OLDEST ||
+                   policy_fits(&row->policy, l->count + more->entries, l->bytes + more->bytes)
+               ? OXBOW_OK
+               : OXBOW_EFULL;
+}
 
 enum oxbow_err policy_list_room(struct oxbow_txn *txn, struct oxbow_bytes key,
-                                const struct oxbow_bytes *values, size_t count)
+                                const struct oxbow_bytes *values, size_t count, bool *expired)
 {
     struct policy_room more = {.entries = count};
     struct policy_row *row;
     struct list l;
     enum oxbow_err err = policy_row(txn, key, &row);
 
+    if (expired != NULL) {
+        *expired = false;
+    }
     if (err != OXBOW_OK || row == NULL) {
-        return err;
-    }
-    if (row->critical) {
-        return OXBOW_ENOTSUP;
-    }
-    err = list_find(txn, key, &l);
-    if (err != OXBOW_OK && err != OXBOW_ENOENT) {
         return err;
     }
     for (size_t i = 0; i < count; i++) {
         more.bytes += values[i].len;
-        if (!policy_fits(&row->policy, 1, values[i].len)) {
-            row->refused++;
-            return OXBOW_ETOOBIG;
-        }
     }
-    if (row->policy.on_full == OXBOW_POLICY_DROP_OLDEST) {
-        return OXBOW_OK;
+    err = row->critical                          ? OXBOW_ENOTSUP
+          : may_fit(&row->policy, values, &more) ? fits_now(txn, key, row, &more, &l)
+                                                 : OXBOW_ETOOBIG;
+    if (err == OXBOW_EFULL && expired != NULL && row->policy.max_age_ms > 0) {
+        uint64_t due;
+
+        err = policy_list_expire(&l, row, &due);
+        *expired = true;
+        err = err == OXBOW_OK ? fits_now(txn, key, row, &more, &l) : err;
     }
-    if (!policy_fits(&row->policy, more.entries, more.bytes)) {
-        row->refused++;
-        return OXBOW_ETOOBIG;
-    }
-    if (policy_fits(&row->policy, l.count + more.entries, l.bytes + more.bytes)) {
-        return OXBOW_OK;
-    }
-    row->refused++;
-    return OXBOW_EFULL;
+    row->refused += err == OXBOW_EFULL || err == OXBOW_ETOOBIG;
+    return err;
 }
 
 /* How many elements at the end are to go for `bytes` to be free. */
@@ -120,4 +144,112 @@ enum oxbow_err policy_list_settle(struct list *l, enum oxbow_end end, uint64_t a
         }
     }
     return err;
+}
+
+/* ---- age ---- */
+
+enum oxbow_err policy_list_attach(struct list *l)
+{
+    struct policy_row *row;
+    enum oxbow_err err = policy_row(l->txn, l->name, &row);
+
+    if (err == OXBOW_OK && row != NULL) {
+        l->rotate_ms = policy_rotate_ms(&row->policy);
+    }
+    return err;
+}
+
+static enum oxbow_err head_of(const struct list_view *v, struct chunk_head *head)
+{
+    return chunk_head_decode((struct oxbow_bytes){v->data, v->len}, head);
+}
+
+enum oxbow_err policy_list_stale(const struct list *l, enum oxbow_end end, bool *stale)
+{
+    struct chunk_head head;
+    struct list_view v;
+    enum oxbow_err err = list_view_load(l, l->ends[end].id, 1, &v);
+
+    if (err == OXBOW_OK) {
+        err = head_of(&v, &head);
+    }
+    if (err == OXBOW_OK) {
+        *stale = policy_stale(l->txn, &head, l->rotate_ms);
+    }
+    return err;
+}
+
+/* When the last element of the end's chunk is too old, and how many it has. What was pushed after
+ * them at the same end of the list is in the chunk beyond it, seen from where the chunk grew. */
+static enum oxbow_err end_due(const struct list *l, enum oxbow_end end,
+                              const struct policy_row *row, uint64_t *due_ms, uint64_t *count)
+{
+    struct policy_span span = {.has_next = false};
+    struct list_view v, next;
+    uint64_t beyond;
+    enum oxbow_err err = list_view_load(l, l->ends[end].id, LIST_ENTRIES_MAX, &v);
+
+    if (err == OXBOW_OK) {
+        err = head_of(&v, &span.head);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    *count = v.count;
+    beyond = end == OXBOW_LEFT ? v.next : v.prev;
+    if (!list_is_single(l) && v.kind != list_kind_at(end)) {
+        err = list_view_load(l, beyond, 1, &next);
+        if (err == OXBOW_OK && next.kind == v.kind) {
+            span.has_next = true;
+            err = head_of(&next, &span.next);
+        }
+    }
+    return err == OXBOW_OK ? policy_span_due(l->txn, row, &span, due_ms) : err;
+}
+
+/* Removes what is too old at one end. */
+static enum oxbow_err end_expire(struct list *l, enum oxbow_end end, const struct policy_row *row,
+                                 uint64_t *due_ms)
+{
+    uint64_t now = txn_clock_ms(l->txn);
+
+    *due_ms = now + row->policy.max_age_ms;
+    for (unsigned i = 0; i < STEP_CHUNKS && l->count > 0; i++) {
+        uint64_t count;
+        enum oxbow_err err = end_due(l, end, row, due_ms, &count);
+
+        if (err != OXBOW_OK || *due_ms > now) {
+            return err;
+        }
+        err = drop_counted(l, row, end, count, OXBOW_DROP_AGE);
+        if (err != OXBOW_OK) {
+            return err;
+        }
+    }
+    return OXBOW_OK;
+}
+
+enum oxbow_err policy_list_expire(struct list *l, const struct policy_row *row, uint64_t *due_ms)
+{
+    uint64_t left_ms, right_ms;
+    struct forward_edge edge;
+    enum oxbow_err err = forward_edge(l->txn, l->name, &edge);
+
+    if (err == OXBOW_OK && (edge.on || edge.forced)) {
+        *due_ms = txn_clock_ms(l->txn) + row->policy.max_age_ms; /* all of it is held */
+        return OXBOW_OK;
+    }
+    if (err == OXBOW_OK) {
+        err = policy_boot_note(l->txn);
+    }
+    if (err == OXBOW_OK) {
+        err = end_expire(l, OXBOW_LEFT, row, &left_ms);
+    }
+    if (err == OXBOW_OK) {
+        err = end_expire(l, OXBOW_RIGHT, row, &right_ms);
+    }
+    if (err == OXBOW_OK) {
+        *due_ms = left_ms < right_ms ? left_ms : right_ms;
+    }
+    return list_close(l, err);
 }

@@ -4,13 +4,24 @@
 #define OXBOW_QUEUE_POLICY_LIST_H
 
 #include "engine/queue/list.h"
-#include "engine/queue/policy.h"
+#include "engine/queue/policy_age.h"
 
-/* Before values are added: OXBOW_EFULL, OXBOW_ETOOBIG, OXBOW_ENOTSUP. Changes nothing. */
+/* Before values are added: OXBOW_EFULL, OXBOW_ETOOBIG, OXBOW_ENOTSUP. In a full list what is too
+ * old goes first: *expired. NULL: nothing is to be changed. */
 OXBOW_MUST_CHECK enum oxbow_err policy_list_room(struct oxbow_txn *txn, struct oxbow_bytes key,
-                                                 const struct oxbow_bytes *values, size_t count);
+                                                 const struct oxbow_bytes *values, size_t count,
+                                                 bool *expired);
 /* After `added` values were, at that end, before list_close: drops the oldest over the limits. */
 OXBOW_MUST_CHECK enum oxbow_err policy_list_settle(struct list *l, enum oxbow_end end,
                                                    uint64_t added);
+
+/* Before list_append: sets l->rotate_ms. */
+OXBOW_MUST_CHECK enum oxbow_err policy_list_attach(struct list *l);
+/* Whether the chunk at that end has grown for l->rotate_ms. */
+OXBOW_MUST_CHECK enum oxbow_err policy_list_stale(const struct list *l, enum oxbow_end end,
+                                                  bool *stale);
+/* One bounded step of removing what is too old; *due_ms is when to look again. Closes the list. */
+OXBOW_MUST_CHECK enum oxbow_err policy_list_expire(struct list *l, const struct policy_row *row,
+                                                   uint64_t *due_ms);
 
 #endif

@@ -38,7 +38,7 @@ struct oxbow_bytes policy_key(uint8_t out[POLICY_KEY_MAX], enum policy_key_kind 
     out[0] = KV_SPACE_POLICY;
     out[1] = (uint8_t)kind;
     put_be32(out + 2, id);
-    return (struct oxbow_bytes){out, kind == POLICY_KEY_NEWEST ? 2 : 6};
+    return (struct oxbow_bytes){out, kind == POLICY_KEY_RECORD || kind == POLICY_KEY_STATE ? 6 : 2};
 }
 
 /* ---- fields ---- */
@@ -381,10 +381,15 @@ enum oxbow_err policy_table_get(struct oxbow_txn *txn, struct policy_table **out
     return t->loaded ? OXBOW_OK : table_load(txn, t);
 }
 
-void policy_table_changed(struct policy_table *t)
+void policy_table_doubt(struct policy_table *t)
 {
     t->changed = true;
     t->aborts = store_abort_count(t->db);
+}
+
+void policy_table_changed(struct policy_table *t)
+{
+    policy_table_doubt(t);
     t->loaded = false;
 }
 

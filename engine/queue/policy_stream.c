@@ -10,10 +10,13 @@
  */
 #include "engine/queue/forward.h"
 #include "engine/queue/group.h"
-#include "engine/queue/policy.h"
+#include "engine/queue/policy_age.h"
 #include "engine/queue/stream.h"
 
-#define STEP 4096u
+#include <string.h>
+
+#define STEP        4096u
+#define STEP_CHUNKS 64u
 
 /* Removes what `cut` wants, short of what forwards protect, and counts it. Does not save. */
 static enum oxbow_err cut_counted(struct stream *s, struct oxbow_bytes key,
@@ -154,7 +157,14 @@ enum oxbow_err policy_stream_room(struct stream *s, struct oxbow_bytes key, stru
         p->on_full == OXBOW_POLICY_DROP_OLDEST) {
         return OXBOW_OK;
     }
-    err = make_room(s, key, row, more);
+    if (p->max_age_ms > 0) {
+        uint64_t due;
+
+        err = policy_stream_expire(s, key, row, &due);
+    }
+    if (err == OXBOW_OK && !policy_fits(p, s->length + more->entries, s->bytes + more->bytes)) {
+        err = make_room(s, key, row, more);
+    }
     if (err == OXBOW_OK && !policy_fits(p, s->length + more->entries, s->bytes + more->bytes)) {
         row->refused++;
         err = OXBOW_EFULL;
@@ -172,4 +182,104 @@ enum oxbow_err policy_stream_settle(struct stream *s, struct oxbow_bytes key,
         return OXBOW_OK;
     }
     return cut_to(s, key, row, &nothing, NULL);
+}
+
+/* ---- age ---- */
+
+/* The chunk keys of a stream, from the oldest live entry on. */
+struct chunks {
+    struct kv_cursor cursor;
+    struct oxbow_bytes prefix;
+    uint8_t key[KV_KEY_MAX];
+};
+
+/* The next chunk's head and first id. OXBOW_ENOENT: that was the last. */
+static enum oxbow_err chunk_read(const struct chunks *c, enum oxbow_err err, struct oxbow_bytes key,
+                                 struct oxbow_bytes value, struct chunk_head *head,
+                                 struct oxbow_id *base)
+{
+    size_t at = c->prefix.len;
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (key.len != at + ID_KEY_LEN || memcmp(key.data, c->prefix.data, at) != 0) {
+        return OXBOW_ENOENT;
+    }
+    *base = id_from_key((const uint8_t *)key.data + at);
+    return chunk_head_decode(value, head);
+}
+
+/* Finds up to where chunks are too old, at most so many; *below is the first id that is not. */
+static enum oxbow_err too_old(struct stream *s, const struct policy_row *row,
+                              struct oxbow_id *below, uint64_t *due_ms)
+{
+    struct chunks c = {.key = {0}};
+    struct policy_span span;
+    struct oxbow_bytes key, value;
+    struct oxbow_id base;
+    uint64_t now = txn_clock_ms(s->txn);
+    enum oxbow_err err = kv_cursor_init(&c.cursor, s->txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    key = stream_id_key(c.key, s, STREAM_KIND_CHUNK, s->first);
+    c.prefix = (struct oxbow_bytes){c.key, key.len - ID_KEY_LEN};
+    err = kv_cursor_seek_back(&c.cursor, key, &key, &value);
+    err = chunk_read(&c, err, key, value, &span.head, &base);
+    err = err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+    *due_ms = now;
+    for (unsigned i = 0; err == OXBOW_OK && i < STEP_CHUNKS && *due_ms <= now; i++) {
+        err = kv_cursor_next(&c.cursor, &key, &value);
+        err = chunk_read(&c, err, key, value, &span.next, &base);
+        span.has_next = err == OXBOW_OK;
+        if (err == OXBOW_ENOENT) {
+            base = s->last;
+            err = id_next(&base) ? OXBOW_OK : OXBOW_ENOENT; /* the last id of all: never */
+        }
+        if (err == OXBOW_OK) {
+            err = policy_span_due(s->txn, row, &span, due_ms);
+        }
+        if (err != OXBOW_OK || *due_ms > now) {
+            break;
+        }
+        *below = base;
+        span.head = span.next;
+        if (!span.has_next) {
+            *due_ms = now + row->policy.max_age_ms;
+        }
+    }
+    kv_cursor_fini(&c.cursor);
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+enum oxbow_err policy_stream_expire(struct stream *s, struct oxbow_bytes key,
+                                    const struct policy_row *row, uint64_t *due_ms)
+{
+    struct stream_cut cut = {.trim = {.by = OXBOW_TRIM_MINID}, .entries_max = UINT64_MAX};
+    struct oxbow_id below = OXBOW_ID_MIN;
+    uint64_t length = s->length;
+    enum oxbow_err err;
+
+    *due_ms = txn_clock_ms(s->txn) + row->policy.max_age_ms;
+    if (length == 0) {
+        return OXBOW_OK;
+    }
+    err = policy_boot_note(s->txn);
+    if (err == OXBOW_OK) {
+        err = too_old(s, row, &below, due_ms);
+    }
+    if (err != OXBOW_OK || id_is_zero(below)) {
+        return err;
+    }
+    cut.trim.minid = below;
+    err = cut_counted(s, key, row, &cut, OXBOW_DROP_AGE);
+    if (err == OXBOW_OK && s->length < length) {
+        err = stream_save(s);
+    } else if (err == OXBOW_OK) {
+        /* Held by a forward: it is looked at again when that has delivered something. */
+        *due_ms = txn_clock_ms(s->txn) + policy_rotate_ms(&row->policy);
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(s->txn, err);
 }

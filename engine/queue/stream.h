@@ -46,6 +46,8 @@ struct stream {
     struct oxbow_id first; /* recorded-first-entry-id; 0-0 when empty */
     struct oxbow_id tail;  /* first id of the chunk that grows; 0-0: none */
     struct oxbow_id max_deleted;
+    uint64_t rotate_ms; /* the chunk that grows is begun anew after that; 0: not for its age. Not
+                           stored either */
     struct oxbow_id cut_last; /* the newest entry that stream_cut has removed; not stored */
 };
 

@@ -12,7 +12,7 @@
 #include "engine/base/codec.h"
 #include "engine/queue/boots.h"
 #include "engine/queue/forward.h"
-#include "engine/queue/policy.h"
+#include "engine/queue/policy_age.h"
 #include "engine/queue/stream.h"
 #include "engine/queue/wait.h"
 
@@ -74,7 +74,8 @@ static bool stamp_fits(const struct stream *s, const struct chunk_head *head)
     uint64_t up, wall;
 
     chunk_head_init(&now, s->txn, CHUNK_STREAM);
-    if (head->boot != now.boot || now.uptime_ms < head->uptime_ms) {
+    if (head->boot != now.boot || now.uptime_ms < head->uptime_ms ||
+        policy_stale(s->txn, head, s->rotate_ms)) {
         return false;
     }
     up = now.uptime_ms - head->uptime_ms;
@@ -106,6 +107,9 @@ static enum oxbow_err chunk_begin(struct stream *s, struct oxbow_id id, struct o
     if (err == OXBOW_OK) {
         s->tail = id;
         s->chunks++;
+    }
+    if (err == OXBOW_OK && s->rotate_ms > 0) {
+        err = policy_boot_note(s->txn);
     }
     return err;
 }
@@ -383,6 +387,7 @@ static enum oxbow_err add_policy(struct stream *s, struct add *a)
     if (err != OXBOW_OK || a->policy == NULL) {
         return err;
     }
+    s->rotate_ms = policy_rotate_ms(&a->policy->policy);
     if (a->policy->policy.max_bytes > 0) {
         err = stream_measure(s, a->id, a->fields, a->field_count, &more.bytes);
     }
@@ -460,6 +465,9 @@ enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
     }
     if (err != OXBOW_OK) {
         return err;
+    }
+    if (a.policy != NULL) {
+        s.rotate_ms = policy_rotate_ms(&a.policy->policy);
     }
     err = stream_append(&s, a.id, fields, field_count);
     if (err == OXBOW_OK) {

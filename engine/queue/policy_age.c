@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When an entry was added, by the store's clock, and what is too old.
+ *
+ * A chunk's header says by boot and uptime when its first entry was added; all others came before
+ * the chunk after it was begun. To know what the store's clock showed at an uptime of an earlier
+ * boot, the greatest difference between the two in each boot is kept:
+ *
+ *   KV_SPACE_POLICY 'b' -> le32 count, 0 (4), count x { boot 4, 0 (4), clock - uptime 8 }
+ *
+ * 1. An entry is never taken for older than it is: its time is the latest that can be.
+ * 2. In a queue with a limit of age the chunk that grows is begun anew after policy_rotate_ms, so an
+ *    entry goes at most that much later than it is due.
+ * 3. What was appended before the limit was set, to a chunk that grows still, counts from then on.
+ */
+#include "engine/queue/policy_age.h"
+
+#include "engine/base/codec.h"
+
+#include <string.h>
+
+#define BOOTS_MAX    64u
+#define BOOTS_FIXED  8u
+#define BOOT_LEN     16u
+#define BOOT_SLACK   1000u /* ms: a difference that grew by less is not written again */
+#define ROTATE_PART  16u
+#define ROTATE_LEAST 1000u
+#define ROTATE_MOST  60000u
+
+uint64_t policy_rotate_ms(const struct oxbow_policy *p)
+{
+    uint64_t ms = p->max_age_ms / ROTATE_PART;
+
+    if (p->max_age_ms == 0) {
+        return 0;
+    }
+    return ms < ROTATE_LEAST ? ROTATE_LEAST : ms > ROTATE_MOST ? ROTATE_MOST : ms;
+}
+
+/* ---- boots ---- */
+
+/* Takes the record apart; *count 0 when there is none. */
+static enum oxbow_err boots_get(struct oxbow_txn *txn, struct oxbow_bytes *value, uint32_t *count)
+{
+    uint8_t key[POLICY_KEY_MAX];
+    enum oxbow_err err = kv_get(txn, policy_key(key, POLICY_KEY_BOOTS, 0), value);
+
+    *count = 0;
+    if (err == OXBOW_ENOENT || err == OXBOW_ECORRUPT) {
+        return OXBOW_OK; /* then the boots before this one are not known */
+    }
+    if (err == OXBOW_OK && value->len >= BOOTS_FIXED && get_le32(value->data) <= BOOTS_MAX &&
+        value->len == BOOTS_FIXED + get_le32(value->data) * (size_t)BOOT_LEN) {
+        *count = get_le32(value->data);
+    }
+    return err;
+}
+
+static const uint8_t *boot_at(struct oxbow_bytes value, uint32_t i)
+{
+    return (const uint8_t *)value.data + BOOTS_FIXED + i * (size_t)BOOT_LEN;
+}
+
+enum oxbow_err policy_boot_note(struct oxbow_txn *txn)
+{
+    uint8_t out[BOOTS_FIXED + BOOTS_MAX * BOOT_LEN] = {0};
+    uint32_t boot = (uint32_t)txn_boot(txn);
+    uint64_t now = txn_clock_ms(txn);
+    uint64_t up = txn_uptime_ms(txn);
+    uint64_t ahead = now > up ? now - up : 0;
+    uint8_t key[POLICY_KEY_MAX];
+    struct oxbow_bytes value;
+    uint32_t count;
+    uint32_t from;
+    enum oxbow_err err = boots_get(txn, &value, &count);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (count > 0 && get_le32(boot_at(value, count - 1)) == boot) {
+        if (ahead <= get_le64(boot_at(value, count - 1) + 8) + BOOT_SLACK) {
+            return OXBOW_OK;
+        }
+        count--;
+    }
+    from = count == BOOTS_MAX ? 1 : 0;
+    count -= from;
+    if (count > 0) {
+        memcpy(out + BOOTS_FIXED, boot_at(value, from), count * (size_t)BOOT_LEN);
+    }
+    put_le32(out + BOOTS_FIXED + count * BOOT_LEN, boot);
+    put_le64(out + BOOTS_FIXED + count * BOOT_LEN + 8, ahead + BOOT_SLACK);
+    put_le32(out, count + 1);
+    return kv_put(txn, policy_key(key, POLICY_KEY_BOOTS, 0),
+                  (struct oxbow_bytes){out, BOOTS_FIXED + (count + 1) * (size_t)BOOT_LEN});
+}
+
+enum oxbow_err policy_chunk_ms(struct oxbow_txn *txn, const struct chunk_head *head, uint64_t *ms)
+{
+    uint64_t now = txn_clock_ms(txn);
+    struct oxbow_bytes value;
+    uint64_t ahead = 0;
+    uint32_t count;
+    enum oxbow_err err = boots_get(txn, &value, &count);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    *ms = now;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t boot = get_le32(boot_at(value, i));
+
+        ahead = get_le64(boot_at(value, i) + 8);
+        if (boot == head->boot) {
+            *ms = ahead + head->uptime_ms;
+            break;
+        }
+        if (boot > head->boot) {
+            *ms = ahead; /* it was over before that one began */
+            break;
+        }
+    }
+    *ms = *ms < now ? *ms : now;
+    return OXBOW_OK;
+}
+
+/* ---- chunks ---- */
+
+enum oxbow_err policy_since(struct oxbow_txn *txn, uint32_t id, uint64_t *ms)
+{
+    struct oxbow_bytes state;
+    enum oxbow_err err = policy_state_get(txn, id, &state);
+
+    if (err == OXBOW_OK) {
+        *ms = get_le64((const uint8_t *)state.data + POLICY_AT_SINCE);
+    } else if (err == OXBOW_ENOENT || err == OXBOW_ECORRUPT) {
+        *ms = txn_clock_ms(txn); /* lost: then from now on */
+        err = OXBOW_OK;
+    }
+    return err;
+}
+
+enum oxbow_err policy_since_set(struct oxbow_txn *txn, uint32_t id)
+{
+    uint8_t out[8];
+    enum oxbow_err err = policy_state_make(txn, id);
+
+    put_le64(out, txn_clock_ms(txn));
+    return err == OXBOW_OK
+               ? policy_state_patch(txn, id, POLICY_AT_SINCE, (struct oxbow_bytes){out, sizeof out})
+               : err;
+}
+
+enum oxbow_err policy_span_due(struct oxbow_txn *txn, const struct policy_row *row,
+                               const struct policy_span *span, uint64_t *due_ms)
+{
+    uint64_t next = UINT64_MAX;
+    uint64_t since;
+    uint64_t last;
+    enum oxbow_err err = policy_chunk_ms(txn, &span->head, &last);
+
+    if (err == OXBOW_OK && span->has_next) {
+        err = policy_chunk_ms(txn, &span->next, &next);
+    }
+    if (err == OXBOW_OK) {
+        err = policy_since(txn, row->id, &since);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    last += policy_rotate_ms(&row->policy);
+    last = since > last ? since : last;
+    *due_ms = (next < last ? next : last) + row->policy.max_age_ms;
+    return OXBOW_OK;
+}
+
+bool policy_stale(struct oxbow_txn *txn, const struct chunk_head *head, uint64_t rotate_ms)
+{
+    return rotate_ms > 0 && (head->boot != (uint32_t)txn_boot(txn) ||
+                             txn_uptime_ms(txn) - head->uptime_ms >= rotate_ms);
+}

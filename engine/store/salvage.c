@@ -268,15 +268,23 @@ static enum oxbow_err copy(struct rebuild *r)
     return put_losses(r);
 }
 
+static enum oxbow_err make_quarantine(struct oxbow *db)
+{
+    const struct oxbow_files *files = &db->port->files;
+    enum oxbow_err err = files->mkdir(files->ctx, directory_path(db, SALVAGE_DIR));
+
+    return err == OXBOW_EEXIST ? OXBOW_OK : err;
+}
+
 /* An empty data file for the tree to open. */
 static enum oxbow_err make_empty(struct oxbow *db)
 {
     const struct oxbow_files *files = &db->port->files;
     uint8_t raw[META_BYTES];
     int fd;
-    enum oxbow_err err = files->mkdir(files->ctx, directory_path(db, SALVAGE_DIR));
+    enum oxbow_err err = make_quarantine(db);
 
-    if (err != OXBOW_OK && err != OXBOW_EEXIST) {
+    if (err != OXBOW_OK) {
         return err;
     }
     err = files->open(files->ctx, directory_path(db, SALVAGE_NEW),
@@ -484,6 +492,25 @@ static enum oxbow_err rebuild(struct oxbow *db)
 
 /* ---- the two that others call ---- */
 
+/* Puts the damaged file in quarantine, and the one that is there behind it. It may be there already. */
+static enum oxbow_err set_aside(struct oxbow *db)
+{
+    const struct oxbow_files *files = &db->port->files;
+    int fd;
+    enum oxbow_err err =
+        files->open(files->ctx, directory_path(db, TREE_FILE), OXBOW_FILE_READ, &fd);
+
+    if (err != OXBOW_OK) {
+        return err == OXBOW_ENOENT ? OXBOW_OK : err;
+    }
+    err = directory_close_file(db, fd, OXBOW_OK);
+    if (err == OXBOW_OK) {
+        err = rename_in(db, SALVAGE_DAMAGED, SALVAGE_DAMAGED2);
+        err = err == OXBOW_ENOENT ? OXBOW_OK : err;
+    }
+    return err == OXBOW_OK ? rename_in(db, TREE_FILE, SALVAGE_DAMAGED) : err;
+}
+
 enum oxbow_err salvage_resume(struct oxbow *db)
 {
     const struct oxbow_files *files = &db->port->files;
@@ -500,18 +527,10 @@ enum oxbow_err salvage_resume(struct oxbow *db)
         return OXBOW_ECORRUPT;
     }
     if (err == OXBOW_OK) {
-        err = files->open(files->ctx, directory_path(db, TREE_FILE), OXBOW_FILE_READ, &fd);
-        if (err == OXBOW_OK) {
-            err = directory_close_file(db, fd, OXBOW_OK);
-            if (err == OXBOW_OK) {
-                err = rename_in(db, SALVAGE_DAMAGED, SALVAGE_DAMAGED2);
-                err = err == OXBOW_ENOENT ? OXBOW_OK : err;
-            }
-            if (err == OXBOW_OK) {
-                err = rename_in(db, TREE_FILE, SALVAGE_DAMAGED);
-            }
-        }
-        err = err == OXBOW_ENOENT ? OXBOW_OK : err;
+        err = make_quarantine(db); /* a power cut may have kept the mended file and not this */
+    }
+    if (err == OXBOW_OK) {
+        err = set_aside(db);
     }
     if (err == OXBOW_OK) {
         err = sync_dirs(db);

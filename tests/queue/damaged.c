@@ -192,6 +192,7 @@ void damaged_config(const struct damaged *d, struct oxbow_config *out)
 {
     *out = (struct oxbow_config){.dir = d->dir,
                                  .sync = OXBOW_SYNC_INTERVAL,
+                                 .journal_bytes = 64 << 10,
                                  .quota_bytes = 3 << 20,
                                  .dirty_pages = 32,
                                  .memtable_bytes = 64 << 10,
@@ -278,6 +279,8 @@ bool damaged_hurt(struct damaged *d, enum damaged_kind kind, unsigned nth)
     case DAMAGED_VALUE:
         bytes[at + DAMAGED_PAGE - 8] ^= 0x10; /* nodes fill a page from its end */
         return at > 0;
+    case DAMAGED_KINDS:
+        return nth == 0;
     default:
         d->files[0].len = d->used - (nth + 4) * DAMAGED_PAGE;
         return nth < 8;

@@ -20,7 +20,7 @@ enum damaged_kind {
     DAMAGED_BRANCH, /* the same of a branch page */
     DAMAGED_VALUE,  /* a byte of a value in a leaf page */
     DAMAGED_CUT,    /* the end of the file is missing */
-    DAMAGED_KINDS
+    DAMAGED_KINDS   /* nothing */
 };
 
 struct damaged_file {

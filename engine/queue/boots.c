@@ -76,7 +76,7 @@ static enum oxbow_err boot_decode(struct oxbow_bytes value, bool known, struct b
         return OXBOW_ENOENT;
     }
     *b = (struct boot){
-        .start = {get_le64(p + 8), get_le64(p + 16), get_le64(p + 24), get_le64(p + 32)},
+        .start = {get_le64(p + 8), get_le64(p + 16), get_le64(p + 24), get_le64(p + 32), true},
         .known = known};
     if (known) {
         b->wall_ms = get_le64(p + 40);
@@ -277,7 +277,9 @@ enum oxbow_err oxbow_true_time(struct oxbow_txn *txn, const struct oxbow_stamp *
     }
     err = boot_get(txn, stamp->boot, &b);
     if (err == OXBOW_OK && !b.known && stamp->boot == txn_boot(txn)) {
-        b = boot_now(txn);
+        struct boot now = boot_now(txn);
+
+        b = now.start.counted ? now : b;
     }
     if (err == OXBOW_OK && b.known) {
         t.known = true;

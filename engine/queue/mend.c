@@ -9,6 +9,7 @@
 #include "engine/queue/mend.h"
 
 #include "engine/base/buf.h"
+#include "engine/queue/delay.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy.h"
 #include "engine/store/memtable.h"
@@ -376,6 +377,7 @@ enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
 
     if (err == OXBOW_OK) {
         store_set_idle_hook(*out, STORE_IDLE_POLICY, policy_sweep);
+        store_set_idle_hook(*out, STORE_IDLE_DUE, delay_idle);
     }
     return err;
 }

@@ -61,7 +61,8 @@ void clock_start(struct oxbow *db)
                          (mono_ms >= c->noted.mono_ms ? mono_ms - c->noted.mono_ms : mono_ms));
     c->base_ms = c->base_ms > 0 ? c->base_ms : 1;
     c->now_ms = c->base_ms;
-    c->start = (struct txn_clock_start){c->base_ms, mono_ms, c->noted.wall_ms, c->noted.wall_at};
+    c->start = (struct txn_clock_start){c->base_ms, mono_ms, c->noted.wall_ms, c->noted.wall_at,
+                                        (db->config.flags & OXBOW_OPEN_READONLY) == 0};
     clock_note(db);
 }
 

@@ -130,6 +130,7 @@ struct txn_clock_start {
     uint64_t uptime_ms; /* when it showed that */
     uint64_t wall_ms;   /* the wall clock when it was last believed before; 0: it never was */
     uint64_t wall_at;   /* and what the store's clock showed then */
+    bool counted;       /* txn_boot is its number alone: it does not only read */
 };
 void txn_clock_start(const struct oxbow_txn *txn, struct txn_clock_start *out);
 /* The wall clock, if it is believed (clock.h); else false and nothing is written. */
@@ -142,6 +143,8 @@ uint64_t txn_store_id(const struct oxbow_txn *txn); /* as in struct oxbow_stat *
 OXBOW_MUST_CHECK enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes);
 /* Marks the transaction unusable: commit gives `err` and applies nothing. Returns `err`. */
 enum oxbow_err txn_fail(struct oxbow_txn *txn, enum oxbow_err err);
+/* Why it is fit only for abort; OXBOW_OK: it is not. */
+enum oxbow_err txn_failed(const struct oxbow_txn *txn);
 
 /* ---- what a layer above hangs on the store ---- */
 
@@ -170,6 +173,7 @@ enum store_slot {
     STORE_SLOT_FORWARD,
     STORE_SLOT_CATALOG,
     STORE_SLOT_POLICY,
+    STORE_SLOT_DELAY,
     STORE_SLOT_COUNT
 };
 void *store_slot_get(struct oxbow *db, enum store_slot slot);

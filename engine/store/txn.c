@@ -281,6 +281,11 @@ uint64_t txn_clock_ms(const struct oxbow_txn *txn)
     return clock_now(txn->db);
 }
 
+enum oxbow_err txn_failed(const struct oxbow_txn *txn)
+{
+    return txn->failed;
+}
+
 void txn_clock_start(const struct oxbow_txn *txn, struct txn_clock_start *out)
 {
     *out = txn->db->clock.start;

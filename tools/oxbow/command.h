@@ -37,6 +37,7 @@ struct options {
     long long count, idle_ms, maxlen, max_bytes, hold_ms;
     char *id, *from, *to, *consumer, *target, *select, *confirm, *after, *on_full;
     char *ca, *cert, *key, *server_name, *user, *password_file;
+    char *in, *at;
     char *only;
     char *size;
     int seconds;
@@ -97,6 +98,7 @@ extern const struct command commands_store[];
 extern const struct command commands_forward[];
 extern const struct command commands_uplink[];
 extern const struct command commands_time[];
+extern const struct command commands_delay[];
 extern const struct command commands_self[];
 
 /* Walks all rows of all tables: start with *group = *row = 0; NULL at the end. */

@@ -3,6 +3,7 @@
  * oxbow: looks at a store and works with it from a shell. Finds the subcommand's row, parses the
  * options that the row names, opens the store as the row says, runs the handler, closes.
  */
+#include "oxbow/delay.h"
 #include "tools/oxbow/command.h"
 
 #include <inttypes.h>
@@ -35,9 +36,9 @@ const struct option_row global_options[] = {
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 
-const struct command *const command_groups[] = {commands_list,  commands_stream,  commands_group,
-                                                commands_store, commands_forward, commands_uplink,
-                                                commands_time,  commands_self,    NULL};
+const struct command *const command_groups[] = {
+    commands_list,   commands_stream, commands_group, commands_store, commands_forward,
+    commands_uplink, commands_time,   commands_delay, commands_self,  NULL};
 
 const struct command *command_next(size_t *group, size_t *row)
 {
@@ -365,13 +366,34 @@ static bool makes_store(const struct cli *cli)
     return (flags & COMMAND_STORE) != 0 && ((flags & COMMAND_LOOKS) == 0 || cli->arg_count > 0);
 }
 
+/* What became due while the store was closed is there before the command looks. What keeps it from
+ * that keeps no command from its work. */
+static void add_due(struct cli *cli)
+{
+    uint64_t added = 0;
+    struct oxbow_txn *txn;
+
+    if (oxbow_txn_begin(cli->db, NULL, &txn) != OXBOW_OK) {
+        return;
+    }
+    if (oxbow_delay_run(txn, 0, &added, NULL) != OXBOW_OK || added == 0) {
+        oxbow_txn_abort(txn);
+    } else if (oxbow_txn_commit(txn, NULL) != OXBOW_OK) {
+        fputs("oxbow: delayed entries that are due could not be added\n", stderr);
+    }
+}
+
 static enum oxbow_err open_store(struct cli *cli)
 {
     bool read = (cli->command->flags & COMMAND_READ) != 0;
+    enum oxbow_err err = cli_open(
+        cli, cli_dir(cli),
+        (makes_store(cli) ? 0 : OXBOW_OPEN_EXISTING) | (read ? OXBOW_OPEN_READONLY : 0), &cli->db);
 
-    return cli_open(cli, cli_dir(cli),
-                    (makes_store(cli) ? 0 : OXBOW_OPEN_EXISTING) | (read ? OXBOW_OPEN_READONLY : 0),
-                    &cli->db);
+    if (err == OXBOW_OK && !read) {
+        add_due(cli);
+    }
+    return err;
 }
 
 static int check_globals(const struct cli *cli)

@@ -24,6 +24,10 @@ struct forward_edge {
 OXBOW_MUST_CHECK enum oxbow_err forward_edge(struct oxbow_txn *txn, struct oxbow_bytes key,
                                              struct forward_edge *edge);
 
+/* The name of the forward that carries `key`; "": none does. */
+OXBOW_MUST_CHECK enum oxbow_err forward_of(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                           char name[OXBOW_FORWARD_NAME_MAX + 1]);
+
 /* Before a key is deleted, overwritten or changed elsewhere than at its tail:
  * OXBOW_EPROTECTED when a forward carries it, unless the transaction is forced. */
 OXBOW_MUST_CHECK enum oxbow_err forward_forbid(struct oxbow_txn *txn, struct oxbow_bytes key);

@@ -13,6 +13,7 @@
 #include "engine/base/id.h"
 #include "engine/queue/forward_gap.h"
 #include "engine/queue/forward_walk.h"
+#include "engine/queue/policy.h"
 #include "oxbow/list.h"
 #include "oxbow/stream.h"
 
@@ -60,6 +61,21 @@ enum oxbow_err forward_edge(struct oxbow_txn *txn, struct oxbow_bytes key,
         if (row != NULL && id_compare(t->record.sent, edge->safe) < 0) {
             edge->safe = t->record.sent;
         }
+    }
+    return err;
+}
+
+enum oxbow_err forward_of(struct oxbow_txn *txn, struct oxbow_bytes key,
+                          char name[OXBOW_FORWARD_NAME_MAX + 1])
+{
+    struct forward_table *t;
+    struct forward_row *row;
+    enum oxbow_err err = carried(txn, key, &t, &row);
+
+    if (err == OXBOW_OK && row != NULL) {
+        memcpy(name, row->name, sizeof row->name);
+    } else if (err == OXBOW_OK) {
+        name[0] = '\0';
     }
     return err;
 }
@@ -146,6 +162,21 @@ static uint64_t less(uint64_t a, uint64_t b)
 static enum oxbow_err drop_noted(struct oxbow_txn *txn, struct forward_table *t,
                                  struct forward_record *r, const struct oxbow_gap *gap)
 {
+    struct policy_drop drop = {.cause = OXBOW_DROP_FORWARD,
+                               .from = gap->from,
+                               .to = gap->to,
+                               .entries = gap->entries,
+                               .bytes = gap->bytes,
+                               .list = r->config.options.type == OXBOW_TYPE_LIST};
+    struct policy_row *row;
+    enum oxbow_err err = policy_row(txn, r->config.options.key, &row);
+
+    if (err == OXBOW_OK && row != NULL) {
+        err = policy_dropped(txn, row->id, &drop); /* readers here are told as well */
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
     memset(t->memos, 0, sizeof t->memos); /* they count what is gone */
     r->dropped_entries += gap->entries;
     r->dropped_bytes += gap->bytes;

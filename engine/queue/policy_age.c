@@ -95,33 +95,57 @@ enum oxbow_err policy_boot_note(struct oxbow_txn *txn)
                   (struct oxbow_bytes){out, BOOTS_FIXED + (count + 1) * (size_t)BOOT_LEN});
 }
 
-enum oxbow_err policy_chunk_ms(struct oxbow_txn *txn, const struct chunk_head *head, uint64_t *ms)
+/* What the clock showed at the latest when the chunk was begun, as far as boots are known. */
+static enum oxbow_err chunk_ms(struct oxbow_txn *txn, const struct chunk_head *head, uint64_t *ms,
+                               bool *known)
 {
     uint64_t now = txn_clock_ms(txn);
+    uint64_t up = txn_uptime_ms(txn);
     struct oxbow_bytes value;
-    uint64_t ahead = 0;
     uint32_t count;
+    uint64_t at = 0;
     enum oxbow_err err = boots_get(txn, &value, &count);
 
     if (err != OXBOW_OK) {
         return err;
     }
-    *ms = now;
+    *known = head->boot == (uint32_t)txn_boot(txn) && up >= head->uptime_ms;
+    if (*known) {
+        at = now - (up - head->uptime_ms < now ? up - head->uptime_ms : now);
+    }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t boot = get_le32(boot_at(value, i));
+        uint64_t ahead = get_le64(boot_at(value, i) + 8);
 
-        ahead = get_le64(boot_at(value, i) + 8);
-        if (boot == head->boot) {
-            *ms = ahead + head->uptime_ms;
-            break;
-        }
-        if (boot > head->boot) {
-            *ms = ahead; /* it was over before that one began */
+        if (boot >= head->boot) {
+            /* Of a boot that is not known it is known that it was over before a later one began. */
+            ahead += boot == head->boot ? head->uptime_ms : 0;
+            at = ahead > at ? ahead : at;
+            *known = true;
             break;
         }
     }
-    *ms = *ms < now ? *ms : now;
+    *ms = *known && at < now ? at : now;
     return OXBOW_OK;
+}
+
+enum oxbow_err policy_chunk_ms(struct oxbow_txn *txn, const struct chunk_head *head, uint64_t *ms)
+{
+    bool known;
+
+    return chunk_ms(txn, head, ms, &known);
+}
+
+enum oxbow_err policy_chunk_age(struct oxbow_txn *txn, const struct chunk_head *head, uint64_t *ms)
+{
+    uint64_t at;
+    bool known;
+    enum oxbow_err err = chunk_ms(txn, head, &at, &known);
+
+    if (err == OXBOW_OK) {
+        *ms = known ? txn_clock_ms(txn) - at : UINT64_MAX;
+    }
+    return err;
 }
 
 /* ---- chunks ---- */

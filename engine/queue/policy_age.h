@@ -14,6 +14,9 @@ OXBOW_MUST_CHECK enum oxbow_err policy_boot_note(struct oxbow_txn *txn);
 /* What the clock showed at the latest when the chunk was begun. */
 OXBOW_MUST_CHECK enum oxbow_err policy_chunk_ms(struct oxbow_txn *txn,
                                                 const struct chunk_head *head, uint64_t *ms);
+/* How long ago that was, at least. UINT64_MAX: nothing is known of its boot. */
+OXBOW_MUST_CHECK enum oxbow_err policy_chunk_age(struct oxbow_txn *txn,
+                                                 const struct chunk_head *head, uint64_t *ms);
 
 /* Since when the chunk that grows is begun anew in time. */
 OXBOW_MUST_CHECK enum oxbow_err policy_since(struct oxbow_txn *txn, uint32_t id, uint64_t *ms);

@@ -71,6 +71,27 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_policy_clear(struct oxbow_txn *txn, struct
 OXBOW_MUST_CHECK enum oxbow_err oxbow_policy_list(struct oxbow_txn *txn,
                                                   struct oxbow_result *result);
 
+/* ---- status ---- */
+
+#define OXBOW_POLICY_HELD_MAX 63u
+
+struct oxbow_policy_info {
+    uint64_t entries; /* that the queue holds; 0 also when there is none */
+    uint64_t bytes;
+    uint64_t
+        over_entries; /* above max_entries, and so on: since a forward's protection won, or the */
+    uint64_t over_bytes;                     /* limit was lowered and nothing was appended since */
+    char held_by[OXBOW_POLICY_HELD_MAX + 1]; /* the forward that has yet to deliver what is over a
+                                                limit or too old; "": none */
+    bool full;              /* a limit is reached: the next append drops, is refused, or waits */
+    uint64_t refused;       /* appends, since the policy was last set or the store opened */
+    uint64_t oldest_age_ms; /* of the oldest entry, at least; UINT64_MAX: none, or not known */
+};
+
+/* How a queue stands to its policy. OXBOW_ENOENT: the name has none. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_policy_info(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                  struct oxbow_policy_info *info);
+
 /* ---- what was dropped ---- */
 
 /* Why entries went that nobody had deleted. Values are stored: never renumbered. */

@@ -128,6 +128,63 @@ class Cli(unittest.TestCase):
 
     # ---- queues
 
+    def test_policies_are_set_shown_and_cleared(self):
+        self.run_cli("queue", "show", "k", code=3)  # no store yet, and none is made
+        self.assertFalse(os.path.exists(self.dir))
+        self.out("queue", "set", "k", "max-entries=2", "max-age=7d", "on-full=drop-oldest")
+        self.out("queue", "set", "k", "max-bytes=10M")
+        self.assertIn("max-entries=2 max-bytes=10M max-age=1w on-full=drop-oldest",
+                      self.out("queue", "show"))
+        self.out("push", "k", "a", "b", "c")
+        self.assertEqual(self.out("range", "k"), "b\nc\n")
+        one = json.loads(self.out("queue", "show", "k", "--json"))
+        self.assertEqual((one["max-entries"], one["max-bytes"], one["max-age"], one["on-full"]),
+                         (2, 10000000, 7 * 86400000, "drop-oldest"))
+        self.assertEqual((one["entries"], one["dropped"], one["full"], one["held_by"]),
+                         (2, 1, "yes", None))
+        drops = json.loads(self.out("queue", "drops", "k", "--json"))
+        self.assertEqual([(d["cause"], d["entries"], d["bytes"]) for d in drops], [("length", 1, 1)])
+        gaps = json.loads(self.out("queue", "gaps", "k", "--json"))
+        self.assertEqual([(g["entries"], g["causes"]) for g in gaps], [(1, "length")])
+        self.out("queue", "set", "k", "on-full=refuse", "max-age=0")
+        self.assertIn("OXBOW_EFULL", self.error("push", "k", "d", code=3))
+        self.assertEqual(json.loads(self.out("queue", "show", "--json"))[0]["max-age"], 0)
+        self.out("queue", "clear", "k")
+        self.run_cli("queue", "clear", "k", code=1)
+        self.assertIn("no policy", self.error("queue", "show", "k", code=1))
+        self.assertEqual(self.out("queue", "show", "--json").strip(), "[]")
+        self.out("push", "k", "d")
+
+    def test_policies_that_make_no_sense_are_told(self):
+        for words, told in ((["max-entries"], "FIELD=VALUE"), (["size=5"], "max-entries, max-bytes"),
+                            (["max-entries=five"], "number"), (["max-entries=-1"], "number"),
+                            (["max-bytes=10Q"], "number"), (["max-age=7"], "7d"),
+                            (["max-age=7y"], "7d"), (["max-age=9999999999w"], "too large"),
+                            (["max-age=99999999999999999d"], "7d"), (["on-full=drop"], "drop-oldest"),
+                            (["=5"], "FIELD=VALUE"), (["max-entries=2000000T"], "too large"),
+                            (["max-entries=1", "on-full="], "refuse")):
+            self.assertIn(told, self.error("queue", "set", "k", *words, code=2), words)
+        self.assertIn("too few", self.error("queue", "set", "k", code=2))
+        self.assertEqual(self.out("queue", "show", "--json").strip(), "[]")
+
+    def test_a_file_of_policies_can_be_loaded_again(self):
+        path = os.path.join(self.top, "queues")
+        with open(path, "w") as f:
+            f.write("# limits\n\nqueue readings max-bytes=10M on-full=drop-oldest # oldest\n"
+                    "queue\talarms max-entries=1000\n")
+        self.assertEqual(self.out("queue", "load", path), "2 set, 0 unchanged\n")
+        self.assertEqual(self.out("queue", "load", path), "0 set, 2 unchanged\n")
+        self.out("queue", "set", "alarms", "max-age=1h")
+        self.assertEqual(self.out("queue", "load", path), "1 set, 1 unchanged\n")
+        self.assertNotIn("max-age", self.out("queue", "show", "alarms"))
+        for line, told in (("queue x\nqueue y max=1", ":2: "), ("list k max-entries=1", "want: queue"),
+                           ("queue", "want: queue"), ("queue k " + "x" * 9000, "too long")):
+            with open(path, "w") as f:
+                f.write(line + "\n")
+            self.assertIn(told, self.error("queue", "load", path, code=2))
+        self.assertNotIn('"x"', self.out("queue", "show", "--json"))
+        self.assertIn("cannot be opened", self.error("queue", "load", path + ".none", code=3))
+
     def test_lists_keep_their_order_and_their_bytes(self):
         self.out("push", "k", "a", "b c", "ö")
         self.out("push", "--left", "k", "first")

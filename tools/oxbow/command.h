@@ -94,6 +94,7 @@ extern const struct option_row global_options[];
 extern const struct command commands_list[];
 extern const struct command commands_stream[];
 extern const struct command commands_group[];
+extern const struct command commands_queue[];
 extern const struct command commands_store[];
 extern const struct command commands_forward[];
 extern const struct command commands_uplink[];

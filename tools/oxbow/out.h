@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#define OUT_COLUMNS_MAX 16
+#define OUT_COLUMNS_MAX 32
 
 struct out;
 

@@ -234,6 +234,60 @@ class Cli(unittest.TestCase):
         rows = json.loads(self.out("group", "list", "s", "--json"))
         self.assertEqual((rows[0]["pending"], rows[0]["lag"]), (1, 1))
 
+    def test_a_group_gives_back_what_failed_and_sends_it_to_the_dead_letters(self):
+        for i in range(1, 4):
+            self.out("add", "s", "f", str(i), "--id", f"{i}-0")
+        self.out("group", "create", "s", "g")
+        got = json.loads(self.out("group", "options", "s", "g", "--json"))
+        self.assertEqual(got["visibility"], 0)
+        self.error("group", "nack", "s", "g", "1-0", code=3)
+        got = json.loads(self.out("group", "options", "s", "g", "visibility=1h", "max-deliveries=2",
+                                  "dead-letter=dead", "retry-base=500ms", "--json"))
+        self.assertEqual((got["visibility"], got["max-deliveries"], got["dead-letter"],
+                          got["retry-base"]), (3600000, 2, "dead", 500))
+        got = json.loads(self.out("group", "options", "s", "g", "prefetch=9", "--json"))
+        self.assertEqual((got["visibility"], got["prefetch"]), (3600000, 9))
+        self.out("group", "read", "s", "g", "c")
+        self.out("group", "nack", "s", "g", "1-0", "--delay", "0")
+        got = json.loads(self.out("group", "read", "s", "g", "c", "--json"))
+        self.assertEqual([e["id"] for e in got], ["1-0"])
+        self.out("group", "nack", "s", "g", "1-0")
+        self.out("group", "nack", "s", "g", "2-0", "--dead", "--reason", "bad sum")
+        self.run_cli("group", "nack", "s", "g", "2-0", code=1)
+        self.assertIn("1", self.out("group", "extend", "s", "g", "2h", "3-0", "--consumer", "c"))
+        self.run_cli("group", "extend", "s", "g", "2h", "3-0", "--consumer", "d", code=1)
+        got = json.loads(self.out("group", "status", "s", "g", "--json"))
+        self.assertEqual((got["redelivered"], got["dead_letters"]), (1, 2))
+        self.assertIn("bad sum", self.out("read", "dead"))
+        self.assertIn("max-deliveries", self.out("read", "dead"))
+        got = json.loads(self.out("redrive", "dead", "--count", "1", "--json"))
+        self.assertEqual(got["redriven"], 1)
+        got = json.loads(self.out("redrive", "dead", "--json"))
+        self.assertEqual(got["redriven"], 1)
+        self.run_cli("redrive", "dead", code=1)
+        got = json.loads(self.out("group", "read", "s", "g", "d", "--json"))
+        self.assertEqual([e["id"] for e in got], ["1-0", "2-0"])
+
+    def test_wrong_words_about_a_groups_options_are_told(self):
+        self.out("add", "s", "f", "1")
+        self.out("group", "create", "s", "g")
+        for word in ("visibility", "visibility=", "visibility=1w", "visibility=-1", "visiblity=1",
+                     "visibility=9999999999999999999999", "prefetch=4294967296", "prefetch=1s",
+                     "=1", ""):
+            self.error("group", "options", "s", "g", word, code=2)
+        for words in (("max-deliveries=1",), ("dead-letter=s",), ("retry-factor=99",),
+                      ("retry-jitter=101",), ("retry-base=2s", "retry-max=1s")):
+            self.assertIn("OXBOW_EINVAL", self.error("group", "options", "s", "g", *words, code=3))
+        self.assertIn("OXBOW_ENOGROUP", self.error("group", "options", "s", "h", code=3))
+        self.error("group", "nack", "s", "g", "x", code=2)
+        self.error("group", "nack", "s", "g", "1-0", "--dead", "--delay", "1s", code=2)
+        self.error("group", "nack", "s", "g", "1-0", "--delay", "soon", code=2)
+        self.error("group", "nack", "s", "g", "1-0", "--reason", "why", code=2)
+        self.error("group", "extend", "s", "g", "soon", "1-0", code=2)
+        self.error("redrive", "dead", "x", code=2)
+        self.out("push", "l", "x")
+        self.assertIn("OXBOW_EWRONGTYPE", self.error("redrive", "l", code=3))
+
     def test_a_store_keeps_its_name_and_says_so(self):
         self.out("push", "k", "v")
         self.assertIn("no identity", self.error("uplink", "acl", code=3))

@@ -43,6 +43,8 @@ struct options {
     int seconds;
     int large, sync_delay;
     int dry_run, forget;
+    char *delay, *reason;
+    int dead;
 };
 
 enum option_kind { OPTION_FLAG, OPTION_INT, OPTION_COUNT, OPTION_TEXT };
@@ -95,6 +97,7 @@ extern const struct command commands_list[];
 extern const struct command commands_stream[];
 extern const struct command commands_group[];
 extern const struct command commands_queue[];
+extern const struct command commands_consumer[];
 extern const struct command commands_store[];
 extern const struct command commands_forward[];
 extern const struct command commands_uplink[];

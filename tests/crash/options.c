@@ -12,7 +12,7 @@
 
 static const char usage[] =
     "crash_lab: cuts the power of a store in every way and looks at what is left\n"
-    "  --subject NAME     kv (default), queue\n"
+    "  --subject NAME     kv (default), queue, retry\n"
     "  --seed N           default: from the clock, or OXBOW_SEED\n"
     "  --draw             the seed decides on all that makes up the workload\n"
     "  --steps N          transactions of the workload; default 12\n"
@@ -163,8 +163,9 @@ const char *options_policy(const struct options *o)
 /* What the campaign varies, from the seed alone. */
 static void draw(struct options *o)
 {
+    static const char *const subjects[] = {"kv", "queue", "kv", "queue", "retry"};
     uint64_t random = o->seed * 0x9e3779b97f4a7c15u;
-    o->subject = lab_random(&random) % 2 == 0 ? "kv" : "queue";
+    o->subject = subjects[lab_random(&random) % (sizeof subjects / sizeof subjects[0])];
     o->steps = 10 + (unsigned)(lab_random(&random) % 31);
     o->lives = 1 + (unsigned)(lab_random(&random) % 4);
     o->policy = (enum oxbow_sync)(lab_random(&random) % (OXBOW_SYNC_NONE + 1));

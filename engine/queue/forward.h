@@ -16,6 +16,7 @@
 struct forward_edge {
     bool on;                   /* a forward carries this key, and the transaction is not forced */
     bool forced;               /* it carries it, but the transaction is forced */
+    bool trims;                /* it carries it and removes what is confirmed */
     struct oxbow_id safe;      /* entries above it may not be removed: the lower one of `confirmed`
                                   and `sent`, which a rewound target sets back */
     struct oxbow_id confirmed; /* entries above it are backlog */

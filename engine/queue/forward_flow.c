@@ -442,6 +442,13 @@ enum oxbow_err oxbow_forward_trim(struct oxbow_txn *txn, const char *name, uint6
     }
     if (txn_reserve_bytes(txn, PRESSURE_LEN) == OXBOW_EQUOTA) {
         plan.over = plan.limit;
+    } else {
+        /* The queue's replay window may want more kept than the hold. */
+        err = policy_keep_floor(txn, r->config.options.key, &plan.limit);
+        plan.over = id_compare(plan.over, plan.limit) > 0 ? plan.limit : plan.over;
+    }
+    if (err != OXBOW_OK) {
+        return err;
     }
     if (plan.bytes > 0 || id_compare(plan.over, r->trimmed) > 0) {
         err = trim_step(txn, t, r, &plan, removed);

@@ -56,6 +56,7 @@ enum oxbow_err forward_edge(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (err == OXBOW_OK) {
         edge->on = row != NULL && !txn_forced(txn);
         edge->forced = row != NULL && txn_forced(txn);
+        edge->trims = row != NULL && t->record.config.options.after == OXBOW_AFTER_TRIM;
         edge->confirmed = row != NULL ? t->record.confirmed : OXBOW_ID_MIN;
         edge->safe = edge->confirmed;
         if (row != NULL && id_compare(t->record.sent, edge->safe) < 0) {

@@ -21,7 +21,13 @@ struct policy_row {
     size_t name_len;
     uint64_t refused; /* appends, since it was read */
     uint64_t due_ms;  /* by the store's clock: nothing is too old before */
-    bool critical;    /* a newer version has set what this one must not pass over */
+    /* Of the replay window: policy_keep.c. */
+    struct oxbow_id kept_to; /* up to there `kept_bytes` counts; 0-0: it counts nothing */
+    uint64_t kept_bytes;
+    uint64_t kept_removed; /* how many entries had gone from the stream then */
+    uint64_t keep_due_ms;  /* when time will tell anew */
+    bool keep_more;        /* the last step was too short */
+    bool critical;         /* a newer version has set what this one must not pass over */
     struct oxbow_policy policy;
 };
 
@@ -37,7 +43,7 @@ struct policy_table {
     uint32_t slot_count; /* a power of two, 0 at first */
     uint32_t *slots;     /* 1 + the row's index, by tag; 0: free */
     struct buf names;
-    uint32_t sweep; /* the row that is looked at next: policy_sweep.c */
+    uint32_t sweep; /* the row that is looked at next in this round: policy_sweep.c */
 };
 
 /* The policy of a name. *row NULL: it has none; else borrowed until the next oxbow_policy_* that
@@ -82,6 +88,7 @@ OXBOW_MUST_CHECK enum oxbow_err policy_record_put(struct oxbow_txn *txn, uint32_
 #define POLICY_CAUSE_LEN    72u
 #define POLICY_AT_AGE       (POLICY_AT_CAUSES + 8u * POLICY_CAUSE_LEN)
 #define POLICY_AT_SINCE     POLICY_AT_AGE
+#define POLICY_AT_KEEP      (POLICY_AT_AGE + 8u)
 #define POLICY_AGE_LEN      192u
 #define POLICY_AT_GAPS      (POLICY_AT_AGE + POLICY_AGE_LEN)
 #define POLICY_GAP_LEN      104u
@@ -139,6 +146,13 @@ OXBOW_MUST_CHECK enum oxbow_err policy_stream_expire(struct stream *s, struct ox
                                                      const struct policy_row *row,
                                                      uint64_t *due_ms);
 
+/* Removes what `cut` wants, short of what forwards protect, and counts it. Does not save. */
+struct stream_cut;
+OXBOW_MUST_CHECK enum oxbow_err policy_stream_cut(struct stream *s, struct oxbow_bytes key,
+                                                  const struct policy_row *row,
+                                                  struct stream_cut *cut,
+                                                  enum oxbow_drop_cause cause);
+
 /* How far all groups of a stream have acked without a gap, and its forward has delivered. */
 struct policy_delivered {
     bool any; /* there is somebody to deliver to */
@@ -146,6 +160,16 @@ struct policy_delivered {
 };
 OXBOW_MUST_CHECK enum oxbow_err policy_delivered(struct stream *s, struct oxbow_bytes key,
                                                  struct policy_delivered *out);
+
+/* ---- policy_keep.c ---- */
+
+/* One bounded step of removing delivered entries beyond what is kept; *due_ms is when time will
+ * tell anew, row->keep_more that there is more to do now. Saves. */
+OXBOW_MUST_CHECK enum oxbow_err policy_stream_keep(struct stream *s, struct oxbow_bytes key,
+                                                   struct policy_row *row, uint64_t *due_ms);
+/* Lowers *floor to what the replay window of `key` lets a forward trim. */
+OXBOW_MUST_CHECK enum oxbow_err policy_keep_floor(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                  struct oxbow_id *floor);
 
 /* ---- wait_add.c ---- */
 

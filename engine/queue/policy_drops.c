@@ -5,7 +5,8 @@
  *
  *     0  format 1, last cause 1, zero 2, gap count 4
  *     8  8 causes, of which 7 are used, each: entries 8, bytes 8, first 16, from 16, to 16, wall_ms 8
- *   584  since when the chunk that grows is begun anew in time: policy_age.c; then 184 zero
+ *   584  since when the chunk that grows is begun anew in time: policy_age.c; then policy_keep.c's,
+ *        184 bytes
  *   776  gaps, the oldest first, each: from 16, to 16, bytes 8, entries by cause 8 x 8
  *
  * 1. Gaps ascend and do not overlap. A drop joins the newest gap while that has fewer than GAP_FULL

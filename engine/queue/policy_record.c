@@ -219,6 +219,7 @@ static void table_empty(struct policy_table *t)
     t->count = 0;
     t->room = 0;
     t->slot_count = 0;
+    t->sweep = 0;
     t->loaded = false;
 }
 

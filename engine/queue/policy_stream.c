@@ -18,10 +18,9 @@
 #define STEP        4096u
 #define STEP_CHUNKS 64u
 
-/* Removes what `cut` wants, short of what forwards protect, and counts it. Does not save. */
-static enum oxbow_err cut_counted(struct stream *s, struct oxbow_bytes key,
-                                  const struct policy_row *row, struct stream_cut *cut,
-                                  enum oxbow_drop_cause cause)
+enum oxbow_err policy_stream_cut(struct stream *s, struct oxbow_bytes key,
+                                 const struct policy_row *row, struct stream_cut *cut,
+                                 enum oxbow_drop_cause cause)
 {
     struct policy_drop drop = {.cause = cause, .from = s->first};
     uint64_t bytes = s->bytes;
@@ -63,15 +62,15 @@ static enum oxbow_err cut_to(struct stream *s, struct oxbow_bytes key, const str
     if (p->max_entries > 0 && s->length + more->entries > p->max_entries) {
         cut.trim.by = OXBOW_TRIM_MAXLEN;
         cut.trim.maxlen = p->max_entries - more->entries;
-        err =
-            cut_counted(s, key, row, &cut, edge != NULL ? OXBOW_DROP_DELIVERED : OXBOW_DROP_LENGTH);
+        err = policy_stream_cut(s, key, row, &cut,
+                                edge != NULL ? OXBOW_DROP_DELIVERED : OXBOW_DROP_LENGTH);
     }
     if (err == OXBOW_OK && p->max_bytes > 0 && s->bytes + more->bytes > p->max_bytes) {
         cut.trim.by = OXBOW_TRIM_NONE;
         cut.by_bytes = true;
         cut.bytes_max = p->max_bytes - more->bytes;
-        err =
-            cut_counted(s, key, row, &cut, edge != NULL ? OXBOW_DROP_DELIVERED : OXBOW_DROP_BYTES);
+        err = policy_stream_cut(s, key, row, &cut,
+                                edge != NULL ? OXBOW_DROP_DELIVERED : OXBOW_DROP_BYTES);
     }
     return err;
 }
@@ -274,7 +273,7 @@ enum oxbow_err policy_stream_expire(struct stream *s, struct oxbow_bytes key,
         return err;
     }
     cut.trim.minid = below;
-    err = cut_counted(s, key, row, &cut, OXBOW_DROP_AGE);
+    err = policy_stream_cut(s, key, row, &cut, OXBOW_DROP_AGE);
     if (err == OXBOW_OK && s->length < length) {
         err = stream_save(s);
     } else if (err == OXBOW_OK) {

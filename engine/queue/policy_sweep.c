@@ -3,8 +3,9 @@
  * What policies remove when the store has time: entries that are too old, and delivered ones beyond
  * what is kept. Called as idle work, a few queues and a bounded number of entries at a time.
  *
- * 1. A row is looked at when it is due, and at once after it was changed or read again. What is
- *    appended meanwhile is too young to matter before.
+ * 1. For its limit of age a row is looked at when it is due, and at once after it was changed or read
+ *    again: what is appended meanwhile is too young to matter before.
+ * 2. For its replay window it is looked at in every round: nobody tells of acks.
  */
 #include "engine/queue/policy_list.h"
 #include "engine/queue/stream.h"
@@ -31,6 +32,29 @@ static enum oxbow_err expire(struct oxbow_txn *txn, struct oxbow_bytes key,
     return err == OXBOW_ENOENT ? OXBOW_OK : err;
 }
 
+static enum oxbow_err keep(struct oxbow_txn *txn, struct oxbow_bytes key, struct policy_row *row,
+                           uint64_t *due_ms)
+{
+    struct stream s;
+    enum oxbow_err err = stream_find(txn, key, &s);
+
+    *due_ms = UINT64_MAX;
+    if (err == OXBOW_OK) {
+        err = policy_stream_keep(&s, key, row, due_ms);
+    }
+    return err == OXBOW_ENOENT || err == OXBOW_EWRONGTYPE ? OXBOW_OK : err;
+}
+
+static bool ages(const struct policy_row *row)
+{
+    return row->policy.max_age_ms > 0 && !row->critical;
+}
+
+static bool keeps(const struct policy_row *row)
+{
+    return (row->policy.keep_ms > 0 || row->policy.keep_bytes > 0) && !row->critical;
+}
+
 /* Looks at one row, in its database. A queue that is damaged is left to those who use it. */
 static enum oxbow_err look(struct oxbow_txn *txn, struct policy_table *t, struct policy_row *row)
 {
@@ -39,58 +63,72 @@ static enum oxbow_err look(struct oxbow_txn *txn, struct policy_table *t, struct
     enum oxbow_err back;
     enum oxbow_err err = oxbow_txn_select(txn, row->database);
 
-    if (err == OXBOW_OK) {
+    row->keep_due_ms = UINT64_MAX;
+    if (err == OXBOW_OK && ages(row) && row->due_ms <= txn_clock_ms(txn)) {
         err = expire(txn, key, row, &row->due_ms);
+    }
+    if (err == OXBOW_OK && keeps(row)) {
+        err = keep(txn, key, row, &row->keep_due_ms);
     }
     if (err == OXBOW_ECORRUPT) {
         row->due_ms = txn_clock_ms(txn) + row->policy.max_age_ms;
+        row->keep_more = false;
         err = OXBOW_OK;
     }
     back = oxbow_txn_select(txn, own);
     return err == OXBOW_OK ? back : err;
 }
 
-/* Whether a sweep has anything to do with that row. */
-static bool concerns(const struct policy_row *row)
+/* When all rows of a round were looked at: whether one needs another step, and when the next is due. */
+static void round_end(struct oxbow_txn *txn, struct policy_table *t, bool *more)
 {
-    return row->policy.max_age_ms > 0 && !row->critical;
+    uint64_t next = UINT64_MAX;
+
+    t->sweep = 0;
+    for (uint32_t i = 0; i < t->count; i++) {
+        const struct policy_row *row = &t->rows[i];
+
+        if (ages(row) && row->due_ms < next) {
+            next = row->due_ms;
+        }
+        if (keeps(row) && row->keep_due_ms < next) {
+            next = row->keep_due_ms;
+        }
+        *more = *more || (keeps(row) && row->keep_more);
+    }
+    if (next <= txn_clock_ms(txn)) {
+        *more = true;
+    } else if (next != UINT64_MAX) {
+        txn_idle_at(txn, next);
+    }
 }
 
 enum oxbow_err policy_sweep(struct oxbow_txn *txn, bool *more)
 {
-    uint64_t now = txn_clock_ms(txn);
-    uint64_t next = UINT64_MAX;
     struct policy_table *t;
     unsigned looked = 0;
     enum oxbow_err err = policy_table_get(txn, &t);
 
     *more = false;
-    if (err == OXBOW_OK) {
-        policy_table_doubt(t);
+    if (err != OXBOW_OK) {
+        return err;
     }
-    for (uint32_t i = 0; err == OXBOW_OK && i < t->count; i++) {
-        struct policy_row *row = &t->rows[(t->sweep + i) % t->count];
+    policy_table_doubt(t);
+    for (; t->sweep < t->count && looked < ROWS_STEP; t->sweep++) {
+        struct policy_row *row = &t->rows[t->sweep];
 
-        if (!concerns(row)) {
-            continue;
-        }
-        if (row->due_ms <= now && looked == ROWS_STEP) {
-            t->sweep = (t->sweep + i) % t->count;
-            *more = true;
-            return OXBOW_OK;
-        }
-        if (row->due_ms <= now) {
+        if (keeps(row) || (ages(row) && row->due_ms <= txn_clock_ms(txn))) {
             err = look(txn, t, row);
             looked++;
         }
-        if (row->due_ms <= now) {
-            *more = true; /* the step was too short for it */
-        } else if (row->due_ms < next) {
-            next = row->due_ms;
+        if (err != OXBOW_OK) {
+            return err;
         }
     }
-    if (err == OXBOW_OK && next != UINT64_MAX) {
-        txn_idle_at(txn, next);
+    if (t->sweep < t->count) {
+        *more = true;
+    } else {
+        round_end(txn, t, more);
     }
-    return err;
+    return OXBOW_OK;
 }

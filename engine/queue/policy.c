@@ -139,6 +139,9 @@ enum oxbow_err oxbow_policy_set(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (err == OXBOW_OK) {
         err = txn_reserve_bytes(txn, key.len + RECORD_OVERHEAD);
     }
+    if (err == OXBOW_OK) {
+        err = txn_feature_require(txn, STORE_FEATURE_POLICY);
+    }
     if (err != OXBOW_OK) {
         return err;
     }

@@ -330,6 +330,10 @@ enum oxbow_err oxbow_compact(const char *dir, const struct oxbow_compact_options
     c.db->path = mem_new(&port->alloc, c.db->path_bytes);
     if (c.db->path != NULL) {
         err = directory_open(c.db);
+        if (err == OXBOW_OK && c.db->level > OXBOW_FORMAT_LEVEL) {
+            err =
+                OXBOW_EFORMAT; /* what it holds is for the version to judge that knows the level */
+        }
         if (err == OXBOW_OK) {
             err = compact(&c);
         }

@@ -10,7 +10,8 @@
  *   META      before a destroyed meta page is written again, until that is told as a loss
  *
  * Without FORMAT there is no store: a data file that is exactly an empty one is what a crash left
- * of the making, and is made again; any other belongs to somebody else and is refused.
+ * of the making, and is made again; any other belongs to somebody else and is refused, or set aside
+ * if that was asked for: foreign.c.
  */
 #include "engine/base/buf.h"
 #include "engine/store/salvage.h"
@@ -18,12 +19,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FILE_FORMAT "FORMAT"
-#define FILE_DOUBT  "DOUBT"
-#define FILE_META   "META"
-#define FILE_LOCK   "LOCK"
-#define FILE_NEW    ".new"
-#define FREE_LOW    (16u << 20) /* less on the file system than that is worth a warning */
+#define FILE_DOUBT "DOUBT"
+#define FILE_META  "META"
+#define FILE_LOCK  "LOCK"
+#define FILE_NEW   ".new"
+#define FREE_LOW   (16u << 20) /* less on the file system than that is worth a warning */
 
 const char *directory_path(struct oxbow *db, const char *name)
 {
@@ -135,12 +135,10 @@ static enum oxbow_err take_lock(struct oxbow *db)
 
 /* ---- making and checking files ---- */
 
-/* A whole small file, so that it is there entirely or not at all. */
-static enum oxbow_err make_file(struct oxbow *db, const char *name, const void *data, size_t len)
+enum oxbow_err directory_make(struct oxbow *db, const char *name, const void *data, size_t len)
 {
     const struct oxbow_files *files = &db->port->files;
     char part[STORE_PATH_ROOM];
-    char from[STORE_DIR_MAX + STORE_PATH_ROOM];
     int fd;
     enum oxbow_err err;
 
@@ -154,13 +152,11 @@ static enum oxbow_err make_file(struct oxbow *db, const char *name, const void *
         err = files->write(files->ctx, fd, data, len, 0);
     }
     if (err == OXBOW_OK) {
-        wear_note(db, WEAR_OTHER, (len + TREE_PAGE_BYTES - 1) / TREE_PAGE_BYTES * TREE_PAGE_BYTES);
         err = files->sync(files->ctx, fd);
     }
     err = directory_close_file(db, fd, err);
     if (err == OXBOW_OK) {
-        (void)snprintf(from, sizeof from, "%s", directory_path(db, part));
-        err = files->rename(files->ctx, from, directory_path(db, name));
+        err = directory_rename(db, part, name);
     }
     if (err == OXBOW_OK) {
         err = files->sync_dir(files->ctx, db->config.dir);
@@ -168,9 +164,17 @@ static enum oxbow_err make_file(struct oxbow *db, const char *name, const void *
     return err;
 }
 
-/* Reads at most len bytes from the beginning; *size is the whole file's. */
-static enum oxbow_err read_head(struct oxbow *db, const char *name, void *buf, size_t len,
-                                uint64_t *size)
+enum oxbow_err directory_rename(struct oxbow *db, const char *from, const char *to)
+{
+    const struct oxbow_files *files = &db->port->files;
+    char old[STORE_DIR_MAX + STORE_PATH_ROOM];
+
+    (void)snprintf(old, sizeof old, "%s", directory_path(db, from));
+    return files->rename(files->ctx, old, directory_path(db, to));
+}
+
+enum oxbow_err directory_read(struct oxbow *db, const char *name, void *buf, size_t len,
+                              uint64_t *size)
 {
     const struct oxbow_files *files = &db->port->files;
     size_t got = 0;
@@ -227,6 +231,7 @@ static enum oxbow_err sync_parent(struct oxbow *db)
 
 static enum oxbow_err make_store(struct oxbow *db)
 {
+    struct store_format format;
     uint8_t raw[META_BYTES];
     char text[FORMAT_BYTES_MAX];
     uint64_t size;
@@ -235,7 +240,7 @@ static enum oxbow_err make_store(struct oxbow *db)
     if ((db->config.flags & (OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY)) != 0) {
         return OXBOW_ENOENT;
     }
-    err = read_head(db, TREE_FILE, raw, sizeof raw, &size);
+    err = directory_read(db, TREE_FILE, raw, sizeof raw, &size);
     if (err == OXBOW_OK && !is_empty_tree(raw, size)) {
         store_log(db, OXBOW_LOG_ERROR,
                   "store: there is a data file without FORMAT: not made by oxbow, left alone");
@@ -251,21 +256,28 @@ static enum oxbow_err make_store(struct oxbow *db)
     }
     err = db->port->random.fill(db->port->random.ctx, &db->store_id, sizeof db->store_id);
     if (err == OXBOW_OK) {
-        err = make_file(db, TREE_FILE, raw, sizeof raw);
+        format = (struct store_format){db->store_id, db->config.level};
+        err = directory_make(db, TREE_FILE, raw, sizeof raw);
     }
     if (err == OXBOW_OK) {
-        err = make_file(db, FILE_FORMAT, text, format_text(text, db->store_id));
+        err = directory_make(db, STORE_FORMAT, text, format_text(text, &format));
+    }
+    if (err == OXBOW_OK) {
+        wear_note(db, WEAR_OTHER, sizeof raw + TREE_PAGE_BYTES);
+        db->level = format.level;
     }
     return err;
 }
 
-static enum oxbow_err check_format(struct oxbow *db)
+/* *whole: what was refused is not damaged. */
+static enum oxbow_err check_format(struct oxbow *db, bool *whole)
 {
+    struct format_verdict verdict = {"", false};
+    struct store_format format;
     char text[FORMAT_BYTES_MAX];
     char line[160];
-    const char *why = "";
     uint64_t size;
-    enum oxbow_err err = read_head(db, FILE_FORMAT, text, sizeof text, &size);
+    enum oxbow_err err = directory_read(db, STORE_FORMAT, text, sizeof text, &size);
 
     if (err != OXBOW_OK) {
         return err;
@@ -274,10 +286,36 @@ static enum oxbow_err check_format(struct oxbow *db)
         store_log(db, OXBOW_LOG_ERROR, "store: FORMAT is empty");
         return OXBOW_ECORRUPT;
     }
-    err = format_parse(text, size < sizeof text ? (size_t)size : sizeof text, &db->store_id, &why);
+    err = format_parse(text, size < sizeof text ? (size_t)size : sizeof text, &format, &verdict);
     if (err != OXBOW_OK) {
-        (void)snprintf(line, sizeof line, "store: %s", why);
+        (void)snprintf(line, sizeof line, "store: %s", verdict.why);
         store_log(db, OXBOW_LOG_ERROR, line);
+        *whole = verdict.whole;
+        return err;
+    }
+    db->store_id = format.id;
+    db->level = format.level;
+    return OXBOW_OK;
+}
+
+/* Checks or makes FORMAT and data file, after setting aside what is there if it is to be. */
+static enum oxbow_err find_store(struct oxbow *db)
+{
+    bool whole = false;
+    bool aside = db->aside;
+    enum oxbow_err err = aside ? OXBOW_EFORMAT : check_format(db, &whole);
+
+    if (err == OXBOW_ENOENT) {
+        err = make_store(db);
+    }
+    if (err == OXBOW_EFORMAT && !aside) {
+        enum oxbow_err judged = foreign_judge(db, whole, &aside);
+
+        err = judged == OXBOW_OK ? err : judged;
+    }
+    if (err == OXBOW_EFORMAT && aside) {
+        err = foreign_set_aside(db);
+        err = err == OXBOW_OK ? make_store(db) : err;
     }
     return err;
 }
@@ -287,7 +325,7 @@ static enum oxbow_err check_data(struct oxbow *db)
 {
     uint8_t raw[1];
     uint64_t size = 0;
-    enum oxbow_err err = read_head(db, TREE_FILE, raw, sizeof raw, &size);
+    enum oxbow_err err = directory_read(db, TREE_FILE, raw, sizeof raw, &size);
 
     if (err == OXBOW_ENOENT || (err == OXBOW_OK && size < META_BYTES)) {
         store_log(db, OXBOW_LOG_ERROR,
@@ -432,10 +470,10 @@ enum oxbow_err directory_open(struct oxbow *db)
         err = check_space(db);
     }
     if (err == OXBOW_OK) {
-        err = check_format(db);
-        if (err == OXBOW_ENOENT) {
-            err = make_store(db);
-        }
+        err = foreign_resume(db);
+    }
+    if (err == OXBOW_OK) {
+        err = find_store(db);
     }
     if (err == OXBOW_OK) {
         err = salvage_resume(db);

@@ -146,6 +146,18 @@ enum oxbow_err txn_fail(struct oxbow_txn *txn, enum oxbow_err err);
 /* Why it is fit only for abort; OXBOW_OK: it is not. */
 enum oxbow_err txn_failed(const struct oxbow_txn *txn);
 
+/* What a store may use that an older version does not know: rows of the table in feature.c. */
+enum store_feature {
+    STORE_FEATURE_POLICY, /* policies of queues */
+    STORE_FEATURE_COUNT
+};
+/* To be called by what writes something that needs the feature, before it does: notes in the same
+ * transaction that the store uses it, so that an older version sees that. Cheap once it is noted.
+ * OXBOW_ELEVEL: it came with a later level than the store's, and nobody has confirmed that one yet
+ * (oxbow_upgrade); nothing was written and the transaction is as it was. */
+OXBOW_MUST_CHECK enum oxbow_err txn_feature_require(struct oxbow_txn *txn,
+                                                    enum store_feature feature);
+
 /* ---- what a layer above hangs on the store ---- */
 
 /* oxbow_open, which the topmost layer defines. `mend` is called when the store is open, before

@@ -272,6 +272,10 @@ enum oxbow_err recover(struct oxbow *db)
     db->journal.ring.unreadable_is_lost = header.closed || (db->config.flags & OXBOW_OPEN_REPAIR) !=
                                                                0; /* closed: nothing in it counts */
     err = replay(db, &header, readonly);
+    db->newer = err == OXBOW_EFORMAT;
+    if (err == OXBOW_OK) {
+        err = feature_load(db);
+    }
     clock_start(db);
     if (err == OXBOW_OK && !readonly) {
         choose_shape(db);

@@ -396,15 +396,6 @@ static void tell(const struct rebuild *r)
     store_log(r->db, OXBOW_LOG_ERROR, "store: the damaged file is kept as " SALVAGE_DAMAGED);
 }
 
-static enum oxbow_err rename_in(struct oxbow *db, const char *from, const char *to)
-{
-    const struct oxbow_files *files = &db->port->files;
-    char old[STORE_DIR_MAX + STORE_PATH_ROOM];
-
-    (void)snprintf(old, sizeof old, "%s", directory_path(db, from));
-    return files->rename(files->ctx, old, directory_path(db, to));
-}
-
 static enum oxbow_err sync_dirs(struct oxbow *db)
 {
     const struct oxbow_files *files = &db->port->files;
@@ -430,7 +421,7 @@ static enum oxbow_err reopen(struct oxbow *db)
 static enum oxbow_err swap(struct oxbow *db)
 {
     const struct oxbow_files *files = &db->port->files;
-    enum oxbow_err err = rename_in(db, SALVAGE_NEW, SALVAGE_MENDED);
+    enum oxbow_err err = directory_rename(db, SALVAGE_NEW, SALVAGE_MENDED);
 
     (void)files->unlink(files->ctx, directory_path(db, SALVAGE_LOCK));
     if (err == OXBOW_OK) {
@@ -505,10 +496,10 @@ static enum oxbow_err set_aside(struct oxbow *db)
     }
     err = directory_close_file(db, fd, OXBOW_OK);
     if (err == OXBOW_OK) {
-        err = rename_in(db, SALVAGE_DAMAGED, SALVAGE_DAMAGED2);
+        err = directory_rename(db, SALVAGE_DAMAGED, SALVAGE_DAMAGED2);
         err = err == OXBOW_ENOENT ? OXBOW_OK : err;
     }
-    return err == OXBOW_OK ? rename_in(db, TREE_FILE, SALVAGE_DAMAGED) : err;
+    return err == OXBOW_OK ? directory_rename(db, TREE_FILE, SALVAGE_DAMAGED) : err;
 }
 
 enum oxbow_err salvage_resume(struct oxbow *db)
@@ -536,7 +527,7 @@ enum oxbow_err salvage_resume(struct oxbow *db)
         err = sync_dirs(db);
     }
     if (err == OXBOW_OK) {
-        err = rename_in(db, SALVAGE_MENDED, TREE_FILE);
+        err = directory_rename(db, SALVAGE_MENDED, TREE_FILE);
     }
     return err == OXBOW_OK ? sync_dirs(db) : err;
 }
@@ -548,6 +539,11 @@ static enum oxbow_err mend(struct oxbow *db, const struct oxbow_check_report *re
     if ((db->config.flags & (OXBOW_OPEN_READONLY | OXBOW_OPEN_STRICT)) != 0) {
         store_log(db, OXBOW_LOG_ERROR,
                   "store: the data file is damaged: `oxbow repair` mends what can be mended");
+        return OXBOW_ECORRUPT;
+    }
+    if (db->level > OXBOW_FORMAT_LEVEL) {
+        store_log(db, OXBOW_LOG_ERROR,
+                  "store: damaged, and of a newer version's level: let that one mend it");
         return OXBOW_ECORRUPT;
     }
     if (report->damage == 1 && report->values_bad == 0) {
@@ -576,7 +572,7 @@ enum oxbow_err salvage_open(struct oxbow *db)
         return err;
     }
     err = check_walk(&file, &report);
-    if (err == OXBOW_EIO && repairing(db)) {
+    if (err == OXBOW_EIO && repairing(db) && db->level <= OXBOW_FORMAT_LEVEL) {
         err = rebuild(db);
     } else if (err == OXBOW_OK && (report.damage > 0 || report.values_bad > 0 ||
                                    (repairing(db) && report.lost_pages > 0))) {

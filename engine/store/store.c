@@ -58,6 +58,7 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
     c->entry_bytes = or_default(c->entry_bytes, ENTRY_DEFAULT);
     c->journal = c->journal != OXBOW_JOURNAL_DEFAULT ? c->journal : OXBOW_JOURNAL_ON;
     c->journal_bytes = (c->journal_bytes + RING_BLOCK - 1) & ~(RING_BLOCK - 1);
+    c->level = or_default(c->level, OXBOW_FORMAT_LEVEL);
     quota_limits(c);
     if (c->map_bytes == 0 && sizeof(size_t) > 4) {
         c->map_bytes = 4 * c->quota_bytes > MAP_MIN_64 ? 4 * c->quota_bytes : MAP_MIN_64;
@@ -77,7 +78,8 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
         outside(c->memtable_bytes, MEMTABLE_MIN, MEMTABLE_MAX) || c->journal > OXBOW_JOURNAL_OFF ||
         (c->journal_segments != 0 && outside(c->journal_segments, 2, RING_SEGMENTS)) ||
         (c->journal_bytes != 0 && outside(c->journal_bytes, RING_BYTES_MIN, RING_BYTES_MAX)) ||
-        outside(c->txn_bytes, TXN_MIN, TXN_MAX) || outside(c->entry_bytes, 1, ENTRY_MAX)) {
+        outside(c->txn_bytes, TXN_MIN, TXN_MAX) || outside(c->entry_bytes, 1, ENTRY_MAX) ||
+        c->on_foreign > OXBOW_FOREIGN_SET_ASIDE || outside(c->level, 1, OXBOW_FORMAT_LEVEL)) {
         return OXBOW_EINVAL;
     }
     return OXBOW_OK;
@@ -321,11 +323,59 @@ static enum oxbow_err mend_with(struct oxbow *db, enum oxbow_err (*mend)(struct 
     return err;
 }
 
+/* A store that is not started yet; `filled` has its defaults. NULL: no memory. */
+static struct oxbow *new_store(const struct oxbow_config *filled)
+{
+    struct oxbow *db = mem_new(&filled->port->alloc, sizeof *db);
+
+    if (db != NULL) {
+        db->port = filled->port;
+        db->config = *filled;
+        db->lock_fd = -1;
+        db->data_fd = -1;
+        db->sync = filled->sync;
+        db->interval_ms = filled->interval_ms;
+        db->timer_us = UINT64_MAX;
+        db->reap = true;
+    }
+    return db;
+}
+
+/* A store that shows only when it is open that it is a newer version's is closed again, and set
+ * aside at a second attempt if that was asked for. */
+static enum oxbow_err open_or_set_aside(const struct oxbow_config *filled, struct oxbow **out)
+{
+    bool aside = false;
+    enum oxbow_err err;
+
+    do {
+        struct oxbow *db = new_store(filled);
+
+        if (db == NULL) {
+            return OXBOW_ENOMEM;
+        }
+        db->aside = aside;
+        err = start(db);
+        if (err == OXBOW_OK) {
+            *out = db;
+            return OXBOW_OK;
+        }
+        aside = false;
+        if (err == OXBOW_EFORMAT && db->newer && !db->aside) {
+            enum oxbow_err judged = foreign_judge(db, true, &aside);
+
+            err = judged == OXBOW_OK ? err : judged;
+        }
+        note_doubt(db, err);
+        release(db);
+    } while (aside);
+    return err;
+}
+
 enum oxbow_err store_open(const struct oxbow_config *config,
                           enum oxbow_err (*mend)(struct oxbow *db), struct oxbow **out)
 {
     struct oxbow_config filled;
-    const struct oxbow_port *port;
     struct oxbow *db;
     enum oxbow_err err;
 
@@ -334,31 +384,18 @@ enum oxbow_err store_open(const struct oxbow_config *config,
         return OXBOW_EINVAL;
     }
     filled = *config;
+    filled.port = config->port != NULL ? config->port : oxbow_port_default();
     err = fill_config(&filled);
-    if (err != OXBOW_OK) {
-        return err;
+    if (err == OXBOW_OK) {
+        err = open_or_set_aside(&filled, &db);
     }
-    port = config->port != NULL ? config->port : oxbow_port_default();
-    db = mem_new(&port->alloc, sizeof *db);
-    if (db == NULL) {
-        return OXBOW_ENOMEM;
-    }
-    db->port = port;
-    db->config = filled;
-    db->config.port = port;
-    db->lock_fd = -1;
-    db->data_fd = -1;
-    db->sync = filled.sync;
-    db->interval_ms = filled.interval_ms;
-    db->timer_us = UINT64_MAX;
-    db->reap = true;
-    err = start(db);
     if (err != OXBOW_OK) {
-        note_doubt(db, err);
-        release(db);
         return err;
     }
     err = attach(db);
+    if (err == OXBOW_OK) {
+        err = feature_settle(db);
+    }
     if (err == OXBOW_OK) {
         err = mend_with(db, mend);
     }

@@ -20,6 +20,7 @@
 #include "engine/store/tree.h"
 #include "engine/store/undo.h"
 #include "engine/store/wear.h"
+#include "oxbow/upgrade.h"
 
 #define STORE_DATABASES    16u
 #define STORE_DIR_MAX      1024u /* bytes of a directory's path */
@@ -29,6 +30,7 @@
 #define STORE_IDLE_US      1000000u /* idle work is looked for so long after a commit */
 #define STORE_IDLE_ALL     ((1u << STORE_IDLE_COUNT) - 1)
 #define STORE_KEY_PENDING  'p' /* KV_SPACE_STORE, this, be64: a blob to be reaped */
+#define STORE_KEY_FEATURES 'f' /* KV_SPACE_STORE, this: feature.c */
 #define JOURNAL_SEGMENTS   4u  /* where the configuration does not say */
 #define QUOTA_MIN          (1ull << 20)
 #define RESERVE_PAGES      64u /* and three times the largest transaction */
@@ -55,6 +57,13 @@ struct oxbow_txn {
     uint32_t cursors; /* open */
     bool blobs;       /* wrote pieces ahead, or deleted a blob */
     uint64_t ahead;   /* bytes written ahead */
+};
+
+/* The record of features, as it was read or written last. */
+struct store_features {
+    uint64_t bits[OXBOW_FEATURE_KINDS];
+    uint64_t aborts; /* store_abort_count of then: what was written may have been taken back */
+    bool assumed;    /* the record is lost, `bits` is all that it may have said */
 };
 
 /* A large value that the checkpoint thread is to write. */
@@ -122,6 +131,10 @@ struct oxbow {
     uint32_t interval_ms;     /* M */
     uint64_t boot;
     uint64_t store_id;
+    uint32_t level;                 /* T, and M to change: of the format, confirmed */
+    struct store_features features; /* T */
+    bool newer;                     /* at open: refused as a newer version's */
+    bool aside;               /* at open: what is there was refused so, and is to be set aside */
     struct store_clock clock; /* T */
     struct oxbow_recovery recovery;
     bool commit_doubt;         /* a meta page was destroyed: the last checkpoint may be missing */
@@ -250,6 +263,7 @@ OXBOW_MUST_CHECK enum oxbow_err recover(struct oxbow *db);
 
 /* ---- directory.c ---- */
 
+#define STORE_FORMAT "FORMAT"
 #define COMPACT_DIR  "compact"
 #define COMPACT_FILE COMPACT_DIR "/" TREE_FILE /* being made: compact.c */
 
@@ -276,19 +290,68 @@ OXBOW_MUST_CHECK enum oxbow_err directory_meta_write(struct oxbow *db, bool begu
 OXBOW_MUST_CHECK enum oxbow_err directory_close_file(struct oxbow *db, int fd,
                                                      enum oxbow_err before);
 
+/* Reads at most len bytes from the beginning of a file, the rest of buf is zeros; *size is the whole
+ * file's. OXBOW_ENOENT. */
+OXBOW_MUST_CHECK enum oxbow_err directory_read(struct oxbow *db, const char *name, void *buf,
+                                               size_t len, uint64_t *size);
+/* A whole small file, so that it is there entirely or not at all; durable. */
+OXBOW_MUST_CHECK enum oxbow_err directory_make(struct oxbow *db, const char *name, const void *data,
+                                               size_t len);
+/* Gives a file another name in the directory, which is not synced. */
+OXBOW_MUST_CHECK enum oxbow_err directory_rename(struct oxbow *db, const char *from,
+                                                 const char *to);
+
 /* Whether file systems of that kind lie behind a network: no store can be there. */
 bool directory_network(const char *kind);
 
+/* ---- foreign.c ---- */
+
+#define FOREIGN_DIR "foreign-"
+
+/* Finishes what a crash interrupted: what was being set aside goes on to its place. Before anything
+ * in the directory is looked at. OXBOW_ECORRUPT: there is such, but the store is only to be read, or
+ * the mark of it is damaged. OXBOW_ELOCKED, OXBOW_EIO, OXBOW_ENOSPC. */
+OXBOW_MUST_CHECK enum oxbow_err foreign_resume(struct oxbow *db);
+/* Whether what is in the directory is to be set aside, having been refused: it was asked for, and it
+ * is not one of this version's stores that is damaged. `whole`: that was seen already. */
+OXBOW_MUST_CHECK enum oxbow_err foreign_judge(struct oxbow *db, bool whole, bool *aside);
+/* Moves every file with a name that a store's files have into a new directory FOREIGN_DIR and a
+ * number; then there is no store. After a power cut at any moment either nothing was moved or the
+ * next opening moves the rest, whatever it was asked. OXBOW_ELOCKED: another program has the data
+ * file open, as LMDB's locks tell; nothing was moved. OXBOW_EEXIST: no number is free. */
+OXBOW_MUST_CHECK enum oxbow_err foreign_set_aside(struct oxbow *db);
+
+/* ---- feature.c ---- */
+
+/* Reads which features the store uses, after the journal. OXBOW_EFORMAT: one that this version does
+ * not know and must; nothing was written. */
+OXBOW_MUST_CHECK enum oxbow_err feature_load(struct oxbow *db);
+/* What a damaged record may have said is assumed and written again. */
+OXBOW_MUST_CHECK enum oxbow_err feature_settle(struct oxbow *db);
+
 /* ---- format.c ---- */
 
-#define FORMAT_BYTES_MAX 128u
+#define FORMAT_BYTES_MAX 1024u /* of a FORMAT file of any level */
+#define FORMAT_LEVEL_MAX 65535u
 #define META_BYTES       (2 * TREE_PAGE_BYTES)
 
-/* The text of the FORMAT file; returns its length. */
-size_t format_text(char out[FORMAT_BYTES_MAX], uint64_t store_id);
-/* OXBOW_EFORMAT, with *why (static text) saying what does not fit. */
-OXBOW_MUST_CHECK enum oxbow_err format_parse(const char *text, size_t len, uint64_t *store_id,
-                                             const char **why);
+struct store_format {
+    uint64_t id;
+    uint32_t level;
+};
+
+/* Why a text was refused. */
+struct format_verdict {
+    const char *why; /* static text */
+    bool whole;      /* it is not damaged: the store is of another version or machine */
+};
+
+/* The text of the FORMAT file, for a level that this version knows; returns its length. */
+size_t format_text(char out[FORMAT_BYTES_MAX], const struct store_format *format);
+/* OXBOW_EFORMAT, with *verdict written. A level above those that this version knows is none. */
+OXBOW_MUST_CHECK enum oxbow_err format_parse(const char *text, size_t len,
+                                             struct store_format *format,
+                                             struct format_verdict *verdict);
 /* The two meta pages of an empty data file. */
 void format_meta(uint8_t out[META_BYTES], uint64_t map_bytes);
 

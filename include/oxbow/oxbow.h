@@ -20,6 +20,7 @@ extern "C" {
 
 #define OXBOW_VERSION        "0.1.0"
 #define OXBOW_FORMAT_VERSION 1u /* of the bytes on disk: docs/FORMAT.md */
+#define OXBOW_FORMAT_LEVEL   2u /* the newest of its levels that this version knows: upgrade.h */
 
 /* When a commit counts as done, and what a crash may take:
  *
@@ -58,6 +59,18 @@ enum oxbow_journal {
     OXBOW_JOURNAL_OFF = 2      /* and removed if there is one */
 };
 
+/* What an open does with files in its directory that are no store it can open: another program's
+ * data file, a store of another version, word size, byte order. A store of this version that is
+ * damaged is not foreign, and what another process has open is never touched. */
+enum oxbow_on_foreign {
+    OXBOW_FOREIGN_REFUSE = 0,   /* OXBOW_EFORMAT, and the log says what was found */
+    OXBOW_FOREIGN_SET_ASIDE = 1 /* those of them that have a name of a store's files are moved into
+                                   a new directory `foreign-N` in the store's, nothing is overwritten
+                                   or deleted, and a new store is made. Without effect with
+                                   OXBOW_OPEN_EXISTING or READONLY. oxbow_recovery tells of it. What
+                                   was set aside counts towards no limit */
+};
+
 /* All zero means default, but for `dir`. Copied by oxbow_open.
  *
  * Two limits: `quota_bytes` is how far pushes may fill the store; `disk_bytes` is what all files of
@@ -86,6 +99,10 @@ struct oxbow_config {
     uint32_t journal_segments;     /* files of the journal's ring, 2 to 16; 0: as it is, or 4 */
     uint32_t journal_bytes; /* of each, 64 KiB to 256 MiB, rounded up to 4 KiB; 0: as it is, or
                                       a 64th of quota or of free space, at most 4 MiB */
+    enum oxbow_on_foreign on_foreign; /* 0: refuse */
+    uint32_t level; /* of a store that this open makes, 1 to OXBOW_FORMAT_LEVEL; 0: the newest. One
+                       that an older version may have to open is made at the level that that one
+                       knows: upgrade.h */
 };
 
 /* Opens the store, making it if absent. Recovers, verifies, and says in the log what it found. If the
@@ -93,8 +110,9 @@ struct oxbow_config {
  * loss.h. On failure nothing is left open and *out is untouched.
  * OXBOW_EINVAL   a field out of its range
  * OXBOW_ELOCKED  another process (or this one) has it open
- * OXBOW_EFORMAT  not a store, or one of another version, word size, byte order or page size; it is
- *                never overwritten
+ * OXBOW_EFORMAT  not a store, or one of another version, word size, byte order or page size, or one
+ *                that uses a feature which this version does not know (upgrade.h); it is never
+ *                overwritten
  * OXBOW_ECORRUPT the store's files contradict each other; the data file is damaged and is not to be
  *                mended (OXBOW_OPEN_STRICT, OXBOW_OPEN_READONLY) or cannot be
  * OXBOW_ENOSPC   also when a damaged data file cannot be mended for lack of room: nothing changed
@@ -243,6 +261,9 @@ struct oxbow_recovery {
     uint64_t
         doubt_from; /* not whole: what a power cut leaves of a write, or damage to the last one */
     uint64_t doubt_upto;
+    uint32_t foreign;       /* the N of the directory `foreign-N` into which this opening moved what
+                               it found; 0: nothing was set aside */
+    uint32_t foreign_files; /* how many files and directories are in it; the log names them */
 };
 
 /* Fills *out; it does not change while the store is open. */

@@ -58,6 +58,7 @@ struct oxbow_policy {
  * OXBOW_ETOOBIG a name over OXBOW_POLICY_NAME_MAX
  * OXBOW_ERANGE  OXBOW_POLICY_COUNT_MAX names have one
  * OXBOW_ENOTSUP a newer version has set what this one must not touch
+ * OXBOW_ELEVEL  the store is of level 1: upgrade.h
  * OXBOW_EQUOTA */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_policy_set(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                  const struct oxbow_policy *policy);

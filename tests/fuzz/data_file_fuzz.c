@@ -109,8 +109,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct oxbow_check_options options = {.skip_values = size % 2 == 0};
     struct check_file file = {.port = &port, .options = &options};
     struct oxbow_check_report report;
-    const char *why;
-    uint64_t id;
+    struct format_verdict verdict;
+    struct store_format format;
     size_t i;
 
     port.files.size = size_of;
@@ -129,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must(reads <= 4 * (image_bytes / 4096) + 64);
     must(report.leaf_pages + report.branch_pages <= image_bytes / 4096);
     if (i + 2 < size) {
-        (void)!format_parse((const char *)data + i + 2, size - i - 2, &id, &why);
+        (void)!format_parse((const char *)data + i + 2, size - i - 2, &format, &verdict);
     }
     return 0;
 }

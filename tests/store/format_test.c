@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The FORMAT file's text, and an empty data file that LMDB itself takes for one. */
+#include "engine/base/hash.h"
 #include "engine/store/store.h"
 
 #include <setjmp.h>
@@ -15,45 +16,53 @@
 
 #define STORE_ID 0x0123456789abcdefu
 
+static const struct store_format first = {STORE_ID, 1};
+static const struct store_format newest = {STORE_ID, OXBOW_FORMAT_LEVEL};
+
 /* Parses a copy that ends where its memory ends; the same on every success. */
-static enum oxbow_err parse(const char *text, size_t len, const char **why)
+static enum oxbow_err parse(const char *text, size_t len, struct format_verdict *verdict)
 {
-    uint64_t id = 99;
+    struct store_format got = {99, 99};
     char *copy = malloc(len > 0 ? len : 1);
     enum oxbow_err err;
 
     assert_non_null(copy);
     memcpy(copy, text, len);
-    *why = NULL;
-    err = format_parse(copy, len, &id, why);
+    verdict->why = NULL;
+    verdict->whole = false;
+    err = format_parse(copy, len, &got, verdict);
     free(copy);
     if (err == OXBOW_OK) {
-        assert_int_equal(id, STORE_ID);
+        assert_int_equal(got.id, STORE_ID);
     } else {
         assert_int_equal(err, OXBOW_EFORMAT);
-        assert_int_equal(id, 99);
-        assert_non_null(*why);
+        assert_int_equal(got.id, 99);
+        assert_int_equal(got.level, 99);
+        assert_non_null(verdict->why);
     }
     return err;
 }
 
 static void the_text_is_read_back(void **state)
 {
+    static const uint64_t ids[] = {STORE_ID, UINT64_MAX, 0};
+    struct format_verdict verdict;
     char text[FORMAT_BYTES_MAX];
-    size_t len = format_text(text, STORE_ID);
-    const char *why;
-    uint64_t id = 0;
 
     (void)state;
-    assert_true(len < FORMAT_BYTES_MAX);
-    assert_int_equal(len, strlen(text));
-    assert_int_equal(parse(text, len, &why), OXBOW_OK);
-    len = format_text(text, UINT64_MAX);
-    assert_int_equal(format_parse(text, len, &id, &why), OXBOW_OK);
-    assert_int_equal(id, UINT64_MAX);
-    len = format_text(text, 0);
-    assert_int_equal(format_parse(text, len, &id, &why), OXBOW_OK);
-    assert_int_equal(id, 0);
+    for (uint32_t level = 1; level <= OXBOW_FORMAT_LEVEL; level++) {
+        for (size_t i = 0; i < 3; i++) {
+            const struct store_format want = {ids[i], level};
+            struct store_format got = {99, 99};
+            size_t len = format_text(text, &want);
+
+            assert_true(len < FORMAT_BYTES_MAX);
+            assert_int_equal(len, strlen(text));
+            assert_int_equal(format_parse(text, len, &got, &verdict), OXBOW_OK);
+            assert_int_equal(got.id, ids[i]);
+            assert_int_equal(got.level, level);
+        }
+    }
 }
 
 static void the_text_is_that_of_the_format(void **state)
@@ -62,26 +71,116 @@ static void the_text_is_that_of_the_format(void **state)
     char want[FORMAT_BYTES_MAX];
 
     (void)state;
-    format_text(text, STORE_ID);
+    format_text(text, &first);
     snprintf(want, sizeof want,
              "oxbow store\nformat 1\nword %u\norder little\npage 4096\nid 0123456789abcdef\n",
              (unsigned)sizeof(size_t) * 8);
     assert_string_equal(text, want);
+    if (sizeof(size_t) == 8) {
+        format_text(text, &newest);
+        assert_string_equal(text, "oxbow store\nformat 1.2\nword 64\norder little\npage 4096\n"
+                                  "id 0123456789abcdef\nsum e8ec5537\n");
+    }
 }
 
 static void a_text_that_is_cut_or_longer_is_refused(void **state)
 {
+    const struct store_format *const formats[] = {&first, &newest};
     char text[FORMAT_BYTES_MAX + 1];
-    size_t len = format_text(text, STORE_ID);
-    const char *why;
-    size_t n;
+    struct format_verdict verdict;
 
     (void)state;
-    for (n = 0; n < len; n++) {
-        assert_int_equal(parse(text, n, &why), OXBOW_EFORMAT);
+    for (size_t i = 0; i < 2; i++) {
+        size_t len = format_text(text, formats[i]);
+
+        for (size_t n = 0; n < len; n++) {
+            assert_int_equal(parse(text, n, &verdict), OXBOW_EFORMAT);
+            assert_false(verdict.whole);
+        }
+        text[len] = '\n';
+        assert_int_equal(parse(text, len + 1, &verdict), OXBOW_EFORMAT);
+        assert_false(verdict.whole);
     }
-    text[len] = '\n';
-    assert_int_equal(parse(text, len + 1, &why), OXBOW_EFORMAT);
+}
+
+static void no_flipped_bit_makes_another_version_of_it(void **state)
+{
+    char text[FORMAT_BYTES_MAX];
+    struct format_verdict verdict;
+    size_t len = format_text(text, &newest);
+
+    (void)state;
+    for (size_t bit = 0; bit < len * 8; bit++) {
+        text[bit / 8] ^= (char)(1 << (bit & 7));
+        assert_int_equal(parse(text, len, &verdict), OXBOW_EFORMAT);
+        assert_false(verdict.whole);
+        text[bit / 8] ^= (char)(1 << (bit & 7));
+    }
+    len = format_text(text, &first);
+    for (size_t bit = 0; bit < len * 8; bit++) {
+        struct store_format got;
+
+        text[bit / 8] ^= (char)(1 << (bit & 7));
+        verdict.whole = false;
+        if (format_parse(text, len, &got, &verdict) != OXBOW_OK) {
+            assert_false(verdict.whole);
+        } else {
+            assert_int_equal(got.level, 1); /* the id, which has no sum there */
+        }
+        text[bit / 8] ^= (char)(1 << (bit & 7));
+    }
+}
+
+/* Puts the sum below a text. */
+static size_t seal(char text[FORMAT_BYTES_MAX])
+{
+    size_t len = strlen(text);
+
+    return len + (size_t)snprintf(text + len, FORMAT_BYTES_MAX - len, "sum %08x\n",
+                                  (unsigned)crc32c(0, text, len));
+}
+
+static void a_later_level_is_read_and_a_later_version_is_known_for_one(void **state)
+{
+    char text[FORMAT_BYTES_MAX];
+    struct format_verdict verdict = {NULL, false};
+    struct store_format got;
+    size_t len;
+
+    (void)state;
+    snprintf(text, sizeof text,
+             "oxbow store\nformat 1.%u\nword %u\norder little\npage 4096\n"
+             "id 0123456789abcdef\nnews of some kind\n",
+             OXBOW_FORMAT_LEVEL + 1, (unsigned)sizeof(size_t) * 8);
+    assert_int_equal(parse(text, strlen(text), &verdict), OXBOW_EFORMAT);
+    assert_false(verdict.whole);
+    len = seal(text);
+    assert_int_equal(format_parse(text, len, &got, &verdict), OXBOW_OK);
+    assert_int_equal(got.level, OXBOW_FORMAT_LEVEL + 1);
+
+    snprintf(text, sizeof text, "oxbow store\nformat 2.7\neverything else\n");
+    len = seal(text);
+    assert_int_equal(parse(text, len, &verdict), OXBOW_EFORMAT);
+    assert_true(verdict.whole);
+    assert_non_null(strstr(verdict.why, "version"));
+    text[0] = 'O';
+    assert_int_equal(parse(text, len, &verdict), OXBOW_EFORMAT);
+    assert_false(verdict.whole);
+}
+
+static void a_store_of_another_machine_is_known_for_one(void **state)
+{
+    static const char *const others[] = {
+        "oxbow store\nformat 1\nword 32\norder little\npage 4096\nid 0123456789abcdef\n",
+        "oxbow store\nformat 1\nword 64\norder big\npage 4096\nid 0123456789abcdef\n",
+    };
+    struct format_verdict verdict;
+
+    (void)state;
+    for (size_t i = sizeof(size_t) == 8 ? 0 : 1; i < 2; i++) {
+        assert_int_equal(parse(others[i], strlen(others[i]), &verdict), OXBOW_EFORMAT);
+        assert_true(verdict.whole);
+    }
 }
 
 struct other {
@@ -107,6 +206,10 @@ static void another_kind_of_store_is_refused_with_its_reason(void **state)
         {"id 0123456789abcdef", "id 0123456789abcde", "damaged"},
         {"id 0123456789abcdef", "id 0123456789abcdef0", "damaged"},
         {"id 0123456789abcdef", "id 0123456789abcdeg", "damaged"},
+        {"format 1", "format 1.1", "version"},
+        {"format 1", "format 1.2", "damaged"},
+        {"format 1", "format 1.", "version"},
+        {"format 1", "format 1.65536", "version"},
         {"format 1\n", "", "version"},
         {"page 4096\n", "", "page size"},
     };
@@ -117,9 +220,9 @@ static void another_kind_of_store_is_refused_with_its_reason(void **state)
         char text[FORMAT_BYTES_MAX];
         char changed[FORMAT_BYTES_MAX + 16];
         const char *at;
-        const char *why;
+        struct format_verdict verdict;
 
-        format_text(text, STORE_ID);
+        format_text(text, &first);
         at = strstr(text, others[i].from);
         if (at == NULL) {
             assert_true(sizeof(size_t) != 8);
@@ -127,20 +230,20 @@ static void another_kind_of_store_is_refused_with_its_reason(void **state)
         }
         snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, others[i].to,
                  at + strlen(others[i].from));
-        assert_int_equal(parse(changed, strlen(changed), &why), OXBOW_EFORMAT);
-        assert_non_null(strstr(why, others[i].why));
+        assert_int_equal(parse(changed, strlen(changed), &verdict), OXBOW_EFORMAT);
+        assert_non_null(strstr(verdict.why, others[i].why));
     }
 }
 
 static void garbage_is_refused(void **state)
 {
     static const char zeros[64];
-    const char *why;
+    struct format_verdict verdict;
 
     (void)state;
-    assert_int_equal(parse(zeros, sizeof zeros, &why), OXBOW_EFORMAT);
-    assert_int_equal(parse("\n\n\n\n\n\n\n", 7, &why), OXBOW_EFORMAT);
-    assert_int_equal(parse("", 0, &why), OXBOW_EFORMAT);
+    assert_int_equal(parse(zeros, sizeof zeros, &verdict), OXBOW_EFORMAT);
+    assert_int_equal(parse("\n\n\n\n\n\n\n", 7, &verdict), OXBOW_EFORMAT);
+    assert_int_equal(parse("", 0, &verdict), OXBOW_EFORMAT);
 }
 
 /* ---- the data file ---- */
@@ -209,6 +312,9 @@ int main(void)
         cmocka_unit_test(the_text_is_that_of_the_format),
         cmocka_unit_test(a_text_that_is_cut_or_longer_is_refused),
         cmocka_unit_test(another_kind_of_store_is_refused_with_its_reason),
+        cmocka_unit_test(no_flipped_bit_makes_another_version_of_it),
+        cmocka_unit_test(a_later_level_is_read_and_a_later_version_is_known_for_one),
+        cmocka_unit_test(a_store_of_another_machine_is_known_for_one),
         cmocka_unit_test(garbage_is_refused),
         cmocka_unit_test(lmdb_takes_the_meta_pages_for_an_empty_file_of_its_own),
     };

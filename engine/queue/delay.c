@@ -70,6 +70,8 @@ static enum oxbow_err delay_keep(struct oxbow_txn *txn, struct delay *d, struct 
 static enum oxbow_err delay_check(struct oxbow_txn *txn, struct oxbow_bytes key,
                                   uint64_t payload_len)
 {
+    enum oxbow_err err;
+
     if (txn_readonly(txn)) {
         return OXBOW_EREADONLY;
     }
@@ -77,7 +79,8 @@ static enum oxbow_err delay_check(struct oxbow_txn *txn, struct oxbow_bytes key,
         payload_len > txn_entry_bytes_max(txn)) {
         return OXBOW_ETOOBIG;
     }
-    return txn_reserve_bytes(txn, key.len + (size_t)payload_len + RECORD_OVERHEAD);
+    err = txn_reserve_bytes(txn, key.len + (size_t)payload_len + RECORD_OVERHEAD);
+    return err == OXBOW_OK ? txn_feature_require(txn, STORE_FEATURE_DELAY) : err;
 }
 
 enum oxbow_err oxbow_delay_add(struct oxbow_txn *txn, struct oxbow_bytes key,

@@ -254,6 +254,9 @@ enum oxbow_err oxbow_group_options_set(struct oxbow_txn *txn, struct oxbow_group
         err = txn_reserve_bytes(txn, FIXED + opt->dead_letter.len);
     }
     if (err == OXBOW_OK) {
+        err = txn_feature_require(txn, STORE_FEATURE_RULES);
+    }
+    if (err == OXBOW_OK) {
         err = rules_begin(&g);
     }
     if (err != OXBOW_OK) {

@@ -26,6 +26,9 @@
 /* In the order of enum store_feature. */
 static const struct oxbow_feature rows[STORE_FEATURE_COUNT] = {
     {"policies", "limits of queues and what happens at them", OXBOW_FEATURE_WRITES, 0, 2},
+    {"delays", "entries that are added when they are due", OXBOW_FEATURE_WRITES, 1, 2},
+    {"group-options", "groups that take back, delay and give up entries", OXBOW_FEATURE_NEEDS, 0,
+     2},
 };
 
 static const uint8_t key[] = {KV_SPACE_STORE, STORE_KEY_FEATURES};

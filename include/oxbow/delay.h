@@ -19,7 +19,8 @@
  * and names keys in the transaction's database. An aborted transaction leaves no trace.
  * Out-parameters are written on success only. All give, besides what they name, OXBOW_EINVAL (a NULL
  * where none is allowed, a value out of its range), OXBOW_ENOMEM, OXBOW_EIO, OXBOW_ECORRUPT; those
- * that write OXBOW_EREADONLY, and where they add OXBOW_EQUOTA.
+ * that write OXBOW_EREADONLY, and where they add OXBOW_EQUOTA and, in a store of level 1,
+ * OXBOW_ELEVEL (upgrade.h).
  */
 #ifndef OXBOW_DELAY_H
 #define OXBOW_DELAY_H

@@ -425,6 +425,28 @@ class Cli(unittest.TestCase):
             self.error("delay", *bad, code=2)
         self.run_cli("delay", "list", code=1)
 
+    def test_foreign_files_are_set_aside_when_that_is_asked_for(self):
+        os.mkdir(self.dir)
+        with open(os.path.join(self.dir, "data.mdb"), "w", encoding="ascii") as f:
+            f.write("another program's")
+        self.assertIn("OXBOW_EFORMAT", self.error("push", "k", "v", code=3))
+        self.assertIn("OXBOW_EFORMAT", self.error("--on-foreign=refuse", "push", "k", "v",
+                                                 code=3))
+        self.assertIn("refuse or set-aside",
+                      self.error("--on-foreign=maybe", "push", "k", "v", code=2))
+        self.assertEqual(self.out("--on-foreign=set-aside", "push", "k", "v"), "length  1\n")
+        with open(os.path.join(self.dir, "foreign-1", "data.mdb"), encoding="ascii") as f:
+            self.assertEqual(f.read(), "another program's")
+        self.assertEqual(self.out("pop", "k"), "v\n")
+
+    def test_upgrade_tells_the_level_and_stat_what_is_used(self):
+        self.out("push", "k", "v")
+        self.assertEqual(json.loads(self.out("upgrade", "--json")), {"was": 2, "level": 2})
+        self.assertEqual(json.loads(self.out("stat", "--json"))["features"], "")
+        self.out("queue", "set", "k", "max-entries=10")
+        stat = json.loads(self.out("stat", "--json"))
+        self.assertEqual((stat["level"], stat["features"]), (2, "policies"))
+
     def test_stat_and_keys_tell_what_is_there(self):
         self.out("push", "jobs", "v")
         self.out("add", "log", "f", "v")

@@ -13,7 +13,9 @@
 #include "oxbow/group.h"
 #include "oxbow/list.h"
 #include "oxbow/oxbow.h"
+#include "oxbow/policy.h"
 #include "oxbow/stream.h"
+#include "oxbow/upgrade.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -280,10 +282,71 @@ static void a_store_of_format_1_opens_with_everything_in_it(void **state)
     run((const char *const[]){"rm", "-r", base, NULL});
 }
 
+static enum oxbow_err set_policy(struct oxbow *db)
+{
+    const struct oxbow_policy policy = {.max_entries = 1000};
+    struct oxbow_txn *txn;
+    enum oxbow_err err;
+
+    assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+    err = oxbow_policy_set(txn, text("readings"), &policy);
+    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+    return err;
+}
+
+static void read_format(const char *dir, char out[256])
+{
+    char path[80];
+    size_t n;
+    FILE *f;
+
+    (void)snprintf(path, sizeof path, "%s/FORMAT", dir);
+    f = fopen(path, "rb");
+    assert_non_null(f);
+    n = fread(out, 1, 255, f);
+    assert_int_equal(fclose(f), 0);
+    out[n] = '\0';
+}
+
+/* Complaint 25: an update that is not confirmed can be taken back. */
+static void an_upgrade_keeps_the_backlog_and_can_be_taken_back_until_it_is_confirmed(void **state)
+{
+    char base[] = "/tmp/oxbow-golden-XXXXXX";
+    char before[256];
+    char after[256];
+    char dir[64];
+    struct oxbow *db;
+
+    (void)state;
+    assert_non_null(mkdtemp(base));
+    run((const char *const[]){"tar", "-xzf", GOLDEN_1, "-C", base, NULL});
+    (void)snprintf(dir, sizeof dir, "%s/store", base);
+    read_format(dir, before);
+    db = open_store(dir); /* the new version, on trial */
+    check(db);
+    assert_int_equal(set_policy(db), OXBOW_ELEVEL);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    read_format(dir, after);
+    assert_string_equal(before, after); /* all that the version before looks at */
+    db = open_store(dir);
+    check(db);
+    assert_int_equal(oxbow_upgrade(db), OXBOW_OK);
+    assert_int_equal(set_policy(db), OXBOW_OK);
+    check(db);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    read_format(dir, after);
+    assert_string_not_equal(before, after);
+    db = open_store(dir);
+    check(db);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    run((const char *const[]){"rm", "-r", base, NULL});
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_store_of_format_1_opens_with_everything_in_it),
+        cmocka_unit_test(an_upgrade_keeps_the_backlog_and_can_be_taken_back_until_it_is_confirmed),
     };
 
     fill_blob();

@@ -3,6 +3,7 @@
 #include "oxbow/key.h"
 #include "oxbow/list.h"
 #include "oxbow/stream.h"
+#include "oxbow/upgrade.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/move.h"
 #include "tools/oxbow/out.h"
@@ -147,6 +148,83 @@ static void print_journal(struct cli *cli, const struct oxbow_stat *stat, struct
     out_text(out, rec.journal_missing ? "yes" : "no");
 }
 
+/* The names of the features in use; those that this version does not know as `needs:5`. */
+static void features_text(const struct oxbow_format *format, char *out, size_t room)
+{
+    static const char *const kinds[OXBOW_FEATURE_KINDS] = {"has", "writes", "needs"};
+    size_t count;
+    const struct oxbow_feature *rows = oxbow_features(&count);
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (size_t at = 0; at < OXBOW_FEATURE_KINDS * (size_t)64 && len < room; at++) {
+        const char *name = NULL;
+
+        if ((format->used[at / 64] >> at % 64 & 1) == 0) {
+            continue;
+        }
+        for (size_t i = 0; i < count; i++) {
+            if ((size_t)rows[i].kind * 64 + rows[i].bit == at) {
+                name = rows[i].name;
+            }
+        }
+        len += name != NULL
+                   ? (size_t)snprintf(out + len, room - len, "%s%s", len > 0 ? " " : "", name)
+                   : (size_t)snprintf(out + len, room - len, "%s%s:%u", len > 0 ? " " : "",
+                                      kinds[at / 64], (unsigned)(at % 64));
+    }
+}
+
+static enum oxbow_err format_get(struct cli *cli, struct oxbow_format *format)
+{
+    struct oxbow_txn *txn;
+    enum oxbow_err err = cli_begin(cli, OXBOW_TXN_READ, &txn);
+
+    if (err == OXBOW_OK) {
+        err = oxbow_format(txn, format);
+        oxbow_txn_abort(txn);
+    }
+    return err;
+}
+
+static void print_format(struct cli *cli, struct out *out)
+{
+    struct oxbow_format format;
+    char text[1024];
+
+    if (format_get(cli, &format) != OXBOW_OK) {
+        out_none(out);
+        out_none(out);
+        return;
+    }
+    out_number(out, format.level);
+    features_text(&format, text, sizeof text);
+    out_text(out, text);
+}
+
+static int run_upgrade(struct cli *cli)
+{
+    static const char *const columns[] = {"was", "level", NULL};
+    struct oxbow_format before;
+    struct oxbow_format after;
+    struct out *out;
+    enum oxbow_err err = format_get(cli, &before);
+
+    if (err == OXBOW_OK) {
+        err = oxbow_upgrade(cli->db);
+    }
+    if (err == OXBOW_OK) {
+        err = format_get(cli, &after);
+    }
+    if (err != OXBOW_OK) {
+        return cli_fail("upgrade", err);
+    }
+    out = out_open(cli->opt.json, true, columns);
+    out_number(out, before.level);
+    out_number(out, after.level);
+    return out_close(out) ? EXIT_DONE : EXIT_FAILED;
+}
+
 static int run_stat(struct cli *cli)
 {
     static const char *const columns[] = {"store",
@@ -187,6 +265,8 @@ static int run_stat(struct cli *cli)
                                           "lost_transactions",
                                           "doubtful_transactions",
                                           "journal_missing",
+                                          "level",
+                                          "features",
                                           NULL};
     static const char *const policies[] = {"default", "always", "interval", "none"};
     struct oxbow_stat stat;
@@ -217,6 +297,7 @@ static int run_stat(struct cli *cli)
     print_wear(cli, out);
     print_oldest(cli, out);
     print_journal(cli, &stat, out);
+    print_format(cli, out);
     return out_close(out) ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -306,6 +387,9 @@ const struct command commands_store[] = {
      NULL},
     {"keys", "", 0, 0, COMMAND_READ, "list the keys of the database", run_keys, NULL},
     {"check", "", 0, 0, 0, "walk everything, verify every checksum and counter", check_main, NULL},
+    {"upgrade", "", 0, 0, COMMAND_EXIST,
+     "let the store use what is new in this version; older ones may not open it again", run_upgrade,
+     NULL},
     {"compact", "", 0, 0, 0, "make the data file of a closed store as short as its data",
      compact_main, NULL},
     {"repair", "", 0, 0, 0, "mend a damaged store, and list what it has lost", repair_main,

@@ -29,6 +29,7 @@ struct options {
     long long quota; /* --quota, bytes */
     char *endurance; /* --endurance, a size */
     char *journal;   /* --journal */
+    char *foreign;   /* --on-foreign */
     int help, version;
     /* of subcommands */
     int right, left, existing, reverse, noack, history, make_stream, at_end, force, quick, list,

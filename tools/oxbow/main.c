@@ -31,6 +31,8 @@ const struct option_row global_options[] = {
      "what the device bears in its life, like 30T (default: $OXBOW_ENDURANCE)"},
     {"journal", 0, OPTION_TEXT, offsetof(struct options, journal), "on|off",
      "whether the store has a journal (default on; off removes it)"},
+    {"on-foreign", 0, OPTION_TEXT, offsetof(struct options, foreign), "refuse|set-aside",
+     "what to do with files there that are no store of this version (default refuse)"},
     {"help", 'h', OPTION_FLAG, offsetof(struct options, help), NULL, "this help"},
     {"version", 0, OPTION_FLAG, offsetof(struct options, version), NULL, "the version"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
@@ -336,9 +338,10 @@ static unsigned word_of(const char *const *words, const char *text)
     return 0;
 }
 
-/* In the order of enum oxbow_sync and enum oxbow_journal. */
+/* In the order of enum oxbow_sync, enum oxbow_journal and enum oxbow_on_foreign. */
 static const char *const policies[] = {"always", "interval", "none", NULL};
 static const char *const journals[] = {"on", "off", NULL};
+static const char *const foreigns[] = {"refuse", "set-aside", NULL};
 
 enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct oxbow **out)
 {
@@ -352,6 +355,9 @@ enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct
                                       : OXBOW_JOURNAL_DEFAULT,
         .interval_ms = (uint32_t)cli->opt.interval_ms,
         .quota_bytes = (uint64_t)cli->opt.quota,
+        .on_foreign = o->foreign != NULL
+                          ? (enum oxbow_on_foreign)(word_of(foreigns, o->foreign) - 1)
+                          : OXBOW_FOREIGN_REFUSE,
     };
 
     if (endurance_text(cli) != NULL && !cli_size(endurance_text(cli), &config.endurance_bytes)) {
@@ -410,6 +416,9 @@ static int check_globals(const struct cli *cli)
     }
     if (o->journal != NULL && word_of(journals, o->journal) == 0) {
         return cli_usage(cli, "--journal %s: on or off", o->journal);
+    }
+    if (o->foreign != NULL && word_of(foreigns, o->foreign) == 0) {
+        return cli_usage(cli, "--on-foreign %s: refuse or set-aside", o->foreign);
     }
     if (endurance_text(cli) != NULL && !cli_size(endurance_text(cli), &endurance)) {
         return cli_usage(cli, "endurance %s: a number of bytes, or one with k, M, G or T",

@@ -225,49 +225,50 @@ static int run_upgrade(struct cli *cli)
     return out_close(out) ? EXIT_DONE : EXIT_FAILED;
 }
 
+static const char *const stat_columns[] = {"store",
+                                           "policy",
+                                           "interval_ms",
+                                           "lsn_applied",
+                                           "lsn_written",
+                                           "lsn_durable",
+                                           "oldest_unsynced",
+                                           "used",
+                                           "quota",
+                                           "reserve",
+                                           "file",
+                                           "free",
+                                           "holes",
+                                           "disk_max",
+                                           "records",
+                                           "memtable",
+                                           "checkpoints",
+                                           "values_bad",
+                                           "written",
+                                           "written_journal",
+                                           "written_checkpoint",
+                                           "written_other",
+                                           "payload",
+                                           "written_per_payload",
+                                           "open_time",
+                                           "written_per_day",
+                                           "endurance",
+                                           "endurance_used_percent",
+                                           "years_left",
+                                           "oldest_entry",
+                                           "journal",
+                                           "journal_frames",
+                                           "journal_syncs",
+                                           "replayed",
+                                           "replay_skipped",
+                                           "lost_transactions",
+                                           "doubtful_transactions",
+                                           "journal_missing",
+                                           "level",
+                                           "features",
+                                           NULL};
+
 static int run_stat(struct cli *cli)
 {
-    static const char *const columns[] = {"store",
-                                          "policy",
-                                          "interval_ms",
-                                          "lsn_applied",
-                                          "lsn_written",
-                                          "lsn_durable",
-                                          "oldest_unsynced",
-                                          "used",
-                                          "quota",
-                                          "reserve",
-                                          "file",
-                                          "free",
-                                          "holes",
-                                          "disk_max",
-                                          "records",
-                                          "memtable",
-                                          "checkpoints",
-                                          "values_bad",
-                                          "written",
-                                          "written_journal",
-                                          "written_checkpoint",
-                                          "written_other",
-                                          "payload",
-                                          "written_per_payload",
-                                          "open_time",
-                                          "written_per_day",
-                                          "endurance",
-                                          "endurance_used_percent",
-                                          "years_left",
-                                          "oldest_entry",
-                                          "journal",
-                                          "journal_frames",
-                                          "journal_syncs",
-                                          "replayed",
-                                          "replay_skipped",
-                                          "lost_transactions",
-                                          "doubtful_transactions",
-                                          "journal_missing",
-                                          "level",
-                                          "features",
-                                          NULL};
     static const char *const policies[] = {"default", "always", "interval", "none"};
     struct oxbow_stat stat;
     struct out *out;
@@ -275,7 +276,7 @@ static int run_stat(struct cli *cli)
 
     oxbow_stat(cli->db, &stat);
     (void)snprintf(id, sizeof id, "%016llx", (unsigned long long)stat.store_id);
-    out = out_open(cli->opt.json, true, columns);
+    out = out_open(cli->opt.json, true, stat_columns);
     out_text(out, id);
     out_text(out, policies[(size_t)stat.sync % 4]);
     out_number(out, stat.interval_ms);

@@ -39,6 +39,7 @@ struct subject {
 
 extern const struct subject subject_kv;
 extern const struct subject subject_queue;
+extern const struct subject subject_policy;
 extern const struct subject subject_retry;
 
 /* Whether subject_kv now and then stores, and deletes again, a value so large that its space is given

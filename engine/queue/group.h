@@ -22,11 +22,16 @@ struct group_rules {
     uint32_t retry_factor_percent;
     uint32_t retry_jitter_percent;
     uint32_t prefetch;
-    uint32_t dead_len; /* bytes of the names behind the record */
-    uint64_t seed;     /* of the jitter */
+    uint64_t exclusive_ms;
+    uint32_t dead_len;  /* bytes of the names behind the record */
+    uint32_t field_len; /* likewise, behind that */
+    uint64_t seed;      /* of the jitter */
     /* From here on: state, which changes with every delivery. */
     struct oxbow_id sweep; /* chunks from this id on have not been looked at by these rules */
     bool turn_new;         /* the next read of one entry tries new ones first */
+    bool keyed;            /* there may be keys (group_key.h) */
+    uint32_t holder;       /* consumer that has the group for itself; 0: nobody */
+    uint64_t holder_ms;    /* when it was last heard of */
     uint64_t redelivered;
     uint64_t dead;
     uint64_t refused;

@@ -5,6 +5,7 @@
 #include "engine/queue/forward.h"
 #include "engine/queue/group.h"
 #include "engine/queue/group_due.h"
+#include "engine/queue/group_rules.h"
 #include "engine/queue/wait.h"
 
 static void position_set(struct group *g, const struct oxbow_group_create_options *opt)
@@ -139,7 +140,7 @@ enum oxbow_err oxbow_group_consumer_create(struct oxbow_txn *txn, struct oxbow_g
 static enum oxbow_err pending_release(struct pending_table *t, struct pending *p)
 {
     bool added;
-    enum oxbow_err err = due_taken(t->group, p);
+    enum oxbow_err err = due_taken(t->group, p, 0);
 
     p->consumer = 0;
     if (err == OXBOW_OK) {
@@ -193,6 +194,10 @@ enum oxbow_err oxbow_group_consumer_delete(struct oxbow_txn *txn, struct oxbow_g
         }
         if (err == OXBOW_OK) {
             err = consumer_drop(&g, consumer, &c);
+        }
+        if (err == OXBOW_OK && g.ruled && g.rules.holder == c.number) {
+            g.rules.holder = 0;
+            err = rules_save(&g);
         }
         if (err == OXBOW_OK) {
             err = group_save(&g);

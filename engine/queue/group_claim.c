@@ -88,7 +88,7 @@ static enum oxbow_err claim_take(struct claim *c, struct pending *p)
         err = claimer_need(c);
     }
     if (err == OXBOW_OK && c->group->ruled) {
-        err = due_taken(c->group, p);
+        err = due_taken(c->group, p, c->consumer);
     }
     if (err != OXBOW_OK) {
         return err;

@@ -6,6 +6,7 @@
 #include "engine/queue/group_due.h"
 
 #include "engine/base/codec.h"
+#include "engine/queue/group_key.h"
 #include "engine/queue/group_pending.h"
 #include "engine/queue/group_rules.h"
 #include "engine/queue/wait.h"
@@ -13,9 +14,10 @@
 #include <string.h>
 
 #define NOTE_FORM  1u
-#define NOTE_LEN   24u
+#define NOTE_LEN   32u
 #define NOTE_DUE   0x01u
 #define NOTE_FIRST 0x02u
+#define NOTE_HELD  0x04u
 
 _Static_assert(DUE_BATCH_MAX >= PENDING_RECORDS, "a batch holds what a chunk has");
 
@@ -59,8 +61,10 @@ static enum oxbow_err note_decode(struct oxbow_bytes value, struct note *out)
     }
     *out = (struct note){.has_due = (p[1] & NOTE_DUE) != 0,
                          .has_first = (p[1] & NOTE_FIRST) != 0,
+                         .held = (p[1] & NOTE_HELD) != 0,
                          .due_ms = get_le64(p + 8),
-                         .first_ms = get_le64(p + 16)};
+                         .first_ms = get_le64(p + 16),
+                         .key = get_le64(p + 24)};
     return OXBOW_OK;
 }
 
@@ -96,17 +100,19 @@ enum oxbow_err note_put(struct group *g, struct oxbow_id id, const struct note *
     uint8_t key[KV_KEY_MAX];
     uint8_t value[NOTE_LEN] = {NOTE_FORM};
 
-    if (!note->has_due && !note->has_first) {
+    if (!note->has_due && !note->has_first && note->key == 0) {
         return note_drop(g, id);
     }
-    value[1] = (uint8_t)((note->has_due ? NOTE_DUE : 0) | (note->has_first ? NOTE_FIRST : 0));
+    value[1] = (uint8_t)((note->has_due ? NOTE_DUE : 0) | (note->has_first ? NOTE_FIRST : 0) |
+                         (note->held ? NOTE_HELD : 0));
     put_le64(value + 8, note->has_due ? note->due_ms : 0);
     put_le64(value + 16, note->has_first ? note->first_ms : 0);
+    put_le64(value + 24, note->key);
     return kv_put(g->stream->txn, id_key(key, g, STREAM_KIND_NOTE, id),
                   (struct oxbow_bytes){value, sizeof value});
 }
 
-enum oxbow_err due_taken(struct group *g, const struct pending *old)
+enum oxbow_err due_taken(struct group *g, const struct pending *old, uint32_t consumer)
 {
     struct note was, is;
     enum oxbow_err err = note_get(g, old->id, &was);
@@ -116,23 +122,41 @@ enum oxbow_err due_taken(struct group *g, const struct pending *old)
     }
     is = was;
     is.has_due = false;
+    is.held = false;
     if (!is.has_first && old->deliveries > 0) {
         is.has_first = true;
         is.first_ms = old->age_ms;
     }
-    return is.has_due == was.has_due && is.has_first == was.has_first ? OXBOW_OK
-                                                                      : note_put(g, old->id, &is);
+    if (is.has_due != was.has_due || is.has_first != was.has_first || is.held != was.held) {
+        err = note_put(g, old->id, &is);
+    }
+    return err == OXBOW_OK && is.key != 0 ? key_passed(g, is.key, old->consumer, consumer) : err;
 }
 
-enum oxbow_err due_removed(struct group *g, struct oxbow_id id)
+enum oxbow_err due_removed(struct group *g, const struct pending *old)
 {
-    return note_drop(g, id);
+    struct note note = {0};
+    enum oxbow_err err = g->rules.keyed ? note_get(g, old->id, &note) : OXBOW_OK;
+
+    if (err == OXBOW_OK) {
+        err = note_drop(g, old->id);
+    }
+    return err == OXBOW_OK && note.key != 0 ? key_removed(g, note.key, old->id, old->consumer)
+                                            : err;
 }
 
 /* ---- when ---- */
 
 uint64_t due_of(const struct group *g, const struct pending *p, const struct note *note)
 {
+    const struct group_rules *r = &g->rules;
+
+    if (note != NULL && note->held) {
+        return DUE_NEVER;
+    }
+    if (r->exclusive_ms > 0 && r->holder != 0 && p->consumer != 0 && p->consumer != r->holder) {
+        return p->age_ms; /* of one who had the group before */
+    }
     if (note != NULL && note->has_due) {
         return note->due_ms;
     }
@@ -306,6 +330,32 @@ static enum oxbow_err note_walk_get(struct note_walk *w, struct oxbow_id id, str
         note_walk_check(w);
     }
     return w->err == OXBOW_ENOENT ? OXBOW_OK : w->err;
+}
+
+enum oxbow_err note_forget_keys(struct group *g)
+{
+    struct note_walk w;
+    enum oxbow_err err = note_walk_init(&w, g, OXBOW_ID_MIN);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    while (w.err == OXBOW_OK && err == OXBOW_OK) {
+        struct oxbow_id id = id_from_key((const uint8_t *)w.key.data + w.len - ID_KEY_LEN);
+        struct note note;
+
+        err = note_decode(w.value, &note);
+        if (err == OXBOW_OK && note.key != 0) {
+            note.key = 0;
+            note.has_due = note.has_due || note.held;
+            note.held = false;
+            err = note_put(g, id, &note);
+        }
+        w.err = kv_cursor_next(&w.cursor, &w.key, &w.value);
+        note_walk_check(&w);
+    }
+    kv_cursor_fini(&w.cursor);
+    return err != OXBOW_OK || w.err == OXBOW_ENOENT ? err : w.err;
 }
 
 /* Goes through a chunk that nothing writes to meanwhile. */

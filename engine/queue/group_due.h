@@ -5,12 +5,13 @@
  * Most entries are due when their last delivery is long enough ago. What differs is said in a note
  * of its own:
  *
- *   note     0      1       4            8             16
- *            +------+-------+------------+-------------+-----------+
- *            | form | flags | zero       | due ms      | first ms  |    little endian
- *            +------+-------+------------+-------------+-----------+
+ *   note     0      1       2      8        16         24         32
+ *            +------+-------+------+--------+----------+----------+
+ *            | form | flags | zero | due ms | first ms | key hash |    little endian
+ *            +------+-------+------+--------+----------+----------+
  *
- * flags: 1 it is due at `due`, 2 it was delivered first at `first`; times: the group's clock.
+ * flags: 1 it is due at `due`, 2 it was delivered first at `first`, 4 it is held (group_key.h);
+ * times: the group's clock; key hash 0: it has no key.
  *
  * Each chunk of pending entries has a time at which it wants to be looked at: one key leads from
  * the chunk to the time (LOOK), one from the time to the chunk (LOOK_AT). So looking for what is
@@ -31,8 +32,10 @@
 struct note {
     bool has_due;
     bool has_first;
+    bool held;
     uint64_t due_ms;
     uint64_t first_ms;
+    uint64_t key;
 };
 
 /* All zero when there is none. */
@@ -44,11 +47,15 @@ OXBOW_MUST_CHECK enum oxbow_err note_put(struct group *g, struct oxbow_id id,
 /* When a pending entry is due. `note` may be NULL: as if it had none. */
 uint64_t due_of(const struct group *g, const struct pending *p, const struct note *note);
 
-/* The entry of which `old` was the state is delivered, or claimed: what was said of when it is due
- * holds no more, and when it was delivered first is written down. */
-OXBOW_MUST_CHECK enum oxbow_err due_taken(struct group *g, const struct pending *old);
+/* The entry of which `old` was the state is delivered to a consumer, claimed by it or (0) given
+ * back: what was said of when it is due holds no more, and when it was delivered first is written
+ * down. */
+OXBOW_MUST_CHECK enum oxbow_err due_taken(struct group *g, const struct pending *old,
+                                          uint32_t consumer);
 /* The entry is pending no more. */
-OXBOW_MUST_CHECK enum oxbow_err due_removed(struct group *g, struct oxbow_id id);
+OXBOW_MUST_CHECK enum oxbow_err due_removed(struct group *g, const struct pending *old);
+/* After a salvage: no entry has a key, what was held is due. */
+OXBOW_MUST_CHECK enum oxbow_err note_forget_keys(struct group *g);
 
 /* Something in the chunk is due at that time: its look is not later from now on. */
 OXBOW_MUST_CHECK enum oxbow_err due_by(struct group *g, struct oxbow_id base, uint64_t due_ms);

@@ -5,6 +5,7 @@
  */
 #include "engine/queue/group_dead.h"
 #include "engine/queue/group_due.h"
+#include "engine/queue/group_key.h"
 #include "engine/queue/group_rules.h"
 
 /* A group with rules, to be written to. OXBOW_EINVAL: it has none. */
@@ -16,8 +17,10 @@ static enum oxbow_err ruled_find(struct oxbow_txn *txn, struct oxbow_group group
     return err == OXBOW_OK && !g->ruled ? OXBOW_EINVAL : err;
 }
 
-/* Says when an entry is due, whatever its delivery says. */
-static enum oxbow_err due_note(struct pending_table *t, struct oxbow_id id, uint64_t due_ms)
+/* Says when an entry is due, whatever its delivery says. `from`: the consumer that it was taken from
+ * for that; 0: none. */
+static enum oxbow_err due_note(struct pending_table *t, struct oxbow_id id, uint64_t due_ms,
+                               uint32_t from)
 {
     struct note note;
     enum oxbow_err err = note_get(t->group, id, &note);
@@ -28,7 +31,11 @@ static enum oxbow_err due_note(struct pending_table *t, struct oxbow_id id, uint
     note.has_due = true;
     note.due_ms = due_ms;
     err = note_put(t->group, id, &note);
-    return err == OXBOW_OK ? due_entry_by(t, id, due_ms) : err;
+    if (err == OXBOW_OK) {
+        err = due_entry_by(t, id, due_ms);
+    }
+    return err == OXBOW_OK && from != 0 && note.key != 0 ? key_passed(t->group, note.key, from, 0)
+                                                         : err;
 }
 
 /* Brings all records up to date after a change. */
@@ -42,6 +49,9 @@ static enum oxbow_err finish(struct pending_table *t, enum oxbow_err err, uint64
     pending_close(t);
     if (err == OXBOW_OK && changed > 0) {
         group_clock_set(g);
+        if (g->rules.exclusive_ms > 0 && g->rules.holder != 0) {
+            g->rules.holder_ms = group_now(g);
+        }
         err = rules_save(g);
         if (err == OXBOW_OK) {
             err = group_save(g);
@@ -68,7 +78,7 @@ static enum oxbow_err extend_all(struct pending_table *t,
 
         err = pending_find(t, opt->ids[i], &p);
         if (err == OXBOW_OK && p.consumer != 0 && (consumer == 0 || p.consumer == consumer)) {
-            err = due_note(t, p.id, due);
+            err = due_note(t, p.id, due, 0);
             ++*done;
         } else if (err == OXBOW_ENOENT) {
             err = OXBOW_OK;
@@ -132,6 +142,7 @@ static enum oxbow_err nack_one(struct nack *n, struct pending *p)
     struct group *g = n->table.group;
     bool dead = n->opt->how == OXBOW_NACK_DEAD;
     uint64_t wait = n->opt->delay_ms;
+    uint32_t from = p->consumer;
     bool added;
     enum oxbow_err err;
 
@@ -149,7 +160,7 @@ static enum oxbow_err nack_one(struct nack *n, struct pending *p)
             return err;
         }
     }
-    return due_note(&n->table, p->id, group_now(g) + wait);
+    return due_note(&n->table, p->id, group_now(g) + wait, from);
 }
 
 static enum oxbow_err nack_check(const struct oxbow_group_nack_options *opt)

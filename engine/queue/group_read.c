@@ -9,6 +9,7 @@
 
 #include "engine/base/result.h"
 #include "engine/queue/group_due.h"
+#include "engine/queue/group_rules.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/wait.h"
 
@@ -165,7 +166,7 @@ static enum oxbow_err history_count(struct reader *r, struct pending_table *t,
         }
         err = pending_find(t, result->entries[i].id, &p);
         if (err == OXBOW_OK && r->group->ruled) {
-            err = due_taken(r->group, &p);
+            err = due_taken(r->group, &p, p.consumer);
         }
         if (err == OXBOW_OK) {
             p.age_ms = now;
@@ -307,6 +308,12 @@ static enum oxbow_err ack_ids(struct group *g, const struct oxbow_id *ids, size_
     }
     if (err == OXBOW_OK && *acked > 0) {
         err = policy_left(g->stream->txn, g->stream->object.tag, 0, 0);
+    }
+    if (err == OXBOW_OK && *acked > 0 && g->ruled) {
+        err = rules_heard(g);
+    }
+    if (err == OXBOW_OK && *acked > 0 && g->ruled && g->rules.keyed) {
+        err = due_alarm(g, 0);
     }
     /* Who had as many pending as he may have can read again. */
     if (err == OXBOW_OK && *acked > 0 && g->ruled && g->rules.prefetch > 0) {

@@ -12,15 +12,21 @@
 #include "engine/base/result.h"
 #include "engine/queue/group_dead.h"
 #include "engine/queue/group_due.h"
+#include "engine/queue/group_key.h"
 #include "engine/queue/group_read.h"
 #include "engine/queue/group_rules.h"
 #include "engine/queue/wait.h"
 
+#include <string.h>
+
 #define LOOKS_MAX      16u   /* chunks that one read looks at */
 #define RETRIES_MAX    1024u /* entries that one read without a count delivers again */
 #define DEAD_MAX       16u   /* letters that one read writes: a transaction has a limit */
+#define HOLD_MAX       256u  /* new entries that wait for others of their key, passed in one read */
 #define DEAD_AGAIN_MS  10000u
-#define ALARM_EMPTY_MS 50u /* who found nothing does not look again sooner */
+#define PENDING_FREE   4096u /* the quota has no say in fewer pending entries, as in group_read.c */
+#define KEYED_COST     160u  /* bytes of one with a key */
+#define ALARM_EMPTY_MS 50u   /* who found nothing does not look again sooner */
 
 struct retry {
     struct reader *reader;
@@ -30,13 +36,27 @@ struct retry {
     uint64_t now;
     uint64_t given;
     uint64_t added;
-    uint64_t dead; /* letters written */
-    bool changed;  /* something was written */
+    uint64_t fresh; /* of those given, new ones that are pending already */
+    uint64_t dead;  /* letters written */
+    bool alone;     /* what was given is to be given alone */
+    bool changed;   /* something was written */
 };
 
+/* Nothing more is given in this read. */
 static bool full(const struct retry *x)
 {
+    if (x->alone) {
+        return true;
+    }
     return x->opt->bytes > 0 && x->given > 0 && result_bytes(x->result) >= x->opt->bytes;
+}
+
+/* Whether the entry goes to the dead letters if it fails once more. Then it is given alone: a consumer
+ * that dies of another entry must not take it along. */
+static bool last_chance(const struct group *g, const struct pending *p)
+{
+    return p->deliveries > 0 && p->deliveries < UINT32_MAX &&
+           p->deliveries + 1 == g->rules.max_deliveries;
 }
 
 /* The dead letters do not take it: it stays, and is not in the way of others. */
@@ -73,14 +93,52 @@ static enum oxbow_err retry_dead(struct retry *x, const struct pending *p)
     return err;
 }
 
-static enum oxbow_err retry_one(struct retry *x, const struct pending *old)
+/* The reader's number; he is made when he gets his first. */
+static enum oxbow_err reader_need(struct retry *x)
+{
+    struct reader *r = x->reader;
+    bool made;
+
+    if (r->consumer.number != 0) {
+        return OXBOW_OK;
+    }
+    x->changed = true;
+    return consumer_open(r->group, r->name, &r->consumer, &made);
+}
+
+/* In a group with keys: whether the entry, as it stands by now, is due and it is its turn. */
+static enum oxbow_err retry_turn(struct retry *x, struct pending *p, bool *may)
 {
     struct group *g = x->reader->group;
-    struct pending p = *old;
-    bool added;
-    enum oxbow_err err;
+    struct note note;
+    enum oxbow_err err = pending_find(&x->table, p->id, p);
+
+    if (err == OXBOW_OK) {
+        err = note_get(g, p->id, &note);
+    }
+    if (err == OXBOW_OK) {
+        err = reader_need(x);
+    }
+    *may = err == OXBOW_OK && due_of(g, p, &note) <= x->now;
+    return *may && note.key != 0 ? key_turn(&x->table, p, note.key, x->reader->consumer.number, may)
+                                 : err;
+}
+
+static enum oxbow_err retry_one(struct retry *x, struct pending *old)
+{
+    struct group *g = x->reader->group;
+    struct pending p;
+    bool added, may = true;
+    enum oxbow_err err = OXBOW_OK;
 
     x->changed = true;
+    if (g->rules.keyed) {
+        err = retry_turn(x, old, &may);
+    }
+    if (err != OXBOW_OK || !may) {
+        return err;
+    }
+    p = *old;
     if (g->rules.max_deliveries > 0 && old->deliveries >= g->rules.max_deliveries) {
         return retry_dead(x, old);
     }
@@ -88,15 +146,16 @@ static enum oxbow_err retry_one(struct retry *x, const struct pending *old)
     if (err == OXBOW_ENOENT) {
         return pending_remove(&x->table, p.id); /* as a claim does */
     }
-    if (err == OXBOW_OK && x->reader->consumer.number == 0) {
-        err = consumer_open(g, x->reader->name, &x->reader->consumer, &added);
+    if (err == OXBOW_OK) {
+        err = reader_need(x);
     }
     if (err == OXBOW_OK) {
-        err = due_taken(g, old);
+        err = due_taken(g, old, x->reader->consumer.number);
     }
     if (err != OXBOW_OK) {
         return err;
     }
+    x->alone = last_chance(g, old);
     p.consumer = x->reader->consumer.number;
     p.age_ms = x->now;
     p.deliveries++;
@@ -108,7 +167,7 @@ static enum oxbow_err retry_one(struct retry *x, const struct pending *old)
 }
 
 /* Delivers what is due in one chunk. *more: up to the limit, and something is left there. */
-static enum oxbow_err retry_chunk(struct retry *x, const struct due_batch *batch, uint64_t limit,
+static enum oxbow_err retry_chunk(struct retry *x, struct due_batch *batch, uint64_t limit,
                                   bool *more)
 {
     size_t i;
@@ -117,7 +176,8 @@ static enum oxbow_err retry_chunk(struct retry *x, const struct due_batch *batch
     for (i = 0; i < batch->count; i++) {
         enum oxbow_err err;
 
-        if (x->given == limit || x->dead == DEAD_MAX || full(x)) {
+        if (x->given == limit || x->dead == DEAD_MAX || full(x) ||
+            (x->given > 0 && last_chance(x->reader->group, &batch->items[i]))) {
             *more = true;
             return OXBOW_OK;
         }
@@ -182,7 +242,8 @@ static enum oxbow_err retry_own(struct retry *x, uint64_t limit)
         if (err == OXBOW_OK) {
             err = note_get(g, p.id, &note);
         }
-        if (err == OXBOW_OK && due_of(g, &p, &note) <= x->now) {
+        if (err == OXBOW_OK && due_of(g, &p, &note) <= x->now &&
+            (x->given == 0 || !last_chance(g, &p))) {
             err = retry_one(x, &p);
             err = err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
         }
@@ -203,7 +264,7 @@ static bool new_there(const struct group *g)
 /* How many failed ones come before the new ones. */
 static uint64_t retries_first(const struct group *g, uint64_t count)
 {
-    if (!new_there(g)) {
+    if (!new_there(g) || g->rules.exclusive_ms > 0) {
         return count;
     }
     if (count == 1) {
@@ -212,14 +273,120 @@ static uint64_t retries_first(const struct group *g, uint64_t count)
     return count - count / 2;
 }
 
+/* The entry's key; 0: it has none. */
+static enum oxbow_err entry_key(struct stream_walk *w, const struct stream_entry *entry,
+                                struct oxbow_bytes name, uint64_t *key)
+{
+    struct field_walk fields;
+    struct oxbow_field field;
+    enum oxbow_err err = stream_walk_fields(w, entry, &fields);
+
+    *key = 0;
+    while (err == OXBOW_OK && *key == 0) {
+        err = field_walk_next(&fields, &field);
+        if (err == OXBOW_OK && field.name.len == name.len &&
+            memcmp(field.name.data, name.data, name.len) == 0) {
+            *key = key_hash(name, field.value);
+        }
+    }
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+/* One new entry: to the reader, or held for others of its key. */
+static enum oxbow_err keyed_one(struct retry *x, struct stream_walk *w,
+                                const struct stream_entry *entry, struct oxbow_bytes name)
+{
+    struct group *g = x->reader->group;
+    struct pending p = {.id = entry->id, .age_ms = x->now};
+    struct pending old;
+    bool mine = true, added;
+    uint64_t key;
+    enum oxbow_err err = pending_find(&x->table, p.id, &old);
+
+    if (err != OXBOW_ENOENT) { /* the group was set back: it is somebody's already */
+        group_read_advance(g, p.id);
+        return err;
+    }
+    err = entry_key(w, entry, name, &key);
+    if (err == OXBOW_OK && key != 0) {
+        err = key_admits(g, key, x->reader->consumer.number, &mine);
+    }
+    if (err == OXBOW_OK && mine) {
+        p.consumer = x->reader->consumer.number;
+        p.deliveries = 1;
+        err = stream_walk_fill(w, entry, x->result);
+    }
+    if (err == OXBOW_OK) {
+        err = pending_set(&x->table, &p, &added);
+    }
+    if (err == OXBOW_OK && key != 0) {
+        err = key_add(g, key, p.id, p.consumer);
+    }
+    group_read_advance(g, p.id);
+    x->added += mine;
+    x->given += mine;
+    x->fresh += mine;
+    return err;
+}
+
+/* Adds new ones to the result where entries have keys, and makes them pending. */
+static enum oxbow_err fill_keyed(struct retry *x, struct oxbow_id from, uint64_t limit)
+{
+    struct group *g = x->reader->group;
+    uint8_t copy[KEY_FIELD_MAX];
+    struct oxbow_bytes name;
+    struct stream_walk w;
+    struct stream_entry entry;
+    size_t steps;
+    enum oxbow_err err = rules_key_field(g, &name);
+
+    if (err == OXBOW_OK) {
+        memcpy(copy, name.data, name.len);
+        name.data = copy;
+        err = reader_need(x);
+    }
+    if (err == OXBOW_OK && g->pending > PENDING_FREE) {
+        err = txn_reserve_bytes(g->stream->txn, HOLD_MAX * KEYED_COST);
+    }
+    if (err == OXBOW_OK) {
+        err = stream_walk_init(&w, g->stream, from, OXBOW_ID_MAX, false);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    x->changed = true;
+    for (steps = 0; steps < x->given + HOLD_MAX && x->given < limit && !full(x); steps++) {
+        err = stream_walk_next(&w, &entry);
+        if (err == OXBOW_OK) {
+            err = keyed_one(x, &w, &entry, name);
+        }
+        if (err != OXBOW_OK) {
+            break;
+        }
+    }
+    stream_walk_fini(&w);
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
 /* Adds new ones to the result, up to `count` in all (0: no limit). */
 static enum oxbow_err fill_new(struct retry *x, uint64_t count)
 {
     struct group *g = x->reader->group;
     struct oxbow_stream_range range = {.from = g->last, .to = OXBOW_ID_MAX, .bytes = x->opt->bytes};
+    uint64_t due = DUE_NEVER;
+    enum oxbow_err err = OXBOW_OK;
 
     if (!new_there(g) || (count > 0 && x->given >= count) || full(x) || !id_next(&range.from)) {
         return OXBOW_OK;
+    }
+    if (g->rules.exclusive_ms > 0) {
+        err = due_next(g, &due); /* all that failed comes before */
+    }
+    if (err != OXBOW_OK || due <= x->now) {
+        return err;
+    }
+    if (g->rules.field_len > 0) {
+        return fill_keyed(x, range.from, count > 0 ? count : UINT64_MAX);
     }
     range.count = count > 0 ? count - x->given : 0;
     return stream_fill_more(g->stream, &range, x->result);
@@ -269,10 +436,13 @@ static enum oxbow_err settle(struct retry *x, size_t retried)
 
     result_finish(x->result);
     fresh = x->result->entry_count - retried;
-    if (err == OXBOW_OK && retried > 0) {
+    if (err == OXBOW_OK && x->given > 0) {
         err = reader_save(r, x->added, true);
     }
-    if (err == OXBOW_OK && fresh > 0) {
+    if (g->rules.holder != 0 && g->rules.holder == r->consumer.number) {
+        g->rules.holder_ms = x->now;
+    }
+    if (err == OXBOW_OK && fresh > 0 && x->fresh == 0) {
         err = reader_deliver(r, false, x->result->entries + retried, fresh);
     }
     x->changed = x->changed || fresh > 0;
@@ -285,17 +455,51 @@ static enum oxbow_err settle(struct retry *x, size_t retried)
     return err == OXBOW_OK && x->changed ? group_save(g) : err;
 }
 
-static enum oxbow_err read_due(struct retry *x)
+/* How long the group is another's; 0: the reader has it, or takes it over now. */
+static enum oxbow_err exclusive_take(struct retry *x, uint64_t *wait_ms)
+{
+    struct group *g = x->reader->group;
+    struct group_rules *r = &g->rules;
+    uint64_t silent = x->now > r->holder_ms ? x->now - r->holder_ms : 0;
+    bool his = r->holder != 0 && r->holder == x->reader->consumer.number;
+    enum oxbow_err err;
+
+    *wait_ms = 0;
+    if (r->exclusive_ms == 0 || his) {
+        return OXBOW_OK;
+    }
+    if (r->holder != 0 && silent < r->exclusive_ms) {
+        *wait_ms = r->exclusive_ms - silent;
+        return OXBOW_OK;
+    }
+    if (g->pending == 0 && !new_there(g)) {
+        return OXBOW_OK; /* nothing to have it for */
+    }
+    err = reader_need(x);
+    r->holder = x->reader->consumer.number;
+    r->holder_ms = x->now;
+    rules_sweep(g);
+    x->changed = true;
+    return err;
+}
+
+static enum oxbow_err read_due(struct retry *x, uint64_t *wait_ms)
 {
     struct reader *r = x->reader;
     size_t retried = 0;
     uint64_t count = 0;
-    enum oxbow_err err = due_sweep(r->group, &x->changed);
+    bool swept = false;
+    enum oxbow_err err = consumer_find(r->group, r->name, &r->consumer);
 
+    err = err == OXBOW_ENOENT ? OXBOW_OK : err;
     if (err == OXBOW_OK) {
-        err = consumer_find(r->group, r->name, &r->consumer);
-        err = err == OXBOW_ENOENT ? OXBOW_OK : err;
+        err = exclusive_take(x, wait_ms);
     }
+    if (err != OXBOW_OK || *wait_ms > 0) {
+        return err;
+    }
+    err = due_sweep(r->group, &swept);
+    x->changed = x->changed || swept;
     if (err != OXBOW_OK) {
         return err;
     }
@@ -314,6 +518,7 @@ enum oxbow_err retry_read(struct reader *r, const struct oxbow_group_read_option
     struct group *g = r->group;
     struct oxbow_txn *txn = g->stream->txn;
     struct retry x = {.reader = r, .opt = opt, .result = result, .now = group_now(g)};
+    uint64_t wait_ms = 0;
     bool reaped = false;
     enum oxbow_err err = result_begin(result, &txn_port(txn)->alloc, STREAM_RESULT_BYTES_MAX);
 
@@ -321,7 +526,7 @@ enum oxbow_err retry_read(struct reader *r, const struct oxbow_group_read_option
         return err;
     }
     pending_open(&x.table, g);
-    err = read_due(&x);
+    err = read_due(&x, &wait_ms);
     pending_close(&x.table);
     *wrote = x.changed;
     if (err == OXBOW_OK && x.changed) {
@@ -330,7 +535,9 @@ enum oxbow_err retry_read(struct reader *r, const struct oxbow_group_read_option
     if (err == OXBOW_OK && reaped) {
         err = stream_save(g->stream);
     }
-    if (err == OXBOW_OK) {
+    if (err == OXBOW_OK && wait_ms > 0) {
+        wait_alarm(txn, &g->stream->object, wait_ms);
+    } else if (err == OXBOW_OK) {
         err = due_alarm(g, result->entry_count == 0 ? ALARM_EMPTY_MS : 0);
     }
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);

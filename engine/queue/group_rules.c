@@ -2,18 +2,18 @@
 /*
  * A group's rules as bytes, setting and reading them, and how long an entry rests.
  *
- *   0      4         8            16           24          32         36       40       44
- *   +------+---------+------------+------------+-----------+----------+--------+--------+---
- *   | form | fixed n | visibility | retry base | retry max | max del. | factor | jitter | ...
- *   +------+---------+------------+------------+-----------+----------+--------+--------+---
- *   44         48         52     56     64      80      84     88            96     104
- *   +----------+----------+------+------+-------+-------+------+-------------+------+---------+---
- *   | prefetch | dead len | zero | seed | sweep | flags | zero | redelivered | dead | refused | ...
- *   +----------+----------+------+------+-------+-------+------+-------------+------+---------+---
- *   112       116    120
- *   +---------+------+------+
- *   | problem | zero | dead |   all little endian; times in ms; flags: bit 0: turn_new
- *   +---------+------+------+
+ *   0      4         8            16           24          32          40         44       48
+ *   +------+---------+------------+------------+-----------+-----------+----------+--------+---
+ *   | form | fixed n | visibility | retry base | retry max | exclusive | max del. | factor | ...
+ *   +------+---------+------------+------------+-----------+-----------+----------+--------+---
+ *   48       52         56         60          64     72      88      92       96          104
+ *   +--------+----------+----------+-----------+------+-------+-------+--------+-----------+---
+ *   | jitter | prefetch | dead len | field len | seed | sweep | flags | holder | holder ms | ...
+ *   +--------+----------+----------+-----------+------+-------+-------+--------+-----------+---
+ *   104           112    120       128       132    136
+ *   +-------------+------+---------+---------+------+------+-------+
+ *   | redelivered | dead | refused | problem | zero | dead | field |   all little endian; times in
+ *   +-------------+------+---------+---------+------+------+-------+   ms; flags: 1 turn_new, 2 keyed
  *
  * The names stand behind the fixed part, which says its own length: a later version may have a
  * longer one, of which this one reads what it knows. What it does not know it would lose when it
@@ -24,14 +24,16 @@
 #include "engine/base/codec.h"
 #include "engine/base/hash.h"
 #include "engine/base/result.h"
+#include "engine/queue/group_key.h"
 #include "engine/queue/wait.h"
 
 #include <string.h>
 
 #define FORM      1u
-#define FIXED     120u
-#define AT_STATE  64u
+#define FIXED     136u
+#define AT_STATE  72u
 #define FLAG_TURN 0x01u
+#define FLAG_KEYS 0x02u
 
 #define FACTOR_DEFAULT 200u
 
@@ -48,15 +50,16 @@ static struct oxbow_bytes rules_key(uint8_t out[KV_KEY_MAX], const struct group 
 
 static void state_encode(uint8_t *out, const struct group_rules *r)
 {
-    put_le64(out + 64, r->sweep.ms);
-    put_le64(out + 72, r->sweep.seq);
-    put_le32(out + 80, r->turn_new ? FLAG_TURN : 0);
-    put_le32(out + 84, 0);
-    put_le64(out + 88, r->redelivered);
-    put_le64(out + 96, r->dead);
-    put_le64(out + 104, r->refused);
-    put_le32(out + 112, r->problem);
-    put_le32(out + 116, 0);
+    put_le64(out + 72, r->sweep.ms);
+    put_le64(out + 80, r->sweep.seq);
+    put_le32(out + 88, (r->turn_new ? FLAG_TURN : 0) | (r->keyed ? FLAG_KEYS : 0));
+    put_le32(out + 92, r->holder);
+    put_le64(out + 96, r->holder_ms);
+    put_le64(out + 104, r->redelivered);
+    put_le64(out + 112, r->dead);
+    put_le64(out + 120, r->refused);
+    put_le32(out + 128, r->problem);
+    put_le32(out + 132, 0);
 }
 
 static void rules_encode(uint8_t out[FIXED], const struct group_rules *r)
@@ -66,13 +69,14 @@ static void rules_encode(uint8_t out[FIXED], const struct group_rules *r)
     put_le64(out + 8, r->visibility_ms);
     put_le64(out + 16, r->retry_base_ms);
     put_le64(out + 24, r->retry_max_ms);
-    put_le32(out + 32, r->max_deliveries);
-    put_le32(out + 36, r->retry_factor_percent);
-    put_le32(out + 40, r->retry_jitter_percent);
-    put_le32(out + 44, r->prefetch);
-    put_le32(out + 48, r->dead_len);
-    put_le32(out + 52, 0);
-    put_le64(out + 56, r->seed);
+    put_le64(out + 32, r->exclusive_ms);
+    put_le32(out + 40, r->max_deliveries);
+    put_le32(out + 44, r->retry_factor_percent);
+    put_le32(out + 48, r->retry_jitter_percent);
+    put_le32(out + 52, r->prefetch);
+    put_le32(out + 56, r->dead_len);
+    put_le32(out + 60, r->field_len);
+    put_le64(out + 64, r->seed);
     state_encode(out, r);
 }
 
@@ -86,24 +90,30 @@ static enum oxbow_err rules_decode(struct oxbow_bytes value, struct group_rules 
         return OXBOW_ECORRUPT;
     }
     fixed = get_le32(p + 4);
-    if (fixed < FIXED || fixed > value.len || get_le32(p + 48) > value.len - fixed) {
+    if (fixed < FIXED || fixed > value.len || get_le32(p + 56) > value.len - fixed ||
+        get_le32(p + 60) > value.len - fixed - get_le32(p + 56)) {
         return OXBOW_ECORRUPT;
     }
     *r = (struct group_rules){.visibility_ms = get_le64(p + 8),
                               .retry_base_ms = get_le64(p + 16),
                               .retry_max_ms = get_le64(p + 24),
-                              .max_deliveries = get_le32(p + 32),
-                              .retry_factor_percent = get_le32(p + 36),
-                              .retry_jitter_percent = get_le32(p + 40),
-                              .prefetch = get_le32(p + 44),
-                              .dead_len = get_le32(p + 48),
-                              .seed = get_le64(p + 56),
-                              .sweep = {get_le64(p + 64), get_le64(p + 72)},
-                              .turn_new = (get_le32(p + 80) & FLAG_TURN) != 0,
-                              .redelivered = get_le64(p + 88),
-                              .dead = get_le64(p + 96),
-                              .refused = get_le64(p + 104),
-                              .problem = get_le32(p + 112)};
+                              .exclusive_ms = get_le64(p + 32),
+                              .max_deliveries = get_le32(p + 40),
+                              .retry_factor_percent = get_le32(p + 44),
+                              .retry_jitter_percent = get_le32(p + 48),
+                              .prefetch = get_le32(p + 52),
+                              .dead_len = get_le32(p + 56),
+                              .field_len = get_le32(p + 60),
+                              .seed = get_le64(p + 64),
+                              .sweep = {get_le64(p + 72), get_le64(p + 80)},
+                              .turn_new = (get_le32(p + 88) & FLAG_TURN) != 0,
+                              .keyed = (get_le32(p + 88) & FLAG_KEYS) != 0,
+                              .holder = get_le32(p + 92),
+                              .holder_ms = get_le64(p + 96),
+                              .redelivered = get_le64(p + 104),
+                              .dead = get_le64(p + 112),
+                              .refused = get_le64(p + 120),
+                              .problem = get_le32(p + 128)};
     *names = (struct oxbow_bytes){p + fixed, value.len - fixed};
     return OXBOW_OK;
 }
@@ -143,6 +153,17 @@ enum oxbow_err rules_save(struct group *g)
                     (struct oxbow_bytes){fixed + AT_STATE, FIXED - AT_STATE});
 }
 
+enum oxbow_err rules_heard(struct group *g)
+{
+    uint64_t now = group_now(g);
+
+    if (g->rules.exclusive_ms == 0 || g->rules.holder == 0 || g->rules.holder_ms == now) {
+        return OXBOW_OK;
+    }
+    g->rules.holder_ms = now;
+    return rules_save(g);
+}
+
 enum oxbow_err rules_dead_letter(struct group *g, struct oxbow_bytes *key)
 {
     struct group_rules r;
@@ -153,22 +174,37 @@ enum oxbow_err rules_dead_letter(struct group *g, struct oxbow_bytes *key)
     return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
 }
 
+enum oxbow_err rules_key_field(struct group *g, struct oxbow_bytes *name)
+{
+    struct group_rules r = {0};
+    struct oxbow_bytes names = {NULL, 0};
+    enum oxbow_err err = g->rules.field_len > 0 ? rules_get(g, &r, &names) : OXBOW_OK;
+    const uint8_t *p = names.data;
+
+    *name = (struct oxbow_bytes){p != NULL ? p + r.dead_len : NULL, g->rules.field_len};
+    return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+}
+
 void rules_sweep(struct group *g)
 {
     g->rules.sweep = id_is_zero(g->pending_tail) ? OXBOW_ID_MAX : OXBOW_ID_MIN;
 }
 
 /* Writes the whole record. */
-static enum oxbow_err rules_put(struct group *g, struct oxbow_bytes dead)
+static enum oxbow_err rules_put(struct group *g, struct oxbow_bytes dead, struct oxbow_bytes field)
 {
+    struct oxbow_txn *txn = g->stream->txn;
     uint8_t key[KV_KEY_MAX];
     uint8_t fixed[FIXED];
     enum oxbow_err err;
 
     rules_encode(fixed, &g->rules);
-    err = kv_put(g->stream->txn, rules_key(key, g), (struct oxbow_bytes){fixed, FIXED});
-    return err == OXBOW_OK && dead.len > 0
-               ? kv_patch(g->stream->txn, rules_key(key, g), FIXED, dead)
+    err = kv_put(txn, rules_key(key, g), (struct oxbow_bytes){fixed, FIXED});
+    if (err == OXBOW_OK && dead.len > 0) {
+        err = kv_patch(txn, rules_key(key, g), FIXED, dead);
+    }
+    return err == OXBOW_OK && field.len > 0
+               ? kv_patch(txn, rules_key(key, g), FIXED + dead.len, field)
                : err;
 }
 
@@ -182,13 +218,12 @@ enum oxbow_err rules_mend(struct group *g, bool *lost)
     if (*lost) {
         g->rules = (struct group_rules){0};
         rules_sweep(g);
-        return rules_put(g, (struct oxbow_bytes){NULL, 0});
-    }
-    if (err == OXBOW_OK) {
+        err = rules_put(g, (struct oxbow_bytes){NULL, 0}, (struct oxbow_bytes){NULL, 0});
+    } else if (err == OXBOW_OK) {
         rules_sweep(g);
         err = rules_save(g);
     }
-    return err;
+    return err == OXBOW_OK ? key_mend(g) : err;
 }
 
 /* ---- options ---- */
@@ -204,7 +239,10 @@ static enum oxbow_err options_check(struct oxbow_group group, const struct oxbow
         return OXBOW_ETOOBIG;
     }
     if (opt->visibility_ms > OXBOW_GROUP_MS_MAX || opt->retry_base_ms > OXBOW_GROUP_MS_MAX ||
-        opt->retry_max_ms > OXBOW_GROUP_MS_MAX || opt->retry_jitter_percent > 100 ||
+        opt->retry_max_ms > OXBOW_GROUP_MS_MAX || opt->exclusive_ms > OXBOW_GROUP_MS_MAX ||
+        opt->key_field.len > KEY_FIELD_MAX ||
+        (opt->key_field.len > 0 && opt->key_field.data == NULL) ||
+        opt->retry_jitter_percent > 100 ||
         opt->retry_factor_percent > OXBOW_GROUP_RETRY_FACTOR_MAX ||
         (opt->retry_factor_percent > 0 && opt->retry_factor_percent < 100) ||
         (opt->retry_max_ms > 0 && opt->retry_max_ms < opt->retry_base_ms)) {
@@ -251,7 +289,7 @@ enum oxbow_err oxbow_group_options_set(struct oxbow_txn *txn, struct oxbow_group
         err = txn_readonly(txn) ? OXBOW_EREADONLY : group_find_any(txn, group, &s, &g);
     }
     if (err == OXBOW_OK) {
-        err = txn_reserve_bytes(txn, FIXED + opt->dead_letter.len);
+        err = txn_reserve_bytes(txn, FIXED + opt->dead_letter.len + opt->key_field.len);
     }
     if (err == OXBOW_OK) {
         err = txn_feature_require(txn, STORE_FEATURE_RULES);
@@ -269,11 +307,15 @@ enum oxbow_err oxbow_group_options_set(struct oxbow_txn *txn, struct oxbow_group
     g.rules.retry_max_ms = opt->retry_max_ms;
     g.rules.retry_jitter_percent = opt->retry_jitter_percent;
     g.rules.prefetch = opt->prefetch;
+    g.rules.exclusive_ms = opt->exclusive_ms;
     g.rules.dead_len = (uint32_t)opt->dead_letter.len;
+    g.rules.field_len = (uint32_t)opt->key_field.len;
+    g.rules.keyed = g.rules.keyed || opt->key_field.len > 0;
+    g.rules.holder = opt->exclusive_ms > 0 ? g.rules.holder : 0;
     g.rules.problem = OXBOW_OK;
     rules_sweep(&g);
     group_clock_set(&g);
-    err = rules_put(&g, opt->dead_letter);
+    err = rules_put(&g, opt->dead_letter, opt->key_field);
     if (err == OXBOW_OK) {
         err = group_save(&g);
     }
@@ -288,7 +330,7 @@ enum oxbow_err oxbow_group_options_get(struct oxbow_txn *txn, struct oxbow_group
 {
     struct stream s;
     struct group g;
-    struct oxbow_bytes dead = {NULL, 0};
+    struct oxbow_bytes dead = {NULL, 0}, field = {NULL, 0};
     enum oxbow_err err = group_find_any(txn, group, &s, &g);
 
     if (err == OXBOW_OK) {
@@ -297,8 +339,14 @@ enum oxbow_err oxbow_group_options_get(struct oxbow_txn *txn, struct oxbow_group
     if (err == OXBOW_OK && g.ruled) {
         err = rules_dead_letter(&g, &dead);
     }
+    if (err == OXBOW_OK && g.ruled) {
+        err = rules_key_field(&g, &field);
+    }
     if (err == OXBOW_OK) {
         err = result_item(memory, dead);
+    }
+    if (err == OXBOW_OK) {
+        err = result_item(memory, field);
     }
     if (err != OXBOW_OK) {
         return err;
@@ -313,7 +361,9 @@ enum oxbow_err oxbow_group_options_get(struct oxbow_txn *txn, struct oxbow_group
                                             .retry_max_ms = g.rules.retry_max_ms,
                                             .retry_jitter_percent = g.rules.retry_jitter_percent,
                                             .prefetch = g.rules.prefetch,
-                                            .dead_letter = memory->items[0]};
+                                            .dead_letter = memory->items[0],
+                                            .key_field = memory->items[1],
+                                            .exclusive_ms = g.rules.exclusive_ms};
     }
     return OXBOW_OK;
 }

@@ -10,10 +10,14 @@
 
 /* Reads g->rules, when g->ruled. A record that is lost reads as rules that ask for nothing. */
 OXBOW_MUST_CHECK enum oxbow_err rules_load(struct group *g);
+/* Whoever has an exclusive group was heard of: written down. */
+OXBOW_MUST_CHECK enum oxbow_err rules_heard(struct group *g);
 /* Writes the state part back. */
 OXBOW_MUST_CHECK enum oxbow_err rules_save(struct group *g);
 /* The key of the dead letters; borrowed until the next write. Empty: none. */
 OXBOW_MUST_CHECK enum oxbow_err rules_dead_letter(struct group *g, struct oxbow_bytes *key);
+/* The field that holds an entry's key, likewise. */
+OXBOW_MUST_CHECK enum oxbow_err rules_key_field(struct group *g, struct oxbow_bytes *name);
 /* Has all chunks of pending entries looked at again. The caller saves. */
 void rules_sweep(struct group *g);
 /* The same for a group that was salvaged; makes its record of rules anew if that is lost, and says

@@ -227,7 +227,7 @@ enum oxbow_err pending_remove(struct pending_table *t, struct oxbow_id id)
                        (struct oxbow_bytes){&alive, 1});
     }
     if (err == OXBOW_OK && g->ruled) {
-        err = due_removed(g, id);
+        err = due_removed(g, &old);
     }
     if (err != OXBOW_OK) {
         return err;

@@ -24,7 +24,9 @@ enum stream_kind {
     STREAM_KIND_RULES = OBJECT_KIND_TYPE + 9,         /* group number: group_rules.h */
     STREAM_KIND_NOTE = OBJECT_KIND_TYPE + 10,         /* group number, id: group_due.h */
     STREAM_KIND_LOOK = OBJECT_KIND_TYPE + 11,         /* group number, chunk of pending entries */
-    STREAM_KIND_LOOK_AT = OBJECT_KIND_TYPE + 12       /* group number, time, chunk: no value */
+    STREAM_KIND_LOOK_AT = OBJECT_KIND_TYPE + 12,      /* group number, time, chunk: no value */
+    STREAM_KIND_KEY = OBJECT_KIND_TYPE + 13,          /* group number, hash: group_key.h */
+    STREAM_KIND_KEY_LINE = OBJECT_KIND_TYPE + 14      /* group number, hash, id: no value */
 };
 
 /* A result holds at most this many payload bytes. */

@@ -41,6 +41,12 @@ struct oxbow_group_options {
     uint32_t retry_jitter_percent; /* up to so much of the rest is left out, by chance, so that not
                                       all come at once; 0 to 100 */
     uint32_t prefetch;             /* entries that one consumer may have pending; 0: no limit */
+    struct oxbow_bytes key_field;  /* the field whose value is an entry's key: entries of one key go
+                                      to one consumer at a time, in order; at most 255 bytes; empty:
+                                      no order by key */
+    uint64_t
+        exclusive_ms; /* one consumer has the group for itself, until it was not heard of for so
+                              long; 0: any number of them */
 };
 
 /* Sets a group's options, all of them. What is pending stays so, and what it was promised (by
@@ -60,9 +66,20 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_group_options_get(struct oxbow_txn *txn,
  * Reading a group with options. oxbow_group_read gives, besides new entries, failed ones that have
  * rested: those first, but at most half of the count (rounded up) while there are new ones; with a
  * count of 1 the two take turns. So a failed entry is not passed by for ever, and poison does not
- * keep the new ones away. In both kinds the older come first. An entry that has used up
+ * keep the new ones away. In both kinds the older come first. An entry on its last delivery before
+ * the dead letters is given alone, so that no other entry of a read can take it along. An entry that has used up
  * max_deliveries is moved to the dead letters instead, by the read that finds it. Such a read has
  * written something even when it gives nothing: it wants to be committed like any other.
+ *
+ * With a key_field, a new entry goes to whoever reads, unless entries of its key are pending: then
+ * only to the consumer that has them, and where one of them waits to be delivered again it waits
+ * behind it. What waits so is in the pending list, for nobody, with no deliveries. Entries without
+ * the field have no order. What was pending when the field was named has no key, and so have dead
+ * letters that were sent back.
+ *
+ * With exclusive_ms, others than the one who has the group read nothing. It is heard of whenever it
+ * reads something, and by every ack, nack and extension in the group. When it is not, the next one
+ * who reads takes over: what the other had pending is due at once, and comes before all that is new.
  *
  * A consumer that is deleted gives back what it has pending: it is visible at once, not acked.
  * NOACK reads give new entries only.

@@ -35,7 +35,8 @@ void dump_free(struct dump *d)
     *d = (struct dump){0};
 }
 
-static const struct subject *const subjects[] = {&subject_kv, &subject_queue, &subject_policy, &subject_retry};
+static const struct subject *const subjects[] = {&subject_kv, &subject_queue, &subject_policy,
+                                                 &subject_retry};
 
 const struct subject *subject_find(const char *name)
 {

@@ -80,6 +80,11 @@ static bool exhausted(const struct model *m, const struct entry *e)
     return m->opt.max_deliveries > 0 && e->deliveries >= m->opt.max_deliveries;
 }
 
+static bool last_chance(const struct model *m, const struct entry *e)
+{
+    return e->deliveries > 0 && e->deliveries + 1 == m->opt.max_deliveries;
+}
+
 static uint64_t pending_of(const struct model *m, int who)
 {
     uint64_t n = 0;
@@ -125,6 +130,7 @@ static void take_in(struct run *r, int who, uint64_t *retried, uint64_t *fresh)
             assert_int_equal(*fresh, 0);
             assert_true(is_due(r, e));
             assert_false(exhausted(m, e));
+            assert_true(!last_chance(m, e) || r->f.result.entry_count == 1);
             e->deliveries++;
             ++*retried;
         } else {
@@ -170,12 +176,13 @@ static void do_read(struct run *r)
     struct model *m = &r->live;
     int who = (int)rnd(r, CONSUMERS);
     struct oxbow_group_read_options opt = {.count = rnd(r, 2) * (1 + rnd(r, 30))};
-    uint64_t due = 0, doomed = 0, new_ones = m->top - m->last, had = pending_of(m, who);
+    uint64_t due = 0, doomed = 0, last = 0, new_ones = m->top - m->last, had = pending_of(m, who);
     uint64_t retried, fresh, room = UINT64_MAX, most;
 
     for (uint64_t i = 1; i <= m->top; i++) {
         due += is_due(r, &m->at[i]) && !exhausted(m, &m->at[i]);
         doomed += is_due(r, &m->at[i]) && exhausted(m, &m->at[i]);
+        last += is_due(r, &m->at[i]) && last_chance(m, &m->at[i]);
     }
     if (m->opt.prefetch > 0) {
         room = had < m->opt.prefetch ? m->opt.prefetch - had : 0;
@@ -193,7 +200,7 @@ static void do_read(struct run *r)
          * if it may. */
         if (doomed == 0) {
             assert_true(retried + fresh > 0 || due + new_ones == 0);
-            if (opt.count == 0 && m->opt.prefetch == 0) {
+            if (opt.count == 0 && m->opt.prefetch == 0 && last == 0) {
                 uint64_t share = new_ones > 0 ? 512 : 1024; /* of one read */
 
                 assert_int_equal(retried, due < share ? due : share);

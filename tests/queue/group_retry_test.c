@@ -209,6 +209,25 @@ static void a_failed_entry_rests_longer_each_time(void **state)
     }
 }
 
+static void a_last_delivery_is_given_alone(void **state)
+{
+    struct streams *f = *state;
+    struct oxbow_group_options opt = {
+        .visibility_ms = 1000, .max_deliveries = 3, .dead_letter = BYTES("dead")};
+
+    setup(f, &opt, 3);
+    take(f, "bob", 0);
+    pass(f, 1000);
+    assert_string_equal(take(f, "bob", 0), "1-0{f=1} 2-0{f=2} 3-0{f=3}");
+    pass(f, 1000);
+    assert_ok(streams_put(f, "s", ID(4, 0), "4"));
+    assert_string_equal(take(f, "bob", 0), "1-0{f=1}");
+    assert_string_equal(take(f, "bob", 0), "2-0{f=2}");
+    assert_int_equal(ack(f, 2), 1);
+    assert_string_equal(take(f, "bob", 0), "3-0{f=3}");
+    assert_string_equal(take(f, "bob", 0), "4-0{f=4}");
+}
+
 static void poison_does_not_block_others(void **state)
 {
     struct streams *f = *state;
@@ -327,6 +346,7 @@ int main(void)
         TEST(history_and_claims_give_more_time),
         TEST(a_claim_that_makes_an_entry_old_makes_it_due),
         TEST(a_failed_entry_rests_longer_each_time),
+        TEST(a_last_delivery_is_given_alone),
         TEST(poison_does_not_block_others),
         TEST(a_consumer_gets_no_more_than_it_may_have_pending),
         TEST(a_deleted_consumer_gives_back_what_it_had),

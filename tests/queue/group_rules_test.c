@@ -34,7 +34,9 @@ static void options_are_kept_as_they_were_set(void **state)
                                       .retry_factor_percent = 150,
                                       .retry_max_ms = 60000,
                                       .retry_jitter_percent = 20,
-                                      .prefetch = 16};
+                                      .prefetch = 16,
+                                      .key_field = BYTES("customer"),
+                                      .exclusive_ms = 5000};
     struct oxbow_group_options got;
 
     make(f);
@@ -51,6 +53,9 @@ static void options_are_kept_as_they_were_set(void **state)
     assert_int_equal(got.retry_max_ms, 60000);
     assert_int_equal(got.retry_jitter_percent, 20);
     assert_int_equal(got.prefetch, 16);
+    assert_int_equal(got.exclusive_ms, 5000);
+    assert_int_equal(got.key_field.len, 8);
+    assert_memory_equal(got.key_field.data, "customer", 8);
     assert_int_equal(got.dead_letter.len, opt.dead_letter.len);
     assert_memory_equal(got.dead_letter.data, opt.dead_letter.data, opt.dead_letter.len);
     opt.dead_letter = BYTES("d");
@@ -100,6 +105,12 @@ static void options_out_of_range_are_refused(void **state)
     GOOD(.max_deliveries = 1, .dead_letter = dead);
     BAD(.dead_letter = BYTES("s"));
     BAD(.dead_letter = {NULL, 4});
+    BAD(.exclusive_ms = over);
+    GOOD(.exclusive_ms = over - 1);
+    BAD(.key_field = {long_name, 256});
+    BAD(.key_field = {NULL, 1});
+    GOOD(.key_field = {long_name, 255});
+    GOOD(.max_deliveries = 1, .dead_letter = dead);
     assert_err(
         set(f, (struct oxbow_group_options){.dead_letter = {long_name, OXBOW_KEY_NAME_MAX + 1}}),
         OXBOW_ETOOBIG);
@@ -234,12 +245,12 @@ static void damaged_rules_are_told(void **state)
     put_be32(tail, g.number);
     k.len = object_key(key, s.object.id, STREAM_KIND_RULES, tail, sizeof tail);
     /* A length of the dead letters' name that is beyond the value. */
-    assert_ok(kv_patch(f->txn, k, 48, (struct oxbow_bytes){"\x05", 1}));
+    assert_ok(kv_patch(f->txn, k, 56, (struct oxbow_bytes){"\x05", 1}));
     assert_err(oxbow_group_options_get(f->txn, the_group(), &f->result, &opt), OXBOW_ECORRUPT);
-    assert_ok(kv_patch(f->txn, k, 48, (struct oxbow_bytes){"\x04", 1}));
-    for (len = 0; len < 124; len++) {
+    assert_ok(kv_patch(f->txn, k, 56, (struct oxbow_bytes){"\x04", 1}));
+    for (len = 0; len < 140; len++) {
         struct oxbow_bytes value;
-        uint8_t copy[124];
+        uint8_t copy[140];
 
         assert_ok(kv_get(f->txn, k, &value));
         assert_int_equal(value.len, sizeof copy);
@@ -250,13 +261,13 @@ static void damaged_rules_are_told(void **state)
     }
     /* A later version's: read as far as it is known, and not overwritten. */
     {
-        uint8_t longer[132] = {0};
+        uint8_t longer[148] = {0};
         struct oxbow_bytes value;
 
         assert_ok(kv_get(f->txn, k, &value));
-        memcpy(longer, value.data, 120);
-        memcpy(longer + 128, "dead", 4);
-        longer[4] = 128;
+        memcpy(longer, value.data, 136);
+        memcpy(longer + 144, "dead", 4);
+        longer[4] = 144;
         assert_ok(kv_put(f->txn, k, (struct oxbow_bytes){longer, sizeof longer}));
         assert_ok(oxbow_group_options_get(f->txn, the_group(), &f->result, &opt));
         assert_int_equal(opt.dead_letter.len, 4);

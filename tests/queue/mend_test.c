@@ -6,7 +6,7 @@
 #include "engine/base/codec.h"
 #include "engine/base/id.h"
 #include "engine/store/store.h"
-#include "oxbow/group.h"
+#include "oxbow/group_options.h"
 #include "oxbow/list.h"
 #include "oxbow/stream.h"
 #include "tests/store/scratch.h"
@@ -23,10 +23,11 @@
 #define POPPED   130u
 #define ENTRIES  1200u
 #define READ     500u /* delivered to the group, every third acknowledged */
-#define KEYS_MAX 2000u
+#define KEYS_MAX 4000u
 #define TRIALS   120u
 
 static char dir[SCRATCH_MAX];
+static bool ruled; /* the group has options, and its entries keys */
 static uint64_t dice_state;
 static struct fault quiet;
 
@@ -126,6 +127,11 @@ static void fill_stream(struct oxbow *db)
     struct oxbow_txn *txn = begin(db);
 
     assert_int_equal(oxbow_group_create(txn, group, &from_begin), OXBOW_OK);
+    if (ruled) {
+        struct oxbow_group_options order = {.visibility_ms = 86400000, .key_field = text("f")};
+
+        assert_int_equal(oxbow_group_options_set(txn, group, &order), OXBOW_OK);
+    }
     commit(txn);
     for (uint32_t i = 1; i <= ENTRIES; i++) {
         struct oxbow_field field = {text("f"), content(i)};
@@ -471,6 +477,34 @@ static void use(struct oxbow *db)
     oxbow_result_fini(&r);
 }
 
+/* Entries of one key go on, one after the other, whatever was lost of earlier ones. */
+static void nothing_is_held(struct oxbow *db)
+{
+    struct oxbow_group_options order = {.visibility_ms = 86400000, .key_field = text("f")};
+    struct oxbow_field field = {text("f"), content(5)};
+    struct oxbow_result r = {0};
+    struct oxbow_txn *txn = begin(db);
+    size_t got = 0;
+    enum oxbow_err err = oxbow_group_options_set(txn, group, &order);
+
+    assert_true(err == OXBOW_OK || err == OXBOW_ENOGROUP);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(oxbow_stream_add(txn, text("s"), NULL, &field, 1, NULL), OXBOW_OK);
+    }
+    for (uint32_t i = 0; err == OXBOW_OK && i < 8 && got < 3; i++) {
+        assert_int_equal(oxbow_group_read(txn, group, text(i % 2 == 0 ? "c0" : "c1"),
+                                          &(struct oxbow_group_read_options){.count = 1}, &r),
+                         OXBOW_OK);
+        if (r.entry_count > 0) {
+            assert_int_equal(oxbow_group_ack(txn, group, &r.entries[0].id, 1, NULL), OXBOW_OK);
+            got++;
+        }
+    }
+    assert_true(err != OXBOW_OK || got == 3);
+    commit(txn);
+    oxbow_result_fini(&r);
+}
+
 static void whatever_is_missing_the_rest_is_in_order_and_the_loss_is_told(void **state)
 {
     const char *seed = getenv("OXBOW_SEED");
@@ -499,6 +533,9 @@ static void whatever_is_missing_the_rest_is_in_order_and_the_loss_is_told(void *
         assert_int_equal(oxbow_losses(db, note, NULL), OXBOW_OK);
         assert_int_equal(loss_count, before);
         use(db);
+        if (ruled) {
+            nothing_is_held(db);
+        }
         assert_int_equal(oxbow_losses_forget(db), OXBOW_OK);
         loss_count = 0;
         assert_int_equal(oxbow_losses(db, note, NULL), OXBOW_OK);
@@ -511,30 +548,59 @@ static void whatever_is_missing_the_rest_is_in_order_and_the_loss_is_told(void *
     assert_int_equal(quiet.live_bytes, 0);
 }
 
-int main(void)
+/* A store to be damaged. */
+static int make(bool with_rules)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whatever_is_missing_the_rest_is_in_order_and_the_loss_is_told),
-    };
     struct oxbow_config c;
     struct oxbow *db;
 
-    fault_init(&quiet, oxbow_port_default());
-    scratch_name(dir, "mend");
+    ruled = with_rules;
+    free(image);
+    image = NULL;
     scratch_remove(dir);
     c = config();
     if (store_open(&c, no_mend, &db) != OXBOW_OK) {
-        return 1;
+        return -1;
     }
     fill_list(db, "l", false);
     fill_list(db, "p", true);
     fill_stream(db);
     if (oxbow_close(db) != OXBOW_OK) {
-        return 1;
+        return -1;
     }
     read_image();
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return 0;
+}
 
+static int make_plain(void **state)
+{
+    (void)state;
+    return make(false);
+}
+
+static int make_ruled(void **state)
+{
+    (void)state;
+    return make(true);
+}
+
+static void what_a_group_with_options_misses_holds_nothing_up(void **state)
+{
+    whatever_is_missing_the_rest_is_in_order_and_the_loss_is_told(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(whatever_is_missing_the_rest_is_in_order_and_the_loss_is_told,
+                               make_plain),
+        cmocka_unit_test_setup(what_a_group_with_options_misses_holds_nothing_up, make_ruled),
+    };
+    int failed;
+
+    fault_init(&quiet, oxbow_port_default());
+    scratch_name(dir, "mend");
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
     scratch_remove(dir);
     free(image);
     return failed;

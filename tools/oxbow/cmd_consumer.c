@@ -30,6 +30,8 @@ static const struct setting {
     {"retry-max", SETTING_AGE, offsetof(struct oxbow_group_options, retry_max_ms)},
     {"retry-jitter", SETTING_COUNT, offsetof(struct oxbow_group_options, retry_jitter_percent)},
     {"prefetch", SETTING_COUNT, offsetof(struct oxbow_group_options, prefetch)},
+    {"key-field", SETTING_NAME, offsetof(struct oxbow_group_options, key_field)},
+    {"exclusive", SETTING_AGE, offsetof(struct oxbow_group_options, exclusive_ms)},
 };
 
 #define SETTINGS (sizeof settings / sizeof settings[0])

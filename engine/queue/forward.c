@@ -228,6 +228,9 @@ enum oxbow_err oxbow_forward_create(struct oxbow_txn *txn, const char *name,
     if (err == OXBOW_OK) {
         err = forward_record_put(txn, r);
     }
+    if (err == OXBOW_OK) {
+        err = forward_copy_put(txn, r);
+    }
     forward_table_forget(t);
     return err;
 }
@@ -260,7 +263,8 @@ enum oxbow_err oxbow_forward_change(struct oxbow_txn *txn, const char *name,
     wanted.key.data = t->record.config.key_text;
     adopt_options(r, &wanted);
     forward_table_forget(t);
-    return forward_record_put(txn, r);
+    err = forward_record_put(txn, r);
+    return err == OXBOW_OK ? forward_copy_put(txn, r) : err;
 }
 
 enum oxbow_err oxbow_forward_remove(struct oxbow_txn *txn, const char *name)
@@ -282,6 +286,9 @@ enum oxbow_err oxbow_forward_remove(struct oxbow_txn *txn, const char *name)
     }
     if (err == OXBOW_OK) {
         err = kv_del(txn, (struct oxbow_bytes){key, forward_record_key(key, r->config.id)});
+    }
+    if (err == OXBOW_OK) {
+        err = forward_copy_del(txn, r->config.id);
     }
     forward_table_forget(t);
     return err;

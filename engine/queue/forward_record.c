@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define FORWARD_HASH_SEED 0x6f78666fu
+#define COPY_KEY_BYTES    6u
 
 size_t forward_record_key(uint8_t out[FORWARD_KEY_MAX], uint32_t id)
 {
@@ -184,17 +185,19 @@ enum oxbow_err forward_record_get(struct oxbow_txn *txn, uint32_t id, struct for
     return err == OXBOW_OK ? decode(value, id, out) : err;
 }
 
-enum oxbow_err forward_record_put(struct oxbow_txn *txn, const struct forward_record *r)
+static enum oxbow_err put_under(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                const struct forward_record *r, bool state)
 {
     const struct oxbow_forward_options *o = &r->config.options;
     const struct oxbow_bytes texts[] = {
         {r->config.name, strlen(r->config.name)}, o->key, o->target, o->group};
     uint8_t value[RECORD_FIXED + RECORD_TEXT_MAX] = {0};
-    uint8_t key[FORWARD_KEY_MAX];
     size_t len = RECORD_FIXED;
 
     encode_options(value, r);
-    encode_state(value + 64, r);
+    if (state) {
+        encode_state(value + 64, r);
+    }
     value[496] = (uint8_t)texts[0].len;
     put_le16(value + 497, (uint16_t)o->key.len);
     put_le16(value + 499, (uint16_t)o->target.len);
@@ -205,8 +208,110 @@ enum oxbow_err forward_record_put(struct oxbow_txn *txn, const struct forward_re
             len += texts[i].len;
         }
     }
-    return kv_put(txn, (struct oxbow_bytes){key, forward_record_key(key, r->config.id)},
-                  (struct oxbow_bytes){value, len});
+    return kv_put(txn, key, (struct oxbow_bytes){value, len});
+}
+
+enum oxbow_err forward_record_put(struct oxbow_txn *txn, const struct forward_record *r)
+{
+    uint8_t key[FORWARD_KEY_MAX];
+
+    return put_under(txn, (struct oxbow_bytes){key, forward_record_key(key, r->config.id)}, r,
+                     true);
+}
+
+/* ---- the copy ---- */
+
+static struct oxbow_bytes copy_key(uint8_t out[COPY_KEY_BYTES], uint32_t id)
+{
+    out[0] = KV_SPACE_STORE;
+    out[1] = 'f';
+    put_be32(out + 2, id);
+    return (struct oxbow_bytes){out, COPY_KEY_BYTES};
+}
+
+enum oxbow_err forward_copy_put(struct oxbow_txn *txn, const struct forward_record *r)
+{
+    uint8_t key[COPY_KEY_BYTES];
+
+    return put_under(txn, copy_key(key, r->config.id), r, false);
+}
+
+enum oxbow_err forward_copy_get(struct oxbow_txn *txn, uint32_t id, struct forward_record *out)
+{
+    uint8_t key[COPY_KEY_BYTES];
+    struct oxbow_bytes value;
+    enum oxbow_err err = kv_get(txn, copy_key(key, id), &value);
+
+    return err == OXBOW_OK ? decode(value, id, out) : err;
+}
+
+enum oxbow_err forward_copy_del(struct oxbow_txn *txn, uint32_t id)
+{
+    uint8_t key[COPY_KEY_BYTES];
+
+    return kv_del(txn, copy_key(key, id));
+}
+
+/* The first id at or after that of `from`, a key of either kind. */
+static enum oxbow_err id_from(struct oxbow_txn *txn, struct oxbow_bytes from, uint32_t *id)
+{
+    struct oxbow_bytes key, value;
+    struct kv_cursor c;
+    enum oxbow_err err = kv_cursor_init(&c, txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = kv_cursor_seek(&c, from, &key, &value);
+    if (err == OXBOW_OK) {
+        err = key.len == COPY_KEY_BYTES && memcmp(key.data, from.data, 2) == 0 ? OXBOW_OK
+                                                                               : OXBOW_ENOENT;
+    }
+    if (err == OXBOW_OK) {
+        *id = get_be32((const uint8_t *)key.data + 2);
+    }
+    kv_cursor_fini(&c);
+    return err;
+}
+
+enum oxbow_err forward_id_next(struct oxbow_txn *txn, uint32_t *id)
+{
+    uint8_t record[FORWARD_KEY_MAX];
+    uint8_t copy[COPY_KEY_BYTES];
+    size_t len = forward_record_key(record, *id);
+    uint32_t a = 0;
+    uint32_t b = 0;
+    enum oxbow_err err = id_from(txn, (struct oxbow_bytes){record, len}, &a);
+    enum oxbow_err other;
+
+    if (err != OXBOW_OK && err != OXBOW_ENOENT) {
+        return err;
+    }
+    other = id_from(txn, copy_key(copy, *id), &b);
+    if (other == OXBOW_OK) {
+        *id = err == OXBOW_OK && a < b ? a : b;
+    } else if (err == OXBOW_OK) {
+        *id = a;
+        other = other == OXBOW_ENOENT ? OXBOW_OK : other;
+    }
+    return other;
+}
+
+enum oxbow_err forward_copy_all(struct oxbow_txn *txn)
+{
+    struct forward_table *t;
+    enum oxbow_err err = forward_table_get(txn, &t);
+
+    for (size_t i = 0; err == OXBOW_OK && i < t->count; i++) {
+        err = forward_copy_get(txn, t->rows[i].id, &t->work);
+        if (err == OXBOW_ENOENT) {
+            err = forward_record_get(txn, t->rows[i].id, &t->work);
+            if (err == OXBOW_OK) {
+                err = forward_copy_put(txn, &t->work);
+            }
+        }
+    }
+    return err;
 }
 
 static uint64_t hash_key(uint32_t database, struct oxbow_bytes key)

@@ -6,6 +6,8 @@
  *   KV_SPACE_FORWARD 'g' be32 id, id_key(to)  -> a gap: forward_gap.h
  *   KV_SPACE_FORWARD 'n'                      -> le32: the newest id given
  *   KV_SPACE_FORWARD 'i'                      -> the identity: identity.c
+ *   KV_SPACE_STORE 'f' be32 id                -> the record as it was made or changed, without state:
+ *                                                what is known when damage has taken the record
  *
  * The record, little end first; RECORD_AT_* are patched in place:
  *
@@ -119,5 +121,17 @@ OXBOW_MUST_CHECK enum oxbow_err forward_record_put(struct oxbow_txn *txn,
                                                    const struct forward_record *r);
 
 size_t forward_record_key(uint8_t out[FORWARD_KEY_MAX], uint32_t id);
+
+/* The copy, far from the record in the tree: written when options change, removed with the forward. A
+ * forward made by an earlier version has none. OXBOW_ENOENT. */
+OXBOW_MUST_CHECK enum oxbow_err forward_copy_put(struct oxbow_txn *txn,
+                                                 const struct forward_record *r);
+OXBOW_MUST_CHECK enum oxbow_err forward_copy_get(struct oxbow_txn *txn, uint32_t id,
+                                                 struct forward_record *out);
+OXBOW_MUST_CHECK enum oxbow_err forward_copy_del(struct oxbow_txn *txn, uint32_t id);
+/* The smallest id, from *id on, that has a record or a copy. OXBOW_ENOENT. */
+OXBOW_MUST_CHECK enum oxbow_err forward_id_next(struct oxbow_txn *txn, uint32_t *id);
+/* Writes the copies that are missing. */
+OXBOW_MUST_CHECK enum oxbow_err forward_copy_all(struct oxbow_txn *txn);
 
 #endif

@@ -4,8 +4,12 @@
  *
  *   KV_SPACE_FORWARD 'i' -> format 1, device length 1, machine length 1, zero 5, epoch 8 (little
  *                           end), device, machine
+ *   KV_SPACE_STORE 'i'   -> the same, far from it in the tree: for the case of damage
  */
+#include "engine/queue/identity.h"
+
 #include "engine/base/codec.h"
+#include "engine/queue/forward_record.h"
 #include "engine/store/kv.h"
 #include "oxbow/forward.h"
 
@@ -16,6 +20,7 @@
 #define EPOCH_MASK      (((uint64_t)1 << 53) - 1) /* the target's scripts count in doubles */
 
 static const uint8_t identity_name[] = {KV_SPACE_FORWARD, 'i'};
+static const uint8_t copy_name[] = {KV_SPACE_STORE, 'i'};
 
 static bool text_ok(const char *text, size_t max, bool may_be_empty)
 {
@@ -83,6 +88,7 @@ static enum oxbow_err identity_make(struct oxbow_txn *txn, const char *device, c
     const struct oxbow_random *random = &txn_port(txn)->random;
     size_t device_len = strlen(device);
     size_t machine_len = strlen(machine);
+    struct oxbow_bytes whole = {value, 0};
     uint8_t noise[8];
     enum oxbow_err err = random->fill(random->ctx, noise, sizeof noise);
 
@@ -94,13 +100,46 @@ static enum oxbow_err identity_make(struct oxbow_txn *txn, const char *device, c
     put_le64(value + 8, (get_le64(noise) & EPOCH_MASK) | 1);
     memcpy(value + IDENTITY_FIXED, device, device_len);
     memcpy(value + IDENTITY_FIXED + device_len, machine, machine_len);
-    return kv_put(txn, (struct oxbow_bytes){identity_name, sizeof identity_name},
-                  (struct oxbow_bytes){value, IDENTITY_FIXED + device_len + machine_len});
+    whole.len = IDENTITY_FIXED + device_len + machine_len;
+    err = kv_put(txn, (struct oxbow_bytes){identity_name, sizeof identity_name}, whole);
+    return err == OXBOW_OK ? kv_put(txn, (struct oxbow_bytes){copy_name, sizeof copy_name}, whole)
+                           : err;
+}
+
+/* Writes one of the two from the other, which is there. */
+static enum oxbow_err duplicate(struct oxbow_txn *txn, const uint8_t from[2], const uint8_t to[2])
+{
+    uint8_t bytes[IDENTITY_FIXED + OXBOW_DEVICE_MAX + OXBOW_MACHINE_MAX];
+    struct oxbow_bytes value;
+    size_t len;
+    enum oxbow_err err = kv_get(txn, (struct oxbow_bytes){from, 2}, &value);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (value.len > sizeof bytes) {
+        return OXBOW_ECORRUPT;
+    }
+    len = value.len;
+    memcpy(bytes, value.data, len);
+    return kv_put(txn, (struct oxbow_bytes){to, 2}, (struct oxbow_bytes){bytes, len});
+}
+
+enum oxbow_err identity_mend(struct oxbow_txn *txn)
+{
+    struct oxbow_identity id;
+    enum oxbow_err err = oxbow_identity_get(txn, &id);
+
+    if (err == OXBOW_ENOENT || err == OXBOW_ECORRUPT) {
+        return duplicate(txn, copy_name, identity_name);
+    }
+    return err == OXBOW_OK ? duplicate(txn, identity_name, copy_name) : err;
 }
 
 enum oxbow_err oxbow_identity_set(struct oxbow_txn *txn, const char *device, const char *machine)
 {
     struct oxbow_identity now;
+    struct oxbow_bytes copy;
     enum oxbow_err err;
 
     machine = machine == NULL ? "" : machine;
@@ -110,7 +149,11 @@ enum oxbow_err oxbow_identity_set(struct oxbow_txn *txn, const char *device, con
     err = oxbow_identity_get(txn, &now);
     if (err == OXBOW_OK) {
         if (strcmp(now.device, device) == 0 && strcmp(now.machine, machine) == 0) {
-            return OXBOW_OK;
+            err = kv_get(txn, (struct oxbow_bytes){copy_name, sizeof copy_name}, &copy);
+            if (err == OXBOW_ENOENT) { /* made by a version that had none */
+                err = duplicate(txn, identity_name, copy_name);
+            }
+            return err == OXBOW_OK ? forward_copy_all(txn) : err;
         }
         if (!txn_forced(txn)) {
             return OXBOW_EEXIST;

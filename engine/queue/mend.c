@@ -16,10 +16,10 @@
 
 #include <string.h>
 
-static const struct oxbow_txn_options step = {.sync = OXBOW_SYNC_INTERVAL,
-                                              .flags = OXBOW_TXN_NOWAIT | OXBOW_TXN_FORCE};
+const struct oxbow_txn_options mend_step = {.sync = OXBOW_SYNC_INTERVAL,
+                                            .flags = OXBOW_TXN_NOWAIT | OXBOW_TXN_FORCE};
 
-static enum oxbow_err finish(struct oxbow_txn *txn, enum oxbow_err err)
+enum oxbow_err mend_finish(struct oxbow_txn *txn, enum oxbow_err err)
 {
     if (err != OXBOW_OK) {
         oxbow_txn_abort(txn);
@@ -49,6 +49,7 @@ enum oxbow_err mend_tell(struct mend_object *o, struct oxbow_loss loss)
     const struct oxbow_log *log = &txn_port(o->txn)->log;
     char line[512];
     size_t n = sizeof "store: " - 1;
+    enum oxbow_err err;
 
     loss.database = o->database;
     loss.type = o->object.type;
@@ -56,7 +57,11 @@ enum oxbow_err mend_tell(struct mend_object *o, struct oxbow_loss loss)
     memcpy(line, "store: ", n);
     (void)oxbow_loss_text(&loss, line + n, sizeof line - n);
     log->line(log->ctx, OXBOW_LOG_ERROR, line);
-    return loss_add(o->txn, &loss);
+    err = loss_add(o->txn, &loss);
+    if (err == OXBOW_OK && o->object.type == OXBOW_TYPE_LIST) {
+        err = mend_forward_list(o);
+    }
+    return err;
 }
 
 enum oxbow_err mend_blob_there(struct oxbow_txn *txn, uint64_t blob, uint64_t len, bool *there)
@@ -164,7 +169,7 @@ static enum oxbow_err mend_next(struct mend *m, struct catalog_place *place,
     struct mend_object o = {.mend = m};
     struct oxbow_bytes name = {NULL, 0};
     uint8_t *copy = NULL;
-    enum oxbow_err err = oxbow_txn_begin(m->db, &step, &o.txn);
+    enum oxbow_err err = oxbow_txn_begin(m->db, &mend_step, &o.txn);
 
     if (err != OXBOW_OK) {
         return err;
@@ -184,7 +189,7 @@ static enum oxbow_err mend_next(struct mend *m, struct catalog_place *place,
             err = mend_one(&o);
         }
     }
-    err = finish(o.txn, err);
+    err = mend_finish(o.txn, err);
     mem_free(alloc, copy, name.len + 1);
     return err;
 }
@@ -198,7 +203,7 @@ static enum oxbow_err tell_orphans(struct mend *m, const struct names_seen *seen
         struct oxbow_loss l = {.kind = OXBOW_LOSS_ORPHAN};
         struct oxbow_txn *txn;
         bool reaped = false;
-        enum oxbow_err err = oxbow_txn_begin(m->db, &step, &txn);
+        enum oxbow_err err = oxbow_txn_begin(m->db, &mend_step, &txn);
 
         if (err != OXBOW_OK) {
             return err;
@@ -208,7 +213,7 @@ static enum oxbow_err tell_orphans(struct mend *m, const struct names_seen *seen
             l.object = id;
             err = loss_add(txn, &l);
         }
-        err = finish(txn, err);
+        err = mend_finish(txn, err);
         if (err != OXBOW_OK) {
             return err == OXBOW_ENOENT ? OXBOW_OK : err;
         }
@@ -270,10 +275,10 @@ in_txn(struct mend *m, enum oxbow_err (*work)(struct mend *m, struct oxbow_txn *
     while (err == OXBOW_OK && more) {
         struct oxbow_txn *txn;
 
-        err = oxbow_txn_begin(m->db, &step, &txn);
+        err = oxbow_txn_begin(m->db, &mend_step, &txn);
         if (err == OXBOW_OK) {
             more = false;
-            err = finish(txn, work(m, txn, &more));
+            err = mend_finish(txn, work(m, txn, &more));
         }
     }
     return err;
@@ -359,6 +364,9 @@ enum oxbow_err mend_store(struct oxbow *db)
         err = in_txn(&m, names);
         if (err == OXBOW_OK) {
             err = mend_objects(&m);
+        }
+        if (err == OXBOW_OK) {
+            err = mend_forwards(&m);
         }
     }
     if (err == OXBOW_OK) {

@@ -27,6 +27,10 @@ struct mend_object {
     struct object object;
 };
 
+/* How each step of mending begins, and ends: committed, or aborted after an error, which it gives. */
+extern const struct oxbow_txn_options mend_step;
+OXBOW_MUST_CHECK enum oxbow_err mend_finish(struct oxbow_txn *txn, enum oxbow_err err);
+
 /* Mends whatever a salvage has left to be mended; nothing if there was none. For store_open.
  * OXBOW_ECORRUPT when there is something, but the store is only to be read; what transactions
  * give. */
@@ -34,6 +38,16 @@ OXBOW_MUST_CHECK enum oxbow_err mend_store(struct oxbow *db);
 
 OXBOW_MUST_CHECK enum oxbow_err mend_list(struct mend_object *o);
 OXBOW_MUST_CHECK enum oxbow_err mend_stream(struct mend_object *o);
+
+/* After a stream is mended that lacks what `loss` says, and is on record so: its forward, if there is
+ * one, is to tell the target in the entries' place. */
+OXBOW_MUST_CHECK enum oxbow_err mend_forward_stream(struct mend_object *o,
+                                                    const struct oxbow_loss *loss);
+/* After elements of a list are lost: its forward cannot tell any more which element is which. */
+OXBOW_MUST_CHECK enum oxbow_err mend_forward_list(struct mend_object *o);
+/* Forwards and the identity, after all objects: what is lost of them is made anew from the copies or
+ * told, and what is left agrees with the queues. */
+OXBOW_MUST_CHECK enum oxbow_err mend_forwards(struct mend *m);
 
 /* Whether keys from `low` on, below `high`, may be among those that are lost. */
 bool mend_may_be_lost(const struct mend *m, struct oxbow_bytes low, struct oxbow_bytes high);

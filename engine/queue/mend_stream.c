@@ -25,7 +25,8 @@ struct survey {
     struct oxbow_id hole_low;
     struct oxbow_id hole_high;
     bool hole;
-    uint64_t ruins; /* entries whose fields are gone */
+    uint64_t ruins;         /* entries whose fields are gone */
+    struct oxbow_loss loss; /* as told; kind 0: nothing */
     bool tail_seen;
 };
 
@@ -332,6 +333,7 @@ static enum oxbow_err tell(struct survey *s)
     if (id_compare(s->now.max_deleted, s->now.last) < 0) {
         s->now.max_deleted = s->now.last; /* as if they had been deleted: lags are not known */
     }
+    s->loss = loss;
     return err == OXBOW_OK ? mend_tell(s->o, loss) : err;
 }
 
@@ -360,5 +362,5 @@ enum oxbow_err mend_stream(struct mend_object *o)
          id_compare(s.now.tail, s.was.tail) != 0 || id_compare(s.now.last, s.was.last) != 0)) {
         err = stream_save(&s.now);
     }
-    return err;
+    return err == OXBOW_OK && s.loss.entries > 0 ? mend_forward_stream(o, &s.loss) : err;
 }

@@ -58,6 +58,41 @@ static const char *type_text(enum oxbow_type type)
     return type == OXBOW_TYPE_LIST ? "list" : type == OXBOW_TYPE_STREAM ? "stream" : "key";
 }
 
+static int forward_text(const struct oxbow_loss *l, char *out, size_t cap)
+{
+    char name[NAME_TEXT];
+    char key[NAME_TEXT];
+    char number[24];
+    const char *f = quoted(name, l->group);
+    const char *k = quoted(key, l->key);
+    const char *t = type_text(l->type);
+    unsigned db = (unsigned)l->database;
+
+    switch ((enum oxbow_loss_forward)l->object) {
+    case OXBOW_LOSS_FORWARD_RECORD:
+        return snprintf(out, cap,
+                        "forward %s of %s %s in database %u: how far it was is lost: it asks the "
+                        "target",
+                        f, t, k, db);
+    case OXBOW_LOSS_FORWARD_LIST:
+        return snprintf(out, cap,
+                        "forward %s of %s %s in database %u: which elements the target has is not "
+                        "known any more: it stops until it is made anew",
+                        f, t, k, db);
+    case OXBOW_LOSS_FORWARD_GAPS:
+        return snprintf(out, cap,
+                        "forward %s of %s %s in database %u: the target may not be told of entries "
+                        "that were dropped",
+                        f, t, k, db);
+    case OXBOW_LOSS_FORWARD_IDENTITY:
+        return snprintf(out, cap, "the identity is lost: the target takes this for a new device");
+    default:
+        return snprintf(out, cap,
+                        "%s forwards may be lost with their records: see oxbow forward list",
+                        count_text(number, l->entries));
+    }
+}
+
 size_t oxbow_loss_text(const struct oxbow_loss *loss, char *out, size_t cap)
 {
     const struct oxbow_loss *l = loss;
@@ -114,7 +149,7 @@ size_t oxbow_loss_text(const struct oxbow_loss *loss, char *out, size_t cap)
                        t, k, db, g, n, r);
         break;
     case OXBOW_LOSS_FORWARD:
-        len = snprintf(out, cap, "a forward's record is lost, or the identity: see oxbow forwards");
+        len = forward_text(l, out, cap);
         break;
     case OXBOW_LOSS_DATABASE:
         len = snprintf(out, cap,

@@ -31,8 +31,19 @@ enum oxbow_loss_kind {
     OXBOW_LOSS_GROUP = 7,    /* a consumer group of a stream; `entries` tells several apart */
     OXBOW_LOSS_CONSUMER = 8, /* a consumer's name: it goes on as lost-NUMBER */
     OXBOW_LOSS_PENDING = 9,  /* records of entries that were delivered and not acknowledged */
-    OXBOW_LOSS_FORWARD = 10, /* a forward's record, gap or identity */
+    OXBOW_LOSS_FORWARD = 10, /* of what the uplink knows; `object` is an oxbow_loss_forward */
     OXBOW_LOSS_DATABASE = 11 /* a database's record: `entries` names, kept under `object` */
+};
+
+/* What of forwards is lost. `group` is the forward's name, `key` its queue. Values are stored. */
+enum oxbow_loss_forward {
+    OXBOW_LOSS_FORWARD_UNKNOWN = 0, /* forwards that nothing is known of: at most `entries` */
+    OXBOW_LOSS_FORWARD_RECORD = 1,  /* how far it was: a stream's goes on where the target is, a
+                                       list's stops, as below */
+    OXBOW_LOSS_FORWARD_LIST = 2,    /* which of a list's elements the target has: the forward takes
+                                       the target for another's, and stops until it is made anew */
+    OXBOW_LOSS_FORWARD_GAPS = 3, /* what it was to tell the target of entries that were dropped */
+    OXBOW_LOSS_FORWARD_IDENTITY = 4 /* who this store is: oxbow_identity_set makes it anew */
 };
 
 struct oxbow_loss {

@@ -359,6 +359,53 @@ class Cli(unittest.TestCase):
         holder.stdin.close()
         self.assertEqual(self.out("len", "k").split()[-1], "256")
 
+    def killed_with_three_frames(self):
+        """A store whose process was killed, and where its frames stand: file, position."""
+        holder = subprocess.Popen([PROGRAM, "-d", self.dir, "push", "k", "--stdin"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        for _ in range(3): # a batch each
+            holder.stdin.write(b"x\n" * 256)
+            holder.stdin.flush()
+            time.sleep(0.7)
+        holder.kill()
+        holder.wait(30)
+        holder.stdin.close()
+        places = []
+        for name in sorted(os.listdir(self.dir)):
+            if name.startswith("journal."):
+                with open(os.path.join(self.dir, name), "rb") as f:
+                    data = f.read()
+                places += [(os.path.join(self.dir, name), at) for at in range(4096, len(data), 4096)
+                           if any(data[at:at + 64])]
+        return places
+
+    def test_check_tells_lost_and_doubtful_transactions(self):
+        places = self.killed_with_three_frames()
+        report = json.loads(self.out("check", "--json"))
+        self.assertEqual((report["lost_transactions"], report["doubtful_transactions"]),
+                         (None, None))
+        self.assertEqual(report["in_journal"], 3)
+        def flip(place):
+            with open(place[0], "r+b") as f:
+                f.seek(place[1] + 60)
+                byte = f.read(1)[0] ^ 4
+                f.seek(place[1] + 60)
+                f.write(bytes([byte]))
+        flip(places[-1])
+        done = self.run_cli("check", "--json")
+        report = json.loads(done.stdout)
+        self.assertIsNone(report["lost_transactions"])
+        first, last = report["doubtful_transactions"].split("-")
+        self.assertEqual(first, last)
+        self.assertEqual(report["in_journal"], 2)
+        self.assertIn(("transactions %s to %s are not whole" % (first, last)).encode(), done.stderr)
+        flip(places[0])
+        done = self.run_cli("check", "--json", code=3)
+        report = json.loads(done.stdout)
+        self.assertIsNotNone(report["lost_transactions"])
+        self.assertGreater(report["findings"], 0)
+        self.assertEqual(report["in_journal"], 0)
+
     def test_a_foreign_directory_is_not_overwritten(self):
         os.mkdir(self.dir)
         path = os.path.join(self.dir, "data.mdb")
@@ -532,10 +579,14 @@ class Cli(unittest.TestCase):
         self.assertIn("1 entries lost", losses[1]["text"])
         self.assertEqual(json.loads(self.out("check", "--json"))["verdict"], "sound")
         self.assertEqual(json.loads(self.out("check", "--json"))["losses"], 2)
+        stat = json.loads(self.out("stat", "--json"))
+        self.assertEqual((stat["losses"], stat["newest_loss"]), (2, losses[1]["text"]))
         self.assertTrue(os.path.exists(os.path.join(self.dir, "quarantine", "damaged.mdb")))
         self.assertEqual(self.out("range", "list", "0", "1"), "0\n1\n")
         self.assertEqual(len(json.loads(self.out("repair", "--forget", "--json"))), 2)
         self.assertEqual(json.loads(self.out("repair", "--json")), [])
+        stat = json.loads(self.out("stat", "--json"))
+        self.assertEqual((stat["losses"], stat["newest_loss"]), (0, None))
         self.assertIn("OXBOW_ENOENT", self.error("check", code=3,
                                                  directory=os.path.join(self.top, "none")))
 

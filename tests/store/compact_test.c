@@ -388,5 +388,8 @@ int main(void)
         TEST(a_damaged_store_is_left_alone),
     };
 
+    if (access("/dev/shm", W_OK) == 0 && setenv("TMPDIR", "/dev/shm", 0) != 0) {
+        return 1; /* many syncs, of which none is looked at */
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -407,5 +407,8 @@ int main(void)
         TEST(a_fault_while_space_is_given_or_taken_costs_nothing_but_space),
     };
 
+    if (access("/dev/shm", W_OK) == 0 && setenv("TMPDIR", "/dev/shm", 0) != 0) {
+        return 1; /* many syncs, of which none is looked at */
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

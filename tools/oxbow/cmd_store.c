@@ -2,6 +2,7 @@
 /* Subcommands on the store as a whole and on keys of any type. */
 #include "oxbow/key.h"
 #include "oxbow/list.h"
+#include "oxbow/loss.h"
 #include "oxbow/stream.h"
 #include "oxbow/upgrade.h"
 #include "tools/oxbow/command.h"
@@ -14,6 +15,7 @@
 
 #define KEYS_A_CALL 256u
 #define DATABASES   16u
+#define LOSS_TEXT   700u
 
 static const char *type_name(enum oxbow_type type)
 {
@@ -265,7 +267,52 @@ static const char *const stat_columns[] = {"store",
                                            "journal_missing",
                                            "level",
                                            "features",
+                                           "losses",
+                                           "newest_loss",
                                            NULL};
+
+struct losses {
+    uint64_t count;
+    char newest[LOSS_TEXT];
+};
+
+static enum oxbow_err on_loss(void *ctx, const struct oxbow_loss *loss)
+{
+    struct losses *all = ctx;
+
+    all->count++;
+    (void)oxbow_loss_text(loss, all->newest, sizeof all->newest);
+    return OXBOW_OK;
+}
+
+/* What damage has cost, until `oxbow repair --forget`. */
+static void print_losses(struct cli *cli, struct out *out)
+{
+    struct losses all = {.count = 0};
+    bool known = oxbow_losses(cli->db, on_loss, &all) == OXBOW_OK;
+
+    if (known) {
+        out_number(out, all.count);
+    } else {
+        out_none(out);
+    }
+    if (known && all.count > 0) {
+        out_text(out, all.newest);
+    } else {
+        out_none(out);
+    }
+}
+
+static void print_sizes(const struct oxbow_stat *stat, struct out *out)
+{
+    out_size(out, stat->used_bytes);
+    out_size(out, stat->quota_bytes);
+    out_size(out, stat->reserve_bytes);
+    out_size(out, stat->file_bytes);
+    out_size(out, stat->free_bytes);
+    out_size(out, stat->hole_bytes);
+    out_size(out, stat->disk_bytes_max);
+}
 
 static int run_stat(struct cli *cli)
 {
@@ -284,13 +331,7 @@ static int run_stat(struct cli *cli)
     out_number(out, stat.lsn_written);
     out_number(out, stat.lsn_durable);
     out_age(out, stat.oldest_unsynced_us / 1000);
-    out_size(out, stat.used_bytes);
-    out_size(out, stat.quota_bytes);
-    out_size(out, stat.reserve_bytes);
-    out_size(out, stat.file_bytes);
-    out_size(out, stat.free_bytes);
-    out_size(out, stat.hole_bytes);
-    out_size(out, stat.disk_bytes_max);
+    print_sizes(&stat, out);
     out_number(out, stat.keys);
     out_size(out, stat.memtable_bytes);
     out_number(out, stat.checkpoints);
@@ -299,6 +340,7 @@ static int run_stat(struct cli *cli)
     print_oldest(cli, out);
     print_journal(cli, &stat, out);
     print_format(cli, out);
+    print_losses(cli, out);
     return out_close(out) ? EXIT_DONE : EXIT_FAILED;
 }
 

@@ -303,6 +303,19 @@ static enum oxbow_err restore(struct oxbow_txn *txn, uint32_t id, struct forward
     return err == OXBOW_OK && list ? tell(txn, r, OXBOW_LOSS_FORWARD_LIST, 0) : err;
 }
 
+/* Whether damage may have taken the record. If not, a version that knows of no copies has removed the
+ * forward, and left the copy behind. */
+static bool record_lost(const struct mend *m, uint32_t id)
+{
+    uint8_t low[FORWARD_KEY_MAX];
+    uint8_t high[FORWARD_KEY_MAX];
+    size_t len = forward_record_key(low, id);
+
+    (void)forward_record_key(high, id);
+    high[len] = 0;
+    return mend_may_be_lost(m, (struct oxbow_bytes){low, len}, (struct oxbow_bytes){high, len + 1});
+}
+
 /* One forward: from its record, or from the copy of it. */
 static enum oxbow_err mend_one(const struct mend *m, struct oxbow_txn *txn, uint32_t id)
 {
@@ -315,6 +328,9 @@ static enum oxbow_err mend_one(const struct mend *m, struct oxbow_txn *txn, uint
     }
     r = &t->work;
     err = forward_record_get(txn, id, r);
+    if (err == OXBOW_ENOENT && !record_lost(m, id)) {
+        return forward_copy_del(txn, id);
+    }
     if (err == OXBOW_ENOENT) {
         err = restore(txn, id, r);
     }

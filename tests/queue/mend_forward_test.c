@@ -3,6 +3,7 @@
  * and in order, and hears of what is missing. Keys are taken as a salvage would leave them out. */
 #include "engine/base/codec.h"
 #include "engine/base/id.h"
+#include "engine/queue/forward_record.h"
 #include "engine/queue/mend.h"
 #include "engine/queue/stream.h"
 #include "engine/store/store.h"
@@ -572,6 +573,30 @@ static void an_identity_is_made_from_its_copy_or_its_loss_is_told(void **state)
     rig_abort(txn);
 }
 
+/* An older version has removed the forward and knows of no copy; the damage is elsewhere. */
+static void a_copy_of_what_is_not_lost_is_no_forward(void **state)
+{
+    struct taking chunk[] = {{is_stream_chunk, 1, 1}};
+    struct oxbow_forward f;
+    struct oxbow_txn *txn;
+    uint8_t key[FORWARD_KEY_MAX];
+
+    (void)state;
+    fill(90, 50);
+    txn = rig_begin(rig, OXBOW_TXN_FORCE);
+    assert_int_equal(oxbow_forward_get(txn, "list", &f), OXBOW_OK);
+    assert_int_equal(kv_del(txn, (struct oxbow_bytes){key, forward_record_key(key, f.id)}),
+                     OXBOW_OK);
+    rig_commit(txn);
+    take(chunk, 1);
+    mend(NULL);
+    assert_int_equal(heard[OXBOW_LOSS_FORWARD_RECORD], 0);
+    txn = rig_begin(rig, 0);
+    assert_int_equal(oxbow_forward_get(txn, "list", &f), OXBOW_ENOENT);
+    assert_int_equal(forward_id_next(txn, &(uint32_t){f.id}), OXBOW_ENOENT);
+    rig_abort(txn);
+}
+
 /* A store from before there were copies gets them when the firmware starts. */
 static void copies_are_made_for_what_has_none(void **state)
 {
@@ -606,6 +631,7 @@ int main(void)
         TEST(lost_gaps_are_told),
         TEST(a_forward_of_which_nothing_is_left_is_told_and_its_number_is_not_used_again),
         TEST(an_identity_is_made_from_its_copy_or_its_loss_is_told),
+        TEST(a_copy_of_what_is_not_lost_is_no_forward),
         TEST(copies_are_made_for_what_has_none),
     };
 

@@ -224,7 +224,7 @@ enum oxbow_err forward_record_put(struct oxbow_txn *txn, const struct forward_re
 static struct oxbow_bytes copy_key(uint8_t out[COPY_KEY_BYTES], uint32_t id)
 {
     out[0] = KV_SPACE_STORE;
-    out[1] = 'f';
+    out[1] = 'F';
     put_be32(out + 2, id);
     return (struct oxbow_bytes){out, COPY_KEY_BYTES};
 }

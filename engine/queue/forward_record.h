@@ -6,7 +6,7 @@
  *   KV_SPACE_FORWARD 'g' be32 id, id_key(to)  -> a gap: forward_gap.h
  *   KV_SPACE_FORWARD 'n'                      -> le32: the newest id given
  *   KV_SPACE_FORWARD 'i'                      -> the identity: identity.c
- *   KV_SPACE_STORE 'f' be32 id                -> the record as it was made or changed, without state:
+ *   KV_SPACE_STORE 'F' be32 id                -> the record as it was made or changed, without state:
  *                                                what is known when damage has taken the record
  *
  * The record, little end first; RECORD_AT_* are patched in place:

@@ -4,7 +4,7 @@
  *
  *   KV_SPACE_FORWARD 'i' -> format 1, device length 1, machine length 1, zero 5, epoch 8 (little
  *                           end), device, machine
- *   KV_SPACE_STORE 'i'   -> the same, far from it in the tree: for the case of damage
+ *   KV_SPACE_STORE 'I'   -> the same, far from it in the tree: for the case of damage
  */
 #include "engine/queue/identity.h"
 
@@ -20,7 +20,7 @@
 #define EPOCH_MASK      (((uint64_t)1 << 53) - 1) /* the target's scripts count in doubles */
 
 static const uint8_t identity_name[] = {KV_SPACE_FORWARD, 'i'};
-static const uint8_t copy_name[] = {KV_SPACE_STORE, 'i'};
+static const uint8_t copy_name[] = {KV_SPACE_STORE, 'I'};
 
 static bool text_ok(const char *text, size_t max, bool may_be_empty)
 {

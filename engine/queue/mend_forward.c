@@ -371,8 +371,8 @@ static bool both_lost(const struct mend *m, uint32_t from, uint32_t to)
 
     return mend_may_be_lost(m, key_of(low, KV_SPACE_FORWARD, 'f', from),
                             key_of(high, KV_SPACE_FORWARD, 'f', to)) &&
-           mend_may_be_lost(m, key_of(low, KV_SPACE_STORE, 'f', from),
-                            key_of(high, KV_SPACE_STORE, 'f', to));
+           mend_may_be_lost(m, key_of(low, KV_SPACE_STORE, 'F', from),
+                            key_of(high, KV_SPACE_STORE, 'F', to));
 }
 
 static bool lost(const struct mend *m, uint8_t space, uint8_t kind)
@@ -436,7 +436,7 @@ static enum oxbow_err mend_identity(const struct mend *m, struct oxbow_txn *txn,
     if (err != OXBOW_ENOENT) {
         return err;
     }
-    return highest > 0 && lost(m, KV_SPACE_FORWARD, 'i') && lost(m, KV_SPACE_STORE, 'i')
+    return highest > 0 && lost(m, KV_SPACE_FORWARD, 'i') && lost(m, KV_SPACE_STORE, 'I')
                ? tell(txn, NULL, OXBOW_LOSS_FORWARD_IDENTITY, 1)
                : OXBOW_OK;
 }

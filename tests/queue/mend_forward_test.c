@@ -188,7 +188,7 @@ static bool is_record(const uint8_t *key, size_t len, struct oxbow_bytes value)
 static bool is_copy(const uint8_t *key, size_t len, struct oxbow_bytes value)
 {
     (void)value;
-    return len == 6 && key[0] == KV_SPACE_STORE && key[1] == 'f';
+    return len == 6 && key[0] == KV_SPACE_STORE && key[1] == 'F';
 }
 
 static bool is_gap(const uint8_t *key, size_t len, struct oxbow_bytes value)
@@ -212,7 +212,7 @@ static bool is_identity(const uint8_t *key, size_t len, struct oxbow_bytes value
 static bool is_identity_copy(const uint8_t *key, size_t len, struct oxbow_bytes value)
 {
     (void)value;
-    return len == 2 && key[0] == KV_SPACE_STORE && key[1] == 'i';
+    return len == 2 && key[0] == KV_SPACE_STORE && key[1] == 'I';
 }
 
 /* The stream is the first object, the list a later one. */

@@ -54,6 +54,8 @@ struct list_end {
     enum chunk_kind kind;
 };
 
+struct policy_row;
+
 struct list {
     struct oxbow_txn *txn;
     struct oxbow_bytes name;
@@ -65,10 +67,10 @@ struct list {
     uint64_t serial; /* the next one */
     uint64_t big;    /* elements that are not inline */
     struct list_end ends[2];
-    bool sparse;        /* ids say nothing of indexes any more, only the chain is true */
-    bool fresh;         /* has no header record yet */
-    bool dirty;         /* something was written */
-    uint64_t rotate_ms; /* the chunk that grows is begun anew after that; 0: not for its age */
+    bool sparse;               /* ids say nothing of indexes any more, only the chain is true */
+    bool fresh;                /* has no header record yet */
+    bool dirty;                /* something was written */
+    struct policy_row *policy; /* of its name; NULL: none, or policy_list_attach was not called */
 };
 
 /* A chunk, decoded as far as asked for. Borrowed until the next write. */

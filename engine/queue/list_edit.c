@@ -325,6 +325,9 @@ enum oxbow_err oxbow_list_insert(struct oxbow_txn *txn, struct oxbow_bytes key, 
         if (err == OXBOW_OK) {
             err = insert_at(&l, it.v.id, slot + after, value);
             if (err == OXBOW_OK) {
+                err = policy_list_attach(&l);
+            }
+            if (err == OXBOW_OK) {
                 err = policy_list_settle(&l, OXBOW_RIGHT, 1);
             }
             err = list_close(&l, err);

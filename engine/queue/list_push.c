@@ -120,7 +120,7 @@ static enum oxbow_err chunk_begin(struct list *l, enum oxbow_end end, struct run
     if (first) {
         l->ends[list_other(end)] = made;
     }
-    if (err == OXBOW_OK && l->rotate_ms > 0) {
+    if (err == OXBOW_OK && l->policy != NULL && l->policy->policy.max_age_ms > 0) {
         err = policy_boot_note(l->txn);
     }
     return err;
@@ -169,7 +169,7 @@ enum oxbow_err list_append(struct list *l, enum oxbow_end end, const struct oxbo
     run.image.len = LIST_BODY;
     run.count = 0;
     run.is_chunk = l->count == 0 || e->kind != list_kind_at(end);
-    if (!run.is_chunk && l->rotate_ms > 0) {
+    if (!run.is_chunk && l->policy != NULL) {
         enum oxbow_err err = policy_list_stale(l, end, &run.is_chunk);
 
         if (err != OXBOW_OK) {

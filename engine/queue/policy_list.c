@@ -114,13 +114,13 @@ enum oxbow_err policy_list_settle(struct list *l, enum oxbow_end end, uint64_t a
 {
     enum oxbow_end old = list_other(end);
     uint64_t max = STEP + added;
+    const struct policy_row *row = l->policy;
     const struct oxbow_policy *p;
-    struct policy_row *row;
     struct forward_edge edge;
-    enum oxbow_err err = policy_row(l->txn, l->name, &row);
+    enum oxbow_err err;
 
-    if (err != OXBOW_OK || row == NULL) {
-        return err;
+    if (row == NULL) {
+        return OXBOW_OK;
     }
     p = &row->policy;
     if (p->on_full != OXBOW_POLICY_DROP_OLDEST || policy_fits(p, l->count, l->bytes)) {
@@ -150,13 +150,7 @@ enum oxbow_err policy_list_settle(struct list *l, enum oxbow_end end, uint64_t a
 
 enum oxbow_err policy_list_attach(struct list *l)
 {
-    struct policy_row *row;
-    enum oxbow_err err = policy_row(l->txn, l->name, &row);
-
-    if (err == OXBOW_OK && row != NULL) {
-        l->rotate_ms = policy_rotate_ms(&row->policy);
-    }
-    return err;
+    return policy_row(l->txn, l->name, &l->policy);
 }
 
 static enum oxbow_err head_of(const struct list_view *v, struct chunk_head *head)
@@ -166,15 +160,21 @@ static enum oxbow_err head_of(const struct list_view *v, struct chunk_head *head
 
 enum oxbow_err policy_list_stale(const struct list *l, enum oxbow_end end, bool *stale)
 {
+    uint64_t rotate_ms = l->policy != NULL ? policy_rotate_ms(&l->policy->policy) : 0;
     struct chunk_head head;
     struct list_view v;
-    enum oxbow_err err = list_view_load(l, l->ends[end].id, 1, &v);
+    enum oxbow_err err;
 
+    *stale = false;
+    if (rotate_ms == 0) {
+        return OXBOW_OK;
+    }
+    err = list_view_load(l, l->ends[end].id, 1, &v);
     if (err == OXBOW_OK) {
         err = head_of(&v, &head);
     }
     if (err == OXBOW_OK) {
-        *stale = policy_stale(l->txn, &head, l->rotate_ms);
+        *stale = policy_stale(l->txn, &head, rotate_ms);
     }
     return err;
 }

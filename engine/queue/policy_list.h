@@ -11,13 +11,14 @@
 OXBOW_MUST_CHECK enum oxbow_err policy_list_room(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                  const struct oxbow_bytes *values, size_t count,
                                                  bool *expired);
-/* After `added` values were, at that end, before list_close: drops the oldest over the limits. */
+/* After `added` values were, at that end, before list_close, to a list that was attached: drops the
+ * oldest over the limits. */
 OXBOW_MUST_CHECK enum oxbow_err policy_list_settle(struct list *l, enum oxbow_end end,
                                                    uint64_t added);
 
-/* Before list_append: sets l->rotate_ms. */
+/* Before list_append: sets l->policy. */
 OXBOW_MUST_CHECK enum oxbow_err policy_list_attach(struct list *l);
-/* Whether the chunk at that end has grown for l->rotate_ms. */
+/* Whether the chunk at that end has grown for long enough under the list's policy. */
 OXBOW_MUST_CHECK enum oxbow_err policy_list_stale(const struct list *l, enum oxbow_end end,
                                                   bool *stale);
 /* One bounded step of removing what is too old; *due_ms is when to look again. Closes the list. */

@@ -417,13 +417,14 @@ static bool row_is(const struct policy_table *t, const struct policy_row *row, u
            memcmp(t->names.data + row->name_at, key.data, key.len) == 0;
 }
 
-enum oxbow_err policy_row(struct oxbow_txn *txn, struct oxbow_bytes key, struct policy_row **row)
+/* Out of line, so that who has no policies does not pay for its frame. */
+static enum oxbow_err row_find(struct oxbow_txn *txn, struct oxbow_bytes key,
+                               struct policy_row **row)
 {
     struct policy_table *t;
     uint64_t tag;
     enum oxbow_err err = policy_table_get(txn, &t);
 
-    *row = NULL;
     if (err != OXBOW_OK || t->count == 0 || key.len == 0) {
         return err;
     }
@@ -441,4 +442,13 @@ enum oxbow_err policy_row(struct oxbow_txn *txn, struct oxbow_bytes key, struct 
         }
     }
     return OXBOW_OK;
+}
+
+enum oxbow_err policy_row(struct oxbow_txn *txn, struct oxbow_bytes key, struct policy_row **row)
+{
+    const struct policy_table *t = store_slot_get(txn_store(txn), STORE_SLOT_POLICY);
+
+    *row = NULL;
+    return t != NULL && t->count == 0 && t->loaded && !t->changed ? OXBOW_OK
+                                                                  : row_find(txn, key, row);
 }

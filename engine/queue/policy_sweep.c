@@ -110,7 +110,7 @@ enum oxbow_err policy_sweep(struct oxbow_txn *txn, bool *more)
     enum oxbow_err err = policy_table_get(txn, &t);
 
     *more = false;
-    if (err != OXBOW_OK) {
+    if (err != OXBOW_OK || t->count == 0) {
         return err;
     }
     policy_table_doubt(t);

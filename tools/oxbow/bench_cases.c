@@ -4,10 +4,12 @@
 
 #include "oxbow/group.h"
 #include "oxbow/list.h"
+#include "oxbow/policy.h"
 #include "oxbow/stream.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,6 +90,58 @@ static int durable_16(const struct bench_run *run, struct bench_sample *out)
 static int durable_256(const struct bench_run *run, struct bench_sample *out)
 {
     return durable(run, 1, bench_syncs(run, 1000), 256, out);
+}
+
+/* ---- policies ---- */
+
+/* Pushes to one list, 64 to a transaction, when the list named so has that policy. */
+static int policy_push(const struct bench_run *run, const char *key,
+                       const struct oxbow_policy *policy, struct bench_sample *out)
+{
+    uint64_t count = bench_scaled(run, 1000000);
+    struct bench_store s;
+    struct oxbow_txn *txn;
+
+    if (bench_store_open(run, OXBOW_SYNC_INTERVAL, &s) != 0) {
+        return -1;
+    }
+    TRY(oxbow_txn_begin(s.db, NULL, &txn));
+    TRY(oxbow_policy_set(txn, (struct oxbow_bytes){key, strlen(key)}, policy));
+    TRY(oxbow_txn_commit(txn, NULL));
+    bench_store_start(run, &s);
+    if (bench_push(s.db, count, BATCH, 1, NULL) != 0) {
+        return -1;
+    }
+    TRY(oxbow_flush(s.db));
+    bench_store_stop(&s, count, out);
+    return bench_store_close(run, &s, count, out);
+}
+
+static const struct oxbow_policy roomy = {.max_entries = 1000000000, .max_bytes = 1000000000000};
+
+static int policy_elsewhere(const struct bench_run *run, struct bench_sample *out)
+{
+    return policy_push(run, "another", &roomy, out);
+}
+
+static int policy_roomy(const struct bench_run *run, struct bench_sample *out)
+{
+    return policy_push(run, "q:0", &roomy, out);
+}
+
+static int policy_drops(const struct bench_run *run, struct bench_sample *out)
+{
+    static const struct oxbow_policy tight = {.max_entries = 10000,
+                                              .on_full = OXBOW_POLICY_DROP_OLDEST};
+
+    return policy_push(run, "q:0", &tight, out);
+}
+
+static int policy_age(const struct bench_run *run, struct bench_sample *out)
+{
+    static const struct oxbow_policy week = {.max_age_ms = 7u * 86400000u};
+
+    return policy_push(run, "q:0", &week, out);
 }
 
 /* ---- interval ---- */
@@ -282,6 +336,12 @@ const struct bench_case bench_cases[] = {
                     {"LMDB, durable", bench_lmdb_batch},
                     {"SQLite, durable", bench_sqlite_batch},
                     {"Redis everysec, x64", bench_redis_everysec_64}}},
+    {.name = "policies, 64 to a txn",
+     .contenders = {{"oxbow", interval_64},
+                    {"another queue's", policy_elsewhere},
+                    {"far from its limits", policy_roomy},
+                    {"drops the oldest", policy_drops},
+                    {"a limit of age", policy_age}}},
     {.name = "pop, 64 to a txn", .contenders = {{"oxbow", pop_64}}},
     {.name = "stream add, 64 to a txn", .contenders = {{"oxbow", stream_add}}},
     {.name = "group read and ack, 64", .contenders = {{"oxbow", group_read_ack}}},

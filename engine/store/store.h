@@ -24,7 +24,7 @@
 
 #define STORE_DATABASES    16u
 #define STORE_DIR_MAX      1024u /* bytes of a directory's path */
-#define STORE_PATH_ROOM    32u   /* the longest file name in one, and '/' */
+#define STORE_PATH_ROOM    48u   /* the longest file name in one, and '/' */
 #define STORE_CURSORS_KEPT 8u
 #define STORE_INTERVAL_MAX 3600000u /* ms */
 #define STORE_IDLE_US      1000000u /* idle work is looked for so long after a commit */

@@ -30,6 +30,7 @@ enum kv_space {
     KV_SPACE_EXPIRE = 0x30,  /* by deadline */
     KV_SPACE_FORWARD = 0x40, /* forwards: queue/forward.c */
     KV_SPACE_POLICY = 0x48,  /* policies of queues: queue/policy_record.c */
+    KV_SPACE_PATROL = 0x4c,  /* what patrols of lists found: queue/patrol.c */
     KV_SPACE_BLOB = 0x50     /* pieces of large values */
 };
 

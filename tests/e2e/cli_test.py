@@ -268,6 +268,21 @@ class Cli(unittest.TestCase):
         got = json.loads(self.out("group", "read", "s", "g", "d", "--json"))
         self.assertEqual([e["id"] for e in got], ["1-0", "2-0"])
 
+    def test_a_patrol_sends_back_what_was_left(self):
+        self.out("push", "work", "a", "b")
+        for words in ((), ("--timeout", "soon"), ("--timeout", "1s", "--max-returns", "-1")):
+            self.error("patrol", "work", "jobs", *words, code=2)
+        self.assertIn("OXBOW_EINVAL", self.error("patrol", "work", "work", "--timeout", "1s", code=3))
+        self.assertIn("OXBOW_EINVAL", self.error("patrol", "work", "jobs", "--timeout", "1s",
+                                                 "--max-returns", "1", code=3))
+        got = json.loads(self.run_cli("patrol", "work", "jobs", "--timeout", "1ms", "--json",
+                                      code=1).stdout)
+        self.assertEqual((got["found"], got["returned"]), (2, 0))
+        time.sleep(0.05)
+        got = json.loads(self.out("patrol", "work", "jobs", "--timeout", "1ms", "--json"))
+        self.assertEqual((got["found"], got["returned"], got["next"]), (2, 2, None))
+        self.assertEqual(self.out("range", "jobs"), "a\nb\n")
+
     def test_wrong_words_about_a_groups_options_are_told(self):
         self.out("add", "s", "f", "1")
         self.out("group", "create", "s", "g")

@@ -3,6 +3,7 @@
  * Subcommands on groups that survive bad consumers: options, negative acks, dead letters.
  */
 #include "oxbow/group_options.h"
+#include "oxbow/patrol.h"
 
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/entry.h"
@@ -370,6 +371,79 @@ static int run_redrive(struct cli *cli)
     return out_close(out) ? (all.redriven > 0 ? EXIT_DONE : EXIT_NOTHING) : EXIT_FAILED;
 }
 
+/* ---- patrol ---- */
+
+static int patrol_step(struct cli *cli, const struct oxbow_patrol_options *opt,
+                       struct oxbow_patrol *out)
+{
+    struct oxbow_txn *txn;
+    enum oxbow_err err = cli_begin(cli, 0, &txn);
+
+    if (err != OXBOW_OK) {
+        return cli_fail("patrol", err);
+    }
+    return cli_finish(txn, "patrol", oxbow_list_patrol(txn, opt, out));
+}
+
+static int run_patrol(struct cli *cli)
+{
+    static const char *const columns[] = {"found", "returned", "dead", "problem", "next", NULL};
+    struct oxbow_patrol_options opt = {.processing = bytes_of(cli->args[0]),
+                                       .to = bytes_of(cli->args[1]),
+                                       .to_end = cli->opt.left ? OXBOW_LEFT : OXBOW_RIGHT};
+    struct oxbow_patrol step = {0};
+    uint64_t returned = 0, dead = 0;
+    struct out *out;
+    int code;
+
+    if (cli->opt.timeout == NULL || !age_of(cli->opt.timeout, &opt.timeout_ms)) {
+        return cli_usage(cli, "--timeout: want a time like 500ms, 30s, 5m, 2h, 7d");
+    }
+    if (cli->opt.max_returns < 0 || cli->opt.max_returns > UINT32_MAX) {
+        return cli_usage(cli, "--max-returns: out of range");
+    }
+    opt.max_returns = (uint32_t)cli->opt.max_returns;
+    opt.dead = bytes_of(cli->opt.dead_list != NULL ? cli->opt.dead_list : "");
+    do {
+        code = patrol_step(cli, &opt, &step);
+        returned += step.returned;
+        dead += step.dead;
+    } while (code == EXIT_DONE && step.more);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    out = out_open(cli->opt.json, true, columns);
+    out_number(out, step.found);
+    out_number(out, returned);
+    out_number(out, dead);
+    if (step.problem != OXBOW_OK) {
+        out_text(out, oxbow_err_text(step.problem));
+    } else {
+        out_none(out);
+    }
+    if (step.has_next) {
+        out_age(out, step.next_ms);
+    } else {
+        out_none(out);
+    }
+    if (!out_close(out) || step.problem != OXBOW_OK) {
+        return EXIT_FAILED;
+    }
+    return returned + dead > 0 ? EXIT_DONE : EXIT_NOTHING;
+}
+
+static const struct option_row patrol_options[] = {
+    {"timeout", 0, OPTION_TEXT, offsetof(struct options, timeout), "TIME",
+     "what was found so long ago and is there still goes back"},
+    {"left", 0, OPTION_FLAG, offsetof(struct options, left), NULL,
+     "add it at the left end (default: right)"},
+    {"max-returns", 0, OPTION_COUNT, offsetof(struct options, max_returns), "N",
+     "after so many it goes to the dead (default: no limit)"},
+    {"dead-list", 0, OPTION_TEXT, offsetof(struct options, dead_list), "KEY",
+     "the list of the dead"},
+    {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
+};
+
 static const struct option_row nack_options[] = {
     {"delay", 0, OPTION_TEXT, offsetof(struct options, delay), "TIME",
      "not before so long (default: as long as the group's options say)"},
@@ -404,5 +478,8 @@ const struct command commands_consumer[] = {
      "give a consumer more time for entries", run_extend, extend_options},
     {"redrive", "DEAD-KEY [ID...]", 1, SIZE_MAX, COMMAND_EXIST,
      "send dead letters back to their groups", run_redrive, redrive_options},
+    {"patrol", "WORK-KEY QUEUE-KEY", 2, 2, COMMAND_EXIST,
+     "send back what a consumer has left in its own list (LMOVE, BLMOVE)", run_patrol,
+     patrol_options},
     {0},
 };

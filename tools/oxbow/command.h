@@ -46,6 +46,8 @@ struct options {
     int dry_run, forget;
     char *delay, *reason;
     int dead;
+    char *timeout, *dead_list;
+    long long max_returns;
 };
 
 enum option_kind { OPTION_FLAG, OPTION_INT, OPTION_COUNT, OPTION_TEXT };

@@ -7,6 +7,8 @@
  */
 /* The functions below are to have their plain names. */
 #undef _FILE_OFFSET_BITS
+#include "oxbow/group_options.h"
+#include "oxbow/patrol.h"
 #include "tests/queue/stream_fixture.h"
 #include "tests/support/fault.h"
 
@@ -96,6 +98,97 @@ static enum oxbow_err put(struct scene *s, uint64_t ms, size_t len)
     return oxbow_stream_add(s->f.txn, BYTES("s"), &opt, &field, 1, NULL);
 }
 
+/* A group with options, of another stream: five entries a stage, of which one is acked and one goes to
+ * the dead letters; and a list that is patrolled. */
+static struct oxbow_group r(void)
+{
+    return group_of("r", "g");
+}
+
+static enum oxbow_err retry_add(struct scene *s, int n)
+{
+    static const char bytes[70000];
+    enum oxbow_err err = OXBOW_OK;
+    uint64_t i;
+
+    for (i = 1; i <= 5 && err == OXBOW_OK; i++) {
+        struct oxbow_field fields[] = {{BYTES("k"), {i < 4 ? "a" : "b", 1}},
+                                       {BYTES("f"), {bytes, i == 1 ? sizeof bytes : 10}}};
+        struct oxbow_stream_add_options opt = {.id_mode = OXBOW_ID_EXPLICIT,
+                                               .id = {(uint64_t)n * 5 + i, 0}};
+
+        err = oxbow_stream_add(s->f.txn, BYTES("r"), &opt, fields, 2, NULL);
+    }
+    return err;
+}
+
+static enum oxbow_err retry_begin(struct scene *s)
+{
+    struct oxbow_group_create_options create = {.make_stream = true};
+    struct oxbow_group_options opt = {.visibility_ms = 1000,
+                                      .max_deliveries = 20,
+                                      .dead_letter = BYTES("dead"),
+                                      .retry_base_ms = 1,
+                                      .key_field = BYTES("k")};
+    enum oxbow_err err = oxbow_group_create(s->f.txn, r(), &create);
+
+    return err == OXBOW_OK ? oxbow_group_options_set(s->f.txn, r(), &opt) : err;
+}
+
+static enum oxbow_err retry_stage(struct scene *s, int n)
+{
+    struct oxbow_id ids[] = {{(uint64_t)n * 5 + 1, 0},
+                             {(uint64_t)n * 5 + 2, 0},
+                             {(uint64_t)n * 5 + 3, 0},
+                             {(uint64_t)n * 5 + 4, 0}};
+    struct oxbow_group_nack_options dead = {.ids = ids, .count = 1, .how = OXBOW_NACK_DEAD};
+    struct oxbow_group_nack_options no = {.ids = ids + 1, .count = 1, .how = OXBOW_NACK_DELAY};
+    struct oxbow_group_extend_options late = {.ids = ids + 3, .count = 1};
+    struct oxbow_redrive out;
+    enum oxbow_err err = n == 0 ? retry_begin(s) : OXBOW_OK;
+
+    if (err == OXBOW_OK) {
+        err = retry_add(s, n);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_read(s->f.txn, r(), BYTES("bob"), NULL, &s->f.result);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_nack(s->f.txn, r(), &no, NULL);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_nack(s->f.txn, r(), &dead, NULL);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_extend(s->f.txn, r(), &late, NULL);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_read(s->f.txn, r(), BYTES("eve"), NULL, &s->f.result);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_ack(s->f.txn, r(), ids + 2, 1, NULL);
+    }
+    return err == OXBOW_OK && n % 2 == 1 ? oxbow_redrive(s->f.txn, BYTES("dead"), NULL, &out) : err;
+}
+
+static enum oxbow_err patrol_stage(struct scene *s)
+{
+    struct oxbow_patrol_options opt = {.processing = BYTES("work"),
+                                       .to = BYTES("jobs"),
+                                       .timeout_ms = 1,
+                                       .max_returns = 1,
+                                       .dead = BYTES("gone")};
+    struct oxbow_bytes job = BYTES("job");
+    struct oxbow_patrol out;
+    enum oxbow_err err = oxbow_list_push(s->f.txn, BYTES("work"), OXBOW_LEFT, &job, 1, NULL);
+
+    if (err == OXBOW_OK) {
+        err = oxbow_list_patrol(s->f.txn, &opt, &out);
+    }
+    rig_pass_ms(&s->f.rig, 5);
+    return err;
+}
+
 /* Each stage adds 20 entries and does something of everything else. */
 static enum oxbow_err stage(struct scene *s, int n)
 {
@@ -150,6 +243,12 @@ static enum oxbow_err run_stages(struct scene *s)
         }
         txn = s->f.txn;
         err = stage(s, n);
+        if (err == OXBOW_OK) {
+            err = retry_stage(s, n);
+        }
+        if (err == OXBOW_OK) {
+            err = patrol_stage(s);
+        }
         if (err != OXBOW_OK) {
             oxbow_txn_abort(txn);
             return err;
@@ -166,6 +265,23 @@ static enum oxbow_err run_stages(struct scene *s)
         s->durable = s->committed;
     }
     return OXBOW_OK;
+}
+
+/* What went through the group with options, or the lists, is in one place. */
+static void check_places(struct scene *s, uint64_t stages)
+{
+    struct oxbow_pending_summary sum = {0};
+    uint64_t letters, jobs, work, gone;
+
+    if (stages > 0) {
+        assert_ok(oxbow_group_pending_summary(s->f.txn, r(), &sum));
+    }
+    assert_ok(oxbow_stream_len(s->f.txn, BYTES("dead"), &letters));
+    assert_int_equal(sum.count + letters, 4 * stages);
+    assert_ok(oxbow_list_len(s->f.txn, BYTES("jobs"), &jobs));
+    assert_ok(oxbow_list_len(s->f.txn, BYTES("work"), &work));
+    assert_ok(oxbow_list_len(s->f.txn, BYTES("gone"), &gone));
+    assert_int_equal(jobs + work + gone, stages);
 }
 
 /* What is there is what `stages` stages leave, and hangs together. */
@@ -192,6 +308,7 @@ static int check_state(struct scene *s)
         assert_err(err, OXBOW_ENOENT);
         info.entries_added = 0;
     }
+    check_places(s, info.entries_added / 20);
     rig_commit(s->f.txn);
     return (int)(info.entries_added / 20);
 }

@@ -154,7 +154,7 @@ static bool sum_right(const char *text, size_t len)
 /* The lines that say for what machine it is. */
 static const char *machine_take(struct oxbow_bytes *rest, bool *other)
 {
-    struct oxbow_bytes value;
+    struct oxbow_bytes value = {NULL, 0};
     const char *why = NULL;
 
     if (!line_take(rest, "word ", &value) || !number_is(value, WORD_BITS)) {

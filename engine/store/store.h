@@ -110,6 +110,11 @@ struct oxbow {
     struct tree_cursor *cursors[STORE_CURSORS_KEPT]; /* T: spare ones */
     size_t cursors_kept;
     struct slot slots[STORE_SLOT_COUNT]; /* T */
+    /* Apart from what the mutex guards: compilers read neighbours in one go. */
+    bool freeze_soon;        /* T: as freeze_wanted, noted by who has the turn */
+    bool device_full;        /* T: the device did not give what the tables need */
+    uint64_t reserved_bytes; /* T: the data file has that much of the device */
+    uint64_t next_blob;      /* T */
 
     bool busy;                /* M: somebody has the turn */
     bool stop;                /* M: the checkpoint thread is to end */
@@ -138,13 +143,9 @@ struct oxbow {
     struct store_clock clock; /* T */
     struct oxbow_recovery recovery;
     bool commit_doubt;         /* a meta page was destroyed: the last checkpoint may be missing */
-    bool freeze_soon;          /* T: as freeze_wanted, noted by who has the turn */
-    bool device_full;          /* T: the device did not give what the tables need */
     bool reap;                 /* M: there may be blobs to reap */
     uint32_t idle_more;        /* M: the hooks that want another step, a bit each */
     bool quota_tight;          /* M: something was refused for lack of room since the last retire */
-    uint64_t reserved_bytes;   /* T: the data file has that much of the device */
-    uint64_t next_blob;        /* T */
     uint64_t largest_txn;      /* M */
     uint64_t payload_bytes;    /* M */
     struct wear wear;          /* M */

@@ -6,15 +6,15 @@
  *   KV_SPACE_TIME 'k' be64 boot -> one that does
  *
  *   0      1    8             16             24            32           40        48
- *   | form | 0  | clock start | uptime start | before wall | before at  | wall    | uptime |
+ *   | form | 0  | steady start| uptime start | before wall | before at  | wall    | uptime |
  *                                                                        '---- 'k' alone ---'
  *
- * The store's clock and the uptime when the opening began, before the wall clock added anything to
- * the former; the last wall clock that was believed before that, and the store's clock then (0: never
- * one); a believed wall clock of this opening and the uptime then.
+ * The steady clock (the store's, without what wall clocks have added to it) and the uptime when the
+ * opening began; the last wall clock that was believed before that, and the steady clock then (0:
+ * never one); a believed wall clock of this opening and the uptime then.
  *
  * With them: (1) uptimes of an opening that knows the time are off the wall clock by a constant.
- * (2) The store's clock never counts more time than has passed. So between a believed wall clock
+ * (2) The steady clock never counts more time than has passed. So between a believed wall clock
  * before and one after, a reading of it bounds the true time from both sides.
  *
  * Invariants: an opening has at most one record, and those of openings older than the newest
@@ -57,7 +57,7 @@ static enum oxbow_err boot_put(struct oxbow_txn *txn, uint64_t number, const str
     uint8_t key[KEY_BYTES];
     uint8_t value[KNOWN_BYTES] = {BOOT_FORMAT};
 
-    put_le64(value + 8, b->start.clock_ms);
+    put_le64(value + 8, b->start.steady_ms);
     put_le64(value + 16, b->start.uptime_ms);
     put_le64(value + 24, b->start.wall_ms);
     put_le64(value + 32, b->start.wall_at);
@@ -237,7 +237,7 @@ static enum oxbow_err bound_after(struct oxbow_txn *txn, uint64_t number, uint64
         }
     }
     if (err == OXBOW_OK) {
-        *to = boot_began(&b) - less(b.start.clock_ms, clock);
+        *to = boot_began(&b) - less(b.start.steady_ms, clock);
     }
     return err;
 }
@@ -285,7 +285,7 @@ enum oxbow_err oxbow_true_time(struct oxbow_txn *txn, const struct oxbow_stamp *
         t.known = true;
         t.from_ms = t.to_ms = b.wall_ms + stamp->uptime_ms - b.uptime_ms;
     } else if (err == OXBOW_OK) {
-        clock = b.start.clock_ms + less(stamp->uptime_ms, b.start.uptime_ms);
+        clock = b.start.steady_ms + less(stamp->uptime_ms, b.start.uptime_ms);
         t.from_ms = b.start.wall_ms == 0 ? 0 : b.start.wall_ms + less(clock, b.start.wall_at);
         err = bound_after(txn, stamp->boot, clock, &t.to_ms);
         t.to_ms = t.to_ms > t.from_ms ? t.to_ms : t.from_ms;

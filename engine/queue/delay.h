@@ -56,6 +56,8 @@ OXBOW_MUST_CHECK enum oxbow_err delay_first(struct oxbow_txn *txn, bool wall,
 /* Asks for idle work when it is due. */
 void delay_arm(struct oxbow_txn *txn, bool wall, uint64_t due_ms);
 
+/* One was written: the next look for what is due begins no later than there. */
+void delay_wrote(struct oxbow_txn *txn, bool wall, struct oxbow_delay_id id);
 /* The idle hook. */
 OXBOW_MUST_CHECK enum oxbow_err delay_idle(struct oxbow_txn *txn, bool *more);
 

@@ -109,6 +109,7 @@ enum oxbow_err delay_put(struct oxbow_txn *txn, const struct delay *d)
     }
     err = kv_put(txn, delay_key(keybuf, d->wall, d->id), (struct oxbow_bytes){p, len});
     mem_free(alloc, p, len);
+    delay_wrote(txn, d->wall, d->id);
     return err;
 }
 

@@ -11,6 +11,8 @@
 
 #include "engine/base/codec.h"
 #include "engine/queue/boots.h"
+#include "engine/queue/expire.h"
+#include "engine/queue/once.h"
 #include "engine/queue/stream.h"
 
 #define STEP_ENTRIES    64u /* of idle work */
@@ -24,6 +26,10 @@
 struct delay_state {
     uint64_t failed; /* number of the entry that made a transaction fail; 0: none */
     enum oxbow_err why;
+    /* Nothing waits up to there, by the store's clock and by the wall clock: looks begin behind what
+     * was deleted lately, however much that is. */
+    struct oxbow_delay_id low[2];
+    uint64_t aborts; /* store_abort_count as of then: an abort may have brought something back */
 };
 
 static void state_close(struct oxbow *db, void *p)
@@ -42,6 +48,41 @@ static struct delay_state *state_get(struct oxbow_txn *txn)
         }
     }
     return s;
+}
+
+void delay_wrote(struct oxbow_txn *txn, bool wall, struct oxbow_delay_id id)
+{
+    struct delay_state *s = store_slot_get(txn_store(txn), STORE_SLOT_DELAY);
+
+    if (s != NULL && (id.due_ms < s->low[wall].due_ms ||
+                      (id.due_ms == s->low[wall].due_ms && id.number <= s->low[wall].number))) {
+        s->low[wall] = (struct oxbow_delay_id){0, 0};
+    }
+}
+
+/* The first one by that clock. */
+static enum oxbow_err first(struct oxbow_txn *txn, bool wall, struct delay *d)
+{
+    struct delay_state *s = state_get(txn);
+
+    if (s == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    if (s->aborts != store_abort_count(txn_store(txn))) {
+        s->aborts = store_abort_count(txn_store(txn));
+        s->low[false] = s->low[true] = (struct oxbow_delay_id){0, 0};
+    }
+    return delay_first(txn, wall, s->low[wall], d);
+}
+
+/* The first one was deleted. */
+static void first_went(struct oxbow_txn *txn, bool wall, struct oxbow_delay_id id)
+{
+    struct delay_state *s = state_get(txn);
+
+    if (s != NULL) {
+        s->low[wall] = id;
+    }
 }
 
 /* ---- adding one ---- */
@@ -129,7 +170,8 @@ static enum oxbow_err settle(struct oxbow_txn *txn, struct delay *d, size_t len,
     failed = state->failed == d->id.number;
     err = failed ? state->why : add_now(txn, d);
     if (txn_failed(txn) != OXBOW_OK) {
-        *state = (struct delay_state){d->id.number, err};
+        state->failed = d->id.number;
+        state->why = err;
         return err;
     }
     if (err != OXBOW_OK) {
@@ -163,7 +205,8 @@ static enum oxbow_err step(struct oxbow_txn *txn, bool wall, struct delay_count 
     struct delay d = {.type = OXBOW_TYPE_NONE};
     struct buf copy;
     uint64_t now = 0;
-    enum oxbow_err err = delay_first(txn, wall, (struct oxbow_delay_id){0, 0}, &d);
+    struct oxbow_delay_id id;
+    enum oxbow_err err = first(txn, wall, &d);
 
     *did = false;
     if (err == OXBOW_ENOENT || (wall && !txn_wall_believed(txn, &now))) {
@@ -180,9 +223,12 @@ static enum oxbow_err step(struct oxbow_txn *txn, bool wall, struct delay_count 
         delay_arm(txn, wall, d.id.due_ms);
         return OXBOW_OK;
     }
+    id = d.id;
     if (err == OXBOW_ECORRUPT) {
         *did = true;
-        return drop_damaged(txn, &d, count);
+        err = drop_damaged(txn, &d, count);
+        first_went(txn, wall, id);
+        return err;
     }
     if (err == OXBOW_OK) {
         err = delay_find(txn, d.id, &d, &copy);
@@ -191,6 +237,7 @@ static enum oxbow_err step(struct oxbow_txn *txn, bool wall, struct delay_count 
         *did = true;
         err = settle(txn, &d, copy.len, count);
         buf_fini(&copy);
+        first_went(txn, wall, id);
     }
     return err;
 }
@@ -229,9 +276,20 @@ enum oxbow_err delay_idle(struct oxbow_txn *txn, bool *more)
 {
     bool waiting;
     enum oxbow_err err = boots_settle(txn, &waiting);
+    bool reaping = false;
 
     if (err == OXBOW_OK && waiting) {
         delay_arm(txn, true, UINT64_MAX); /* the clock may be set any time */
     }
-    return err == OXBOW_OK ? oxbow_delay_run(txn, STEP_ENTRIES, NULL, more) : err;
+    if (err == OXBOW_OK) {
+        err = once_reap(txn, &reaping);
+    }
+    if (err == OXBOW_OK) {
+        err = expire_step(txn, &reaping);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_delay_run(txn, STEP_ENTRIES, NULL, more);
+    }
+    *more = *more || reaping;
+    return err;
 }

@@ -122,8 +122,11 @@ static enum oxbow_err fetch_next(struct oxbow_txn *txn, const struct forward_rec
                                  const struct oxbow_forward_fetch *want,
                                  struct oxbow_result *result, struct oxbow_forward_batch *batch)
 {
-    struct oxbow_stream_range range = {
-        .from = want->after, .to = batch->end, .count = want->count, .bytes = want->bytes};
+    struct oxbow_stream_range range = {.expired = true,
+                                       .from = want->after,
+                                       .to = batch->end,
+                                       .count = want->count,
+                                       .bytes = want->bytes};
     struct oxbow_gap gap;
     enum oxbow_err err = forward_gap_next(txn, r->config.id, want->after, &gap);
     bool has_gap = err == OXBOW_OK;
@@ -387,7 +390,8 @@ static enum oxbow_err trim_step(struct oxbow_txn *txn, struct forward_table *t,
                                 struct forward_record *r, const struct trim_plan *plan,
                                 uint64_t *removed)
 {
-    const struct oxbow_stream_range range = {.to = plan->limit, .count = TRIM_STEP};
+    const struct oxbow_stream_range range = {
+        .expired = true, .to = plan->limit, .count = TRIM_STEP};
     struct oxbow_stream_trim trim = {.by = OXBOW_TRIM_MINID};
     uint64_t bytes = 0;
     size_t n = 0;
@@ -475,7 +479,7 @@ enum oxbow_err oxbow_forward_status(struct oxbow_txn *txn, const char *name,
 {
     struct oxbow_acked_prefix blocked = {.blocked = false};
     struct oxbow_forward_status s = {.oldest_age_ms = AGE_UNKNOWN};
-    struct oxbow_stream_range range = {.to = OXBOW_ID_MAX, .count = 1};
+    struct oxbow_stream_range range = {.expired = true, .to = OXBOW_ID_MAX, .count = 1};
     uint64_t bytes = 0;
     struct forward_table *t;
     struct forward_record *r;

@@ -190,7 +190,7 @@ static enum oxbow_err drop_noted(struct oxbow_txn *txn, struct forward_table *t,
 static enum oxbow_err drop_entries(struct oxbow_txn *txn, struct forward_table *t,
                                    struct forward_record *r, uint64_t excess)
 {
-    struct oxbow_stream_range range = {.to = OXBOW_ID_MAX, .count = DROP_STEP};
+    struct oxbow_stream_range range = {.expired = true, .to = OXBOW_ID_MAX, .count = DROP_STEP};
     struct oxbow_gap gap = {.cause = OXBOW_GAP_BUDGET};
     struct oxbow_id ids[DROP_STEP];
     uint64_t removed;

@@ -41,7 +41,8 @@ static struct oxbow_id gone_up_to(const struct forward_record *r)
 static enum oxbow_err was_here(struct oxbow_txn *txn, struct forward_table *t,
                                const struct forward_record *r, struct oxbow_id position, bool *ours)
 {
-    const struct oxbow_stream_range range = {.from = position, .to = position, .count = 1};
+    const struct oxbow_stream_range range = {
+        .expired = true, .from = position, .to = position, .count = 1};
     enum oxbow_err err;
 
     if (r->config.options.type == OXBOW_TYPE_LIST) {

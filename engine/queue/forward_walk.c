@@ -151,7 +151,7 @@ enum oxbow_err forward_walk_span(struct oxbow_txn *txn, struct forward_table *t,
                                  const struct forward_record *r, struct oxbow_id after,
                                  struct oxbow_id to, const struct forward_span *sum)
 {
-    struct oxbow_stream_range range = {.to = to};
+    struct oxbow_stream_range range = {.expired = true, .to = to};
 
     if (r->config.id != 0) {
         after = follow_memos(t, r->config.id, after, to, sum);

@@ -7,6 +7,7 @@
 
 #include "engine/base/codec.h"
 #include "engine/base/result.h"
+#include "engine/queue/once.h"
 
 #include <string.h>
 
@@ -30,6 +31,10 @@ static const struct oxbow_policy_field fields[] = {
     {"keep", "how long delivered entries stay", NULL, AGE_MAX, FIELD(keep_ms), 5, OXBOW_POLICY_MS},
     {"keep-bytes", "bytes of delivered entries that stay", NULL, NUMBER_MAX, FIELD(keep_bytes), 6,
      OXBOW_POLICY_BYTES},
+    {"dedupe", "how long ids of entries are remembered", NULL, AGE_MAX, FIELD(dedupe_ms), 7,
+     OXBOW_POLICY_MS},
+    {"dedupe-count", "how many ids of entries are remembered", NULL, OXBOW_ONCE_COUNT_MAX,
+     FIELD(dedupe_count), 8, OXBOW_POLICY_COUNT},
 };
 
 #define FIELD_COUNT (sizeof fields / sizeof fields[0])
@@ -210,6 +215,9 @@ enum oxbow_err oxbow_policy_clear(struct oxbow_txn *txn, struct oxbow_bytes key,
         err = kv_del(txn, policy_key(name, POLICY_KEY_RECORD, id));
         if (err == OXBOW_OK) {
             err = kv_del(txn, policy_key(name, POLICY_KEY_STATE, id));
+        }
+        if (err == OXBOW_OK) {
+            err = once_drop_queue(txn, id);
         }
         if (err != OXBOW_OK) {
             return txn_fail(txn, err);

@@ -81,6 +81,7 @@ struct stream_walk {
     bool reverse;
     bool ended;
     bool placed;                                 /* a chunk is loaded */
+    bool hide;                                   /* what has expired is passed over by who asks */
     struct chunk_walk chunk;                     /* forwards: where the next entry is */
     uint16_t back[CHUNK_MAX / STREAM_ENTRY_MIN]; /* backwards: positions of the entries... */
     size_t back_count;                           /* ...that are still to come */

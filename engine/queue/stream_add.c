@@ -11,6 +11,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/codec.h"
 #include "engine/queue/boots.h"
+#include "engine/queue/expire.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy_age.h"
 #include "engine/queue/stream.h"
@@ -376,6 +377,7 @@ struct add {
     struct oxbow_id id;
     bool found;
     struct policy_row *policy; /* NULL: the name has none */
+    uint64_t ttl_ms;
 };
 
 /* Asks the queue's policy for room. */
@@ -438,6 +440,11 @@ static enum oxbow_err add_end(struct stream *s, const struct add *a,
     if (err == OXBOW_OK) {
         err = stream_save(s);
     }
+    if (err == OXBOW_OK && a->ttl_ms > 0) {
+        const struct expire_entry e = {s->object.id, a->id, a->key};
+
+        err = expire_set(s->txn, &e, a->ttl_ms);
+    }
     return err == OXBOW_OK ? wait_touch(s->txn, &s->object) : err;
 }
 
@@ -455,6 +462,10 @@ enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
     err = fields_check(txn, fields, field_count, &a.len);
     if (err == OXBOW_OK) {
         err = stream_trim_check(&opt->trim);
+    }
+    a.ttl_ms = opt->ttl_ms;
+    if (err == OXBOW_OK) {
+        err = expire_check(txn, key, opt->ttl_ms);
     }
     if (err == OXBOW_OK) {
         err = txn_readonly(txn) ? OXBOW_EREADONLY : add_find(txn, key, opt, &s, &a.id);

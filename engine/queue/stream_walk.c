@@ -12,6 +12,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/codec.h"
 #include "engine/base/result.h"
+#include "engine/queue/expire.h"
 
 #include <string.h>
 
@@ -25,6 +26,7 @@ enum oxbow_err stream_walk_init(struct stream_walk *w, struct stream *s, struct 
     w->reverse = reverse;
     w->ended = s->length == 0 || id_compare(w->from, to) > 0;
     w->placed = false;
+    w->hide = false;
     w->back_count = 0;
     w->body = NULL;
     w->body_len = 0;
@@ -296,6 +298,22 @@ enum oxbow_err stream_walk_fill(struct stream_walk *w, const struct stream_entry
     return err == OXBOW_ENOENT ? OXBOW_OK : err;
 }
 
+/* The next entry that has not expired. */
+static enum oxbow_err next_shown(struct stream_walk *w, struct stream_entry *entry)
+{
+    bool hidden = true;
+    enum oxbow_err err = OXBOW_OK;
+
+    while (err == OXBOW_OK && hidden) {
+        err = stream_walk_next(w, entry);
+        hidden = false;
+        if (err == OXBOW_OK && w->hide) {
+            err = expire_hides(w->stream->txn, w->stream->object.id, entry->id, &hidden);
+        }
+    }
+    return err;
+}
+
 static enum oxbow_err walk_fill(struct stream_walk *w, const struct oxbow_stream_range *range,
                                 struct oxbow_result *result)
 {
@@ -303,7 +321,7 @@ static enum oxbow_err walk_fill(struct stream_walk *w, const struct oxbow_stream
     uint64_t count = 0;
 
     while (range->count == 0 || count < range->count) {
-        enum oxbow_err err = stream_walk_next(w, &entry);
+        enum oxbow_err err = next_shown(w, &entry);
 
         if (err != OXBOW_OK) {
             return err == OXBOW_ENOENT ? OXBOW_OK : err;
@@ -327,10 +345,16 @@ enum oxbow_err stream_fill_more(struct stream *s, const struct oxbow_stream_rang
     struct stream_walk w;
     enum oxbow_err err = stream_walk_init(&w, s, range->from, range->to, range->reverse);
 
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (!range->expired) {
+        err = expire_late(s->txn, &w.hide);
+    }
     if (err == OXBOW_OK) {
         err = walk_fill(&w, range, result);
-        stream_walk_fini(&w);
     }
+    stream_walk_fini(&w);
     return err;
 }
 
@@ -358,7 +382,10 @@ enum oxbow_err stream_entry_find(struct stream *s, struct oxbow_id id, struct ox
     if (err != OXBOW_OK) {
         return err;
     }
-    err = stream_walk_next(&w, &entry);
+    err = expire_late(s->txn, &w.hide);
+    if (err == OXBOW_OK) {
+        err = next_shown(&w, &entry);
+    }
     if (err == OXBOW_OK && fill != NULL) {
         err = stream_walk_fill(&w, &entry, fill);
     }

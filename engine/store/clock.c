@@ -3,8 +3,8 @@
  * The store's own clock: see clock.h for what it counts. Its mark in the journal is a deletion of a
  * key that never exists, so that versions that know no marks replay it and nothing happens:
  *
- *   0                     1     2            10          18          26          34
- *   | KV_SPACE_STORE 0x01 | 'c' | clock le64 | mono le64 | wall le64 | wall at le64 |
+ *   0                     1     2            10          18          26             34           42
+ *   | KV_SPACE_STORE 0x01 | 'c' | clock le64 | mono le64 | wall le64 | wall at le64 | added le64 |
  *
  * Invariants: (1) What it shows never goes back while the store is open, whatever the port's clocks
  * do. (2) The wall clock adds at most once per opening.
@@ -27,12 +27,13 @@ static uint64_t at_most(uint64_t v)
 static struct clock_mark sane(const struct clock_mark *m)
 {
     return (struct clock_mark){at_most(m->clock_ms), at_most(m->mono_ms), at_most(m->wall_ms),
-                               at_most(m->wall_at)};
+                               at_most(m->wall_at), at_most(m->added_ms)};
 }
 
 void clock_load(struct oxbow *db, const struct clock_mark *mark)
 {
     db->clock.noted = sane(mark);
+    db->clock.live = db->clock.noted;
 }
 
 bool clock_replay(struct oxbow *db, struct oxbow_bytes key)
@@ -43,9 +44,10 @@ bool clock_replay(struct oxbow *db, struct oxbow_bytes key)
     if (key.len != CLOCK_KEY_BYTES || p[0] != KV_SPACE_STORE || p[1] != 'c') {
         return false;
     }
-    m = (struct clock_mark){get_le64(p + 2), get_le64(p + 10), get_le64(p + 18), get_le64(p + 26)};
+    m = (struct clock_mark){get_le64(p + 2), get_le64(p + 10), get_le64(p + 18), get_le64(p + 26),
+                            get_le64(p + 34)};
     if (m.clock_ms >= db->clock.noted.clock_ms) {
-        db->clock.noted = sane(&m);
+        clock_load(db, &m);
     }
     return true;
 }
@@ -61,7 +63,8 @@ void clock_start(struct oxbow *db)
                          (mono_ms >= c->noted.mono_ms ? mono_ms - c->noted.mono_ms : mono_ms));
     c->base_ms = c->base_ms > 0 ? c->base_ms : 1;
     c->now_ms = c->base_ms;
-    c->start = (struct txn_clock_start){c->base_ms, mono_ms, c->noted.wall_ms, c->noted.wall_at,
+    c->start = (struct txn_clock_start){c->base_ms - c->live.added_ms, mono_ms, c->live.wall_ms,
+                                        c->live.wall_at - c->live.added_ms,
                                         (db->config.flags & OXBOW_OPEN_READONLY) == 0};
     clock_note(db);
 }
@@ -79,8 +82,8 @@ static void doubt(struct store_clock *c, uint64_t wall)
         c->doubt_ms = ahead;
         c->doubt_at = c->now_ms;
     } else if (c->now_ms - c->doubt_at >= DAY_MS) {
-        c->noted.wall_ms = wall;
-        c->noted.wall_at = c->now_ms;
+        c->live.wall_ms = wall;
+        c->live.wall_at = c->now_ms;
         c->believed = true;
     }
 }
@@ -88,19 +91,20 @@ static void doubt(struct store_clock *c, uint64_t wall)
 /* Looks at the wall clock, which is set: it was not believed in this opening yet. */
 static void judge(struct store_clock *c, uint64_t wall)
 {
-    uint64_t expected = c->noted.wall_ms + (c->now_ms - c->noted.wall_at);
+    uint64_t expected = c->live.wall_ms + (c->now_ms - c->live.wall_at);
     uint64_t off = wall > expected ? wall - expected : 0;
 
-    if (c->noted.wall_ms != 0 && (off > CLOCK_OFF_MAX_MS || wall + HOUR_MS < expected)) {
+    if (c->live.wall_ms != 0 && (off > CLOCK_OFF_MAX_MS || wall + HOUR_MS < expected)) {
         doubt(c, wall);
         return;
     }
-    if (c->noted.wall_ms != 0) {
+    if (c->live.wall_ms != 0) {
         c->base_ms += off;
         c->now_ms += off;
+        c->live.added_ms += off;
     }
-    c->noted.wall_ms = wall;
-    c->noted.wall_at = c->now_ms;
+    c->live.wall_ms = wall;
+    c->live.wall_at = c->now_ms;
     c->believed = true;
 }
 
@@ -108,7 +112,7 @@ static void judge(struct store_clock *c, uint64_t wall)
  * to go on from, unless it has jumped too far. */
 static void follow(struct store_clock *c, uint64_t wall)
 {
-    uint64_t expected = c->noted.wall_ms + (c->now_ms - c->noted.wall_at);
+    uint64_t expected = c->live.wall_ms + (c->now_ms - c->live.wall_at);
     uint64_t off = wall > expected ? wall - expected : expected - wall;
 
     if (off > CLOCK_OFF_MAX_MS) {
@@ -116,8 +120,8 @@ static void follow(struct store_clock *c, uint64_t wall)
         return;
     }
     c->doubted = false;
-    c->noted.wall_ms = wall;
-    c->noted.wall_at = c->now_ms;
+    c->live.wall_ms = wall;
+    c->live.wall_at = c->now_ms;
 }
 
 static void look_at_wall(struct oxbow *db)
@@ -163,7 +167,7 @@ bool clock_wall(struct oxbow *db, uint64_t *wall_ms)
     struct store_clock *c = &db->clock;
     uint64_t now = clock_now(db);
     uint64_t wall = port->wall_is_set(port->ctx) ? at_most(port->wall_ms(port->ctx)) : 0;
-    uint64_t ahead = wall - (c->noted.wall_ms + (now - c->noted.wall_at));
+    uint64_t ahead = wall - (c->live.wall_ms + (now - c->live.wall_at));
 
     if (!c->believed || wall == 0 || ahead + CLOCK_OFF_MAX_MS > 2 * CLOCK_OFF_MAX_MS) {
         return false;
@@ -193,13 +197,15 @@ void clock_note(struct oxbow *db)
     const struct effect mark = {EFFECT_DEL, {key, sizeof key}, 0, {NULL, 0}};
 
     (void)clock_now(db);
-    c->noted.clock_ms = c->now_ms;
-    c->noted.mono_ms = store_now_us(db) / 1000;
+    if (c->now_ms - c->marked_ms >= CLOCK_MARK_MS) {
+        look_at_wall(db);
+    }
+    c->live.clock_ms = c->now_ms;
+    c->live.mono_ms = store_now_us(db) / 1000;
+    c->noted = c->live;
     if (c->now_ms - c->marked_ms < CLOCK_MARK_MS) {
         return;
     }
-    look_at_wall(db);
-    c->noted.clock_ms = c->now_ms;
     if (!j->on) {
         c->marked_ms = c->now_ms; /* each checkpoint has it */
     }
@@ -210,6 +216,7 @@ void clock_note(struct oxbow *db)
     put_le64(key + 10, c->noted.mono_ms);
     put_le64(key + 18, c->noted.wall_ms);
     put_le64(key + 26, c->noted.wall_at);
+    put_le64(key + 34, c->noted.added_ms);
     if (effect_put(&j->stage, &mark) == OXBOW_OK) { /* no room: the next one has it */
         c->marked_ms = c->now_ms;
     }
@@ -224,6 +231,7 @@ void clock_raise(struct oxbow *db, uint64_t ms)
     if (ms > now) {
         c->base_ms += ms - now;
         c->now_ms = ms;
-        c->noted.wall_at = c->noted.wall_ms != 0 ? c->noted.wall_at + (ms - now) : 0;
+        c->live.added_ms += ms - now;
+        c->live.wall_at = c->live.wall_ms != 0 ? c->live.wall_at + (ms - now) : 0;
     }
 }

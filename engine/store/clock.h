@@ -39,10 +39,12 @@ struct clock_mark {
     uint64_t mono_ms;  /* when the port's monotonic clock showed this; */
     uint64_t wall_ms;  /* the wall clock, when it was last believed; 0: never yet */
     uint64_t wall_at;  /* what this clock showed then */
+    uint64_t added_ms; /* how much of it is not the monotonic clock's */
 };
 
 struct store_clock {
-    struct clock_mark noted;  /* T: as of the newest commit, or of open */
+    struct clock_mark live;   /* T: its first two as of the newest commit, or of open */
+    struct clock_mark noted;  /* T: as of then */
     struct clock_mark frozen; /* T: as of the newest commit in the frozen table */
     uint64_t base_ms;         /* T: it shows that and what has passed since base_us */
     uint64_t base_us;
@@ -56,7 +58,7 @@ struct store_clock {
     uint64_t doubt_at;
 };
 
-#define CLOCK_KEY_BYTES 34u
+#define CLOCK_KEY_BYTES 42u
 
 /* Before a replay: what the newest checkpoint says. */
 void clock_load(struct oxbow *db, const struct clock_mark *mark);

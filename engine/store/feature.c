@@ -29,6 +29,7 @@ static const struct oxbow_feature rows[STORE_FEATURE_COUNT] = {
     {"delays", "entries that are added when they are due", OXBOW_FEATURE_WRITES, 1, 2},
     {"group-options", "groups that take back, delay and give up entries", OXBOW_FEATURE_NEEDS, 0,
      2},
+    {"times-to-live", "entries that go after their own time", OXBOW_FEATURE_WRITES, 2, 2},
 };
 
 static const uint8_t key[] = {KV_SPACE_STORE, STORE_KEY_FEATURES};

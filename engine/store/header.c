@@ -8,11 +8,11 @@
  *   64        72      80        88        96      104            112
  *   | journal | other | payload | open ms | pages | pages before | free before |
  *
- *   120        128       136       144
- *   | clock ms | mono ms | wall ms | wall at |
+ *   120        128       136       144       152
+ *   | clock ms | mono ms | wall ms | wall at | added ms |
  *
  * A record of 64 bytes, as of stores that kept no account of wear, has zeros for the second line,
- * one of up to 151, as of stores that had no clock, for the third. What follows is ignored.
+ * one of up to 159, as of stores that had no clock, for the third. What follows is ignored.
  *
  * Flags: 1, the store was closed with this record, and nothing was committed after it; 2, what was
  * committed after it may be in the journal, whose files were all there.
@@ -58,6 +58,7 @@ void header_encode(uint8_t out[HEADER_BYTES], const struct tree_header *h)
     put_le64(out + CLOCK_AT + 8, h->clock.mono_ms);
     put_le64(out + CLOCK_AT + 16, h->clock.wall_ms);
     put_le64(out + CLOCK_AT + 24, h->clock.wall_at);
+    put_le64(out + CLOCK_AT + 32, h->clock.added_ms);
 }
 
 static void decode_wear(const uint8_t *p, struct header_wear *w)
@@ -100,7 +101,8 @@ enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
     h->clock = (struct clock_mark){0};
     if (value.len >= HEADER_BYTES) {
         h->clock = (struct clock_mark){get_le64(p + CLOCK_AT), get_le64(p + CLOCK_AT + 8),
-                                       get_le64(p + CLOCK_AT + 16), get_le64(p + CLOCK_AT + 24)};
+                                       get_le64(p + CLOCK_AT + 16), get_le64(p + CLOCK_AT + 24),
+                                       get_le64(p + CLOCK_AT + 32)};
     }
     return OXBOW_OK;
 }

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#define HEADER_BYTES     152u
+#define HEADER_BYTES     160u
 #define HEADER_KEY_BYTES 2u
 
 /* What the device has taken over the store's life, as known when the header was written: all but the

@@ -28,6 +28,7 @@ enum kv_space {
     KV_SPACE_OBJECT = 0x20,  /* be64 object id, then what the data type wants */
     KV_SPACE_TIME = 0x28,    /* openings and what is known of their time: queue/boots.c */
     KV_SPACE_EXPIRE = 0x30,  /* by deadline */
+    KV_SPACE_ONCE = 0x38,    /* what was added once: queue/once_record.c */
     KV_SPACE_FORWARD = 0x40, /* forwards: queue/forward.c */
     KV_SPACE_POLICY = 0x48,  /* policies of queues: queue/policy_record.c */
     KV_SPACE_PATROL = 0x4c,  /* what patrols of lists found: queue/patrol.c */
@@ -127,10 +128,10 @@ uint64_t txn_boot(const struct oxbow_txn *txn);
 uint64_t txn_clock_ms(const struct oxbow_txn *txn);
 /* How this opening began. */
 struct txn_clock_start {
-    uint64_t clock_ms;  /* the store's clock, before the wall clock added to it in this opening */
+    uint64_t steady_ms; /* the store's clock without what wall clocks have added to it */
     uint64_t uptime_ms; /* when it showed that */
     uint64_t wall_ms;   /* the wall clock when it was last believed before; 0: it never was */
-    uint64_t wall_at;   /* and what the store's clock showed then */
+    uint64_t wall_at;   /* and what the store's clock showed then, likewise */
     bool counted;       /* txn_boot is its number alone: it does not only read */
 };
 void txn_clock_start(const struct oxbow_txn *txn, struct txn_clock_start *out);
@@ -152,6 +153,7 @@ enum store_feature {
     STORE_FEATURE_POLICY, /* policies of queues */
     STORE_FEATURE_DELAY,  /* delayed entries */
     STORE_FEATURE_RULES,  /* groups with options */
+    STORE_FEATURE_TTL,    /* entries with a time to live */
     STORE_FEATURE_COUNT
 };
 /* To be called by what writes something that needs the feature, before it does: notes in the same
@@ -189,6 +191,7 @@ enum store_slot {
     STORE_SLOT_CATALOG,
     STORE_SLOT_POLICY,
     STORE_SLOT_DELAY,
+    STORE_SLOT_EXPIRE,
     STORE_SLOT_COUNT
 };
 void *store_slot_get(struct oxbow *db, enum store_slot slot);

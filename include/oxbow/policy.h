@@ -50,6 +50,8 @@ struct oxbow_policy {
     uint64_t
         keep_bytes; /* how many bytes of delivered entries stay; 0: as many as the limits allow */
     enum oxbow_policy_full on_full;
+    uint64_t dedupe_ms; /* how long ids are remembered (once.h); 0: as long as the count allows */
+    uint64_t dedupe_count; /* how many; 0: as many as the time allows. Both 0: once.h's defaults */
 };
 
 /* Sets the policy of a name, replacing the one it had but for what a newer version may have set

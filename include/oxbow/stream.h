@@ -52,6 +52,7 @@ struct oxbow_stream_add_options {
     struct oxbow_id id;
     bool no_create; /* NOMKSTREAM: OXBOW_EAGAIN and nothing added if there is no such stream */
     struct oxbow_stream_trim trim; /* done after the entry was added */
+    uint64_t ttl_ms; /* how long it is given to readers (expire.h); 0: as long as it is there */
 };
 
 /* XADD. Appends one entry of 1 to any number of fields and gives its id. `opt` may be NULL for
@@ -83,6 +84,7 @@ struct oxbow_stream_range {
     uint64_t bytes;       /* stop before names and values exceed this, never before one entry;
                            * 0: no limit */
     bool reverse;         /* newest first; from and to keep their meaning */
+    bool expired;         /* entries too that have expired and are not gone yet */
 };
 
 /* XRANGE, XREVRANGE. Entries into result->entries; from above to gives none. OXBOW_ETOOBIG: one

@@ -36,7 +36,7 @@ void dump_free(struct dump *d)
 }
 
 static const struct subject *const subjects[] = {&subject_kv, &subject_queue, &subject_policy,
-                                                 &subject_retry};
+                                                 &subject_retry, &subject_time};
 
 const struct subject *subject_find(const char *name)
 {

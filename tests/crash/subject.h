@@ -41,6 +41,7 @@ extern const struct subject subject_kv;
 extern const struct subject subject_queue;
 extern const struct subject subject_policy;
 extern const struct subject subject_retry;
+extern const struct subject subject_time; /* delayed entries, producers that add once */
 
 /* Whether subject_kv now and then stores, and deletes again, a value so large that its space is given
  * back to the file system, and waits for that. Neither the model nor a dump knows of it. */

@@ -509,6 +509,41 @@ class Cli(unittest.TestCase):
         stat = json.loads(self.out("stat", "--json"))
         self.assertEqual((stat["level"], stat["features"]), (2, "policies"))
 
+    def test_an_entry_lives_as_long_as_it_was_given(self):
+        self.out("add", "s", "f", "short", "--ttl", "300ms")
+        kept = json.loads(self.out("add", "s", "f", "long", "--ttl", "1h", "--json"))["id"]
+        self.assertIn("short", self.out("read", "s"))
+        time.sleep(0.35)
+        self.assertNotIn("short", self.out("read", "s"))
+        self.out("expire", "s", kept, "1ms")
+        time.sleep(0.01)
+        self.run_cli("read", "s", code=1)
+        self.run_cli("expire", "s", "1-1", "1h", code=1)
+        for bad in (["add", "s", "f", "v", "--ttl", "x"], ["add", "s", "f", "v", "--ttl", "20000w"],
+                    ["expire", "s", "1-1", "soon"], ["expire", "s", "x", "1h"], ["expire", "s", "1-1"]):
+            self.error(*bad, code=2)
+
+    def test_what_is_added_twice_is_there_once(self):
+        def once(*args):
+            return json.loads(self.out("once", *args, "--json"))
+        first = once("add", "s", "f", "v", "--id", "x")
+        self.assertEqual(first["duplicate"], "no")
+        self.assertEqual(once("add", "s", "f", "v", "--id", "x"),
+                         {"duplicate": "yes", "id": first["id"]})
+        self.assertEqual(once("push", "l", "v", "--producer", "p", "--sequence", "5")["duplicate"], "no")
+        self.assertEqual(once("push", "l", "v", "--producer", "p", "--sequence", "4")["duplicate"], "yes")
+        self.assertEqual(once("sequence", "l", "p"), {"sequence": 5})
+        self.assertEqual(self.out("range", "l"), "v\n")
+        self.out("once", "forget", "l", "p")
+        self.run_cli("once", "forget", "l", "p", code=1)
+        self.run_cli("once", "sequence", "l", "p", code=1)
+        for bad in (["l", "v"], ["l", "v", "--id", "a", "--producer", "p", "--sequence", "1"],
+                    ["l", "v", "--producer", "p"], ["l", "v", "--id", "a", "--sequence", "1"],
+                    ["l", "v", "--producer", "p", "--sequence", "-1"], ["l", "--id", "a"]):
+            self.error("once", "push", *bad, code=2)
+        self.error("once", "push", "l", "v", "--id", "", code=3)
+        self.error("once", "push", "l", "v", "--id", "x" * 513, code=3)
+
     def test_stat_and_keys_tell_what_is_there(self):
         self.out("push", "jobs", "v")
         self.out("add", "log", "f", "v")

@@ -165,7 +165,7 @@ static void check_list(struct oxbow_txn *txn)
 
 static void check_stream(struct oxbow_txn *txn)
 {
-    const struct oxbow_stream_range all = {OXBOW_ID_MIN, OXBOW_ID_MAX, 0, 0, false};
+    const struct oxbow_stream_range all = {.to = OXBOW_ID_MAX};
     struct oxbow_result result = {0};
     char number[16];
 

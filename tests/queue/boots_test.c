@@ -27,10 +27,11 @@ static struct oxbow_true_time true_time(struct streams *f, struct oxbow_id id)
     return t;
 }
 
+/* With the transaction open: nobody else may see one clock turned and the other not yet. */
 static void pass(struct streams *f, uint64_t ms)
 {
-    streams_commit(f);
     rig_pass_ms(&f->rig, ms);
+    streams_commit(f);
     streams_begin(f);
 }
 

@@ -13,19 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct tree_header some = {
-    0x1011121314151617,
-    0x2021222324252627,
-    0x3031323334353637,
-    0x4041424344454647,
-    0x5051525354555657,
-    0x6061626364656667,
-    0x7071727374757677,
-    {0x8081828384858687, 0x9091929394959697, 0xa0a1a2a3a4a5a6a7, 0xb0b1b2b3b4b5b6b7,
-     0xc0c1c2c3c4c5c6c7, 0xd0d1d2d3d4d5d6d7, 0xe0e1e2e3e4e5e6e7},
-    {0xf0f1f2f3f4f5f6f7, 0x0001020304050607, 0x1011121314151617, 0x2021222324252627},
-    true,
-    true};
+static const struct tree_header some = {0x1011121314151617,
+                                        0x2021222324252627,
+                                        0x3031323334353637,
+                                        0x4041424344454647,
+                                        0x5051525354555657,
+                                        0x6061626364656667,
+                                        0x7071727374757677,
+                                        {0x8081828384858687, 0x9091929394959697, 0xa0a1a2a3a4a5a6a7,
+                                         0xb0b1b2b3b4b5b6b7, 0xc0c1c2c3c4c5c6c7, 0xd0d1d2d3d4d5d6d7,
+                                         0xe0e1e2e3e4e5e6e7},
+                                        {0xf0f1f2f3f4f5f6f7, 0x0001020304050607, 0x1011121314151617,
+                                         0x2021222324252627, 0x3031323334353637},
+                                        true,
+                                        true};
 /* Wraps the bytes as the tree does and decodes them. */
 static enum oxbow_err decode(const uint8_t *bytes, size_t len, struct tree_header *h)
 {

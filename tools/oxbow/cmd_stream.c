@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Subcommands on streams. */
+#include "oxbow/expire.h"
 #include "oxbow/stream.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/entry.h"
 #include "tools/oxbow/out.h"
+#include "tools/oxbow/when.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -29,6 +31,10 @@ static int run_add(struct cli *cli)
     }
     if (cli->opt.id != NULL && !entry_id_mode(cli->opt.id, &opt.id_mode, &opt.id)) {
         return cli_usage(cli, "--id %s: want *, MS-* or MS-SEQ", cli->opt.id);
+    }
+    if (cli->opt.ttl != NULL &&
+        (!when_age(cli->opt.ttl, &opt.ttl_ms) || opt.ttl_ms > OXBOW_TTL_MS_MAX)) {
+        return cli_usage(cli, "--ttl %s: want a time like 500ms, 90s, 5m, 2h, 7d", cli->opt.ttl);
     }
     if (cli->opt.maxlen > 0) {
         opt.trim = (struct oxbow_stream_trim){.by = OXBOW_TRIM_MAXLEN,
@@ -89,7 +95,36 @@ static int run_read(struct cli *cli)
     return code;
 }
 
+/* KEY ID TIME: 0 for no end. */
+static int run_expire(struct cli *cli)
+{
+    struct oxbow_txn *txn;
+    struct oxbow_id id;
+    uint64_t ttl_ms;
+    enum oxbow_err err;
+
+    if (!entry_id_of(cli->args[1], 0, &id)) {
+        return cli_usage(cli, "expire: an id is MS or MS-SEQ");
+    }
+    if (!when_age(cli->args[2], &ttl_ms) || ttl_ms > OXBOW_TTL_MS_MAX) {
+        return cli_usage(cli, "expire: %s: want a time like 500ms, 90s, 5m, 2h, 7d, or 0",
+                         cli->args[2]);
+    }
+    err = cli_begin(cli, 0, &txn);
+    if (err != OXBOW_OK) {
+        return cli_fail("expire", err);
+    }
+    err = oxbow_stream_expire(txn, bytes_of(cli->args[0]), id, ttl_ms);
+    if (err == OXBOW_ENOENT) {
+        oxbow_txn_abort(txn);
+        return EXIT_NOTHING;
+    }
+    return cli_finish(txn, "expire", err);
+}
+
 static const struct option_row add_options[] = {
+    {"ttl", 0, OPTION_TEXT, offsetof(struct options, ttl), "TIME",
+     "how long it is given to readers: 500ms, 90s, 5m, 2h, 7d"},
     {"id", 0, OPTION_TEXT, offsetof(struct options, id), "ID", "*, MS-* or MS-SEQ (default: *)"},
     {"maxlen", 0, OPTION_COUNT, offsetof(struct options, maxlen), "N",
      "then keep only the newest N entries"},
@@ -108,6 +143,8 @@ static const struct option_row read_options[] = {
 const struct command commands_stream[] = {
     {"add", "KEY FIELD VALUE...", 3, SIZE_MAX, COMMAND_STORE, "append an entry to a stream",
      run_add, add_options},
+    {"expire", "KEY ID TIME", 3, 3, COMMAND_EXIST, "give an entry a time to live (0: take it away)",
+     run_expire, NULL},
     {"read", "KEY", 1, 1, COMMAND_READ, "print a stream's entries", run_read, read_options},
     {0},
 };

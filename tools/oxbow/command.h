@@ -38,7 +38,8 @@ struct options {
     long long count, idle_ms, maxlen, max_bytes, hold_ms;
     char *id, *from, *to, *consumer, *target, *select, *confirm, *after, *on_full;
     char *ca, *cert, *key, *server_name, *user, *password_file;
-    char *in, *at;
+    char *in, *at, *ttl, *producer;
+    long long sequence;
     char *only;
     char *size;
     int seconds;
@@ -105,6 +106,7 @@ extern const struct command commands_store[];
 extern const struct command commands_forward[];
 extern const struct command commands_uplink[];
 extern const struct command commands_time[];
+extern const struct command commands_once[];
 extern const struct command commands_delay[];
 extern const struct command commands_self[];
 

@@ -116,6 +116,7 @@ static enum oxbow_err make_empty(struct compact *c, uint64_t map_bytes)
     format_meta(raw, map_bytes);
     err = files->truncate(files->ctx, fd, 0);
     if (err == OXBOW_OK) {
+        wear_note(c->db, WEAR_OTHER, sizeof raw);
         err = files->write(files->ctx, fd, raw, sizeof raw, 0);
     }
     if (err == OXBOW_OK) {
@@ -148,9 +149,12 @@ static enum oxbow_err open_to(struct compact *c)
 
 static enum oxbow_err batch_commit(struct compact *c)
 {
+    struct tree_header header = *tree_header(c->from);
+
+    header.wear.other += c->db->wear.bytes[WEAR_OTHER]; /* the copy's pages the tree counts */
     c->writing = false;
     c->batch = 0;
-    return tree_write_commit(c->to, tree_header(c->from));
+    return tree_write_commit(c->to, &header);
 }
 
 static enum oxbow_err copy_item(struct compact *c, const struct tree_item *item)

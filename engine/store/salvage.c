@@ -109,6 +109,7 @@ static enum oxbow_err mend_meta(struct oxbow *db)
     }
     if (err == OXBOW_OK) {
         page_meta_turn(page, destroyed, meta.txn - 1);
+        wear_note(db, WEAR_OTHER, PAGE_BYTES);
         err = files->write(files->ctx, db->data_fd, page, PAGE_BYTES, destroyed * PAGE_BYTES);
     }
     if (err == OXBOW_OK) {
@@ -212,6 +213,8 @@ static void make_header(struct rebuild *r)
     }
     h.store_id = r->db->store_id;
     r->header = h;
+    /* What the newest commit of the damaged file wrote, its free list alone would say. */
+    tree_inherit(r->tree, h.wear.pages);
 }
 
 /* A range without bounds: the newest commit may be gone, and nobody knows what was in it. */
@@ -295,6 +298,7 @@ static enum oxbow_err make_empty(struct oxbow *db)
     format_meta(raw, db->config.map_bytes);
     err = files->truncate(files->ctx, fd, 0);
     if (err == OXBOW_OK) {
+        wear_note(db, WEAR_OTHER, sizeof raw);
         err = files->write(files->ctx, fd, raw, sizeof raw, 0);
     }
     if (err == OXBOW_OK) {

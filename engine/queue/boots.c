@@ -264,6 +264,19 @@ static enum oxbow_err guess(struct oxbow_txn *txn, const struct oxbow_stamp *sta
     return bound_after(txn, stamp->boot, UINT64_MAX, &out->to_ms);
 }
 
+enum oxbow_err boots_age(struct oxbow_txn *txn, uint64_t boot, uint64_t uptime_ms, uint64_t *ms)
+{
+    uint64_t now = txn_clock_ms(txn);
+    struct boot b;
+    enum oxbow_err err = boot_get(txn, boot, &b);
+
+    *ms = UINT64_MAX;
+    if (err == OXBOW_OK) {
+        *ms = less(now, b.start.clock_ms + less(uptime_ms, b.start.uptime_ms));
+    }
+    return err == OXBOW_ENOENT || err == OXBOW_ECORRUPT ? OXBOW_OK : err;
+}
+
 enum oxbow_err oxbow_true_time(struct oxbow_txn *txn, const struct oxbow_stamp *stamp,
                                struct oxbow_true_time *out)
 {

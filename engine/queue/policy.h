@@ -153,6 +153,11 @@ OXBOW_MUST_CHECK enum oxbow_err policy_stream_cut(struct stream *s, struct oxbow
                                                   struct stream_cut *cut,
                                                   enum oxbow_drop_cause cause);
 
+/* What a queue holds, whether or not its name has a policy: entries, bytes and age alone; 0, 0 and
+ * unknown when there is none. */
+OXBOW_MUST_CHECK enum oxbow_err policy_depth(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                             struct oxbow_policy_info *info);
+
 /* How far all groups of a stream have acked without a gap, and its forward has delivered. */
 struct policy_delivered {
     bool any; /* there is somebody to deliver to */

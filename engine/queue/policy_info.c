@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a queue stands to its policy. Reads only. */
+#include "engine/queue/boots.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy_list.h"
 #include "engine/queue/stream.h"
@@ -37,8 +38,16 @@ static enum oxbow_err list_oldest(const struct list *l, enum oxbow_end end, stru
     return err == OXBOW_OK ? chunk_head_decode((struct oxbow_bytes){v.data, v.len}, head) : err;
 }
 
-/* What the queue holds; *found false: it is not there, or is no queue. */
-static enum oxbow_err depth(struct oxbow_txn *txn, struct oxbow_bytes key,
+/* As policy_chunk_age, or what the record of the chunk's opening says. */
+static enum oxbow_err chunk_age(struct oxbow_txn *txn, const struct chunk_head *head, uint64_t *ms)
+{
+    enum oxbow_err err = policy_chunk_age(txn, head, ms);
+
+    return err == OXBOW_OK && *ms == UINT64_MAX ? boots_age(txn, head->boot, head->uptime_ms, ms)
+                                                : err;
+}
+
+enum oxbow_err policy_depth(struct oxbow_txn *txn, struct oxbow_bytes key,
                             struct oxbow_policy_info *info)
 {
     struct chunk_head heads[2];
@@ -54,7 +63,7 @@ static enum oxbow_err depth(struct oxbow_txn *txn, struct oxbow_bytes key,
         info->bytes = s.bytes;
         if (err == OXBOW_OK && s.length > 0) {
             err = stream_oldest(&s, &heads[0]);
-            err = err == OXBOW_OK ? policy_chunk_age(txn, &heads[0], &ages[0]) : err;
+            err = err == OXBOW_OK ? chunk_age(txn, &heads[0], &ages[0]) : err;
         }
     } else if (err == OXBOW_OK && object.type == OXBOW_TYPE_LIST) {
         err = list_find(txn, key, &l);
@@ -62,7 +71,7 @@ static enum oxbow_err depth(struct oxbow_txn *txn, struct oxbow_bytes key,
         info->bytes = l.bytes;
         for (int end = 0; err == OXBOW_OK && end < 2; end++) {
             err = list_oldest(&l, (enum oxbow_end)end, &heads[end]);
-            err = err == OXBOW_OK ? policy_chunk_age(txn, &heads[end], &ages[end]) : err;
+            err = err == OXBOW_OK ? chunk_age(txn, &heads[end], &ages[end]) : err;
         }
         if (err == OXBOW_OK && ages[1] != UINT64_MAX &&
             (ages[0] == UINT64_MAX || ages[1] > ages[0])) {
@@ -90,7 +99,7 @@ enum oxbow_err oxbow_policy_info(struct oxbow_txn *txn, struct oxbow_bytes key,
         err = OXBOW_ENOENT;
     }
     if (err == OXBOW_OK) {
-        err = depth(txn, key, &out);
+        err = policy_depth(txn, key, &out);
     }
     if (err != OXBOW_OK) {
         return err;

@@ -192,6 +192,7 @@ enum store_slot {
     STORE_SLOT_POLICY,
     STORE_SLOT_DELAY,
     STORE_SLOT_EXPIRE,
+    STORE_SLOT_METRIC,
     STORE_SLOT_COUNT
 };
 void *store_slot_get(struct oxbow *db, enum store_slot slot);
@@ -207,6 +208,7 @@ enum store_idle {
     STORE_IDLE_DUE,    /* what is delayed, scheduled or expires */
     STORE_IDLE_POLICY, /* retention */
     STORE_IDLE_GROUP,  /* what was delivered and not acked */
+    STORE_IDLE_WATCH,  /* figures that somebody watches */
     STORE_IDLE_COUNT
 };
 void store_set_idle_hook(struct oxbow *db, enum store_idle which,

@@ -88,7 +88,7 @@ struct oxbow_policy_info {
                                                 limit or too old; "": none */
     bool full;              /* a limit is reached: the next append drops, is refused, or waits */
     uint64_t refused;       /* appends, since the policy was last set or the store opened */
-    uint64_t oldest_age_ms; /* of the oldest entry, at least; UINT64_MAX: none, or not known */
+    uint64_t oldest_age_ms; /* of the oldest entry; UINT64_MAX: none, or not known */
 };
 
 /* How a queue stands to its policy. OXBOW_ENOENT: the name has none. */

@@ -6,6 +6,7 @@
 """
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -486,6 +487,74 @@ class Cli(unittest.TestCase):
                     ["move", "1-", "--in", "1"], ["move", "1-1"]):
             self.error("delay", *bad, code=2)
         self.run_cli("delay", "list", code=1)
+
+    def exposition(self, text):
+        """Prometheus' text format, as its own parser sees it: {(name, labels): value}."""
+        label = r'[a-z_]+="(?:[^"\\\n]|\\["\\n])*"'
+        line = re.compile(r"([a-z_]+)(?:\{(" + label + "(?:," + label + r")*)\})? ([0-9.]+)$")
+        seen, types, last = {}, {}, None
+        self.assertTrue(text.endswith("\n"))
+        for row in text[:-1].split("\n"):
+            if row.startswith("# HELP "):
+                last = row.split(" ")[2]
+                self.assertNotIn(last, types)
+                continue
+            if row.startswith("# TYPE "):
+                self.assertEqual(row.split(" ")[2], last)
+                types[last] = row.split(" ")[3]
+                self.assertIn(types[last], ("gauge", "counter"))
+                continue
+            found = line.match(row)
+            self.assertIsNotNone(found, row)
+            self.assertEqual(found.group(1), last)  # all samples of one name stand together
+            key = (found.group(1), found.group(2) or "")
+            self.assertNotIn(key, seen)
+            seen[key] = float(found.group(3))
+        return seen
+
+    def test_metrics_are_what_prometheus_reads(self):
+        for key in ("plain", 'quo"te', "back\\slash", "new\nline", "", b"\xff\xfe", b"\xff\xfd",
+                    "\u00e9"):
+            self.run_cli("push", key, "1", "2")
+        self.out("add", "stream", "f", "v")
+        self.out("group", "create", "stream", 'g"')
+        self.out("queue", "set", "plain", "max-entries=1", "on-full=drop-oldest")
+        self.out("push", "plain", "3")
+        seen = self.exposition(self.out("metrics"))
+        entries = {labels: value for (name, labels), value in seen.items()
+                   if name == "oxbow_queue_entries"}
+        self.assertEqual(entries, {
+            'database="0",queue="plain"': 1, 'database="0",queue="quo\\"te"': 2,
+            'database="0",queue="back\\\\slash"': 2, 'database="0",queue="new\\nline"': 2,
+            'database="0",queue=""': 2, 'database="0",queue_hex="fffe"': 2,
+            'database="0",queue_hex="fffd"': 2, 'database="0",queue="\u00e9"': 2,
+            'database="0",queue="stream"': 1})
+        self.assertEqual(seen["oxbow_queue_dropped_entries_total",
+                              'database="0",queue="plain",cause="length"'], 2)
+        self.assertEqual(seen["oxbow_group_lag_entries",
+                              'database="0",queue="stream",group="g\\""'], 1)
+        self.assertGreater(seen["oxbow_store_quota_bytes", ""], 0)
+
+    def test_metrics_of_some_queues_and_as_json(self):
+        self.out("push", "a", "1")
+        self.out("push", "b\n\x01", "1", "2")
+        rows = json.loads(self.out("metrics", "b\n\x01", "--json"))
+        self.assertIn({"name": "oxbow_queue_entries",
+                       "labels": {"database": "0", "queue": "b\n\x01"}, "value": 2}, rows)
+        self.assertFalse([r for r in rows if r["labels"]["queue"] == "a"])
+        self.assertIn("OXBOW_ENOENT", self.error("metrics", "c", code=3))
+        self.assertEqual(len(self.exposition(self.out("metrics", "a", "a"))),
+                         len(self.exposition(self.out("metrics", "a"))))
+
+    def test_every_figure_is_in_the_manual(self):
+        manual = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/METRICS.md")
+        with open(manual, encoding="utf-8") as f:
+            names = re.findall(r"^\| `([a-z_]+)` \|", f.read(), re.M)
+        self.assertEqual(len(names), len(set(names)))
+        self.out("push", "k", "v")
+        told = {name for name, _ in self.exposition(self.out("metrics"))}
+        self.assertGreater(len(told), 25)
+        self.assertFalse(told - set(names))
 
     def test_foreign_files_are_set_aside_when_that_is_asked_for(self):
         os.mkdir(self.dir)

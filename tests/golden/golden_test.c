@@ -308,8 +308,8 @@ static void read_format(const char *dir, char out[256])
     out[n] = '\0';
 }
 
-/* Complaint 25: an update that is not confirmed can be taken back. */
-static void an_upgrade_keeps_the_backlog_and_can_be_taken_back_until_it_is_confirmed(void **state)
+/* 25: "an update, or taking it back, must not lose the backlog" */
+static void complaint_25_an_upgrade_can_be_taken_back_until_it_is_confirmed(void **state)
 {
     char base[] = "/tmp/oxbow-golden-XXXXXX";
     char before[256];
@@ -346,7 +346,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_store_of_format_1_opens_with_everything_in_it),
-        cmocka_unit_test(an_upgrade_keeps_the_backlog_and_can_be_taken_back_until_it_is_confirmed),
+        cmocka_unit_test(complaint_25_an_upgrade_can_be_taken_back_until_it_is_confirmed),
     };
 
     fill_blob();

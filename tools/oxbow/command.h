@@ -108,6 +108,7 @@ extern const struct command commands_uplink[];
 extern const struct command commands_time[];
 extern const struct command commands_once[];
 extern const struct command commands_delay[];
+extern const struct command commands_metrics[];
 extern const struct command commands_self[];
 
 /* Walks all rows of all tables: start with *group = *row = 0; NULL at the end. */

@@ -49,6 +49,7 @@ const struct command *const command_groups[] = {commands_list,
                                                 commands_time,
                                                 commands_delay,
                                                 commands_once,
+                                                commands_metrics,
                                                 commands_self,
                                                 NULL};
 

@@ -6,7 +6,12 @@
  * the chunk after it was begun. To know what the store's clock showed at an uptime of an earlier
  * boot, the greatest difference between the two in each boot is kept:
  *
- *   KV_SPACE_POLICY 'b' -> le32 count, 0 (4), count x { boot 4, 0 (4), clock - uptime 8 }
+ *   KV_SPACE_POLICY 'b' -> le32 count, 0 (4), leapt 8, count x { boot 4, believed 4,
+ *                            clock - uptime 8 }
+ *
+ * The clock leaps when it learns from the wall clock how long the board was off. That time may have
+ * passed before boots in which the wall clock was not believed, so theirs is raised by what the clock
+ * has leapt since the record was written, back to the last boot that knew the time.
  *
  * 1. An entry is never taken for older than it is: its time is the latest that can be.
  * 2. In a queue with a limit of age the chunk that grows is begun anew after policy_rotate_ms, so an
@@ -19,13 +24,14 @@
 
 #include <string.h>
 
-#define BOOTS_MAX    64u
-#define BOOTS_FIXED  8u
-#define BOOT_LEN     16u
-#define BOOT_SLACK   1000u /* ms: a difference that grew by less is not written again */
-#define ROTATE_PART  16u
-#define ROTATE_LEAST 1000u
-#define ROTATE_MOST  60000u
+#define BOOTS_MAX     64u
+#define BOOTS_FIXED   16u
+#define BOOT_LEN      16u
+#define BOOT_BELIEVED 1u
+#define BOOT_SLACK    1000u /* ms: readings are taken one after the other */
+#define ROTATE_PART   16u
+#define ROTATE_LEAST  1000u
+#define ROTATE_MOST   60000u
 
 uint64_t policy_rotate_ms(const struct oxbow_policy *p)
 {
@@ -61,36 +67,61 @@ static const uint8_t *boot_at(struct oxbow_bytes value, uint32_t i)
     return (const uint8_t *)value.data + BOOTS_FIXED + i * (size_t)BOOT_LEN;
 }
 
+/* What the clock has leapt may have passed before the boots in which nobody knew the time. */
+static void raise_unknown(uint8_t *boots, uint32_t count, uint64_t ms)
+{
+    for (; count > 0 && get_le32(boots + (count - 1) * BOOT_LEN + 4) != BOOT_BELIEVED; count--) {
+        uint8_t *ahead = boots + (count - 1) * BOOT_LEN + 8;
+
+        put_le64(ahead, get_le64(ahead) + ms);
+    }
+}
+
+/* Whether the record has all that is to be said of this boot. */
+static bool noted(struct oxbow_bytes value, uint32_t count, struct oxbow_txn *txn, bool believed)
+{
+    const uint8_t *last = count > 0 ? boot_at(value, count - 1) : NULL;
+
+    return last != NULL && get_le32(last) == (uint32_t)txn_boot(txn) &&
+           get_le64((const uint8_t *)value.data + 8) == txn_clock_leapt_ms(txn) &&
+           (get_le32(last + 4) == BOOT_BELIEVED || !believed);
+}
+
 enum oxbow_err policy_boot_note(struct oxbow_txn *txn)
 {
     uint8_t out[BOOTS_FIXED + BOOTS_MAX * BOOT_LEN] = {0};
-    uint32_t boot = (uint32_t)txn_boot(txn);
+    uint8_t *boots = out + BOOTS_FIXED;
+    uint64_t leapt = txn_clock_leapt_ms(txn);
     uint64_t now = txn_clock_ms(txn);
     uint64_t up = txn_uptime_ms(txn);
-    uint64_t ahead = now > up ? now - up : 0;
+    uint64_t wall_ms;
+    bool believed = txn_wall_believed(txn, &wall_ms);
     uint8_t key[POLICY_KEY_MAX];
     struct oxbow_bytes value;
+    uint64_t before;
     uint32_t count;
     uint32_t from;
     enum oxbow_err err = boots_get(txn, &value, &count);
 
-    if (err != OXBOW_OK) {
+    if (err != OXBOW_OK || noted(value, count, txn, believed)) {
         return err;
     }
-    if (count > 0 && get_le32(boot_at(value, count - 1)) == boot) {
-        if (ahead <= get_le64(boot_at(value, count - 1) + 8) + BOOT_SLACK) {
-            return OXBOW_OK;
-        }
+    before = count > 0 ? get_le64((const uint8_t *)value.data + 8) : leapt;
+    if (count > 0 && get_le32(boot_at(value, count - 1)) == (uint32_t)txn_boot(txn)) {
+        believed = believed || get_le32(boot_at(value, count - 1) + 4) == BOOT_BELIEVED;
         count--;
     }
     from = count == BOOTS_MAX ? 1 : 0;
     count -= from;
     if (count > 0) {
-        memcpy(out + BOOTS_FIXED, boot_at(value, from), count * (size_t)BOOT_LEN);
+        memcpy(boots, boot_at(value, from), count * (size_t)BOOT_LEN);
     }
-    put_le32(out + BOOTS_FIXED + count * BOOT_LEN, boot);
-    put_le64(out + BOOTS_FIXED + count * BOOT_LEN + 8, ahead + BOOT_SLACK);
+    raise_unknown(boots, count, leapt > before ? leapt - before : 0);
+    put_le32(boots + count * BOOT_LEN, (uint32_t)txn_boot(txn));
+    put_le32(boots + count * BOOT_LEN + 4, believed ? BOOT_BELIEVED : 0);
+    put_le64(boots + count * BOOT_LEN + 8, (now > up ? now - up : 0) + BOOT_SLACK);
     put_le32(out, count + 1);
+    put_le64(out + 8, leapt);
     return kv_put(txn, policy_key(key, POLICY_KEY_BOOTS, 0),
                   (struct oxbow_bytes){out, BOOTS_FIXED + (count + 1) * (size_t)BOOT_LEN});
 }

@@ -26,6 +26,7 @@
 #define HEADER_VERSION 1u
 #define WEAR_AT        64u
 #define CLOCK_AT       120u
+#define ADDED_AT       152u
 #define FLAG_CLOSED    1u
 #define FLAG_JOURNAL   2u
 
@@ -99,10 +100,10 @@ enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
         decode_wear(p + WEAR_AT, &h->wear);
     }
     h->clock = (struct clock_mark){0};
-    if (value.len >= HEADER_BYTES) {
+    if (value.len >= ADDED_AT) {
         h->clock = (struct clock_mark){get_le64(p + CLOCK_AT), get_le64(p + CLOCK_AT + 8),
                                        get_le64(p + CLOCK_AT + 16), get_le64(p + CLOCK_AT + 24),
-                                       get_le64(p + CLOCK_AT + 32)};
+                                       value.len >= HEADER_BYTES ? get_le64(p + ADDED_AT) : 0};
     }
     return OXBOW_OK;
 }

@@ -282,6 +282,32 @@ static void time_switched_off_counts_when_the_clock_knows_it(void **state)
     assert_int_equal(first_id(), 0);
 }
 
+static void time_that_passed_before_an_opening_that_did_not_know_it_makes_nothing_old(void **state)
+{
+    uint64_t wall_ms = rig.wall_ms;
+
+    (void)state;
+    set(stream, (struct oxbow_policy){.max_age_ms = DAY});
+    assert_ok(add(1));
+    reboot(3 * DAY, false);
+    assert_ok(add(2));
+    rig_pass_ms(&rig, HOUR);
+    assert_ok(add(3));
+    rig.wall_ms = wall_ms + 3 * DAY + HOUR + 20000;
+    reboot(0, true);
+    sweep();
+    assert_int_equal(first_id(), 2);
+    rig_pass_ms(&rig, 22 * HOUR);
+    sweep();
+    assert_int_equal(first_id(), 2);
+    rig_pass_ms(&rig, HOUR + 2 * ROTATE);
+    sweep();
+    assert_int_equal(first_id(), 3);
+    rig_pass_ms(&rig, HOUR);
+    sweep();
+    assert_int_equal(first_id(), 0);
+}
+
 static void what_is_too_old_makes_room_in_a_full_queue(void **state)
 {
     (void)state;
@@ -357,6 +383,7 @@ int main(void)
         T(jumps_of_the_wall_clock_make_nothing_old_or_young),
         T(an_age_goes_on_over_reboots),
         T(time_switched_off_counts_when_the_clock_knows_it),
+        T(time_that_passed_before_an_opening_that_did_not_know_it_makes_nothing_old),
         T(what_is_too_old_makes_room_in_a_full_queue),
         T(a_long_backlog_goes_in_bounded_steps),
         T(an_aborted_step_is_done_again),

@@ -45,6 +45,15 @@ static uint64_t now(void)
     return ms;
 }
 
+static uint64_t leapt(void)
+{
+    struct oxbow_txn *txn = rig_begin(&rig, OXBOW_TXN_READ);
+    uint64_t ms = txn_clock_leapt_ms(txn);
+
+    rig_abort(txn);
+    return ms;
+}
+
 static enum oxbow_err write_something(struct oxbow *db)
 {
     static const uint8_t key[] = {KV_SPACE_OBJECT, 1};
@@ -392,6 +401,20 @@ static void it_never_goes_back_nor_ahead_of_the_truth(void **state)
     assert_true(last - start > passed / 8); /* nor does it stand still */
 }
 
+static void it_says_how_much_of_it_the_wall_clock_has_added(void **state)
+{
+    (void)state;
+    commit();
+    assert_int_equal(leapt(), 0);
+    reboot(3 * DAY, true);
+    assert_int_equal(leapt(), 3ull * DAY);
+    rig_pass_ms(&rig, HOUR);
+    commit();
+    assert_int_equal(leapt(), 3ull * DAY);
+    rig_reopen(&rig);
+    assert_int_equal(leapt(), 3ull * DAY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +443,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(after_a_crash_of_the_program_nothing_is_lost, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(it_never_goes_back_nor_ahead_of_the_truth, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_says_how_much_of_it_the_wall_clock_has_added, setup,
+                                        teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

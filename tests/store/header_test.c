@@ -134,11 +134,26 @@ static void a_record_without_a_clock_is_read_with_none(void **state)
 
     (void)state;
     header_encode(bytes, &some);
-    for (size_t len = 120; len < HEADER_BYTES; len++) {
+    for (size_t len = 120; len < 152; len++) {
         memset(&h, 0xff, sizeof h);
         assert_int_equal(decode(bytes, len, &h), OXBOW_OK);
         assert_memory_equal(&h.wear, &some.wear, sizeof h.wear);
         assert_memory_equal(&h.clock, &none, sizeof none);
+    }
+}
+
+static void a_record_that_does_not_say_what_the_clock_has_leapt_is_read_with_nothing(void **state)
+{
+    uint8_t bytes[HEADER_BYTES];
+    struct tree_header h;
+
+    (void)state;
+    header_encode(bytes, &some);
+    for (size_t len = 152; len < HEADER_BYTES; len++) {
+        memset(&h, 0xff, sizeof h);
+        assert_int_equal(decode(bytes, len, &h), OXBOW_OK);
+        assert_int_equal(h.clock.wall_at, some.clock.wall_at);
+        assert_int_equal(h.clock.added_ms, 0);
     }
 }
 
@@ -151,6 +166,7 @@ int main(void)
         cmocka_unit_test(a_record_that_is_cut_or_damaged_is_refused),
         cmocka_unit_test(a_record_without_the_account_of_wear_is_read_with_none),
         cmocka_unit_test(a_record_without_a_clock_is_read_with_none),
+        cmocka_unit_test(a_record_that_does_not_say_what_the_clock_has_leapt_is_read_with_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -266,13 +266,13 @@ static enum oxbow_err guess(struct oxbow_txn *txn, const struct oxbow_stamp *sta
 
 enum oxbow_err boots_age(struct oxbow_txn *txn, uint64_t boot, uint64_t uptime_ms, uint64_t *ms)
 {
-    uint64_t now = txn_clock_ms(txn);
+    uint64_t steady = less(txn_clock_ms(txn), txn_clock_leapt_ms(txn));
     struct boot b;
     enum oxbow_err err = boot_get(txn, boot, &b);
 
     *ms = UINT64_MAX;
     if (err == OXBOW_OK) {
-        *ms = less(now, b.start.clock_ms + less(uptime_ms, b.start.uptime_ms));
+        *ms = less(steady, b.start.steady_ms + less(uptime_ms, b.start.uptime_ms));
     }
     return err == OXBOW_ENOENT || err == OXBOW_ECORRUPT ? OXBOW_OK : err;
 }

@@ -17,7 +17,8 @@ OXBOW_MUST_CHECK enum oxbow_err boots_note(struct oxbow_txn *txn);
  * *waiting: it is not. For idle work. */
 OXBOW_MUST_CHECK enum oxbow_err boots_settle(struct oxbow_txn *txn, bool *waiting);
 
-/* How long ago that uptime of that opening was, by the store's clock. UINT64_MAX: not known. */
+/* How long ago that uptime of that opening was, by the store's clock without what wall clocks have
+ * added to it: at least so long. UINT64_MAX: not known. */
 OXBOW_MUST_CHECK enum oxbow_err boots_age(struct oxbow_txn *txn, uint64_t boot, uint64_t uptime_ms,
                                           uint64_t *ms);
 

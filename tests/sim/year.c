@@ -230,7 +230,9 @@ static uint64_t plan_cut(struct year *y)
 static void copy_store(const char *from, const char *to)
 {
     char command[256];
-    snprintf(command, sizeof command, "rm -rf '%s' && cp -r '%s' '%s'", to, from, to);
+    if (snprintf(command, sizeof command, "rm -rf '%s' && cp -r '%s' '%s'", to, from, to) >=
+        (int)sizeof command)
+        lab_die("too long a path", to);
     if (system(command) != 0)
         lab_die("cannot copy", from);
 }

@@ -175,28 +175,28 @@ enum oxbow_err feature_load(struct oxbow *db)
     return OXBOW_OK;
 }
 
+/* Into the table as recovery does: the checkpoint that counts this opening writes it. */
 enum oxbow_err feature_settle(struct oxbow *db)
 {
     uint64_t bits[OXBOW_FEATURE_KINDS];
     struct oxbow_txn *txn;
     enum oxbow_err err;
 
-    if (!db->features.assumed || (db->config.flags & OXBOW_OPEN_READONLY) != 0) {
+    if (!db->features.assumed) {
         return OXBOW_OK;
     }
     memcpy(bits, db->features.bits, sizeof bits);
-    err = oxbow_txn_begin(db, NULL, &txn);
-    if (err != OXBOW_OK) {
-        return err;
-    }
+    txn = txn_start(db, NULL, OXBOW_SYNC_ALWAYS);
+    txn->replayed = true;
     err = record_add(txn, bits);
     if (err != OXBOW_OK) {
-        oxbow_txn_abort(txn);
+        undo_abort(&txn->undo, db->active);
         return err;
     }
-    err = oxbow_txn_commit(txn, NULL);
-    db->features.assumed = err != OXBOW_OK;
-    return err;
+    undo_commit(&txn->undo, db->active);
+    db->active->dirty = true;
+    db->features.assumed = false;
+    return OXBOW_OK;
 }
 
 /* ---- in use ---- */

@@ -278,6 +278,9 @@ enum oxbow_err recover(struct oxbow *db)
     }
     clock_start(db);
     if (err == OXBOW_OK && !readonly) {
+        err = feature_settle(db);
+    }
+    if (err == OXBOW_OK && !readonly) {
         choose_shape(db);
         err = count_boot(db, header.boot > 0 && !header.closed);
     }

@@ -394,9 +394,6 @@ enum oxbow_err store_open(const struct oxbow_config *config,
     }
     err = attach(db);
     if (err == OXBOW_OK) {
-        err = feature_settle(db);
-    }
-    if (err == OXBOW_OK) {
         err = mend_with(db, mend);
     }
     if (err != OXBOW_OK) {

@@ -327,7 +327,8 @@ OXBOW_MUST_CHECK enum oxbow_err foreign_set_aside(struct oxbow *db);
 /* Reads which features the store uses, after the journal. OXBOW_EFORMAT: one that this version does
  * not know and must; nothing was written. */
 OXBOW_MUST_CHECK enum oxbow_err feature_load(struct oxbow *db);
-/* What a damaged record may have said is assumed and written again. */
+/* What a damaged record may have said is put into the table, to be written again. Before there are
+ * threads. */
 OXBOW_MUST_CHECK enum oxbow_err feature_settle(struct oxbow *db);
 
 /* ---- format.c ---- */

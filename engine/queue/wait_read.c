@@ -212,18 +212,19 @@ static enum oxbow_err group_wait(struct oxbow *db, const struct oxbow_wait_optio
     const struct oxbow_clock *clock = &oxbow_port_of(db)->clock;
     struct oxbow_wait_options left = {0};
     uint64_t begin = clock->mono_us(clock->ctx);
+    int64_t whole;
     bool tried = false;
     enum oxbow_err err;
 
     if (opt != NULL) {
         left = *opt;
     }
+    whole = left.timeout_ms;
     do {
         if (tried && left.timeout_ms > 0) {
             uint64_t gone = (clock->mono_us(clock->ctx) - begin) / 1000;
 
-            left.timeout_ms =
-                gone < (uint64_t)opt->timeout_ms ? opt->timeout_ms - (int64_t)gone : 0;
+            left.timeout_ms = gone < (uint64_t)whole ? whole - (int64_t)gone : 0;
         }
         tried = true;
         err = oxbow_wait_for(db, &left, keys, group_all, c);

@@ -318,6 +318,24 @@ static bool act(struct oxbow *db, uint64_t now)
     return false;
 }
 
+/* In how many microseconds there is something to do, when nobody wakes us before. */
+static uint64_t nothing_until(const struct oxbow *db, uint64_t now)
+{
+    uint64_t delay = db->failed != OXBOW_OK || db->frozen != NULL ? 0 : due_in(db, now);
+
+    if (delay == 0) {
+        delay = UINT64_MAX; /* who gives the turn back wakes us */
+    }
+    if (idle_wanted(db) && !(db->idle_waits && (db->busy || table_full(db, db->active))) &&
+        (delay == UINT64_MAX || db->idle_at_us < now + delay)) {
+        delay = db->idle_at_us > now ? db->idle_at_us - now : 1;
+    }
+    if (db->timer_us != UINT64_MAX && db->timer_us - now < delay) {
+        delay = db->timer_us - now;
+    }
+    return space_due(db, now) < delay ? space_due(db, now) : delay;
+}
+
 void checkpoint_run(void *arg)
 {
     struct oxbow *db = arg;
@@ -325,7 +343,6 @@ void checkpoint_run(void *arg)
     store_lock(db);
     for (;;) {
         uint64_t now = store_now_us(db);
-        uint64_t delay;
 
         look_at_timer(db, now);
         if (act(db, now)) {
@@ -334,21 +351,7 @@ void checkpoint_run(void *arg)
         if (db->stop && (db->failed != OXBOW_OK || (!db->active->dirty && db->frozen == NULL))) {
             break;
         }
-        delay = db->failed != OXBOW_OK || db->frozen != NULL ? 0 : due_in(db, now);
-        if (delay == 0) {
-            delay = UINT64_MAX; /* who gives the turn back wakes us */
-        }
-        if (idle_wanted(db) && !(db->idle_waits && (db->busy || table_full(db, db->active))) &&
-            (delay == UINT64_MAX || db->idle_at_us < now + delay)) {
-            delay = db->idle_at_us > now ? db->idle_at_us - now : 1;
-        }
-        if (db->timer_us != UINT64_MAX && db->timer_us - now < delay) {
-            delay = db->timer_us - now;
-        }
-        if (space_due(db, now) < delay) {
-            delay = space_due(db, now);
-        }
-        db->port->threads.cond_wait(db->work, db->mutex, delay);
+        db->port->threads.cond_wait(db->work, db->mutex, nothing_until(db, now));
     }
     store_unlock(db);
 }

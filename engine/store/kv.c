@@ -136,7 +136,7 @@ static enum oxbow_err replace(struct oxbow_txn *txn, struct mem_entry *e, struct
         if (data == NULL) {
             return txn_fail(txn, OXBOW_ENOMEM);
         }
-        if (value.len > 0) {
+        if (value.data != NULL) {
             memcpy(data, value.data, value.len);
         }
     }

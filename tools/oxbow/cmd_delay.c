@@ -225,8 +225,8 @@ static int run_stat(struct cli *cli)
 {
     static const char *const columns[] = {"waiting",  "bytes",   "added",        "damaged",
                                           "clock_ms", "next_ms", "wall_next_ms", NULL};
-    struct oxbow_delay_stat stat;
-    struct oxbow_time now;
+    struct oxbow_delay_stat stat = {0};
+    struct oxbow_time now = {0};
     struct oxbow_txn *txn;
     struct out *out;
     enum oxbow_err err = cli_begin(cli, OXBOW_TXN_READ, &txn);

@@ -280,14 +280,6 @@ static enum oxbow_err patch_below(struct oxbow_txn *txn, struct mem_entry *e, si
     return journal_tell(txn, e, EFFECT_PATCH, pos, (struct oxbow_bytes){patch->bytes, bytes.len});
 }
 
-/* Half as much again: a value that grows by appends is copied few times. */
-static size_t roomy(size_t need)
-{
-    size_t more = need + need / 2;
-
-    return need <= TREE_PAGE_BYTES && more > TREE_PAGE_BYTES ? TREE_PAGE_BYTES : more;
-}
-
 /* Makes room for more at the value's end, in a block of its own: many queues in step would each
  * leave a row of outgrown blocks behind, and fill the table with them. */
 static enum oxbow_err extend(struct oxbow_txn *txn, struct mem_entry *e, size_t more)
@@ -325,7 +317,7 @@ static enum oxbow_err make_room(struct oxbow_txn *txn, struct mem_entry *e, size
     if (err != OXBOW_OK) {
         return txn_fail(txn, err);
     }
-    return replace(txn, e, value_of(e), roomy(end - e->base), e->base);
+    return replace(txn, e, value_of(e), value_roomy(end - e->base), e->base);
 }
 
 enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t pos,

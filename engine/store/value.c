@@ -179,7 +179,7 @@ enum oxbow_err value_whole(struct oxbow *db, struct mem_entry *e)
         return OXBOW_OK;
     }
     bottom = mem_bottom(e);
-    data = arena_take(&t->arena, e->len + (e->front != NULL ? e->len / 2 : 0), &cap);
+    data = arena_take(&t->arena, e->front != NULL ? value_roomy(e->len) : e->len, &cap);
     if (data == NULL) {
         return OXBOW_ENOMEM;
     }

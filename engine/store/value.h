@@ -15,6 +15,15 @@
 #define FRONT_BYTES   (TAIL_BASE_MAX + ENVELOPE_BYTES)
 #define PIECES_MAX    TAIL_BASE_MAX /* bytes of a value in pieces */
 
+/* Half as much again: a value that grows by appends is copied few times. One that a page holds gets
+ * no more than that. */
+static inline size_t value_roomy(size_t need)
+{
+    size_t more = need + need / 2;
+
+    return need <= TREE_PAGE_BYTES && more > TREE_PAGE_BYTES ? TREE_PAGE_BYTES : more;
+}
+
 /* With the turn. All keys are of a length that fits; `hash` is mem_hash(key). */
 
 /* What lies below the active table; borrowed until the next write. OXBOW_ENOENT, OXBOW_ECORRUPT,

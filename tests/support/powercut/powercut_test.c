@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -127,6 +128,8 @@ static void scene_names(void)
     must(late >= 0 && fsync(late) == 0);
 }
 
+static atomic_uint told_count;
+
 /* Each thread writes the next number into its own page and, once it is durable, tells the parent.
  */
 static void *counting_thread(void *arg)
@@ -139,6 +142,7 @@ static void *counting_thread(void *arg)
         must(pwrite(fd, &n, sizeof n, pos) == sizeof n);
         must(fdatasync(fd) == 0);
         must(write(STDOUT_FILENO, told, sizeof told) == sizeof told);
+        told_count++;
     }
     return NULL;
 }
@@ -151,7 +155,8 @@ static void scene_threads(void)
     pthread_t t;
     for (intptr_t i = 0; i < 4; i++)
         must(pthread_create(&t, NULL, counting_thread, (void *)i) == 0);
-    usleep(100 * 1000);
+    for (unsigned i = 0; i < 100 || told_count < 20; i++) /* a device may be slow */
+        usleep(1000);
 }
 
 static void *reading_thread(void *arg)

@@ -370,18 +370,20 @@ static void a_newer_versions_store_can_be_set_aside(void **state)
 {
     struct rig *rig = *state;
     struct oxbow_recovery rec;
+    bool journal;
 
     make_next(rig, OXBOW_FEATURE_NEEDS, 1);
+    journal = access(path_of(rig, "journal.0"), F_OK) == 0;
     rig->config.on_foreign = OXBOW_FOREIGN_SET_ASIDE;
     rig_open(rig);
     oxbow_recovery(rig->db, &rec);
     assert_int_equal(rec.foreign, 1);
-    assert_true(rec.foreign_files >= 4); /* FORMAT, data, readers, journal */
+    assert_true(rec.foreign_files >= (journal ? 4u : 3u)); /* FORMAT, data, readers, journal */
     assert_int_equal(format_of(rig).level, OXBOW_FORMAT_LEVEL);
     rig_close(rig);
     assert_int_equal(access(path_of(rig, "foreign-1/FORMAT"), F_OK), 0);
     assert_int_equal(access(path_of(rig, "foreign-1/data.mdb"), F_OK), 0);
-    assert_int_equal(access(path_of(rig, "foreign-1/journal.0"), F_OK), 0);
+    assert_int_equal(access(path_of(rig, "foreign-1/journal.0"), F_OK), journal ? 0 : -1);
 }
 
 /* ---- damage ---- */

@@ -167,7 +167,8 @@ static void settle(struct account *a, uint64_t serial)
             a->durable_clock_ms = a->told[n].v[1];
         n++;
     }
-    memmove(a->told, a->told + n, (a->told_count - n) * sizeof *a->told);
+    if (n > 0)
+        memmove(a->told, a->told + n, (a->told_count - n) * sizeof *a->told);
     a->told_count -= n;
     a->done_count -= n < a->done_count ? n : a->done_count;
     a->durable = serial > a->durable ? serial : a->durable;

@@ -266,7 +266,7 @@ static enum oxbow_err guess(struct oxbow_txn *txn, const struct oxbow_stamp *sta
 
 enum oxbow_err boots_age(struct oxbow_txn *txn, uint64_t boot, uint64_t uptime_ms, uint64_t *ms)
 {
-    uint64_t steady = less(txn_clock_ms(txn), txn_clock_leapt_ms(txn));
+    uint64_t steady = less(txn_clock_ms(txn), txn_clock_added_ms(txn));
     struct boot b;
     enum oxbow_err err = boot_get(txn, boot, &b);
 

@@ -14,31 +14,16 @@
 
 #define G OXBOW_METRIC_GAUGE
 #define C OXBOW_METRIC_COUNTER
-#define S(name, unit, kind, per, member, help)                                                     \
+#define ROW(prefix, group, holder, name, unit, kind, per, member, help)                            \
     {                                                                                              \
-        "oxbow_store_" name, unit, help, kind, OXBOW_METRIC_STORE, per,                            \
-            offsetof(struct metric_store, member)                                                  \
+        "oxbow_" prefix "_" name, unit, help, kind, OXBOW_METRIC_##group, per,                     \
+            offsetof(struct metric_##holder, member)                                               \
     }
-#define Q(name, unit, kind, per, member, help)                                                     \
-    {                                                                                              \
-        "oxbow_queue_" name, unit, help, kind, OXBOW_METRIC_QUEUE, per,                            \
-            offsetof(struct metric_queue, member)                                                  \
-    }
-#define D(name, unit, kind, per, member, help)                                                     \
-    {                                                                                              \
-        "oxbow_queue_" name, unit, help, kind, OXBOW_METRIC_DROPS, per,                            \
-            offsetof(struct metric_drops, member)                                                  \
-    }
-#define P(name, unit, kind, per, member, help)                                                     \
-    {                                                                                              \
-        "oxbow_group_" name, unit, help, kind, OXBOW_METRIC_GROUP, per,                            \
-            offsetof(struct metric_group, member)                                                  \
-    }
-#define F(name, unit, kind, per, member, help)                                                     \
-    {                                                                                              \
-        "oxbow_forward_" name, unit, help, kind, OXBOW_METRIC_FORWARD, per,                        \
-            offsetof(struct metric_forward, member)                                                \
-    }
+#define S(...) ROW("store", STORE, store, __VA_ARGS__)
+#define Q(...) ROW("queue", QUEUE, queue, __VA_ARGS__)
+#define D(...) ROW("queue", DROPS, drops, __VA_ARGS__)
+#define P(...) ROW("group", GROUP, group, __VA_ARGS__)
+#define F(...) ROW("forward", FORWARD, forward, __VA_ARGS__)
 
 /* clang-format off */
 static const struct oxbow_metric rows[] = {

@@ -83,7 +83,7 @@ static bool noted(struct oxbow_bytes value, uint32_t count, struct oxbow_txn *tx
     const uint8_t *last = count > 0 ? boot_at(value, count - 1) : NULL;
 
     return last != NULL && get_le32(last) == (uint32_t)txn_boot(txn) &&
-           get_le64((const uint8_t *)value.data + 8) == txn_clock_leapt_ms(txn) &&
+           get_le64((const uint8_t *)value.data + 8) == txn_clock_added_ms(txn) &&
            (get_le32(last + 4) == BOOT_BELIEVED || !believed);
 }
 
@@ -91,7 +91,7 @@ enum oxbow_err policy_boot_note(struct oxbow_txn *txn)
 {
     uint8_t out[BOOTS_FIXED + BOOTS_MAX * BOOT_LEN] = {0};
     uint8_t *boots = out + BOOTS_FIXED;
-    uint64_t leapt = txn_clock_leapt_ms(txn);
+    uint64_t leapt = txn_clock_added_ms(txn);
     uint64_t now = txn_clock_ms(txn);
     uint64_t up = txn_uptime_ms(txn);
     uint64_t wall_ms;

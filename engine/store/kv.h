@@ -138,7 +138,7 @@ void txn_clock_start(const struct oxbow_txn *txn, struct txn_clock_start *out);
 /* How much of the clock is time without power that the wall clock told of afterwards, over all
  * openings. When this has grown, what was begun before may be younger by that much than the clock
  * says: nobody knows whether the board was off before it or after. */
-uint64_t txn_clock_leapt_ms(const struct oxbow_txn *txn);
+uint64_t txn_clock_added_ms(const struct oxbow_txn *txn);
 /* The wall clock, if it is believed (clock.h); else false and nothing is written. */
 bool txn_wall_believed(const struct oxbow_txn *txn, uint64_t *wall_ms);
 /* It shows at least that much from now on: after a salvage that lost it. */

@@ -291,7 +291,7 @@ void txn_clock_start(const struct oxbow_txn *txn, struct txn_clock_start *out)
     *out = txn->db->clock.start;
 }
 
-uint64_t txn_clock_leapt_ms(const struct oxbow_txn *txn)
+uint64_t txn_clock_added_ms(const struct oxbow_txn *txn)
 {
     (void)clock_now(txn->db);
     return txn->db->clock.live.added_ms;

@@ -48,7 +48,7 @@ static uint64_t now(void)
 static uint64_t leapt(void)
 {
     struct oxbow_txn *txn = rig_begin(&rig, OXBOW_TXN_READ);
-    uint64_t ms = txn_clock_leapt_ms(txn);
+    uint64_t ms = txn_clock_added_ms(txn);
 
     rig_abort(txn);
     return ms;

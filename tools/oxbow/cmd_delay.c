@@ -88,8 +88,8 @@ static int run_push(struct cli *cli)
 
 static int run_add(struct cli *cli)
 {
-    size_t count = (cli->arg_count - 1) / 2;
-    struct oxbow_field *fields;
+    uint32_t count = 0;
+    struct oxbow_field *fields = NULL;
     struct oxbow_delay_when when;
     struct oxbow_delay_id id = {0, 0};
     struct oxbow_txn *txn;
@@ -99,23 +99,16 @@ static int run_add(struct cli *cli)
     if (code != EXIT_DONE) {
         return code;
     }
-    if (cli->arg_count % 2 != 1 || count == 0) {
-        return cli_usage(cli, "delay add: fields come in pairs, FIELD VALUE");
-    }
-    fields = calloc(count, sizeof *fields);
-    if (fields == NULL) {
-        return cli_fail("delay add", OXBOW_ENOMEM);
-    }
-    for (size_t i = 0; i < count; i++) {
-        fields[i].name = bytes_of(cli->args[1 + 2 * i]);
-        fields[i].value = bytes_of(cli->args[2 + 2 * i]);
+    code = cli_fields(cli, "delay add", &fields, &count);
+    if (code != EXIT_DONE) {
+        return code;
     }
     err = cli_begin(cli, 0, &txn);
     if (err != OXBOW_OK) {
         free(fields);
         return cli_fail("delay add", err);
     }
-    err = oxbow_delay_add(txn, bytes_of(cli->args[0]), &when, fields, (uint32_t)count, &id);
+    err = oxbow_delay_add(txn, bytes_of(cli->args[0]), &when, fields, count, &id);
     free(fields);
     code = cli_finish(txn, "delay add", err);
     return code == EXIT_DONE ? print_id(cli, id) : code;

@@ -63,8 +63,8 @@ static int run_push(struct cli *cli)
 static int run_add(struct cli *cli)
 {
     struct oxbow_once_outcome outcome = {0};
-    size_t count = (cli->arg_count - 1) / 2;
-    struct oxbow_field *fields;
+    uint32_t count = 0;
+    struct oxbow_field *fields = NULL;
     struct oxbow_once once;
     struct oxbow_txn *txn;
     enum oxbow_err err;
@@ -73,23 +73,16 @@ static int run_add(struct cli *cli)
     if (code != EXIT_DONE) {
         return code;
     }
-    if (cli->arg_count % 2 != 1 || count == 0) {
-        return cli_usage(cli, "once add: fields come in pairs, FIELD VALUE");
-    }
-    fields = calloc(count, sizeof *fields);
-    if (fields == NULL) {
-        return cli_fail("once add", OXBOW_ENOMEM);
-    }
-    for (size_t i = 0; i < count; i++) {
-        fields[i].name = bytes_of(cli->args[1 + 2 * i]);
-        fields[i].value = bytes_of(cli->args[2 + 2 * i]);
+    code = cli_fields(cli, "once add", &fields, &count);
+    if (code != EXIT_DONE) {
+        return code;
     }
     err = cli_begin(cli, 0, &txn);
     if (err != OXBOW_OK) {
         free(fields);
         return cli_fail("once add", err);
     }
-    err = oxbow_once_add(txn, bytes_of(cli->args[0]), &once, fields, (uint32_t)count, &outcome);
+    err = oxbow_once_add(txn, bytes_of(cli->args[0]), &once, fields, count, &outcome);
     free(fields);
     code = cli_finish(txn, "once add", err);
     return code == EXIT_DONE ? print_outcome(cli, &outcome) : code;

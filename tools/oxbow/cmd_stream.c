@@ -18,17 +18,14 @@ static int run_add(struct cli *cli)
 {
     static const char *const columns[] = {"id", NULL};
     struct oxbow_stream_add_options opt = {0};
-    struct oxbow_field *fields;
-    size_t count = (cli->arg_count - 1) / 2;
+    struct oxbow_field *fields = NULL;
+    uint32_t count = 0;
     struct oxbow_txn *txn;
     struct oxbow_id id;
     struct out *out;
     enum oxbow_err err;
     int code;
 
-    if (cli->arg_count % 2 != 1 || count == 0) {
-        return cli_usage(cli, "add: fields come in pairs, FIELD VALUE");
-    }
     if (cli->opt.id != NULL && !entry_id_mode(cli->opt.id, &opt.id_mode, &opt.id)) {
         return cli_usage(cli, "--id %s: want *, MS-* or MS-SEQ", cli->opt.id);
     }
@@ -40,20 +37,16 @@ static int run_add(struct cli *cli)
         opt.trim = (struct oxbow_stream_trim){.by = OXBOW_TRIM_MAXLEN,
                                               .maxlen = (uint64_t)cli->opt.maxlen};
     }
-    fields = calloc(count, sizeof *fields);
-    if (fields == NULL) {
-        return cli_fail("add", OXBOW_ENOMEM);
-    }
-    for (size_t i = 0; i < count; i++) {
-        fields[i].name = bytes_of(cli->args[1 + 2 * i]);
-        fields[i].value = bytes_of(cli->args[2 + 2 * i]);
+    code = cli_fields(cli, "add", &fields, &count);
+    if (code != EXIT_DONE) {
+        return code;
     }
     err = cli_begin(cli, 0, &txn);
     if (err != OXBOW_OK) {
         free(fields);
         return cli_fail("add", err);
     }
-    err = oxbow_stream_add(txn, bytes_of(cli->args[0]), &opt, fields, (uint32_t)count, &id);
+    err = oxbow_stream_add(txn, bytes_of(cli->args[0]), &opt, fields, count, &id);
     free(fields);
     code = cli_finish(txn, "add", err);
     if (code != EXIT_DONE) {

@@ -126,6 +126,10 @@ int cli_finish(struct oxbow_txn *txn, const char *what, enum oxbow_err err);
 OXBOW_MUST_CHECK enum oxbow_err cli_begin(struct cli *cli, uint32_t flags, struct oxbow_txn **txn);
 
 struct oxbow_bytes bytes_of(const char *text);
+/* The pairs FIELD VALUE that follow the command's first argument, to be freed; their texts are
+ * borrowed. Gives EXIT_DONE, or the exit code, having said what is wrong; `what` is the command. */
+int cli_fields(const struct cli *cli, const char *what, struct oxbow_field **fields,
+               uint32_t *count);
 
 /* The store's directory: -d, else $OXBOW_DIR, else ./oxbow-data. */
 const char *cli_dir(const struct cli *cli);

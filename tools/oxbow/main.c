@@ -114,6 +114,26 @@ enum oxbow_err cli_begin(struct cli *cli, uint32_t flags, struct oxbow_txn **txn
     return oxbow_txn_begin(cli->db, &opt, txn);
 }
 
+int cli_fields(const struct cli *cli, const char *what, struct oxbow_field **fields,
+               uint32_t *count)
+{
+    size_t n = (cli->arg_count - 1) / 2;
+
+    if (cli->arg_count % 2 != 1 || n == 0) {
+        return cli_usage(cli, "%s: fields come in pairs, FIELD VALUE", what);
+    }
+    *fields = calloc(n, sizeof **fields);
+    if (*fields == NULL) {
+        return cli_fail(what, OXBOW_ENOMEM);
+    }
+    for (size_t i = 0; i < n; i++) {
+        (*fields)[i] =
+            (struct oxbow_field){bytes_of(cli->args[1 + 2 * i]), bytes_of(cli->args[2 + 2 * i])};
+    }
+    *count = (uint32_t)n;
+    return EXIT_DONE;
+}
+
 int cli_finish(struct oxbow_txn *txn, const char *what, enum oxbow_err err)
 {
     if (err != OXBOW_OK) {

@@ -12,6 +12,7 @@
 #include "engine/queue/delay.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy.h"
+#include "engine/queue/string.h"
 #include "engine/store/memtable.h"
 
 #include <string.h>
@@ -93,6 +94,8 @@ static enum oxbow_err mend_one(struct mend_object *o)
         return mend_list(o);
     case OXBOW_TYPE_STREAM:
         return mend_stream(o);
+    case OXBOW_TYPE_STRING:
+        return mend_string(o);
     default:
         return OXBOW_OK;
     }

@@ -30,6 +30,7 @@ static const struct oxbow_feature rows[STORE_FEATURE_COUNT] = {
     {"group-options", "groups that take back, delay and give up entries", OXBOW_FEATURE_NEEDS, 0,
      2},
     {"times-to-live", "entries that go after their own time", OXBOW_FEATURE_WRITES, 2, 2},
+    {"strings", "keys with one value", OXBOW_FEATURE_HAS, 1, 2},
 };
 
 static const uint8_t key[] = {KV_SPACE_STORE, STORE_KEY_FEATURES};

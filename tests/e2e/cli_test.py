@@ -613,6 +613,27 @@ class Cli(unittest.TestCase):
         self.error("once", "push", "l", "v", "--id", "", code=3)
         self.error("once", "push", "l", "v", "--id", "x" * 513, code=3)
 
+    def test_a_key_holds_the_value_that_was_set_last(self):
+        self.out("set", "k", "one")
+        self.out("set", "k", "two words")
+        self.assertEqual(self.out("get", "k"), "two words\n")
+        self.assertEqual(json.loads(self.out("get", "k", "--json")), {"value": "two words"})
+        self.run_cli("get", "nothing", code=1)
+        self.out("push", "l", "v")
+        self.assertIn("WRONGTYPE", self.error("get", "l", code=3))
+        self.assertIn("too few", self.error("set", "k", code=2))
+        self.out("set", "empty", "")
+        self.assertEqual(self.out("get", "empty"), "\n")
+        file = os.path.join(self.top, "export")
+        self.out("export", file)
+        other = os.path.join(self.top, "other")
+        self.run_cli("import", file, directory=other)
+        self.assertEqual(self.out("get", "k", directory=other), "two words\n")
+        self.assertEqual(self.out("get", "empty", directory=other), "\n")
+        self.out("check")
+        self.out("del", "k")
+        self.run_cli("get", "k", code=1)
+
     def test_stat_and_keys_tell_what_is_there(self):
         self.out("push", "jobs", "v")
         self.out("add", "log", "f", "v")

@@ -11,6 +11,7 @@
 #include "oxbow/list.h"
 #include "oxbow/loss.h"
 #include "oxbow/stream.h"
+#include "oxbow/string.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/out.h"
 
@@ -201,6 +202,7 @@ static void check_key(struct checker *c)
     if (err == OXBOW_OK) {
         err = type == OXBOW_TYPE_LIST     ? check_list(c)
               : type == OXBOW_TYPE_STREAM ? check_stream(c)
+              : type == OXBOW_TYPE_STRING ? oxbow_string_get(c->txn, c->key, &c->slice)
                                           : OXBOW_OK;
     }
     if (err != OXBOW_OK) {

@@ -9,6 +9,7 @@
 #include "oxbow/key.h"
 #include "oxbow/list.h"
 #include "oxbow/stream.h"
+#include "oxbow/string.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/move.h"
 #include "tools/oxbow/resp_file.h"
@@ -234,6 +235,25 @@ static enum oxbow_err export_stream(struct exporter *x, struct oxbow_bytes key)
     return err;
 }
 
+static enum oxbow_err export_string(struct exporter *x, struct oxbow_bytes key)
+{
+    struct oxbow_txn *txn;
+    enum oxbow_err err = begin(x, &txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = oxbow_string_get(txn, key, &x->slice);
+    oxbow_txn_abort(txn);
+    if (err == OXBOW_OK) {
+        resp_command(&x->file, 3);
+        resp_text(&x->file, "SET");
+        resp_arg(&x->file, key);
+        resp_arg(&x->file, x->slice.items[0]);
+    }
+    return err;
+}
+
 static enum oxbow_err export_key(struct exporter *x, struct oxbow_bytes key)
 {
     enum oxbow_type type;
@@ -257,6 +277,8 @@ static enum oxbow_err export_key(struct exporter *x, struct oxbow_bytes key)
         return export_list(x, key);
     case OXBOW_TYPE_STREAM:
         return export_stream(x, key);
+    case OXBOW_TYPE_STRING:
+        return export_string(x, key);
     default:
         return OXBOW_ENOTSUP;
     }

@@ -8,6 +8,7 @@
 #include "oxbow/key.h"
 #include "oxbow/list.h"
 #include "oxbow/stream.h"
+#include "oxbow/string.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/entry.h"
 #include "tools/oxbow/move.h"
@@ -100,6 +101,11 @@ static enum oxbow_err on_select(struct importer *m, const struct oxbow_bytes *ar
 static enum oxbow_err on_rpush(struct importer *m, const struct oxbow_bytes *args, size_t count)
 {
     return oxbow_list_push(m->txn, args[1], OXBOW_RIGHT, args + 2, count - 2, NULL);
+}
+
+static enum oxbow_err on_set(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    return count == 3 ? oxbow_string_set(m->txn, args[1], args[2]) : OXBOW_EPARSE;
 }
 
 static enum oxbow_err on_xadd(struct importer *m, const struct oxbow_bytes *args, size_t count)
@@ -196,7 +202,7 @@ static const struct import_row {
 } rows[] = {
     {"ECHO", 2, on_echo},     {"SELECT", 2, on_select}, {"RPUSH", 3, on_rpush},
     {"XADD", 5, on_xadd},     {"XSETID", 3, on_xsetid}, {"XGROUP", 5, on_xgroup},
-    {"XCLAIM", 6, on_xclaim},
+    {"XCLAIM", 6, on_xclaim}, {"SET", 3, on_set},
 };
 
 static enum oxbow_err run_one(struct importer *m)

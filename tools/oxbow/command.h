@@ -99,6 +99,7 @@ extern const struct option_row global_options[];
 /* The tables, one per file. */
 extern const struct command commands_list[];
 extern const struct command commands_stream[];
+extern const struct command commands_string[];
 extern const struct command commands_group[];
 extern const struct command commands_queue[];
 extern const struct command commands_consumer[];

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Subcommands on strings. */
+#include "oxbow/string.h"
+#include "tools/oxbow/command.h"
+#include "tools/oxbow/out.h"
+
+#include <stdio.h>
+
+static int run_set(struct cli *cli)
+{
+    struct oxbow_txn *txn;
+    enum oxbow_err err = cli_begin(cli, 0, &txn);
+
+    if (err != OXBOW_OK) {
+        return cli_fail("set", err);
+    }
+    err = oxbow_string_set(txn, bytes_of(cli->args[0]), bytes_of(cli->args[1]));
+    return cli_finish(txn, "set", err);
+}
+
+static int print_value(const struct cli *cli, struct oxbow_bytes value)
+{
+    static const char *const columns[] = {"value", NULL};
+    struct out *out;
+
+    if (!cli->opt.json) {
+        fwrite(value.data, 1, value.len, stdout);
+        putchar('\n');
+        return EXIT_DONE;
+    }
+    out = out_open(true, true, columns);
+    out_bytes(out, value);
+    return out_close(out) ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int run_get(struct cli *cli)
+{
+    struct oxbow_result result = {0};
+    struct oxbow_txn *txn;
+    enum oxbow_err err = cli_begin(cli, OXBOW_TXN_READ, &txn);
+    int code;
+
+    if (err != OXBOW_OK) {
+        return cli_fail("get", err);
+    }
+    err = oxbow_string_get(txn, bytes_of(cli->args[0]), &result);
+    if (err == OXBOW_ENOENT) {
+        oxbow_txn_abort(txn);
+        return EXIT_NOTHING;
+    }
+    code = cli_finish(txn, "get", err);
+    if (code == EXIT_DONE) {
+        code = print_value(cli, result.items[0]);
+    }
+    oxbow_result_fini(&result);
+    return code;
+}
+
+const struct command commands_string[] = {
+    {"set", "KEY VALUE", 2, 2, COMMAND_STORE, "set a key to a value", run_set, NULL},
+    {"get", "KEY", 1, 1, COMMAND_READ, "print a key's value", run_get, NULL},
+    {0},
+};

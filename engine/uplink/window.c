@@ -81,6 +81,7 @@ void window_answered(struct window *w, const struct window_mark *mark, uint64_t 
     w->rate = max_of(w->rates[0], w->rates[1]);
     path = w->rate * w->rtt_min_us / 1000000u * 2;
     path = max_of(path, w->bytes_min);
+    path = max_of(path, (uint64_t)mark->bytes * 5 / 2); /* as long as small entries make them */
     /* One doubling a round at most, and no collapse by one lucky round trip. */
     path = path > w->bytes + mark->bytes ? w->bytes + mark->bytes : path;
     path = max_of(path, w->bytes - w->bytes / 16);

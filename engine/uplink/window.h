@@ -37,7 +37,7 @@ struct window_mark {
 };
 
 /* A new connection: starts with `batch` bytes (one batch) and learns afresh; later it is never less
- * than two of them. */
+ * than two of them, with what frames them. */
 void window_reset(struct window *w, uint64_t batch, uint64_t bytes_max, uint64_t now_us);
 bool window_allows(const struct window *w, uint64_t bytes);
 struct window_mark window_sent(struct window *w, uint32_t bytes, uint64_t now_us);

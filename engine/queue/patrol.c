@@ -256,6 +256,10 @@ static enum oxbow_err now_put(struct patrol *p)
     if (p->count == 0) {
         return kv_del(p->txn, patrol_key(key, p));
     }
+    err = txn_feature_require(p->txn, STORE_FEATURE_PATROL);
+    if (err != OXBOW_OK) {
+        return err;
+    }
     value = mem_new(alloc, len);
     if (value == NULL) {
         return OXBOW_ENOMEM;

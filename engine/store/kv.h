@@ -159,6 +159,7 @@ enum store_feature {
     STORE_FEATURE_RULES,  /* groups with options */
     STORE_FEATURE_TTL,    /* entries with a time to live */
     STORE_FEATURE_STRING, /* keys with one value */
+    STORE_FEATURE_PATROL, /* lists that are patrolled */
     STORE_FEATURE_COUNT
 };
 /* To be called by what writes something that needs the feature, before it does: notes in the same

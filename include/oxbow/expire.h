@@ -30,7 +30,7 @@ extern "C" {
 
 /* Gives an entry a time to live from now on, instead of the one that it had; 0: none any more.
  * OXBOW_ENOENT: no such entry. OXBOW_EINVAL: over OXBOW_TTL_MS_MAX. OXBOW_ETOOBIG: the key's name is
- * over OXBOW_TTL_NAME_MAX. OXBOW_EQUOTA. */
+ * over OXBOW_TTL_NAME_MAX. OXBOW_EQUOTA. OXBOW_ELEVEL: the store is of level 1 (upgrade.h). */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_expire(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                     struct oxbow_id id, uint64_t ttl_ms);
 /* How long an entry still has; UINT64_MAX: for ever. OXBOW_ENOENT: no such entry. */

@@ -52,7 +52,8 @@ struct oxbow_group_options {
 /* Sets a group's options, all of them. What is pending stays so, and what it was promised (by
  * oxbow_group_extend, by a nack with a delay) holds; the rest goes by the new options at once.
  * OXBOW_EINVAL: out of range; max_deliveries without dead_letter; dead_letter is the group's own
- * stream; a retry_max_ms below the base. OXBOW_ETOOBIG: a name that is too long. OXBOW_EQUOTA. */
+ * stream; a retry_max_ms below the base. OXBOW_ETOOBIG: a name that is too long. OXBOW_EQUOTA.
+ * OXBOW_ELEVEL: the store is of level 1 (upgrade.h). */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_group_options_set(struct oxbow_txn *txn,
                                                         struct oxbow_group group,
                                                         const struct oxbow_group_options *opt);

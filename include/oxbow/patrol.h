@@ -49,7 +49,8 @@ struct oxbow_patrol {
 /* One patrol: each element that it sends is in one list or the other, whatever happens. At most 100
  * elements and about 256 KiB of them a call.
  * OXBOW_EINVAL: options that make no sense, lists that are the same one. OXBOW_EPROTECTED: a forward
- * carries the list. */
+ * carries the list. OXBOW_ELEVEL: there is something to remember, and the store is of level 1
+ * (upgrade.h). */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_list_patrol(struct oxbow_txn *txn,
                                                   const struct oxbow_patrol_options *opt,
                                                   struct oxbow_patrol *out);

@@ -202,7 +202,7 @@ static bool connected_twice(struct world *world)
     return world_status(world).connects >= 2;
 }
 
-static void reload_takes_new_certificates_without_a_restart(void **state)
+static void complaint_20_certificates_are_rotated_without_a_restart(void **state)
 {
     (void)state;
     copy_file("foreign.crt", "live.crt");
@@ -279,7 +279,7 @@ int main(void)
         TEST(a_configuration_that_makes_no_sense_is_refused),
         TEST(stop_finishes_the_session_and_says_so),
         TEST(down_closes_the_connection_and_up_makes_it_again),
-        TEST(reload_takes_new_certificates_without_a_restart),
+        TEST(complaint_20_certificates_are_rotated_without_a_restart),
         TEST(the_driver_may_be_closed_at_any_moment),
         TEST(a_reset_connection_does_not_end_the_process),
     };

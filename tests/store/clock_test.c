@@ -107,6 +107,27 @@ static void it_stands_still_within_a_transaction(void **state)
     assert_int_equal(now() - first, 5000);
 }
 
+static void a_transaction_that_takes_hours_is_counted_when_it_commits(void **state)
+{
+    static const uint8_t key[] = {KV_SPACE_OBJECT, 1};
+    struct oxbow_txn *txn;
+    uint64_t start;
+
+    (void)state;
+    commit();
+    rig_pass_ms(&rig, 2 * CLOCK_MARK_MS); /* the next commit notes the clock and looks at the wall */
+    start = now();
+    txn = rig_begin(&rig, 0);
+    assert_int_equal(
+        kv_put(txn, (struct oxbow_bytes){key, sizeof key}, (struct oxbow_bytes){"value", 5}), 0);
+    rig_pass_ms(&rig, 3 * HOUR);
+    rig_commit(txn);
+    assert_int_equal(now() - start, 3 * HOUR);
+    reboot(HOUR, true); /* the wall clock adds the time without power, and not the three again */
+    assert_int_equal(now() - start, 4 * HOUR + 20000);
+    assert_int_equal(leapt(), HOUR);
+}
+
 static void jumps_of_the_wall_clock_do_not_move_it(void **state)
 {
     uint64_t start = now();
@@ -421,6 +442,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_begins_at_one_and_runs_with_the_monotonic_clock, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(it_stands_still_within_a_transaction, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_transaction_that_takes_hours_is_counted_when_it_commits,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(jumps_of_the_wall_clock_do_not_move_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_monotonic_clock_that_goes_back_does_not_turn_it_back,
                                         setup, teardown),

@@ -196,6 +196,7 @@ void clock_note(struct oxbow *db)
     uint8_t key[CLOCK_KEY_BYTES] = {KV_SPACE_STORE, 'c'};
     const struct effect mark = {EFFECT_DEL, {key, sizeof key}, 0, {NULL, 0}};
 
+    c->read = false; /* the transaction may have taken long: all clocks are read together */
     (void)clock_now(db);
     if (c->now_ms - c->marked_ms >= CLOCK_MARK_MS) {
         look_at_wall(db);

@@ -52,7 +52,7 @@ struct group {
     /* The group's clock stood at clock_age when the store's clocks stood at the other three. */
     uint64_t clock_boot;
     uint64_t clock_uptime_ms;
-    uint64_t clock_wall_ms;
+    uint64_t clock_at; /* group_record.c */
     uint64_t clock_age_ms;
     bool ruled;               /* it has options, or had some: */
     struct group_rules rules; /* then these are valid */

@@ -8,14 +8,19 @@
  *   +------+-----------+---------------+------+---------+--------------+---------+--
  *   48            64             80           88             96           104         112
  *   +-------------+--------------+------------+--------------+------------+-----------+------
- *   | pending_low | pending_tail | clock_boot | clock_uptime | clock_wall | clock_age | name
+ *   | pending_low | pending_tail | clock_boot | clock_uptime | clock_at   | clock_age | name
  *   +-------------+--------------+------------+--------------+------------+-----------+------
  *                                                                   all little endian
  *
- * ruled is 1 for a group that was given options (group_rules.c), and 0 otherwise.
+ * ruled is 1 for a group that was given options (group_rules.c), and 0 otherwise. clock_at is a
+ * reading of the store's clock with CLOCK_SURE or CLOCK_STEADY; neither: a wall clock's, of a version
+ * before, which says nothing here. To that version a reading of ours is a wall clock that is ahead of
+ * every other, and says nothing there.
  *
  * 1. Numbers are never reused, so that what a destroyed group left behind is nobody's.
  * 2. The clock never goes back within one opening of the store.
+ * 3. It never counts more time than has passed between two settings. What wall clocks add to the
+ *    store's clock may have passed before the first of them if the wall clock was not believed then.
  */
 #include "engine/queue/group.h"
 #include "engine/queue/group_name.h"
@@ -31,8 +36,9 @@
 
 /* The clock starts here, so that times before it can be told. */
 #define CLOCK_START_MS ((uint64_t)1 << 46)
-/* 2024-01-01: a wall clock before it was never set. */
-#define WALL_BELIEVED_MS 1704067200000u
+#define CLOCK_SURE     ((uint64_t)1 << 63) /* all of the store's clock: the wall was believed */
+#define CLOCK_STEADY   ((uint64_t)1 << 62) /* the store's clock without what wall clocks added */
+#define CLOCK_AT(v)    ((v) & (CLOCK_STEADY - 1))
 
 struct names group_name_table(const struct stream *s)
 {
@@ -58,7 +64,7 @@ static void group_encode(uint8_t out[GROUP_FIXED], const struct group *g)
     put_le64(out + 72, g->pending_tail.seq);
     put_le64(out + 80, g->clock_boot);
     put_le64(out + 88, g->clock_uptime_ms);
-    put_le64(out + 96, g->clock_wall_ms);
+    put_le64(out + 96, g->clock_at);
     put_le64(out + 104, g->clock_age_ms);
 }
 
@@ -79,7 +85,7 @@ static void group_decode(struct stream *s, uint32_t number, struct oxbow_bytes r
                         .pending_tail = {get_le64(p + 64), get_le64(p + 72)},
                         .clock_boot = get_le64(p + 80),
                         .clock_uptime_ms = get_le64(p + 88),
-                        .clock_wall_ms = get_le64(p + 96),
+                        .clock_at = get_le64(p + 96),
                         .clock_age_ms = get_le64(p + 104)};
 }
 
@@ -124,6 +130,23 @@ enum oxbow_err group_save(struct group *g)
                     (struct oxbow_bytes){fixed, sizeof fixed});
 }
 
+static uint64_t steady_ms(const struct oxbow_txn *txn)
+{
+    return txn_clock_ms(txn) - txn_clock_added_ms(txn);
+}
+
+/* The store's clocks, as they are now. */
+static void clock_stamp(struct group *g)
+{
+    struct oxbow_txn *txn = g->stream->txn;
+    uint64_t wall;
+
+    g->clock_boot = txn_boot(txn);
+    g->clock_uptime_ms = txn_uptime_ms(txn);
+    g->clock_at = txn_wall_believed(txn, &wall) ? txn_clock_ms(txn) | CLOCK_SURE
+                                                : steady_ms(txn) | CLOCK_STEADY;
+}
+
 enum oxbow_err group_make(struct stream *s, struct oxbow_bytes name, struct group *g)
 {
     struct names names = group_name_table(s);
@@ -145,9 +168,7 @@ enum oxbow_err group_make(struct stream *s, struct oxbow_bytes name, struct grou
                         .entries_read = GROUP_READ_UNKNOWN,
                         .pending_low = OXBOW_ID_MAX,
                         .clock_age_ms = CLOCK_START_MS};
-    g->clock_boot = txn_boot(s->txn);
-    g->clock_uptime_ms = txn_uptime_ms(s->txn);
-    g->clock_wall_ms = txn_wall_ms(s->txn);
+    clock_stamp(g);
     group_encode(fixed, g);
     err = name_add(&names, name, &(struct name_record){slot, g->number, fixed});
     if (err == OXBOW_OK) {
@@ -292,28 +313,27 @@ bool group_clock_old(const struct group *g)
     return g->clock_boot != txn_boot(g->stream->txn);
 }
 
-/* How much time has gone by since the clock was set: the monotonic clock knows at least a part of
- * it even across a restart, the wall clock may know all. */
+/* How much time has gone by since the clock was set, at least. */
+static uint64_t clock_gone(const struct group *g)
+{
+    const struct oxbow_txn *txn = g->stream->txn;
+    uint64_t at = CLOCK_AT(g->clock_at);
+    uint64_t up = txn_uptime_ms(g->stream->txn);
+    uint64_t now = (g->clock_at & CLOCK_SURE) != 0 ? txn_clock_ms(txn) : steady_ms(txn);
+
+    if ((g->clock_at & (CLOCK_SURE | CLOCK_STEADY)) == 0) {
+        return up >= g->clock_uptime_ms ? up - g->clock_uptime_ms : up;
+    }
+    return now > at ? now - at : 0;
+}
+
 uint64_t group_now(const struct group *g)
 {
-    struct oxbow_txn *txn = g->stream->txn;
-    uint64_t up = txn_uptime_ms(txn);
-    uint64_t wall = txn_wall_ms(txn);
-    uint64_t gone = up >= g->clock_uptime_ms ? up - g->clock_uptime_ms : up;
-
-    if (group_clock_old(g) && g->clock_wall_ms >= WALL_BELIEVED_MS && wall >= g->clock_wall_ms &&
-        wall - g->clock_wall_ms > gone) {
-        gone = wall - g->clock_wall_ms;
-    }
-    return g->clock_age_ms + gone;
+    return g->clock_age_ms + clock_gone(g);
 }
 
 void group_clock_set(struct group *g)
 {
-    struct oxbow_txn *txn = g->stream->txn;
-
     g->clock_age_ms = group_now(g);
-    g->clock_boot = txn_boot(txn);
-    g->clock_uptime_ms = txn_uptime_ms(txn);
-    g->clock_wall_ms = txn_wall_ms(txn);
+    clock_stamp(g);
 }

@@ -116,6 +116,68 @@ static void a_claim_in_vain_still_sets_the_clock_after_a_reboot(void **state)
     assert_int_equal(f->result.entry_count, 1);
 }
 
+/* A fresh boot with such a wall clock: up for five seconds, and each time for one less. */
+static void reboot(struct streams *f, uint64_t wall_ms)
+{
+    streams_commit(f);
+    rig_close(&f->rig);
+    f->rig.wall_ms = wall_ms;
+    f->rig.mono_us = f->rig.mono_us > 5000000 ? 5000000 : f->rig.mono_us - 1000000;
+    rig_open(&f->rig);
+    streams_begin(f);
+}
+
+/* Acks entry n and delivers the next one. */
+static void deliver_after(struct streams *f, uint64_t n)
+{
+    struct oxbow_id id = {n, 0};
+    uint64_t acked;
+
+    assert_ok(oxbow_group_ack(f->txn, g(), &id, 1, &acked));
+    assert_ok(streams_put(f, "s", (struct oxbow_id){n + 1, 0}, "x"));
+    assert_ok(oxbow_group_read(f->txn, g(), BYTES("c"), NULL, &f->result));
+    assert_int_equal(f->result.entry_count, 1);
+}
+
+static void a_wall_clock_that_is_wrong_after_a_restart_makes_nothing_idle(void **state)
+{
+    struct streams *f = *state;
+
+    setup(f, Y2026);
+    reboot(f, Y2026 + (uint64_t)56 * 365 * 86400000); /* and it says that it is set */
+    assert_int_equal(idle(f), 5000);
+}
+
+static void time_off_before_a_delivery_does_not_count_when_it_is_known_afterwards(void **state)
+{
+    struct streams *f = *state;
+
+    setup(f, Y2026);
+    reboot(f, 7000); /* eight days later, and nobody knows */
+    deliver_after(f, 1);
+    assert_int_equal(idle(f), 0);
+    reboot(f, Y2026 + (uint64_t)8 * 86400000 + 10000); /* now it is known */
+    assert_int_equal(idle(f), 4000);
+    deliver_after(f, 2);
+    reboot(f, Y2026 + (uint64_t)9 * 86400000 + 10000); /* from here on it is known throughout */
+    assert_int_equal(idle(f), 86400000);
+}
+
+static void nor_when_it_is_known_in_the_same_opening(void **state)
+{
+    struct streams *f = *state;
+
+    setup(f, Y2026);
+    reboot(f, 7000);
+    deliver_after(f, 1);
+    streams_commit(f);
+    f->rig.wall_ms = Y2026 + (uint64_t)8 * 86400000;
+    streams_begin(f);
+    assert_int_equal(idle(f), 0);
+    reboot(f, Y2026 + (uint64_t)8 * 86400000 + 60000);
+    assert_int_equal(idle(f), 4000);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, streams_setup, streams_teardown)
@@ -125,6 +187,9 @@ int main(void)
         T(a_believable_wall_clock_knows_how_long_the_power_was_off),
         T(without_one_at_least_the_time_since_boot_has_passed),
         T(a_claim_in_vain_still_sets_the_clock_after_a_reboot),
+        T(a_wall_clock_that_is_wrong_after_a_restart_makes_nothing_idle),
+        T(time_off_before_a_delivery_does_not_count_when_it_is_known_afterwards),
+        T(nor_when_it_is_known_in_the_same_opening),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

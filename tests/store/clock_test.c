@@ -122,7 +122,6 @@ static void a_transaction_that_takes_hours_is_counted_when_it_commits(void **sta
         kv_put(txn, (struct oxbow_bytes){key, sizeof key}, (struct oxbow_bytes){"value", 5}), 0);
     rig_pass_ms(&rig, 3 * HOUR);
     rig_commit(txn);
-    assert_int_equal(now() - start, 3 * HOUR);
     reboot(HOUR, true); /* the wall clock adds the time without power, and not the three again */
     assert_int_equal(now() - start, 4 * HOUR + 20000);
     assert_int_equal(leapt(), HOUR);

@@ -117,14 +117,14 @@ static void a_transaction_that_takes_hours_is_counted_when_it_commits(void **sta
     (void)state;
     commit();
     rig_pass_ms(&rig, 2 * (uint64_t)CLOCK_MARK_MS); /* the next commit looks at the wall clock */
-    start = now();
     txn = rig_begin(&rig, 0);
+    start = txn_clock_ms(txn);
     assert_int_equal(
         kv_put(txn, (struct oxbow_bytes){key, sizeof key}, (struct oxbow_bytes){"value", 5}), 0);
     rig_pass_ms(&rig, 3 * HOUR);
     rig_commit(txn);
     wall = rig.wall_ms;
-    rig.wall_ms = NOT_SET; /* nothing puts right what was noted */
+    rig.wall_ms = NOT_SET; /* so that closing puts nothing right */
     rig_close(&rig);
     rig.wall_ms = wall;
     reboot(HOUR, true); /* the wall clock adds the time without power, and not the three again */

@@ -48,6 +48,10 @@ OXBOW_MUST_CHECK enum oxbow_err forward_forbid_group(struct oxbow_txn *txn, stru
 OXBOW_MUST_CHECK enum oxbow_err forward_admit(struct oxbow_txn *txn, struct oxbow_bytes key,
                                               uint64_t bytes, uint64_t entries);
 
+/* Whether forward_admit would find room, which is made if need be; nothing is counted. */
+OXBOW_MUST_CHECK enum oxbow_err forward_room(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                             uint64_t bytes);
+
 /* After a stream was trimmed up to `to` (at most up to the edge's `safe`): a rewound target is told
  * of a gap there. */
 OXBOW_MUST_CHECK enum oxbow_err forward_trimmed(struct oxbow_txn *txn, struct oxbow_bytes key,

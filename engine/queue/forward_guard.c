@@ -285,6 +285,24 @@ static enum oxbow_err make_room(struct oxbow_txn *txn, struct forward_table *t,
     return err;
 }
 
+static enum oxbow_err room_for(struct oxbow_txn *txn, struct forward_table *t,
+                               struct forward_row *row, uint64_t bytes)
+{
+    return t->record.config.options.max_bytes > 0 &&
+                   t->record.backlog_bytes + bytes > t->record.config.options.max_bytes
+               ? make_room(txn, t, row, bytes)
+               : OXBOW_OK;
+}
+
+enum oxbow_err forward_room(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t bytes)
+{
+    struct forward_table *t;
+    struct forward_row *row;
+    enum oxbow_err err = carried(txn, key, &t, &row);
+
+    return err != OXBOW_OK || row == NULL ? err : room_for(txn, t, row, bytes);
+}
+
 enum oxbow_err forward_admit(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t bytes,
                              uint64_t entries)
 {
@@ -297,12 +315,9 @@ enum oxbow_err forward_admit(struct oxbow_txn *txn, struct oxbow_bytes key, uint
     if (err != OXBOW_OK || row == NULL) {
         return err;
     }
-    if (t->record.config.options.max_bytes > 0 &&
-        t->record.backlog_bytes + bytes > t->record.config.options.max_bytes) {
-        err = make_room(txn, t, row, bytes);
-        if (err != OXBOW_OK) {
-            return err;
-        }
+    err = room_for(txn, t, row, bytes);
+    if (err != OXBOW_OK) {
+        return err;
     }
     put_le64(backlog, t->record.backlog_entries + entries);
     put_le64(backlog + 8, t->record.backlog_bytes + bytes);

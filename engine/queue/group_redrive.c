@@ -122,6 +122,7 @@ static enum oxbow_err letter_delete(const struct redrive *r, struct oxbow_id let
 static enum oxbow_err letter_redrive(struct redrive *r, const struct oxbow_entry *letter,
                                      const struct oxbow_field *origin)
 {
+    static const struct oxbow_stream_add_options again = {.unrouted = true}; /* it was, once */
     struct payload p = {0};
     struct oxbow_id id;
     enum oxbow_err err = payload_get(r, letter, origin, &p);
@@ -141,7 +142,7 @@ static enum oxbow_err letter_redrive(struct redrive *r, const struct oxbow_entry
         err = give_back(r, origin, id);
     }
     if (err == OXBOW_ENOENT) {
-        err = oxbow_stream_add(r->txn, origin[DEAD_KEY].value, NULL, p.entry.fields,
+        err = oxbow_stream_add(r->txn, origin[DEAD_KEY].value, &again, p.entry.fields,
                                p.entry.field_count, NULL);
     }
     r->done.redriven += err == OXBOW_OK;

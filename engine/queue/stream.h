@@ -129,6 +129,23 @@ OXBOW_MUST_CHECK enum oxbow_err stream_append(struct stream *s, struct oxbow_id 
                                               const struct oxbow_field *fields,
                                               uint32_t field_count);
 
+/* oxbow_stream_add, to this stream alone. */
+OXBOW_MUST_CHECK enum oxbow_err stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                           const struct oxbow_stream_add_options *opt,
+                                           const struct oxbow_field *fields, uint32_t field_count,
+                                           struct oxbow_id *id);
+/* What of the fields an append refuses whatever the stream: OXBOW_EINVAL, OXBOW_ETOOBIG. *len is that
+ * of a plain body. */
+OXBOW_MUST_CHECK enum oxbow_err stream_fields_check(struct oxbow_txn *txn,
+                                                    const struct oxbow_field *fields,
+                                                    uint32_t count, size_t *len);
+/* Whether an append of checked fields would find room in this stream, the quota apart: what it would
+ * be refused for otherwise. Nothing is added; what is delivered or may be dropped may have gone to
+ * make the room. */
+OXBOW_MUST_CHECK enum oxbow_err stream_admits(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                              const struct oxbow_field *fields,
+                                              uint32_t field_count);
+
 /* OXBOW_EINVAL: options that contradict each other. */
 OXBOW_MUST_CHECK enum oxbow_err stream_trim_check(const struct oxbow_stream_trim *trim);
 

@@ -10,6 +10,7 @@
  */
 #include "engine/base/buf.h"
 #include "engine/base/codec.h"
+#include "engine/queue/binding.h"
 #include "engine/queue/boots.h"
 #include "engine/queue/expire.h"
 #include "engine/queue/forward.h"
@@ -315,7 +316,7 @@ enum oxbow_err stream_append(struct stream *s, struct oxbow_id id, const struct 
 
 /* ---- XADD ---- */
 
-static enum oxbow_err fields_check(struct oxbow_txn *txn, const struct oxbow_field *fields,
+enum oxbow_err stream_fields_check(struct oxbow_txn *txn, const struct oxbow_field *fields,
                                    uint32_t count, size_t *len)
 {
     uint64_t total;
@@ -448,10 +449,24 @@ static enum oxbow_err add_end(struct stream *s, const struct add *a,
     return err == OXBOW_OK ? wait_touch(s->txn, &s->object) : err;
 }
 
-enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
-                                const struct oxbow_stream_add_options *opt,
-                                const struct oxbow_field *fields, uint32_t field_count,
-                                struct oxbow_id *id)
+enum oxbow_err stream_admits(struct oxbow_txn *txn, struct oxbow_bytes key,
+                             const struct oxbow_field *fields, uint32_t field_count)
+{
+    static const struct oxbow_stream_add_options defaults;
+    struct add a = {.key = key, .fields = fields, .field_count = field_count};
+    struct stream s = {.txn = txn};
+    enum oxbow_err err = add_find(txn, key, &defaults, &s, &a.id);
+
+    if (err == OXBOW_OK || err == OXBOW_ENOENT) {
+        err = add_policy(&s, &a);
+    }
+    return err == OXBOW_OK ? forward_room(txn, key, payload_of(fields, field_count)) : err;
+}
+
+enum oxbow_err stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
+                          const struct oxbow_stream_add_options *opt,
+                          const struct oxbow_field *fields, uint32_t field_count,
+                          struct oxbow_id *id)
 {
     static const struct oxbow_stream_add_options defaults;
     struct add a = {.key = key, .fields = fields, .field_count = field_count};
@@ -459,7 +474,7 @@ enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
     enum oxbow_err err;
 
     opt = opt != NULL ? opt : &defaults;
-    err = fields_check(txn, fields, field_count, &a.len);
+    err = stream_fields_check(txn, fields, field_count, &a.len);
     if (err == OXBOW_OK) {
         err = stream_trim_check(&opt->trim);
     }
@@ -491,4 +506,23 @@ enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
         *id = a.id;
     }
     return OXBOW_OK;
+}
+
+enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                const struct oxbow_stream_add_options *opt,
+                                const struct oxbow_field *fields, uint32_t field_count,
+                                struct oxbow_id *id)
+{
+    const struct binding_add add = {key, opt, fields, field_count};
+    struct binding_node *source = NULL;
+    enum oxbow_err err = OXBOW_OK;
+
+    if (opt == NULL || !opt->unrouted) {
+        err = binding_source(txn, key, &source);
+    }
+    if (err == OXBOW_OK) {
+        err = source == NULL ? stream_add(txn, key, opt, fields, field_count, id)
+                             : binding_append(txn, source, &add, id);
+    }
+    return err;
 }

@@ -3,6 +3,7 @@
  * Appends that wait for room, and who tells them that there may be some: whatever removes from a
  * queue whose policy blocks. How one waits is known to wait_thread.c.
  */
+#include "engine/queue/binding.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/wait.h"
 
@@ -30,7 +31,8 @@ static enum oxbow_err add_one(void *ctx, struct oxbow_txn *txn, bool again)
                                           c->opt->field_count, &c->id);
 
     (void)again;
-    return err == OXBOW_EFULL ? again_if_blocks(txn, c->opt->key) : err;
+    /* Room in this stream does not help where a destination of its bindings has none. */
+    return err == OXBOW_EFULL && !binding_refused(txn) ? again_if_blocks(txn, c->opt->key) : err;
 }
 
 enum oxbow_err oxbow_stream_add_wait(struct oxbow *db, const struct oxbow_wait_options *opt,

@@ -32,7 +32,8 @@ enum kv_space {
     KV_SPACE_FORWARD = 0x40, /* forwards: queue/forward.c */
     KV_SPACE_POLICY = 0x48,  /* policies of queues: queue/policy_record.c */
     KV_SPACE_PATROL = 0x4c,  /* what patrols of lists found: queue/patrol.c */
-    KV_SPACE_BLOB = 0x50     /* pieces of large values */
+    KV_SPACE_BLOB = 0x50,    /* pieces of large values */
+    KV_SPACE_BINDING = 0x54  /* bindings of streams: queue/binding_record.c */
 };
 
 /* Borrowed until the next write in this transaction, or its end. OXBOW_ENOENT. OXBOW_ECORRUPT when
@@ -154,12 +155,13 @@ enum oxbow_err txn_failed(const struct oxbow_txn *txn);
 
 /* What a store may use that an older version does not know: rows of the table in feature.c. */
 enum store_feature {
-    STORE_FEATURE_POLICY, /* policies of queues */
-    STORE_FEATURE_DELAY,  /* delayed entries */
-    STORE_FEATURE_RULES,  /* groups with options */
-    STORE_FEATURE_TTL,    /* entries with a time to live */
-    STORE_FEATURE_STRING, /* keys with one value */
-    STORE_FEATURE_PATROL, /* lists that are patrolled */
+    STORE_FEATURE_POLICY,  /* policies of queues */
+    STORE_FEATURE_DELAY,   /* delayed entries */
+    STORE_FEATURE_RULES,   /* groups with options */
+    STORE_FEATURE_TTL,     /* entries with a time to live */
+    STORE_FEATURE_STRING,  /* keys with one value */
+    STORE_FEATURE_PATROL,  /* lists that are patrolled */
+    STORE_FEATURE_BINDING, /* bindings of streams */
     STORE_FEATURE_COUNT
 };
 /* To be called by what writes something that needs the feature, before it does: notes in the same
@@ -199,6 +201,7 @@ enum store_slot {
     STORE_SLOT_DELAY,
     STORE_SLOT_EXPIRE,
     STORE_SLOT_METRIC,
+    STORE_SLOT_BINDING,
     STORE_SLOT_COUNT
 };
 void *store_slot_get(struct oxbow *db, enum store_slot slot);

@@ -63,7 +63,9 @@ extern "C" {
     X(OXBOW_EADDEDSMALL, 38, "ERR",      "The entries_added specified in XSETID is smaller than the target stream length") \
     X(OXBOW_EIDGIVEN, 39, "ERR",         "The ID specified in XSETID is smaller than the provided max_deleted_entry_id") \
     X(OXBOW_EFULL,      40, "OOM",       "the queue is full: its policy's limit is reached")          \
-    X(OXBOW_ELEVEL,     41, "ERR",       "the store's level does not allow this: `oxbow upgrade` raises it")
+    X(OXBOW_ELEVEL,     41, "ERR",       "the store's level does not allow this: `oxbow upgrade` raises it") \
+    X(OXBOW_ECYCLE,     42, "ERR",       "bindings would lead entries back to where they have been") \
+    X(OXBOW_EDEPTH,     43, "ERR",       "more bindings in a row than are allowed")
 /* clang-format on */
 
 enum oxbow_err {

@@ -53,6 +53,7 @@ struct oxbow_stream_add_options {
     bool no_create; /* NOMKSTREAM: OXBOW_EAGAIN and nothing added if there is no such stream */
     struct oxbow_stream_trim trim; /* done after the entry was added */
     uint64_t ttl_ms; /* how long it is given to readers (expire.h); 0: as long as it is there */
+    bool unrouted;   /* it goes to this stream alone, whatever bindings (binding.h) lead from it */
 };
 
 /* XADD. Appends one entry of 1 to any number of fields and gives its id. `opt` may be NULL for
@@ -65,7 +66,8 @@ struct oxbow_stream_add_options {
  * OXBOW_EQUOTA, OXBOW_EBUDGET (a forward's byte budget is used up)
  * OXBOW_EFULL     the stream's policy leaves no room (policy.h); nothing is changed but that what is
  *                 delivered may have gone
- * OXBOW_EINVAL    no fields, or an impossible option */
+ * OXBOW_EINVAL    no fields, or an impossible option
+ * Where bindings lead on from the stream (binding.h), also what their destinations answer. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                  const struct oxbow_stream_add_options *opt,
                                                  const struct oxbow_field *fields,

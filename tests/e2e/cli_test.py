@@ -613,6 +613,68 @@ class Cli(unittest.TestCase):
         self.error("once", "push", "l", "v", "--id", "", code=3)
         self.error("once", "push", "l", "v", "--id", "x" * 513, code=3)
 
+    def test_bindings_lead_entries_to_other_queues(self):
+        first = self.out("bind", "orders", "audit").split()[-1]
+        self.out("bind", "orders", "eu", "on-full=skip", "topic", "key", "order.#.eu")
+        self.out("bind", "orders", "jobs", "list=n", "direct", "key", "order.eu")
+        self.out("bind", "orders", "vip", "headers", "n", "1", "key", "order.eu")
+        self.out("bind", "orders", "some", "any-header", "n", "1", "n", "2")
+        self.assertEqual(self.out("bind", "orders", "audit").split()[-1], first)
+        self.out("route", "orders", "alternate=rest")
+        self.out("add", "orders", "key", "order.eu", "n", "1")
+        self.out("add", "orders", "key", "order.us", "n", "2")
+        for key, want in (("orders", 2), ("audit", 2), ("eu", 1), ("vip", 1), ("some", 2)):
+            self.assertEqual(len(json.loads(self.out("read", key, "--json"))), want, key)
+        self.assertEqual(self.out("range", "jobs"), "1\n")
+        rows = json.loads(self.out("bindings", "orders", "--json"))
+        self.assertEqual([r["kind"] for r in rows],
+                         ["all", "topic", "direct", "headers", "any-header"])
+        self.assertEqual(rows[1]["takes"], "key order.#.eu")
+        self.assertEqual(rows[1]["on_full"], "skip")
+        self.assertEqual(rows[2]["list"], "n")
+        self.out("unbind", first)
+        self.run_cli("unbind", first, code=1)
+        self.out("route", "orders", "keep=no", "alternate=rest")
+        self.out("add", "orders", "key", "other", "n", "9")
+        self.assertEqual(len(json.loads(self.out("read", "rest", "--json"))), 1)
+        row, = json.loads(self.out("routes", "--json"))
+        self.assertEqual((row["source"], row["keep"], row["alternate"]), ("orders", "no", "rest"))
+        self.assertEqual((row["entries"], row["routed"], row["alternated"]), (3, 7, 1))
+        self.run_cli("bindings", "nothing", code=1)
+        self.run_cli("routes", "nothing", code=1)
+
+    def test_wrong_words_about_bindings_are_told(self):
+        self.assertIn("too few", self.error("bind", "s", code=2))
+        self.assertIn("direct FIELD VALUE", self.error("bind", "s", "d", "direct", "f", code=2))
+        self.assertIn("topic FIELD PATTERN", self.error("bind", "s", "d", "topic", code=2))
+        self.assertIn("no arguments", self.error("bind", "s", "d", "all", "x", code=2))
+        self.assertIn("pairs", self.error("bind", "s", "d", "headers", "x", code=2))
+        self.assertIn("on-full", self.error("bind", "s", "d", "on-full=never", code=2))
+        self.assertIn("on-full", self.error("bind", "s", "d", "nonsense", code=2))
+        self.assertIn("keep=yes", self.error("route", "s", "keep=maybe", code=2))
+        self.assertIn("number", self.error("unbind", "x", code=2))
+        self.assertIn("OXBOW_ECYCLE", self.error("bind", "s", "s", code=3))
+        self.out("bind", "a", "b")
+        self.assertIn("OXBOW_ECYCLE", self.error("bind", "b", "a", code=3))
+        self.assertIn("OXBOW_ETOOBIG", self.error("bind", "s", "d" * 1025, code=3))
+
+    def test_bindings_can_be_loaded_from_a_file(self):
+        file = os.path.join(self.top, "queues")
+        with open(file, "w", encoding="utf-8") as f:
+            f.write("# all of it\nqueue d max-entries=5\nbind s d topic key #.b\n"
+                    "route s alternate=rest\n")
+        for _ in range(2):
+            self.out("queue", "load", file)
+        self.assertEqual(len(json.loads(self.out("bindings", "--json"))), 1)
+        self.out("add", "s", "key", "a.b")
+        self.out("add", "s", "key", "c")
+        self.assertEqual(len(json.loads(self.out("read", "d", "--json"))), 1)
+        self.assertEqual(len(json.loads(self.out("read", "rest", "--json"))), 1)
+        with open(file, "w", encoding="utf-8") as f:
+            f.write("bind t u\nbind s\n")
+        self.assertIn(":2: want: SOURCE DESTINATION", self.error("queue", "load", file, code=2))
+        self.assertEqual(len(json.loads(self.out("bindings", "--json"))), 1)
+
     def test_a_key_holds_the_value_that_was_set_last(self):
         self.out("set", "k", "one")
         self.out("set", "k", "two words")

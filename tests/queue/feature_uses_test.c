@@ -8,6 +8,7 @@
 #include "engine/base/codec.h"
 #include "engine/base/hash.h"
 #include "engine/store/store.h"
+#include "oxbow/binding.h"
 #include "oxbow/delay.h"
 #include "oxbow/expire.h"
 #include "oxbow/group_options.h"
@@ -126,6 +127,17 @@ static enum oxbow_err a_key_with_one_value(struct oxbow_txn *txn)
     return oxbow_string_set(txn, BYTES("k"), BYTES("v"));
 }
 
+static enum oxbow_err a_binding(struct oxbow_txn *txn)
+{
+    return oxbow_bind(txn, &(struct oxbow_binding){.source = BYTES("s"), .destination = BYTES("d")},
+                      NULL);
+}
+
+static enum oxbow_err a_source_that_keeps_nothing(struct oxbow_txn *txn)
+{
+    return oxbow_source_set(txn, BYTES("s"), &(struct oxbow_source){.keeps_nothing = true});
+}
+
 static const struct use {
     const char *feature;
     enum oxbow_err (*first)(struct oxbow_txn *txn);
@@ -146,6 +158,8 @@ static const struct use {
     {"group-options", an_exclusive_consumer},
     {"patrols", a_patrol_that_finds_something},
     {"strings", a_key_with_one_value},
+    {"bindings", a_binding},
+    {"bindings", a_source_that_keeps_nothing},
 };
 
 #define USES (sizeof uses / sizeof *uses)

@@ -110,7 +110,7 @@ static enum oxbow_err on_set(struct importer *m, const struct oxbow_bytes *args,
 
 static enum oxbow_err on_xadd(struct importer *m, const struct oxbow_bytes *args, size_t count)
 {
-    struct oxbow_stream_add_options opt = {.id_mode = OXBOW_ID_EXPLICIT};
+    struct oxbow_stream_add_options opt = {.id_mode = OXBOW_ID_EXPLICIT, .unrouted = true};
     struct oxbow_field small[FIELDS_STACK];
     struct oxbow_field *fields = small;
     size_t at = 2;

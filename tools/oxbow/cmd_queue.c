@@ -15,6 +15,7 @@
 
 #define LINE_BYTES_MAX 8192
 #define WHY_MAX        256
+#define WORDS_MAX      32u
 #define TEXT_MAX       512
 #define FIELDS_SHOWN   20u
 
@@ -508,6 +509,28 @@ static int load_policy(struct load *l, const char *name, const struct oxbow_poli
     return err == OXBOW_OK ? EXIT_DONE : cli_fail(name, err);
 }
 
+/* "bind ..." and "route ...": here a # is a word like any other. */
+static int load_routing(struct load *l, const char *what, char *rest)
+{
+    const char *words[WORDS_MAX];
+    const char *why = NULL;
+    const char *word;
+    size_t count = 0;
+    uint32_t id = 0;
+    enum oxbow_err err;
+
+    while ((word = strtok_r(NULL, " \t\r\n", &rest)) != NULL) {
+        if (count == WORDS_MAX) {
+            return load_fail(l, "too many words");
+        }
+        words[count++] = word;
+    }
+    err = strcmp(what, "bind") == 0 ? binding_words(l->txn, words, count, &id, &why)
+                                    : source_words(l->txn, words, count, &why);
+    l->set += err == OXBOW_OK;
+    return why != NULL ? load_fail(l, why) : err == OXBOW_OK ? EXIT_DONE : cli_fail(what, err);
+}
+
 /* "queue NAME FIELD=VALUE..."; what stands behind # is passed over. */
 static int load_line(struct load *l, char *text)
 {
@@ -521,9 +544,12 @@ static int load_line(struct load *l, char *text)
     if (word == NULL || word[0] == '#') {
         return EXIT_DONE;
     }
+    if (strcmp(word, "bind") == 0 || strcmp(word, "route") == 0) {
+        return load_routing(l, word, rest);
+    }
     name = strtok_r(NULL, blanks, &rest);
     if (strcmp(word, "queue") != 0 || name == NULL) {
-        return load_fail(l, "want: queue NAME FIELD=VALUE...");
+        return load_fail(l, "want: queue NAME FIELD=VALUE..., bind ... or route ...");
     }
     while ((word = strtok_r(NULL, blanks, &rest)) != NULL && word[0] != '#') {
         if (!parse_field(word, &p, why)) {
@@ -591,6 +617,7 @@ const struct command commands_queue[] = {
     {"queue gaps", "NAME", 1, 1, COMMAND_READ, "where in the queue entries were dropped", run_gaps,
      NULL},
     {"queue load", "FILE", 1, 1, COMMAND_STORE,
-     "set policies from lines: queue NAME FIELD=VALUE...", run_load, NULL},
+     "set policies and bindings from lines: queue NAME FIELD=VALUE..., bind ..., route ...",
+     run_load, NULL},
     {0},
 };

@@ -100,6 +100,7 @@ extern const struct option_row global_options[];
 extern const struct command commands_list[];
 extern const struct command commands_stream[];
 extern const struct command commands_string[];
+extern const struct command commands_binding[];
 extern const struct command commands_group[];
 extern const struct command commands_queue[];
 extern const struct command commands_consumer[];
@@ -141,6 +142,13 @@ const struct oxbow_port *cli_port(struct cli *cli);
 /* Opens a store in `dir` as the command line's options say. */
 OXBOW_MUST_CHECK enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags,
                                          struct oxbow **out);
+
+/* cmd_binding.c: bindings and sources said in words. *why is NULL, or what is wrong with the words: then
+ * nothing was done. */
+OXBOW_MUST_CHECK enum oxbow_err binding_words(struct oxbow_txn *txn, const char *const *words,
+                                              size_t count, uint32_t *id, const char **why);
+OXBOW_MUST_CHECK enum oxbow_err source_words(struct oxbow_txn *txn, const char *const *words,
+                                             size_t count, const char **why);
 
 /* cmd_check.c */
 int check_main(struct cli *cli);

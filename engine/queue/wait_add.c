@@ -48,7 +48,7 @@ enum oxbow_err oxbow_stream_add_wait(struct oxbow *db, const struct oxbow_wait_o
     }
     keys.keys = &entry->key;
     err = oxbow_wait_for(db, opt, &keys, add_one, &c);
-    if (err == OXBOW_OK && id != NULL) {
+    if (kv_applied(err) && id != NULL) {
         *id = c.id;
     }
     return err;
@@ -81,7 +81,7 @@ enum oxbow_err oxbow_list_push_wait(struct oxbow *db, const struct oxbow_wait_op
     }
     keys.keys = &push->key;
     err = oxbow_wait_for(db, opt, &keys, push_all, &c);
-    if (err == OXBOW_OK && len != NULL) {
+    if (kv_applied(err) && len != NULL) {
         *len = c.len;
     }
     return err;

@@ -53,7 +53,7 @@ enum oxbow_err oxbow_list_pop_wait(struct oxbow *db, const struct oxbow_wait_opt
     keys.keys = pop->keys;
     keys.count = pop->key_count;
     err = oxbow_wait_for(db, opt, &keys, pop_any, &c);
-    if (err == OXBOW_OK && which != NULL) {
+    if (kv_applied(err) && which != NULL) {
         *which = c.which;
     }
     return err;
@@ -228,8 +228,8 @@ static enum oxbow_err group_wait(struct oxbow *db, const struct oxbow_wait_optio
         }
         tried = true;
         err = oxbow_wait_for(db, &left, keys, group_all, c);
-    } while (err == OXBOW_OK && !c->any && left.timeout_ms != 0);
-    return err == OXBOW_OK && !c->any ? OXBOW_ETIMEDOUT : err;
+    } while (kv_applied(err) && !c->any && left.timeout_ms != 0);
+    return kv_applied(err) && !c->any ? OXBOW_ETIMEDOUT : err;
 }
 
 enum oxbow_err oxbow_group_read_wait(struct oxbow *db, const struct oxbow_wait_options *opt,

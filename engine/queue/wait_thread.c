@@ -16,6 +16,7 @@ struct call {
     struct oxbow_waiter *waiter;
     uint64_t lsn; /* of the commit that ended it */
     bool durable; /* it is to be durable when the call returns */
+    bool told;    /* the caller is to be told if it is held in memory only */
 };
 
 static uint64_t now_us(const struct call *c)
@@ -162,6 +163,14 @@ static bool wants_durable(struct oxbow *db, const struct oxbow_txn_options *opt)
     return stat.sync == OXBOW_SYNC_ALWAYS;
 }
 
+static bool in_memory(struct oxbow *db)
+{
+    struct oxbow_stat stat;
+
+    oxbow_stat(db, &stat);
+    return stat.in_memory;
+}
+
 enum oxbow_err
 oxbow_wait_for(struct oxbow *db, const struct oxbow_wait_options *opt,
                const struct oxbow_wait_keys *keys,
@@ -178,6 +187,7 @@ oxbow_wait_for(struct oxbow *db, const struct oxbow_wait_options *opt,
         c.opt = *opt;
     }
     c.durable = wants_durable(db, &c.opt.txn);
+    c.told = (c.opt.txn.flags & OXBOW_TXN_NOWAIT) == 0;
     c.opt.txn.flags |= OXBOW_TXN_NOWAIT;
     if (c.opt.timeout_ms >= 0 && c.opt.timeout_ms < INT64_MAX / 2000) {
         c.deadline_us = now_us(&c) + (uint64_t)c.opt.timeout_ms * 1000;
@@ -192,5 +202,6 @@ oxbow_wait_for(struct oxbow *db, const struct oxbow_wait_options *opt,
     if (c.waiter != NULL) {
         waiter_close(c.waiter);
     }
-    return err == OXBOW_OK && c.durable ? oxbow_wait(db, c.lsn, -1) : err;
+    return err == OXBOW_OK && (c.durable || (c.told && in_memory(db))) ? oxbow_wait(db, c.lsn, -1)
+                                                                       : err;
 }

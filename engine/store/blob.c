@@ -180,6 +180,7 @@ static enum oxbow_err store_here(struct oxbow *db, const struct blob_job *job)
     if (fatal) {
         store_lock(db);
         store_fail(db, err);
+        db->in_memory = db->hold.why != OXBOW_OK;
         store_unlock(db);
     }
     return err;
@@ -191,22 +192,61 @@ static enum oxbow_err hand_over(struct oxbow *db, struct blob_job *job)
     store_lock(db);
     db->blob_job = job;
     db->port->threads.cond_signal(db->work);
-    while (!job->done && (db->failed == OXBOW_OK || db->blob_job == NULL)) {
+    while (!job->done && (!store_halted(db) || db->blob_job == NULL)) {
         db->port->threads.cond_wait(db->settled, db->mutex, UINT64_MAX);
     }
     if (!job->done) {
         db->blob_job = NULL; /* the store failed, and nobody has begun with it */
         job->err = OXBOW_EFAILED;
     }
+    db->in_memory = db->hold.why != OXBOW_OK;
     store_unlock(db);
     return job->err;
+}
+
+/* Of a store in memory: the pieces are the transaction's own, and need no mark. */
+static enum oxbow_err store_in_memory(struct oxbow_txn *txn, const struct blob_job *job)
+{
+    const uint8_t *p = job->data.data;
+    uint8_t key[PIECE_KEY_BYTES];
+    enum oxbow_err err = OXBOW_OK;
+    size_t pos;
+
+    for (pos = 0; pos < job->data.len && err == OXBOW_OK; pos += KV_PAGE_MAX) {
+        size_t len = job->data.len - pos < KV_PAGE_MAX ? job->data.len - pos : KV_PAGE_MAX;
+
+        err = kv_put(txn, piece_key(key, job->id, (uint32_t)(pos / KV_PAGE_MAX)),
+                     (struct oxbow_bytes){p + pos, len});
+    }
+    return err;
+}
+
+/* Writes it, by the way that there is. */
+static enum oxbow_err store_blob(struct oxbow_txn *txn, struct blob_job *job)
+{
+    struct oxbow *db = txn->db;
+    enum oxbow_err err;
+
+    if (db->in_memory) {
+        return store_in_memory(txn, job);
+    }
+    err = txn->internal ? store_here(db, job) : hand_over(db, job);
+    if (err == OXBOW_OK) {
+        uint8_t mark[MARK_KEY_BYTES];
+
+        txn->ahead += job->data.len;
+        err = kv_del(txn, mark_key(mark, job->id));
+    } else if (db->in_memory) {
+        job->id = ++db->next_blob; /* the device failed at it: what is there of it is reaped */
+        err = store_in_memory(txn, job);
+    }
+    return err;
 }
 
 enum oxbow_err kv_blob_write(struct oxbow_txn *txn, struct oxbow_bytes data, uint64_t *blob)
 {
     struct oxbow *db = txn->db;
     struct blob_job job = {.data = data, .err = OXBOW_OK};
-    uint8_t mark[MARK_KEY_BYTES];
     enum oxbow_err err;
 
     if (data.len == 0) {
@@ -222,13 +262,12 @@ enum oxbow_err kv_blob_write(struct oxbow_txn *txn, struct oxbow_bytes data, uin
     if (err != OXBOW_OK) {
         return err;
     }
+    if (db->in_memory && txn->bytes + data.len + data.len / 128 > db->config.txn_bytes) {
+        return OXBOW_ETOOBIG; /* nothing can be written ahead */
+    }
     job.id = ++db->next_blob;
     txn->blobs = true;
-    err = txn->internal ? store_here(db, &job) : hand_over(db, &job);
-    if (err == OXBOW_OK) {
-        txn->ahead += data.len;
-        err = kv_del(txn, mark_key(mark, job.id));
-    }
+    err = store_blob(txn, &job);
     if (err == OXBOW_ENOSPC) {
         return err; /* what was written is reaped */
     }

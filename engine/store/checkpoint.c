@@ -230,6 +230,7 @@ static void idle_step(struct oxbow *db)
     enum oxbow_err err;
 
     db->busy = true;
+    db->in_memory = db->hold.why != OXBOW_OK;
     db->idle_turn = false;
     db->idle_waits = false;
     db->reap = false;
@@ -273,6 +274,8 @@ static void look_at_timer(struct oxbow *db, uint64_t now)
 /* One thing that is due, with the mutex held; false when there was none. */
 static bool act(struct oxbow *db, uint64_t now)
 {
+    bool held = db->hold.why != OXBOW_OK;
+
     if (db->idle_turn) {
         idle_step(db);
         return true;
@@ -280,7 +283,7 @@ static bool act(struct oxbow *db, uint64_t now)
     if (db->failed != OXBOW_OK) {
         return false;
     }
-    if (db->blob_job != NULL) {
+    if (db->blob_job != NULL && !held) {
         blob_serve(db);
         return true;
     }
@@ -292,11 +295,14 @@ static bool act(struct oxbow *db, uint64_t now)
         db->idle_more = STORE_IDLE_ALL;
         return true;
     }
-    if (db->frozen != NULL) {
+    if (held && hold_act(db, now)) {
+        return true;
+    }
+    if (!held && db->frozen != NULL) {
         checkpoint(db);
         return true;
     }
-    if (due_in(db, now) == 0) {
+    if (!held && due_in(db, now) == 0) {
         if (db->busy) {
             db->freeze_wanted = true;
             return false;
@@ -326,6 +332,9 @@ static uint64_t nothing_until(const struct oxbow *db, uint64_t now)
     if (delay == 0) {
         delay = UINT64_MAX; /* who gives the turn back wakes us */
     }
+    if (db->hold.why != OXBOW_OK) {
+        delay = hold_until(db, now);
+    }
     if (idle_wanted(db) && !(db->idle_waits && (db->busy || table_full(db, db->active))) &&
         (delay == UINT64_MAX || db->idle_at_us < now + delay)) {
         delay = db->idle_at_us > now ? db->idle_at_us - now : 1;
@@ -348,7 +357,8 @@ void checkpoint_run(void *arg)
         if (act(db, now)) {
             continue;
         }
-        if (db->stop && (db->failed != OXBOW_OK || (!db->active->dirty && db->frozen == NULL))) {
+        if (db->stop && (db->failed != OXBOW_OK || db->hold.over ||
+                         (!db->active->dirty && db->frozen == NULL))) {
             break;
         }
         db->port->threads.cond_wait(db->work, db->mutex, nothing_until(db, now));

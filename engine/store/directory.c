@@ -133,6 +133,19 @@ static enum oxbow_err take_lock(struct oxbow *db)
     return OXBOW_OK;
 }
 
+void directory_lend_lock(struct oxbow *from, struct oxbow *to)
+{
+    const struct oxbow_files *files = &from->port->files;
+    bool same = false;
+
+    if (from->lock_fd >= 0 && to->lock_fd < 0 &&
+        files->same(files->ctx, from->lock_fd, directory_path(to, FILE_LOCK), &same) == OXBOW_OK &&
+        same) {
+        to->lock_fd = from->lock_fd;
+        from->lock_fd = -1;
+    }
+}
+
 /* ---- making and checking files ---- */
 
 enum oxbow_err directory_make(struct oxbow *db, const char *name, const void *data, size_t len)
@@ -463,7 +476,7 @@ enum oxbow_err directory_open(struct oxbow *db)
     enum oxbow_err err = make_directory(db);
     int fd;
 
-    if (err == OXBOW_OK) {
+    if (err == OXBOW_OK && db->lock_fd < 0) {
         err = take_lock(db);
     }
     if (err == OXBOW_OK) {

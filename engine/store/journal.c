@@ -171,6 +171,10 @@ void journal_commit(struct oxbow *db, uint64_t lsn, enum oxbow_sync sync)
     if (!j->on) {
         return;
     }
+    if (db->hold.why != OXBOW_OK) {
+        journal_drop(db);
+        return;
+    }
     if (j->wait.any_us == 0 || (sync == OXBOW_SYNC_INTERVAL && j->wait.interval_us == 0)) {
         now = store_now_us(db);
         j->wait.any_us = j->wait.any_us != 0 ? j->wait.any_us : now;

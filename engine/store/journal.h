@@ -92,7 +92,7 @@ bool journal_wants_freeze(const struct oxbow *db);
 /* Writes what is filled, or waits a while for who does. A failure fails the store. */
 void journal_write(struct oxbow *db);
 /* Waits until `lsn` is in the hands of the system: what `interval` and `none` promise.
- * OXBOW_EINDOUBT. */
+ * OXBOW_EINDOUBT, OXBOW_EVOLATILE. */
 OXBOW_MUST_CHECK enum oxbow_err journal_written(struct oxbow *db, uint64_t lsn);
 /* Asks for a checkpoint that holds `lsn`, unless the one under way does. */
 void journal_ask_tree(struct oxbow *db, uint64_t lsn);

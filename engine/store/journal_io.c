@@ -110,8 +110,8 @@ static enum oxbow_err next_segment(struct oxbow *db)
     uint32_t next = (j->segment + 1) % j->ring.count;
 
     while (j->last[next] > db->lsn_tree) {
-        if (db->failed != OXBOW_OK) {
-            return db->failed;
+        if (store_halted(db)) {
+            return OXBOW_EFAILED; /* told already */
         }
         journal_ask_tree(db, j->last[next]);
         db->port->threads.cond_wait(db->settled, db->mutex, UINT64_MAX);
@@ -226,8 +226,8 @@ enum oxbow_err journal_written(struct oxbow *db, uint64_t lsn)
 
     db->waiting++;
     while (err == OXBOW_OK && journal_written_upto(db) < lsn) {
-        if (db->failed != OXBOW_OK) {
-            err = OXBOW_EINDOUBT;
+        if (store_halted(db)) {
+            err = db->failed != OXBOW_OK ? OXBOW_EINDOUBT : OXBOW_EVOLATILE;
         } else if (!journal_can_sync(db)) {
             journal_ask_tree(db, db->journal.gap_last);
             wait_settled(db);
@@ -284,7 +284,7 @@ static void gather(struct oxbow *db)
     uint64_t end = now + j->gather_us;
 
     j->gathering = true;
-    while (j->came < j->expected && now < end && db->failed == OXBOW_OK && !db->closing) {
+    while (j->came < j->expected && now < end && !store_halted(db) && !db->closing) {
         db->port->threads.cond_wait(db->gathered, db->mutex, end - now);
         now = store_now_us(db);
     }
@@ -351,19 +351,19 @@ void journal_sync(struct oxbow *db, bool led)
     }
     j->sync_next = false;
     covered = j->came;
-    if (j->fill_count > 0 && db->failed == OXBOW_OK) {
+    if (j->fill_count > 0 && !store_halted(db)) {
         write_out(db, true);
     } else {
         wear_ring(db, block_end(j->pos) - j->pos);
         j->bytes += block_end(j->pos) - j->pos;
         j->pos = block_end(j->pos);
     }
-    if (db->failed == OXBOW_OK && j->lsn_written > j->lsn_synced) {
+    if (!store_halted(db) && j->lsn_written > j->lsn_synced) {
         sync_written(db, covered);
     }
     j->syncing = false;
     settle_ages(db, applied);
-    if (db->failed == OXBOW_OK) {
+    if (!store_halted(db)) {
         journal_publish(db);
         db->port->threads.cond_broadcast(
             db->room); /* who waits for a device that does not keep up */
@@ -384,7 +384,7 @@ static uint64_t due_in(const struct oxbow *db, uint64_t now)
     const struct journal *j = &db->journal;
     uint64_t due;
 
-    if (j->syncing || db->failed != OXBOW_OK || !journal_can_sync(db)) {
+    if (j->syncing || store_halted(db) || !journal_can_sync(db)) {
         return UINT64_MAX; /* its end wakes us */
     }
     if (sync_wanted(db)) {
@@ -405,7 +405,7 @@ void journal_run(void *arg)
     while (!db->journal_stop) {
         uint64_t delay = due_in(db, store_now_us(db));
 
-        if (journal_full(db) && !db->journal.writing && db->failed == OXBOW_OK) {
+        if (journal_full(db) && !db->journal.writing && !store_halted(db)) {
             journal_write(db);
         } else if (delay == 0) {
             journal_sync(db, false);

@@ -86,10 +86,11 @@ static enum oxbow_err admit(struct oxbow_txn *txn, struct oxbow_bytes key, size_
     if (txn->failed != OXBOW_OK) {
         return txn->failed;
     }
-    if (len > 0 && !txn->replayed && quota_overrun(txn->db)) {
+    if (txn->db->in_memory ? hold_admit(txn->db, key.len + len) != OXBOW_OK
+                           : len > 0 && !txn->replayed && quota_overrun(txn->db)) {
         return txn_fail(txn, OXBOW_EQUOTA);
     }
-    if (len > KV_PAGE_MAX && !txn->replayed) {
+    if (len > KV_PAGE_MAX && !txn->replayed && !txn->db->in_memory) {
         enum oxbow_err err = quota_admit_run(txn->db, len);
 
         if (err != OXBOW_OK) {

@@ -171,6 +171,13 @@ enum store_feature {
 OXBOW_MUST_CHECK enum oxbow_err txn_feature_require(struct oxbow_txn *txn,
                                                     enum store_feature feature);
 
+/* Whether what a commit, or a wait for its LSN, gave means that it was applied and its results hold:
+ * durable as asked, or held in memory by a store whose device has failed. */
+static inline bool kv_applied(enum oxbow_err err)
+{
+    return err == OXBOW_OK || err == OXBOW_EVOLATILE;
+}
+
 /* ---- what a layer above hangs on the store ---- */
 
 /* oxbow_open, which the topmost layer defines. `mend` is called when the store is open, before

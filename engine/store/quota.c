@@ -234,6 +234,9 @@ enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
         store_unlock(db);
         return OXBOW_EQUOTA;
     }
+    if (db->in_memory) {
+        return hold_reserve(db, bytes);
+    }
     err = reserve_file(db, bytes);
     if (err != OXBOW_OK) {
         db->freeze_soon = true; /* pages may come free with one */

@@ -297,3 +297,12 @@ enum oxbow_err recover(struct oxbow *db)
     db->used_bytes = quota_used(db);
     return err;
 }
+
+enum oxbow_err recover_journal(struct oxbow *db)
+{
+    enum oxbow_err err;
+
+    ring_init(&db->journal.ring, db->port, db->config.dir, db->store_id);
+    err = journal_open(db);
+    return err == OXBOW_OK ? rely_on_journal(db) : err;
+}

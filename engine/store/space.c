@@ -377,7 +377,7 @@ uint64_t space_due(const struct oxbow *db, uint64_t now)
     const struct space *s = &db->space;
     struct tree_usage usage;
 
-    if (s->groups == NULL || s->unable || db->frozen != NULL || db->failed != OXBOW_OK) {
+    if (s->groups == NULL || s->unable || db->frozen != NULL || store_halted(db)) {
         return UINT64_MAX;
     }
     tree_usage(db->tree, &usage);

@@ -29,6 +29,9 @@
 #define TXN_MAX            (256u << 20)
 #define ENTRY_DEFAULT      (64u << 20)
 #define ENTRY_MAX          (256u << 20)
+#define MEMORY_DEFAULT     (16u << 20)
+#define MEMORY_MIN         (1u << 20)
+#define MEMORY_MAX         (128u << 20) /* what it makes of it is one commit: hold.c */
 #define CLOSE_TRIES        10000u /* looks at a turn that is taken when the store is to close */
 #define CLOSE_TRY_US       1000u
 /* Looks at idle work that waits to be done: programs that open, do one thing and close again would
@@ -59,6 +62,7 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
     c->journal = c->journal != OXBOW_JOURNAL_DEFAULT ? c->journal : OXBOW_JOURNAL_ON;
     c->journal_bytes = (c->journal_bytes + RING_BLOCK - 1) & ~(RING_BLOCK - 1);
     c->level = or_default(c->level, OXBOW_FORMAT_LEVEL);
+    c->memory_max = c->memory_max != 0 ? c->memory_max : MEMORY_DEFAULT;
     quota_limits(c);
     if (c->map_bytes == 0 && sizeof(size_t) > 4) {
         c->map_bytes = 4 * c->quota_bytes > MAP_MIN_64 ? 4 * c->quota_bytes : MAP_MIN_64;
@@ -79,7 +83,9 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
         (c->journal_segments != 0 && outside(c->journal_segments, 2, RING_SEGMENTS)) ||
         (c->journal_bytes != 0 && outside(c->journal_bytes, RING_BYTES_MIN, RING_BYTES_MAX)) ||
         outside(c->txn_bytes, TXN_MIN, TXN_MAX) || outside(c->entry_bytes, 1, ENTRY_MAX) ||
-        c->on_foreign > OXBOW_FOREIGN_SET_ASIDE || outside(c->level, 1, OXBOW_FORMAT_LEVEL)) {
+        c->on_foreign > OXBOW_FOREIGN_SET_ASIDE || outside(c->level, 1, OXBOW_FORMAT_LEVEL) ||
+        c->on_failure > OXBOW_FAILURE_MEMORY || outside(c->memory_max, MEMORY_MIN, MEMORY_MAX) ||
+        (c->on_failure == OXBOW_FAILURE_MEMORY && (c->flags & OXBOW_OPEN_READONLY) != 0)) {
         return OXBOW_EINVAL;
     }
     return OXBOW_OK;
@@ -118,7 +124,7 @@ static enum oxbow_err open_threads(struct oxbow *db)
     return err;
 }
 
-static enum oxbow_err open_memory(struct oxbow *db)
+enum oxbow_err store_memory(struct oxbow *db)
 {
     const struct oxbow_alloc *alloc = &db->port->alloc;
     size_t len = strlen(db->config.dir);
@@ -183,8 +189,7 @@ static void free_threads(struct oxbow *db)
     }
 }
 
-/* Frees whatever there is of a store, in the reverse order of its making. */
-static void release(struct oxbow *db)
+void store_release(struct oxbow *db)
 {
     const struct oxbow_alloc *alloc = &db->port->alloc;
 
@@ -254,7 +259,7 @@ static enum oxbow_err start(struct oxbow *db)
                                .dir = db->config.dir,
                                .map_bytes = db->config.map_bytes,
                                .readonly = (db->config.flags & OXBOW_OPEN_READONLY) != 0};
-    enum oxbow_err err = open_memory(db);
+    enum oxbow_err err = store_memory(db);
 
     if (err == OXBOW_OK) {
         err = open_threads(db);
@@ -323,8 +328,7 @@ static enum oxbow_err mend_with(struct oxbow *db, enum oxbow_err (*mend)(struct 
     return err;
 }
 
-/* A store that is not started yet; `filled` has its defaults. NULL: no memory. */
-static struct oxbow *new_store(const struct oxbow_config *filled)
+struct oxbow *store_new(const struct oxbow_config *filled)
 {
     struct oxbow *db = mem_new(&filled->port->alloc, sizeof *db);
 
@@ -349,7 +353,7 @@ static enum oxbow_err open_or_set_aside(const struct oxbow_config *filled, struc
     enum oxbow_err err;
 
     do {
-        struct oxbow *db = new_store(filled);
+        struct oxbow *db = store_new(filled);
 
         if (db == NULL) {
             return OXBOW_ENOMEM;
@@ -367,7 +371,7 @@ static enum oxbow_err open_or_set_aside(const struct oxbow_config *filled, struc
             err = judged == OXBOW_OK ? err : judged;
         }
         note_doubt(db, err);
-        release(db);
+        store_release(db);
     } while (aside);
     return err;
 }
@@ -440,9 +444,16 @@ enum oxbow_err oxbow_close(struct oxbow *db)
         threads->cond_wait(db->work, db->mutex, UINT64_MAX);
     }
     err = db->failed;
+    if (err == OXBOW_OK && db->lsn_applied > db->lsn_durable) {
+        err = db->hold.why;
+    }
     store_unlock(db);
+    if (err != OXBOW_OK && db->hold.why != OXBOW_OK) {
+        store_log(db, OXBOW_LOG_ERROR,
+                  "store: closed while in memory: what was held there is lost");
+    }
     note_doubt(db, err);
-    release(db);
+    store_release(db);
     return err;
 }
 
@@ -484,6 +495,13 @@ void oxbow_stat(struct oxbow *db, struct oxbow_stat *out)
     out->interval_ms = db->interval_ms;
     out->store_id = db->store_id;
     out->boot = db->boot;
+    out->in_memory = db->hold.why != OXBOW_OK;
+    out->memory_why = db->hold.why;
+    out->memory_last = db->hold.last;
+    out->memory_us = out->in_memory ? store_now_us(db) - db->hold.since_us : 0;
+    out->memory_max = db->config.on_failure == OXBOW_FAILURE_MEMORY ? db->config.memory_max : 0;
+    out->memory_held = out->in_memory ? db->lsn_applied - db->lsn_durable : 0;
+    out->memory_times = db->hold.times;
     store_unlock(db);
 }
 

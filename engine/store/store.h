@@ -13,6 +13,7 @@
 #define OXBOW_STORE_STORE_H
 
 #include "engine/store/clock.h"
+#include "engine/store/hold.h"
 #include "engine/store/journal.h"
 #include "engine/store/kv.h"
 #include "engine/store/memtable.h"
@@ -112,6 +113,7 @@ struct oxbow {
     struct slot slots[STORE_SLOT_COUNT]; /* T */
     /* Apart from what the mutex guards: compilers read neighbours in one go. */
     bool freeze_soon;        /* T: as freeze_wanted, noted by who has the turn */
+    bool in_memory;          /* T: as hold.why said when the turn was taken */
     bool device_full;        /* T: the device did not give what the tables need */
     uint64_t reserved_bytes; /* T: the data file has that much of the device */
     uint64_t next_blob;      /* T */
@@ -160,6 +162,7 @@ struct oxbow {
     uint64_t timer_us;         /* M: then all hooks want a step. UINT64_MAX: nobody asked */
     struct space space;        /* C */
     uint64_t hole_pages;       /* M: as of the last retire */
+    struct hold hold;
 
     void (*touch_hook)(void *ctx, uint64_t object, uint64_t lsn); /* M */
     void *touch_ctx;
@@ -181,6 +184,12 @@ static inline uint64_t store_now_us(const struct oxbow *db)
     return db->port->clock.mono_us(db->port->clock.ctx);
 }
 
+/* Whether nothing more goes to the device. With the mutex. */
+static inline bool store_halted(const struct oxbow *db)
+{
+    return db->failed != OXBOW_OK || db->hold.why != OXBOW_OK;
+}
+
 void store_log(const struct oxbow *db, enum oxbow_log_level level, const char *text);
 
 /* ---- turn.c: all with the mutex held ---- */
@@ -200,7 +209,8 @@ bool sync_due(const struct oxbow *db, const struct memtable *t);
 /* With nobody having the turn, or the caller having it. */
 void turn_freeze(struct oxbow *db);
 void turn_retire(struct oxbow *db);
-/* The store has failed: nothing is acknowledged any more. */
+/* The device has failed: by its policy the store goes on in memory, or nothing is acknowledged any
+ * more. */
 void store_fail(struct oxbow *db, enum oxbow_err err);
 
 /* ---- quota.c, with the turn or the mutex and nobody having it ---- */
@@ -256,11 +266,23 @@ OXBOW_MUST_CHECK enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_
 struct oxbow_txn *txn_start(struct oxbow *db, const struct oxbow_txn_options *opt,
                             enum oxbow_sync sync);
 
+/* ---- store.c ---- */
+
+/* A store that is not started yet; `filled` has its defaults. NULL: no memory. */
+struct oxbow *store_new(const struct oxbow_config *filled);
+/* Its tables and buffers, and a copy of `dir`. OXBOW_ENOMEM: for store_release. */
+OXBOW_MUST_CHECK enum oxbow_err store_memory(struct oxbow *db);
+/* Frees whatever there is of a store, in the reverse order of its making. */
+void store_release(struct oxbow *db);
+
 /* ---- recover.c ---- */
 
 /* Brings the store to the newest state that is on the device, and counts this opening. Before there
  * are threads. OXBOW_ECORRUPT, OXBOW_EFORMAT, OXBOW_EIO, OXBOW_ENOSPC, OXBOW_ENOMEM. */
 OXBOW_MUST_CHECK enum oxbow_err recover(struct oxbow *db);
+/* A journal in place of the one that is there, after everything is in the tree; of a store without
+ * threads that knows its boot and LSNs. */
+OXBOW_MUST_CHECK enum oxbow_err recover_journal(struct oxbow *db);
 
 /* ---- directory.c ---- */
 
@@ -275,6 +297,9 @@ OXBOW_MUST_CHECK enum oxbow_err directory_open(struct oxbow *db);
  * unmounted works on: its files are open. But nobody will find again what it acknowledges then.
  * OXBOW_ENOENT, OXBOW_EIO; logged. Any thread, without the mutex. */
 OXBOW_MUST_CHECK enum oxbow_err directory_check(const struct oxbow *db);
+/* Hands the lock over to another that is to open the same directory, if it is still the one that is
+ * there, or back. What takes it keeps one that it has. */
+void directory_lend_lock(struct oxbow *from, struct oxbow *to);
 /* Closes what directory_open opened, after success or failure. */
 void directory_close(struct oxbow *db);
 /* The path of a file in the directory; good until the next call. At open alone. */

@@ -54,6 +54,9 @@ static enum oxbow_err no_use_waiting(const struct oxbow *db, uint64_t now, uint6
     if (db->failed != OXBOW_OK) {
         return OXBOW_EINDOUBT;
     }
+    if (db->hold.why != OXBOW_OK) {
+        return OXBOW_EVOLATILE;
+    }
     if (db->closing && db->thread == NULL) {
         return OXBOW_ECLOSED;
     }
@@ -149,13 +152,14 @@ void oxbow_durable_clear(struct oxbow *db)
 
 enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync, uint32_t interval_ms)
 {
-    if (sync == OXBOW_SYNC_NONE && !db->journal.on) {
-        return OXBOW_ENOTSUP;
-    }
     if (sync < OXBOW_SYNC_ALWAYS || sync > OXBOW_SYNC_NONE || interval_ms > STORE_INTERVAL_MAX) {
         return OXBOW_EINVAL;
     }
     store_lock(db);
+    if (sync == OXBOW_SYNC_NONE && !db->journal.on) {
+        store_unlock(db);
+        return OXBOW_ENOTSUP;
+    }
     db->sync = sync;
     if (interval_ms > db->interval_ms && db->lsn_applied > db->lsn_durable) {
         want(db, db->lsn_applied); /* what is committed was promised the shorter time */

@@ -275,6 +275,12 @@ void tree_inherit(struct tree *t, uint64_t lifetime)
     t->usage.lifetime += lifetime;
 }
 
+void tree_continue(struct tree *t, const struct tree_usage *before)
+{
+    t->usage.written += before->written;
+    t->usage.commits += before->commits;
+}
+
 uint32_t tree_values_bad(const struct tree *t)
 {
     return atomic_load_explicit(&t->values_bad, memory_order_relaxed);

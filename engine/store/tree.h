@@ -49,6 +49,8 @@ const struct tree_header *tree_header(const struct tree *t);
 void tree_usage(const struct tree *t, struct tree_usage *out);
 /* Of a tree that takes another's place: the account of pages written goes on from there. */
 void tree_inherit(struct tree *t, uint64_t lifetime);
+/* Of a tree that goes on for one that was open before: what this one counted since open. */
+void tree_continue(struct tree *t, const struct tree_usage *before);
 uint32_t tree_values_bad(const struct tree *t);
 /* Shows `visit` the pages that neither the newest commit nor the one before it nor the snapshot use,
  * in the order in which the next commits will take them, one by one; it ends the walk by returning

@@ -30,6 +30,9 @@ static bool device_over(const struct oxbow *db, const struct memtable *t, uint64
 
 bool table_full(const struct oxbow *db, const struct memtable *t)
 {
+    if (db->hold.why != OXBOW_OK) {
+        return false; /* they hold all there is: hold.c */
+    }
     return device_over(db, t, 1) || t->arena.used >= db->config.memtable_bytes ||
            t->cost >= (uint64_t)db->config.dirty_pages * MEM_COST_PAGE;
 }
@@ -38,6 +41,9 @@ bool table_overfull(const struct oxbow *db, const struct memtable *t)
 {
     uint64_t bytes = db->config.memtable_bytes;
 
+    if (db->hold.why != OXBOW_OK) {
+        return false;
+    }
     return device_over(db, t, 2) || t->arena.used >= bytes + bytes / 4 ||
            t->cost >= (uint64_t)db->config.dirty_pages * PAGES_OVER * MEM_COST_PAGE;
 }
@@ -66,6 +72,9 @@ static bool has_room(struct oxbow *db, bool interval)
 {
     bool overfull = table_overfull(db, db->active);
 
+    if (db->hold.why != OXBOW_OK) {
+        return true;
+    }
     if (overfull || (interval && stalled(db))) {
         db->freeze_wanted = db->freeze_wanted || overfull || !db->journal.on;
         db->port->threads.cond_signal(db->work);
@@ -111,6 +120,7 @@ enum oxbow_err turn_take(struct oxbow *db, bool writer, bool interval)
             db->waiting--;
         } else {
             db->busy = true;
+            db->in_memory = db->hold.why != OXBOW_OK;
             return OXBOW_OK;
         }
     }
@@ -156,7 +166,7 @@ void turn_retire(struct oxbow *db)
 
 bool idle_wanted(const struct oxbow *db)
 {
-    return (db->reap || db->idle_more != 0) && db->frozen == NULL &&
+    return (db->reap || db->idle_more != 0) && (db->frozen == NULL || db->hold.why != OXBOW_OK) &&
            (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->failed == OXBOW_OK && !db->stop &&
            !journal_full(db);
 }
@@ -172,13 +182,22 @@ void turn_give(struct oxbow *db)
     }
     db->freeze_wanted = db->freeze_wanted || db->freeze_soon;
     db->freeze_soon = false;
-    if (db->frozen == NULL && db->active->dirty &&
+    if (db->frozen == NULL && db->active->dirty && db->hold.why == OXBOW_OK &&
         (db->freeze_wanted || table_full(db, db->active) || sync_due(db, db->active) ||
          journal_wants_freeze(db))) {
         turn_freeze(db);
     }
     db->used_bytes = quota_used(db);
     db->table_bytes = db->active->arena.used + (db->frozen != NULL ? db->frozen->arena.used : 0);
+    db->hold.tidy = db->hold.tidy || (db->hold.tidy_soon && db->hold.why != OXBOW_OK);
+    db->hold.tidy_soon = false;
+    if (db->hold.waits || db->hold.tidy) {
+        db->port->threads.cond_signal(db->work);
+    }
+    if (db->hold.waits) {
+        db->hold.turn = true; /* still taken, as below */
+        return;
+    }
     if (db->idle_waits && idle_wanted(db) && !table_full(db, db->active)) {
         db->idle_turn = true; /* still taken: callers that never rest would leave it no gap */
         db->port->threads.cond_signal(db->work);
@@ -192,14 +211,19 @@ void store_fail(struct oxbow *db, enum oxbow_err err)
 {
     char line[128];
 
-    if (db->failed != OXBOW_OK) {
+    if (store_halted(db)) {
         return;
     }
-    db->failed = err;
-    (void)snprintf(line, sizeof line,
-                   "store: failed (%s): nothing is acknowledged until it is opened again",
-                   oxbow_err_name(err));
-    store_log(db, OXBOW_LOG_ERROR, line);
+    if (hold_takes(db, err)) {
+        hold_begin(db, err);
+    } else {
+        db->failed = err;
+        (void)snprintf(line, sizeof line,
+                       "store: failed (%s): nothing is acknowledged until it is opened again",
+                       oxbow_err_name(err));
+        store_log(db, OXBOW_LOG_ERROR, line);
+    }
+    db->port->threads.cond_signal(db->work);
     db->port->threads.cond_broadcast(db->turn_free);
     db->port->threads.cond_broadcast(db->room);
     db->port->threads.cond_broadcast(db->settled);

@@ -59,13 +59,14 @@ enum oxbow_err oxbow_txn_begin(struct oxbow *db, const struct oxbow_txn_options 
          (opt->flags & ~(OXBOW_TXN_READ | OXBOW_TXN_NOWAIT | OXBOW_TXN_FORCE)) != 0)) {
         return OXBOW_EINVAL;
     }
-    if (opt != NULL && opt->sync == OXBOW_SYNC_NONE && !db->journal.on) {
-        return OXBOW_ENOTSUP;
-    }
     if (writer && (db->config.flags & OXBOW_OPEN_READONLY) != 0) {
         return OXBOW_EREADONLY;
     }
     store_lock(db);
+    if (opt != NULL && opt->sync == OXBOW_SYNC_NONE && !db->journal.on) {
+        store_unlock(db);
+        return OXBOW_ENOTSUP;
+    }
     sync = sync_of(db, opt);
     err = turn_take(db, writer, sync == OXBOW_SYNC_INTERVAL);
     store_unlock(db);
@@ -154,11 +155,14 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     bool wait = txn->sync == OXBOW_SYNC_ALWAYS && (txn->flags & OXBOW_TXN_NOWAIT) == 0;
     enum oxbow_sync txn_sync = txn->sync; /* the turn given back, it may be another's */
     bool internal = txn->internal;
+    bool told = !internal && (txn->flags & OXBOW_TXN_NOWAIT) == 0;
     uint64_t at;
 
     CHECK(db->port, txn->cursors == 0);
     if (err == OXBOW_OK && txn->writes > 0) {
-        quota_look_ahead(db);
+        if (!db->in_memory) {
+            quota_look_ahead(db);
+        }
         clock_note(db);
     }
     store_lock(db);
@@ -191,8 +195,11 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     } else if (db->journal.on && txn_sync != OXBOW_SYNC_ALWAYS && !internal) {
         err = journal_written(db, at);
     }
+    if (err == OXBOW_OK || err == OXBOW_EVOLATILE) {
+        err = told && db->hold.why != OXBOW_OK && at > db->lsn_durable ? OXBOW_EVOLATILE : OXBOW_OK;
+    }
     store_unlock(db);
-    if (err == OXBOW_OK && lsn != NULL) {
+    if ((err == OXBOW_OK || err == OXBOW_EVOLATILE) && lsn != NULL) {
         *lsn = at;
     }
     return err;

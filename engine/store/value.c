@@ -227,3 +227,21 @@ enum oxbow_err value_said(struct oxbow *db, struct mem_entry *e, struct oxbow_by
     *value = (struct oxbow_bytes){e->data, e->len};
     return OXBOW_OK;
 }
+
+enum oxbow_err value_copy(struct oxbow *db, const struct mem_entry *e, uint8_t *out)
+{
+    bool lower = frozen_find(db, key_of(e), e->hash) == e;
+    size_t bottom = mem_bottom(e);
+    enum oxbow_err err = OXBOW_OK;
+
+    if (lower) {
+        return fill(db, key_of(e), e->hash, out, e->len);
+    }
+    if (bottom > 0) {
+        err = fill(db, key_of(e), e->hash, out, bottom);
+    }
+    if (err == OXBOW_OK) {
+        mem_gather(e, out, e->len);
+    }
+    return err;
+}

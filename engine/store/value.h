@@ -35,6 +35,9 @@ OXBOW_MUST_CHECK enum oxbow_err value_below_len(struct oxbow *db, struct oxbow_b
                                                 uint32_t hash, size_t *len);
 /* Makes an entry's value whole; the entry is the active table's. */
 OXBOW_MUST_CHECK enum oxbow_err value_whole(struct oxbow *db, struct mem_entry *e);
+/* Copies the whole value of an entry of either table, which says what it is, to out[0, e->len). */
+OXBOW_MUST_CHECK enum oxbow_err value_copy(struct oxbow *db, const struct mem_entry *e,
+                                           uint8_t *out);
 /* The value of an entry of either table. */
 OXBOW_MUST_CHECK enum oxbow_err value_said(struct oxbow *db, struct mem_entry *e,
                                            struct oxbow_bytes *value);

@@ -65,7 +65,8 @@ extern "C" {
     X(OXBOW_EFULL,      40, "OOM",       "the queue is full: its policy's limit is reached")          \
     X(OXBOW_ELEVEL,     41, "ERR",       "the store's level does not allow this: `oxbow upgrade` raises it") \
     X(OXBOW_ECYCLE,     42, "ERR",       "bindings would lead entries back to where they have been") \
-    X(OXBOW_EDEPTH,     43, "ERR",       "more bindings in a row than are allowed")
+    X(OXBOW_EDEPTH,     43, "ERR",       "more bindings in a row than are allowed") \
+    X(OXBOW_EVOLATILE,  44, "MISCONF",   "done, but held in memory only: the store's device has failed")
 /* clang-format on */
 
 enum oxbow_err {

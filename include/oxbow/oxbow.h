@@ -71,6 +71,24 @@ enum oxbow_on_foreign {
                                    was set aside counts towards no limit */
 };
 
+/* What a store does whose device has failed: a write or a sync, or what a checkpoint needs, gave
+ * OXBOW_EIO, OXBOW_ENOSPC, OXBOW_EREADONLY, OXBOW_ENOENT or OXBOW_ESYS. Damage and lack of memory stop
+ * it in any case, and so does what keeps a store from being opened: oxbow_open then gives its error.
+ *
+ * A store in memory goes on with all that it had and takes on what comes, up to `memory_max`, until
+ * its device can be written again: it tries by itself after a second, then at longer and longer
+ * intervals up to a minute, and when oxbow_return asks. Then everything that it holds goes to the
+ * device in one step, after which it is as if nothing had happened: ids, cursors, groups, forwards
+ * and their positions go on. Until then nothing is acknowledged as durable: every commit that would
+ * wait for durability is OXBOW_EVOLATILE. If the program ends or the power goes before, what was
+ * committed after oxbow_stat.lsn_durable is lost. The uplink sends only what is durable.
+ * What is not in memory is read from the device as long as that can be read. A device that is gone may
+ * end the program at such a read (SIGBUS), as without this policy. */
+enum oxbow_on_failure {
+    OXBOW_FAILURE_STOP = 0,  /* OXBOW_EFAILED for all that comes, until it is opened again */
+    OXBOW_FAILURE_MEMORY = 1 /* not together with OXBOW_OPEN_READONLY */
+};
+
 /* All zero means default, but for `dir`. Copied by oxbow_open.
  *
  * Two limits: `quota_bytes` is how far pushes may fill the store; `disk_bytes` is what all files of
@@ -103,6 +121,11 @@ struct oxbow_config {
     uint32_t level; /* of a store that this open makes, 1 to OXBOW_FORMAT_LEVEL; 0: the newest. One
                        that an older version may have to open is made at the level that that one
                        knows: upgrade.h */
+    enum oxbow_on_failure on_failure; /* 0: stop */
+    uint64_t memory_max; /* for `memory`: bytes that changes may take while the store is in
+                                         memory, 1 MiB to 128 MiB; 0: 16 MiB. What adds is refused there
+                                         (OXBOW_EQUOTA); what deletes, acks or moves on may take a quarter
+                                         more, and while they are tidied up they are there twice */
 };
 
 /* Opens the store, making it if absent. Recovers, verifies, and says in the log what it found. If the
@@ -150,7 +173,10 @@ oxbow_txn_begin(struct oxbow *db, const struct oxbow_txn_options *opt, struct ox
  * acted upon before this has returned OXBOW_OK.
  * Nothing applied: OXBOW_ETXNBIG, OXBOW_EQUOTA, OXBOW_ENOMEM, OXBOW_EFAILED, OXBOW_ECLOSED, and the
  * first error of an operation that left the transaction unusable.
- * Unknown: OXBOW_EINDOUBT (applied, but the store failed before it was durable). */
+ * Unknown: OXBOW_EINDOUBT (applied, but the store failed before it was durable).
+ * Applied, *lsn written, but not as safe as its policy says: OXBOW_EVOLATILE, of a store that is in
+ * memory (enum oxbow_on_failure). Under all policies, also to a reader who saw such a thing; with
+ * OXBOW_TXN_NOWAIT nobody waits and it is OXBOW_OK. It must not be committed again. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn);
 
 /* Drops the transaction without a trace. */
@@ -166,7 +192,8 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_txn_select(struct oxbow_txn *txn, uint32_t
  * was lost is then below what the new opening calls durable. Waiters on it got OXBOW_EINDOUBT. */
 
 /* Waits until `lsn` is durable, and starts a sync at once if none is on its way.
- * OXBOW_ETIMEDOUT after timeout_ms (negative: never), OXBOW_EINDOUBT, OXBOW_ECLOSED. */
+ * OXBOW_ETIMEDOUT after timeout_ms (negative: never), OXBOW_EINDOUBT, OXBOW_ECLOSED,
+ * OXBOW_EVOLATILE at once while the store is in memory. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms);
 
 /* Makes everything that was committed so far durable. Errors as oxbow_wait. */
@@ -174,6 +201,11 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_flush(struct oxbow *db);
 
 /* The newest durable LSN, without waiting. */
 uint64_t oxbow_durable_lsn(struct oxbow *db);
+
+/* Has a store that is in memory try its device now, and waits until that is done. OXBOW_OK: it is on
+ * its device, as it was before perhaps. Otherwise what kept it from there: OXBOW_EIO and whatever
+ * oxbow_open gives. The rest is as before the call. OXBOW_ECLOSED, OXBOW_EFAILED. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_return(struct oxbow *db);
 
 /* Asks for a sync of everything up to `lsn` without waiting for it. */
 void oxbow_sync_start(struct oxbow *db, uint64_t lsn);
@@ -212,6 +244,13 @@ struct oxbow_stat {
     uint32_t interval_ms;
     uint64_t store_id; /* random, made with the store */
     uint64_t boot;     /* how often the store was opened */
+    bool in_memory;    /* its device has failed: nothing new is durable (enum oxbow_on_failure) */
+    enum oxbow_err memory_why;  /* what failed; OXBOW_OK: nothing */
+    enum oxbow_err memory_last; /* why the newest try to go back failed; OXBOW_OK: none did */
+    uint64_t memory_us;         /* since when, ago */
+    uint64_t memory_max;        /* oxbow_config.memory_max; 0: the policy is `stop` */
+    uint64_t memory_held;       /* transactions that are held in memory only */
+    uint64_t memory_times;      /* how often that happened since open */
 };
 
 /* Fills *out. Never waits for the device. */

@@ -7,6 +7,7 @@
 #include "engine/queue/metric.h"
 
 #include "engine/queue/policy.h"
+#include "oxbow/binding.h"
 #include "oxbow/forward.h"
 #include "oxbow/group.h"
 
@@ -24,6 +25,7 @@
 #define D(...) ROW("queue", DROPS, drops, __VA_ARGS__)
 #define P(...) ROW("group", GROUP, group, __VA_ARGS__)
 #define F(...) ROW("forward", FORWARD, forward, __VA_ARGS__)
+#define R(...) ROW("source", SOURCE, source, __VA_ARGS__)
 
 /* clang-format off */
 static const struct oxbow_metric rows[] = {
@@ -91,6 +93,13 @@ static const struct oxbow_metric rows[] = {
     F("gaps_total", "", C, 1, gaps, "Gaps that the target was told of."),
     F("rewinds_total", "", C, 1, rewinds, "Times that sending went back."),
     F("refused_total", "", C, 1, refused, "Pushes refused for the budget since the store was opened."),
+
+    R("bindings", "", G, 1, bindings, "Bindings that lead from the stream."),
+    R("entries_total", "entries", C, 1, entries, "Entries that were added to it since it became a source."),
+    R("routed_entries_total", "entries", C, 1, routed, "Entries that went to destinations, each counted on its own."),
+    R("unroutable_entries_total", "entries", C, 1, unroutable, "Entries that no binding took."),
+    R("alternated_entries_total", "entries", C, 1, alternated, "Of these, entries that went to the alternate."),
+    R("dropped_entries_total", "entries", C, 1, dropped, "Deliveries that a destination went without."),
 };
 /* clang-format on */
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
@@ -187,17 +196,26 @@ static enum oxbow_err give_groups(struct oxbow_txn *txn, const struct oxbow_metr
     return passed_over(err) ? OXBOW_OK : err;
 }
 
-enum oxbow_err oxbow_metrics_queue(struct oxbow_txn *txn, struct oxbow_bytes key,
-                                   const struct oxbow_metrics_sink *sink)
+static enum oxbow_err give_source(struct oxbow_txn *txn, const struct oxbow_metrics_sink *sink,
+                                  struct oxbow_bytes key)
+{
+    const struct oxbow_sample labels = {.database = txn_database(txn), .queue = key};
+    struct metric_source values;
+    enum oxbow_err err = metric_read_source(txn, key, &values);
+
+    if (err == OXBOW_OK) {
+        give(sink, OXBOW_METRIC_SOURCE, &values, &labels);
+    }
+    return passed_over(err) ? OXBOW_OK : err;
+}
+
+static enum oxbow_err give_queue(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                 const struct oxbow_metrics_sink *sink)
 {
     struct oxbow_sample labels = {.database = txn_database(txn), .queue = key};
     struct metric_queue values;
-    enum oxbow_err err;
+    enum oxbow_err err = metric_read_queue(txn, key, &values);
 
-    if (sink == NULL || sink->sample == NULL || (key.data == NULL && key.len > 0)) {
-        return OXBOW_EINVAL;
-    }
-    err = metric_read_queue(txn, key, &values);
     if (err != OXBOW_OK) {
         return err;
     }
@@ -205,6 +223,18 @@ enum oxbow_err oxbow_metrics_queue(struct oxbow_txn *txn, struct oxbow_bytes key
     err = give_drops(txn, sink, &labels);
     return err == OXBOW_OK && values.added != METRIC_UNKNOWN ? give_groups(txn, sink, &labels)
                                                              : err;
+}
+
+enum oxbow_err oxbow_metrics_queue(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                   const struct oxbow_metrics_sink *sink)
+{
+    enum oxbow_err err;
+
+    if (sink == NULL || sink->sample == NULL || (key.data == NULL && key.len > 0)) {
+        return OXBOW_EINVAL;
+    }
+    err = give_queue(txn, key, sink);
+    return err == OXBOW_OK && key.len > 0 ? give_source(txn, sink, key) : err;
 }
 
 static enum oxbow_err give_forward(struct oxbow_txn *txn, const struct oxbow_metrics_sink *sink,
@@ -247,7 +277,7 @@ static enum oxbow_err give_forwards(struct oxbow_txn *txn, const struct oxbow_me
 
 /* ---- the walk ---- */
 
-enum part { PART_STORE, PART_QUEUES, PART_FORWARDS, PART_END };
+enum part { PART_STORE, PART_QUEUES, PART_FORWARDS, PART_SOURCES, PART_END };
 
 static enum oxbow_err give_some_queues(struct oxbow_txn *txn, struct oxbow_metrics_walk *walk,
                                        const struct oxbow_metrics_sink *sink)
@@ -257,7 +287,7 @@ static enum oxbow_err give_some_queues(struct oxbow_txn *txn, struct oxbow_metri
     enum oxbow_err err = oxbow_key_scan(txn, &cursor, OXBOW_METRICS_STEP, &names);
 
     for (size_t i = 0; err == OXBOW_OK && i < names.item_count; i++) {
-        err = oxbow_metrics_queue(txn, names.items[i], sink);
+        err = give_queue(txn, names.items[i], sink);
         err = err == OXBOW_ENOENT ? OXBOW_OK : err;
     }
     oxbow_result_fini(&names);
@@ -294,6 +324,30 @@ static enum oxbow_err give_queues(struct oxbow_txn *txn, struct oxbow_metrics_wa
     return err == OXBOW_OK ? back : err;
 }
 
+static enum oxbow_err give_some_sources(struct oxbow_txn *txn, struct oxbow_metrics_walk *walk,
+                                        const struct oxbow_metrics_sink *sink)
+{
+    struct oxbow_source_info info = {.database = 0};
+    uint32_t place = walk->cursor > UINT32_MAX ? UINT32_MAX : (uint32_t)walk->cursor;
+    uint32_t own = txn_database(txn);
+    enum oxbow_err err = OXBOW_OK;
+    enum oxbow_err back;
+
+    for (unsigned i = 0; i < OXBOW_METRICS_STEP && err == OXBOW_OK; i++) {
+        err = oxbow_source_next(txn, &place, &info);
+        if (err == OXBOW_OK) {
+            err = oxbow_txn_select(txn, info.database);
+        }
+        if (err == OXBOW_OK) {
+            err = give_source(txn, sink, info.key);
+        }
+    }
+    back = oxbow_txn_select(txn, own);
+    walk->part += err == OXBOW_ENOENT;
+    walk->cursor = err == OXBOW_ENOENT ? 0 : place;
+    return err == OXBOW_OK || err == OXBOW_ENOENT ? back : err;
+}
+
 enum oxbow_err oxbow_metrics_step(struct oxbow_txn *txn, struct oxbow_metrics_walk *walk,
                                   const struct oxbow_metrics_sink *sink, bool *more)
 {
@@ -312,6 +366,8 @@ enum oxbow_err oxbow_metrics_step(struct oxbow_txn *txn, struct oxbow_metrics_wa
     } else if (walk->part == PART_FORWARDS) {
         err = give_forwards(txn, sink);
         walk->part += err == OXBOW_OK;
+    } else if (walk->part == PART_SOURCES) {
+        err = give_some_sources(txn, walk, sink);
     }
     if (err == OXBOW_OK) {
         *more = walk->part != PART_END;

@@ -33,6 +33,9 @@ struct metric_forward {
     uint64_t backlog, backlog_bytes, unsent, oldest_ms, blocked_ms;
     uint64_t sent, dropped, dropped_bytes, gaps, rewinds, refused;
 };
+struct metric_source {
+    uint64_t bindings, entries, routed, unroutable, alternated, dropped;
+};
 
 /* The fullest of them. */
 union metric_values {
@@ -41,6 +44,7 @@ union metric_values {
     struct metric_drops drops;
     struct metric_group group;
     struct metric_forward forward;
+    struct metric_source source;
 };
 
 /* The value of a row whose scope's figures are at `values`. */
@@ -66,6 +70,9 @@ OXBOW_MUST_CHECK enum oxbow_err metric_read_group(struct oxbow_txn *txn, struct 
 /* By its name, as a closed text. OXBOW_ENOENT, OXBOW_ECORRUPT. */
 OXBOW_MUST_CHECK enum oxbow_err metric_read_forward(struct oxbow_txn *txn, const char *name,
                                                     struct metric_forward *out);
+/* OXBOW_ENOENT: no such source. */
+OXBOW_MUST_CHECK enum oxbow_err metric_read_source(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                   struct metric_source *out);
 
 /* ---- metric_watch.c ---- */
 

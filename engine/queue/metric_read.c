@@ -11,6 +11,7 @@
 #include "engine/base/buf.h"
 #include "engine/queue/metric.h"
 #include "engine/queue/policy.h"
+#include "oxbow/binding.h"
 #include "oxbow/delay.h"
 #include "oxbow/forward.h"
 #include "oxbow/group.h"
@@ -277,7 +278,7 @@ enum oxbow_err metric_read_drops(struct oxbow_txn *txn, struct oxbow_bytes key,
     return err;
 }
 
-/* ---- groups and forwards ---- */
+/* ---- groups, forwards and sources ---- */
 
 enum oxbow_err metric_read_group(struct oxbow_txn *txn, struct oxbow_bytes key,
                                  struct oxbow_bytes group, struct metric_group *out)
@@ -331,6 +332,25 @@ enum oxbow_err metric_read_forward(struct oxbow_txn *txn, const char *name,
             .gaps = s.gaps,
             .rewinds = s.rewinds,
             .refused = s.refused,
+        };
+    }
+    return err;
+}
+
+enum oxbow_err metric_read_source(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                  struct metric_source *out)
+{
+    struct oxbow_source_info info;
+    enum oxbow_err err = oxbow_source_get(txn, key, &info);
+
+    if (err == OXBOW_OK) {
+        *out = (struct metric_source){
+            .bindings = info.bindings,
+            .entries = info.entries,
+            .routed = info.routed,
+            .unroutable = info.unroutable,
+            .alternated = info.alternated,
+            .dropped = info.dropped,
         };
     }
     return err;

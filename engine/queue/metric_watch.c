@@ -69,6 +69,8 @@ static enum oxbow_err read_scope(struct oxbow_txn *txn, const struct watch *w,
         return metric_read_drops(txn, w->opt.queue, w->cause, &v->drops);
     case OXBOW_METRIC_GROUP:
         return metric_read_group(txn, w->opt.queue, w->opt.name, &v->group);
+    case OXBOW_METRIC_SOURCE:
+        return metric_read_source(txn, w->opt.queue, &v->source);
     case OXBOW_METRIC_FORWARD:
         break;
     }

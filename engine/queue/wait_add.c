@@ -32,7 +32,9 @@ static enum oxbow_err add_one(void *ctx, struct oxbow_txn *txn, bool again)
 
     (void)again;
     /* Room in this stream does not help where a destination of its bindings has none. */
-    return err == OXBOW_EFULL && !binding_refused(txn) ? again_if_blocks(txn, c->opt->key) : err;
+    return err == OXBOW_EFULL && (c->opt->add.unrouted || !binding_refused(txn))
+               ? again_if_blocks(txn, c->opt->key)
+               : err;
 }
 
 enum oxbow_err oxbow_stream_add_wait(struct oxbow *db, const struct oxbow_wait_options *opt,

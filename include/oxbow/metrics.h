@@ -26,10 +26,11 @@ enum oxbow_metric_kind {
 /* What a figure belongs to, and so what a sample of it names. */
 enum oxbow_metric_scope {
     OXBOW_METRIC_STORE = 0,
-    OXBOW_METRIC_QUEUE = 1,  /* database and queue */
-    OXBOW_METRIC_DROPS = 2,  /* database, queue and cause: of a queue with a policy (policy.h) */
-    OXBOW_METRIC_GROUP = 3,  /* database, queue and name of the group */
-    OXBOW_METRIC_FORWARD = 4 /* database, queue and name of the forward */
+    OXBOW_METRIC_QUEUE = 1,   /* database and queue */
+    OXBOW_METRIC_DROPS = 2,   /* database, queue and cause: of a queue with a policy (policy.h) */
+    OXBOW_METRIC_GROUP = 3,   /* database, queue and name of the group */
+    OXBOW_METRIC_FORWARD = 4, /* database, queue and name of the forward */
+    OXBOW_METRIC_SOURCE = 5   /* database and queue: of a stream with bindings (binding.h) */
 };
 
 struct oxbow_metric {
@@ -71,7 +72,7 @@ struct oxbow_metrics_walk {
 };
 
 /* One bounded step of a walk over everything that there is to tell: the store, or OXBOW_METRICS_STEP
- * queues or so with their groups, or all forwards. *more: call again, in this transaction or in
+ * queues or so with their groups, or all forwards, or so many sources. *more: call again, in this transaction or in
  * another one, so that nobody waits long. Figures that are not known are left out. What is
  * there from the first step to the last is told at least once; a queue may be told twice if names come
  * and go meanwhile. A queue whose records are damaged has the figure oxbow_queue_unreadable instead.
@@ -81,7 +82,7 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_metrics_step(struct oxbow_txn *txn,
                                                    struct oxbow_metrics_walk *walk,
                                                    const struct oxbow_metrics_sink *sink,
                                                    bool *more);
-/* What there is to tell of one queue and its groups, in the transaction's database. OXBOW_ENOENT: no
+/* What there is to tell of one queue, its groups and its bindings, in the transaction's database. OXBOW_ENOENT: no
  * such queue. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_metrics_queue(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                     const struct oxbow_metrics_sink *sink);

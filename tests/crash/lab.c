@@ -294,8 +294,8 @@ static void live_all(struct lab *lab)
 static int conclude(const struct lab *lab)
 {
     uint64_t count = lab->tally.failed;
-    bool wanted = lab->opt.expect_caught && !lab->opt.mutant->survives,
-         pass = (count > 0) == wanted;
+    bool broken = !lab->opt.mutant->survives || subject_find(lab->opt.subject)->broken,
+         wanted = lab->opt.expect_caught && broken, pass = (count > 0) == wanted;
     printf("%s      seed %llu, %ld s, %u lives: ", pass ? "PASS" : "FAIL",
            (unsigned long long)lab->opt.seed, (long)(time(NULL) - lab->started), lab->life.number);
     if (wanted)

@@ -12,7 +12,7 @@
 
 static const char usage[] =
     "crash_lab: cuts the power of a store in every way and looks at what is left\n"
-    "  --subject NAME     kv (default), queue, policy, retry, time\n"
+    "  --subject NAME     kv (default), queue, policy, retry, time, exactly, apart, route\n"
     "  --seed N           default: from the clock, or OXBOW_SEED\n"
     "  --draw             the seed decides on all that makes up the workload\n"
     "  --steps N          transactions of the workload; default 12\n"

@@ -35,13 +35,17 @@ struct subject {
                            const struct oxbow_txn_options *opt, uint64_t *lsn);
     enum oxbow_err (*dump_store)(struct oxbow *db, struct dump *out);
     void (*dump_model)(const struct model *m, struct dump *out);
+    bool broken; /* what it does is wrong, and must be caught */
 };
 
 extern const struct subject subject_kv;
 extern const struct subject subject_queue;
 extern const struct subject subject_policy;
 extern const struct subject subject_retry;
-extern const struct subject subject_time; /* delayed entries, producers that add once */
+extern const struct subject subject_time;    /* delayed entries, producers that add once */
+extern const struct subject subject_exactly; /* take, append, keep a state, ack: one transaction */
+extern const struct subject subject_apart;   /* the same, but the ack: it must be caught */
+extern const struct subject subject_route;   /* bindings */
 
 /* Whether subject_kv now and then stores, and deletes again, a value so large that its space is given
  * back to the file system, and waits for that. Neither the model nor a dump knows of it. */

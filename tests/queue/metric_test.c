@@ -3,6 +3,7 @@
 #include "tests/queue/stream_fixture.h"
 
 #include "engine/queue/metric.h"
+#include "oxbow/binding.h"
 #include "oxbow/forward.h"
 #include "oxbow/policy.h"
 
@@ -86,8 +87,8 @@ static uint64_t value(const char *metric, const char *queue, const char *name, c
 
 static void every_row_is_named_as_prometheus_wants_it(void **state)
 {
-    static const char *const scopes[] = {"oxbow_store_", "oxbow_queue_", "oxbow_queue_",
-                                         "oxbow_group_", "oxbow_forward_"};
+    static const char *const scopes[] = {"oxbow_store_", "oxbow_queue_",   "oxbow_queue_",
+                                         "oxbow_group_", "oxbow_forward_", "oxbow_source_"};
     size_t count;
     const struct oxbow_metric *rows = oxbow_metrics(&count);
 
@@ -100,7 +101,7 @@ static void every_row_is_named_as_prometheus_wants_it(void **state)
         for (size_t c = 0; c < len; c++) {
             assert_true(islower((unsigned char)m->name[c]) || m->name[c] == '_');
         }
-        assert_true(m->scope <= OXBOW_METRIC_FORWARD);
+        assert_true(m->scope <= OXBOW_METRIC_SOURCE);
         assert_memory_equal(m->name, scopes[m->scope], strlen(scopes[m->scope]));
         assert_int_equal(m->kind == OXBOW_METRIC_COUNTER,
                          len > 6 && strcmp(m->name + len - 6, "_total") == 0);
@@ -160,7 +161,7 @@ static void an_empty_store_tells_of_itself_alone(void **state)
     unsigned steps;
 
     walk(f, &steps);
-    assert_int_equal(steps, 3);
+    assert_int_equal(steps, 4);
     for (size_t i = 0; i < told.count; i++) {
         assert_int_equal(told.all[i].metric->scope, OXBOW_METRIC_STORE);
     }
@@ -225,6 +226,40 @@ static void complaint_24_age_drops_and_the_storages_health_are_in_one_table(void
     assert_true(value("oxbow_store_life_written_bytes_total", "", "", NULL) > 0);
 }
 
+/* Sources that keep nothing are no keys: they are told all the same, each once. */
+static void sources_of_bindings_are_told_in_steps(void **state)
+{
+    struct streams *f = *state;
+    const struct oxbow_field field = {text_bytes("f"), text_bytes("v")};
+    unsigned bindings = 0, entries = 0, routed = 0, steps;
+
+    for (unsigned i = 0; i < 100; i++) {
+        char name[16];
+        struct oxbow_binding b = {.destination = text_bytes("d")};
+
+        snprintf(name, sizeof name, "s%u", i);
+        assert_ok(oxbow_txn_select(f->txn, i % 3));
+        b.source = text_bytes(name);
+        assert_ok(oxbow_bind(f->txn, &b, NULL));
+        assert_ok(oxbow_source_set(f->txn, text_bytes(name),
+                                   &(struct oxbow_source){.keeps_nothing = i % 2 == 0}));
+        assert_ok(oxbow_stream_add(f->txn, text_bytes(name), NULL, &field, 1, NULL));
+    }
+    walk(f, &steps);
+    for (size_t i = 0; i < told.count; i++) {
+        const struct seen *s = &told.all[i];
+
+        bindings += strcmp(s->metric->name, "oxbow_source_bindings") == 0 && s->value == 1;
+        entries += strcmp(s->metric->name, "oxbow_source_entries_total") == 0 && s->value == 1;
+        routed += strcmp(s->metric->name, "oxbow_source_routed_entries_total") == 0;
+    }
+    assert_true(bindings == 100 && entries == 100 && routed == 100);
+    assert_ok(oxbow_txn_select(f->txn, 1));
+    told.count = 0;
+    assert_ok(oxbow_metrics_queue(f->txn, text_bytes("s1"), &sink)); /* it keeps its entries */
+    assert_int_equal(value("oxbow_source_routed_entries_total", "s1", "", NULL), 1);
+}
+
 static void bad_calls_are_refused(void **state)
 {
     struct streams *f = *state;
@@ -257,6 +292,7 @@ int main(void)
         T(an_empty_store_tells_of_itself_alone),
         T(a_forward_is_told_under_its_own_name),
         T(complaint_24_age_drops_and_the_storages_health_are_in_one_table),
+        T(sources_of_bindings_are_told_in_steps),
         T(bad_calls_are_refused),
     };
 

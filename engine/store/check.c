@@ -140,7 +140,7 @@ static enum oxbow_err check_value(struct walk *w, const struct page_node *n, uin
     if (good && n->big) {
         err = overflow_sum(w, n, &good);
     } else if (good) {
-        good = envelope_get(n->key, n->data, &value) == OXBOW_OK;
+        good = envelope_get(crc32c, n->key, n->data, &value) == OXBOW_OK;
     }
     if (err == OXBOW_OK) {
         w->report->values_checked++;

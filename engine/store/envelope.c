@@ -4,27 +4,26 @@
 #include "engine/store/envelope.h"
 
 #include "engine/base/codec.h"
-#include "engine/base/hash.h"
 
 #include <string.h>
 
-static uint32_t sum(struct oxbow_bytes key, const uint8_t *body, size_t len)
+static uint32_t sum(crc32c_fn *crc, struct oxbow_bytes key, const uint8_t *body, size_t len)
 {
-    return crc32c(crc32c(0, key.data, key.len), body, len);
+    return crc(crc(0, key.data, key.len), body, len);
 }
 
-void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes value)
+void envelope_put(crc32c_fn *crc, uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes value)
 {
     out[4] = ENVELOPE_PLAIN;
     if (value.len > 0) {
         memcpy(out + ENVELOPE_BYTES, value.data, value.len);
     }
-    put_le32(out, sum(key, out + 4, 1 + value.len));
+    put_le32(out, sum(crc, key, out + 4, 1 + value.len));
 }
 
 /* What a change of p[0, len) to `now` does to the checksum of a value that has `behind` more bytes:
  * a CRC is linear, so it is that of the difference, zeros behind it, from nothing. */
-static uint32_t sum_change(const uint8_t *p, struct oxbow_bytes now, size_t behind)
+static uint32_t sum_change(crc32c_fn *f, const uint8_t *p, struct oxbow_bytes now, size_t behind)
 {
     static const uint8_t zeros[256] = {0};
     const uint8_t *to = now.data;
@@ -34,15 +33,16 @@ static uint32_t sum_change(const uint8_t *p, struct oxbow_bytes now, size_t behi
     for (i = 0; i < now.len; i++) {
         uint8_t differs = p[i] ^ to[i];
 
-        crc = crc32c(crc, &differs, 1);
+        crc = f(crc, &differs, 1);
     }
     for (; behind > sizeof zeros; behind -= sizeof zeros) {
-        crc = crc32c(crc, zeros, sizeof zeros);
+        crc = f(crc, zeros, sizeof zeros);
     }
-    return ~crc32c(crc, zeros, behind);
+    return ~f(crc, zeros, behind);
 }
 
-void envelope_extend(uint8_t *out, struct oxbow_bytes old, const struct envelope_change *change)
+void envelope_extend(crc32c_fn *crc, uint8_t *out, struct oxbow_bytes old,
+                     const struct envelope_change *change)
 {
     uint8_t *at = out + ENVELOPE_BYTES + change->at;
     struct oxbow_bytes back = change->back;
@@ -51,21 +51,21 @@ void envelope_extend(uint8_t *out, struct oxbow_bytes old, const struct envelope
     if (change->patch.len > 0) {
         size_t behind = old.len - ENVELOPE_BYTES - change->at - change->patch.len;
 
-        put_le32(out, get_le32(out) ^ sum_change(at, change->patch, behind));
+        put_le32(out, get_le32(out) ^ sum_change(crc, at, change->patch, behind));
         memcpy(at, change->patch.data, change->patch.len);
     }
     if (back.len > 0) {
         memcpy(out + old.len, back.data, back.len);
-        put_le32(out, crc32c(get_le32(out), back.data, back.len));
+        put_le32(out, crc(get_le32(out), back.data, back.len));
     }
 }
 
-enum oxbow_err envelope_get(struct oxbow_bytes key, struct oxbow_bytes raw,
+enum oxbow_err envelope_get(crc32c_fn *crc, struct oxbow_bytes key, struct oxbow_bytes raw,
                             struct oxbow_bytes *value)
 {
     const uint8_t *p = raw.data;
 
-    if (raw.len < ENVELOPE_BYTES || get_le32(p) != sum(key, p + 4, raw.len - 4) ||
+    if (raw.len < ENVELOPE_BYTES || get_le32(p) != sum(crc, key, p + 4, raw.len - 4) ||
         p[4] != ENVELOPE_PLAIN) {
         return OXBOW_ECORRUPT;
     }

@@ -10,14 +10,17 @@
 #ifndef OXBOW_STORE_ENVELOPE_H
 #define OXBOW_STORE_ENVELOPE_H
 
+#include "engine/base/hash.h"
 #include "oxbow/error.h"
 #include "oxbow/types.h"
 
 #define ENVELOPE_BYTES 5u
 #define ENVELOPE_PLAIN 1u
 
+/* `crc` sums: crc32c, or what does the same faster. */
+
 /* Writes ENVELOPE_BYTES, then the value, to out. */
-void envelope_put(uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes value);
+void envelope_put(crc32c_fn *crc, uint8_t *out, struct oxbow_bytes key, struct oxbow_bytes value);
 /* What becomes of a stored value: some of its bytes change, and some follow behind. */
 struct envelope_change {
     size_t at;
@@ -26,9 +29,10 @@ struct envelope_change {
 };
 /* The same for a value of which `old`, with its envelope, is stored. The checksum is continued and
  * not made anew, so that damage to what is stored, before now or until then, is found out as ever. */
-void envelope_extend(uint8_t *out, struct oxbow_bytes old, const struct envelope_change *change);
+void envelope_extend(crc32c_fn *crc, uint8_t *out, struct oxbow_bytes old,
+                     const struct envelope_change *change);
 /* *value is borrowed from raw. OXBOW_ECORRUPT. */
-OXBOW_MUST_CHECK enum oxbow_err envelope_get(struct oxbow_bytes key, struct oxbow_bytes raw,
-                                             struct oxbow_bytes *value);
+OXBOW_MUST_CHECK enum oxbow_err envelope_get(crc32c_fn *crc, struct oxbow_bytes key,
+                                             struct oxbow_bytes raw, struct oxbow_bytes *value);
 
 #endif

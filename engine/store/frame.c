@@ -27,15 +27,15 @@
 #define EFFECT_FIXED  (2u + 2u * VARINT_MAX)
 #define EFFECT_LENGTH UINT32_MAX
 
-static uint32_t sum(const uint8_t *raw, size_t len, uint64_t store_id)
+static uint32_t sum(crc32c_fn *crc, const uint8_t *raw, size_t len, uint64_t store_id)
 {
     uint8_t seed[8];
 
     put_le64(seed, store_id);
-    return crc32c(crc32c(0, seed, sizeof seed), raw + CHECKED_FROM, len - CHECKED_FROM);
+    return crc(crc(0, seed, sizeof seed), raw + CHECKED_FROM, len - CHECKED_FROM);
 }
 
-void frame_seal(uint8_t *head, struct frame *f, uint64_t store_id)
+void frame_seal(crc32c_fn *crc, uint8_t *head, struct frame *f, uint64_t store_id)
 {
     put_le32(head, FRAME_MAGIC);
     put_le32(head + 8, f->length);
@@ -46,7 +46,7 @@ void frame_seal(uint8_t *head, struct frame *f, uint64_t store_id)
     put_le64(head + 40, f->durable_upto);
     put_le32(head + 48, f->before);
     put_le32(head + 52, 0);
-    f->crc = sum(head, FRAME_HEAD_BYTES + (size_t)f->length, store_id);
+    f->crc = sum(crc, head, FRAME_HEAD_BYTES + (size_t)f->length, store_id);
     put_le32(head + 4, f->crc);
 }
 
@@ -80,9 +80,9 @@ bool frame_traces(const uint8_t raw[FRAME_HEAD_BYTES], const struct frame *like)
     return own > 0 && own + same >= TRACES_MIN;
 }
 
-bool frame_whole(const uint8_t *raw, const struct frame *f, uint64_t store_id)
+bool frame_whole(crc32c_fn *crc, const uint8_t *raw, const struct frame *f, uint64_t store_id)
 {
-    return sum(raw, FRAME_HEAD_BYTES + (size_t)f->length, store_id) == f->crc;
+    return sum(crc, raw, FRAME_HEAD_BYTES + (size_t)f->length, store_id) == f->crc;
 }
 
 /* ---- effects ---- */

@@ -10,6 +10,7 @@
 #define OXBOW_STORE_FRAME_H
 
 #include "engine/base/buf.h"
+#include "engine/base/hash.h"
 
 #include <stdbool.h>
 
@@ -36,7 +37,7 @@ static inline uint64_t frame_end(uint64_t pos, uint32_t length)
 
 /* Writes the head in front of its `length` bytes, which stand at head + FRAME_HEAD_BYTES, and sets
  * f->crc. */
-void frame_seal(uint8_t *head, struct frame *f, uint64_t store_id);
+void frame_seal(crc32c_fn *crc, uint8_t *head, struct frame *f, uint64_t store_id);
 /* What the head says, without any checksum. False when it is not one. */
 bool frame_head(const uint8_t raw[FRAME_HEAD_BYTES], struct frame *f);
 /* Whether most of a head says what that of `like` would: magic, generation, incarnation, first and
@@ -44,7 +45,7 @@ bool frame_head(const uint8_t raw[FRAME_HEAD_BYTES], struct frame *f);
  * ones and other bytes do not. */
 bool frame_traces(const uint8_t raw[FRAME_HEAD_BYTES], const struct frame *like);
 /* Whether the checksum of head and content is right. `raw` has FRAME_HEAD_BYTES + f->length. */
-bool frame_whole(const uint8_t *raw, const struct frame *f, uint64_t store_id);
+bool frame_whole(crc32c_fn *crc, const uint8_t *raw, const struct frame *f, uint64_t store_id);
 
 /* ---- what is in a transaction ---- */
 

@@ -78,7 +78,7 @@ enum oxbow_err header_decode(struct oxbow_bytes raw, struct tree_header *h)
     struct oxbow_bytes value;
     const uint8_t *p;
 
-    if (envelope_get(header_key(), raw, &value) != OXBOW_OK ||
+    if (envelope_get(crc32c, header_key(), raw, &value) != OXBOW_OK ||
         (value.len < CLOCK_AT && value.len != WEAR_AT)) {
         return OXBOW_ECORRUPT;
     }

@@ -136,7 +136,7 @@ static enum oxbow_err put_out(struct journal *j, struct frame *f, bool pad, uint
         *end = upto;
     }
     memset(j->out.data + len, 0, (size_t)(upto - j->pos) - len);
-    frame_seal(j->out.data, f, j->ring.store_id);
+    frame_seal(crc32c_of(j->ring.port), j->out.data, f, j->ring.store_id);
     return ring_write(&j->ring, j->segment, j->pos, j->out.data, (size_t)(upto - j->pos));
 }
 

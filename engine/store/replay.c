@@ -95,7 +95,7 @@ static bool whole_at(struct replay *r, struct place at, struct frame *f)
         return false;
     }
     raw = bytes_at(r, at, FRAME_HEAD_BYTES + (size_t)f->length);
-    return raw != NULL && frame_whole(raw, f, r->ring->store_id);
+    return raw != NULL && frame_whole(crc32c_of(r->ring->port), raw, f, r->ring->store_id);
 }
 
 /* The same, of this incarnation. */

@@ -167,7 +167,7 @@ static enum oxbow_err node_value(struct salvage_reader *s, const struct page_nod
 
     *ok = false;
     if (!n->big) {
-        *ok = envelope_get(n->key, n->data, value) == OXBOW_OK;
+        *ok = envelope_get(crc32c, n->key, n->data, value) == OXBOW_OK;
         return OXBOW_OK;
     }
     if (n->data_len < ENVELOPE_BYTES || n->data_len > SALVAGE_VALUE_MAX ||
@@ -183,7 +183,8 @@ static enum oxbow_err node_value(struct salvage_reader *s, const struct page_nod
         err = overflow_read(s, n, true, &sum, &want);
     }
     if (err == OXBOW_OK) {
-        *ok = envelope_get(n->key, (struct oxbow_bytes){s->value, n->data_len}, value) == OXBOW_OK;
+        *ok = envelope_get(crc32c, n->key, (struct oxbow_bytes){s->value, n->data_len}, value) ==
+              OXBOW_OK;
     }
     return err;
 }

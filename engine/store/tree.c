@@ -457,7 +457,7 @@ uint64_t tree_snapshot(const struct tree *t)
 static enum oxbow_err unwrap(struct tree *t, struct oxbow_bytes key, struct oxbow_bytes raw,
                              struct oxbow_bytes *value)
 {
-    enum oxbow_err err = envelope_get(key, raw, value);
+    enum oxbow_err err = envelope_get(crc32c_of(t->port), key, raw, value);
 
     if (err != OXBOW_OK) {
         atomic_fetch_add_explicit(&t->values_bad, 1, memory_order_relaxed);
@@ -649,7 +649,7 @@ static enum oxbow_err put_raw(struct tree *t, struct oxbow_bytes key, struct oxb
     enum oxbow_err err = put_room(t, key, value.len + ENVELOPE_BYTES, &room);
 
     if (err == OXBOW_OK) {
-        envelope_put(room, key, value);
+        envelope_put(crc32c_of(t->port), room, key, value);
     }
     return err;
 }
@@ -684,7 +684,7 @@ enum oxbow_err tree_write_extend(struct tree *t, struct oxbow_bytes key, size_t 
     raw.data = room;
     err = put_room(t, key, raw.len + change->back.len, &out);
     if (err == OXBOW_OK) {
-        envelope_extend(out, raw, change);
+        envelope_extend(crc32c_of(t->port), out, raw, change);
     }
     return err;
 }

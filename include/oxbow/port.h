@@ -2,7 +2,7 @@
 /*
  * The port: everything that the engine asks of the system below it.
  *
- * The engine computes; a port touches the outside. A port is six tables of functions. All tables
+ * The engine computes; a port touches the outside. A port is six tables of functions, and two functions. All tables
  * are read-only once a store was opened with them, must outlive the store, and are called from any
  * thread. `port/posix` is the one for POSIX systems; `oxbow_port_default()` is defined by exactly
  * one port archive that the program links. A program may hand its own to `oxbow_config.port`,
@@ -137,6 +137,11 @@ struct oxbow_port {
     struct oxbow_log log;
     struct oxbow_files files;
     struct oxbow_threads threads;
+    /* CRC-32C (Castagnoli, reflected, as in RFC 3720) of `len` bytes, continuing from `crc`, 0 at the
+     * start: f(f(0, a), b) is that of a followed by b. By the machine's own instructions or its CRC
+     * unit, if it has one for this polynomial; from any thread. NULL: the engine's own portable
+     * C, which is several times slower than an instruction. What is stored depends on its values. */
+    uint32_t (*crc32c)(uint32_t crc, const void *data, size_t len);
     /* A broken invariant: prints and ends the process. Does not return. */
     void (*panic)(const char *file, int line, const char *what);
 };

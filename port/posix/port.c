@@ -41,6 +41,7 @@ static const struct oxbow_port posix_port = {
                 .event_set = posix_event_set,
                 .event_clear = posix_event_clear,
                 .event_fd = posix_event_fd},
+    .crc32c = posix_crc32c,
     .panic = posix_panic,
 };
 

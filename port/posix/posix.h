@@ -17,6 +17,7 @@ bool posix_wall_is_set(void *ctx);
 enum oxbow_err posix_random(void *ctx, void *out, size_t len);
 
 void posix_log(void *ctx, enum oxbow_log_level level, const char *text);
+uint32_t posix_crc32c(uint32_t crc, const void *data, size_t len);
 void posix_panic(const char *file, int line, const char *what);
 
 enum oxbow_err posix_open(void *ctx, const char *path, uint32_t flags, int *fd);

@@ -493,6 +493,7 @@ static const struct oxbow_port template_port = {
                 .event_set = template_event_set,
                 .event_clear = template_event_clear,
                 .event_fd = template_event_fd},
+    .crc32c = NULL, /* yours, if the machine has an instruction or a unit for it */
     .panic = template_panic,
 };
 

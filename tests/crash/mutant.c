@@ -144,12 +144,13 @@ void mutant_head(struct frame *f)
         f->before = f->crc = 0;
 }
 
-bool __wrap_frame_whole(const uint8_t *raw, const struct frame *f, uint64_t store_id)
+bool __wrap_frame_whole(crc32c_fn *crc, const uint8_t *raw, const struct frame *f,
+                        uint64_t store_id)
 {
     struct frame whole = *f;
     if (broken(BREAK_CHAIN))
         whole.crc = get_le32(raw + 4);
-    bool is = __real_frame_whole(raw, &whole, store_id);
+    bool is = __real_frame_whole(crc, raw, &whole, store_id);
     if (is)
         branch_whole();
     return is || broken(BREAK_CRC);

@@ -13,8 +13,10 @@ struct oxbow;
 
 bool __real_frame_head(const uint8_t raw[FRAME_HEAD_BYTES], struct frame *f);
 bool __wrap_frame_head(const uint8_t raw[FRAME_HEAD_BYTES], struct frame *f);
-bool __real_frame_whole(const uint8_t *raw, const struct frame *f, uint64_t store_id);
-bool __wrap_frame_whole(const uint8_t *raw, const struct frame *f, uint64_t store_id);
+bool __real_frame_whole(crc32c_fn *crc, const uint8_t *raw, const struct frame *f,
+                        uint64_t store_id);
+bool __wrap_frame_whole(crc32c_fn *crc, const uint8_t *raw, const struct frame *f,
+                        uint64_t store_id);
 enum oxbow_err __real_frame_take(struct oxbow_bytes *rest, struct oxbow_bytes *effects);
 enum oxbow_err __wrap_frame_take(struct oxbow_bytes *rest, struct oxbow_bytes *effects);
 enum oxbow_err __real_replay_run(const struct ring *ring, const struct replay_from *from,

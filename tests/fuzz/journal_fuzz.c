@@ -158,7 +158,7 @@ static struct pen pen_begin(void)
 /* Seals what stands at the pen's place and goes behind it. */
 static void pen_seal(struct pen *pen, bool pad)
 {
-    frame_seal(image[pen->segment] + pen->pos, &pen->f, STORE);
+    frame_seal(crc32c, image[pen->segment] + pen->pos, &pen->f, STORE);
     pen->pos = frame_end(pen->pos, pen->f.length);
     if (pad) {
         pen->pos = (pen->pos + RING_BLOCK - 1) & ~(uint64_t)(RING_BLOCK - 1);

@@ -29,7 +29,7 @@ static enum oxbow_err get_copy(struct oxbow_bytes key, const uint8_t *raw, size_
 
     assert_non_null(copy);
     memcpy(copy, raw, len);
-    err = envelope_get(key, (struct oxbow_bytes){copy, len}, &value);
+    err = envelope_get(crc32c, key, (struct oxbow_bytes){copy, len}, &value);
     if (err != OXBOW_OK) {
         assert_null(value.data);
     }
@@ -43,9 +43,9 @@ static void a_value_comes_out_where_it_lies(void **state)
     struct oxbow_bytes value;
 
     (void)state;
-    envelope_put(raw, text("key"), text("front-back"));
-    assert_int_equal(envelope_get(text("key"), (struct oxbow_bytes){raw, sizeof raw}, &value),
-                     OXBOW_OK);
+    envelope_put(crc32c, raw, text("key"), text("front-back"));
+    assert_int_equal(
+        envelope_get(crc32c, text("key"), (struct oxbow_bytes){raw, sizeof raw}, &value), OXBOW_OK);
     assert_int_equal(value.len, 10);
     assert_memory_equal(value.data, "front-back", 10);
     assert_ptr_equal(value.data, raw + ENVELOPE_BYTES);
@@ -60,12 +60,12 @@ static void a_value_that_grew_is_the_same_bytes_as_one_put_whole(void **state)
     size_t base;
 
     (void)state;
-    envelope_put(put, text("key"), (struct oxbow_bytes){whole, sizeof whole});
+    envelope_put(crc32c, put, text("key"), (struct oxbow_bytes){whole, sizeof whole});
     for (base = 0; base <= sizeof whole; base++) {
         const struct envelope_change change = {.back = {whole + base, sizeof whole - base}};
 
-        envelope_put(old, text("key"), (struct oxbow_bytes){whole, base});
-        envelope_extend(grown, (struct oxbow_bytes){old, ENVELOPE_BYTES + base}, &change);
+        envelope_put(crc32c, old, text("key"), (struct oxbow_bytes){whole, base});
+        envelope_extend(crc32c, grown, (struct oxbow_bytes){old, ENVELOPE_BYTES + base}, &change);
         assert_memory_equal(grown, put, sizeof put);
     }
 }
@@ -80,9 +80,9 @@ static void damage_to_what_is_stored_is_found_out_after_a_change(void **state)
 
     (void)state;
     for (bit = 0; bit < 8 * sizeof old; bit++) {
-        envelope_put(old, text("key"), text("012345678901234567890123456789"));
+        envelope_put(crc32c, old, text("key"), text("012345678901234567890123456789"));
         old[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        envelope_extend(grown, (struct oxbow_bytes){old, sizeof old}, &change);
+        envelope_extend(crc32c, grown, (struct oxbow_bytes){old, sizeof old}, &change);
         assert_int_equal(get_copy(text("key"), grown, sizeof grown), OXBOW_ECORRUPT);
     }
 }
@@ -101,7 +101,7 @@ static void a_value_that_was_patched_is_the_same_bytes_as_one_put_whole(void **s
     for (at = 0; at < sizeof whole; at++) {
         whole[at] = (char)(at * 31 + at / 256);
     }
-    envelope_put(old, text("key"), (struct oxbow_bytes){whole, sizeof whole});
+    envelope_put(crc32c, old, text("key"), (struct oxbow_bytes){whole, sizeof whole});
     for (at = 0; at < sizeof whole; at++) {
         for (n = 1; n <= 16 && at + n <= sizeof whole; n += 5) {
             const struct envelope_change change = {
@@ -110,8 +110,8 @@ static void a_value_that_was_patched_is_the_same_bytes_as_one_put_whole(void **s
             memcpy(then, whole, sizeof whole);
             memcpy(then + at, change.patch.data, n);
             memcpy(then + sizeof whole, "after", 5);
-            envelope_put(put, text("key"), (struct oxbow_bytes){then, sizeof then});
-            envelope_extend(changed, (struct oxbow_bytes){old, sizeof old}, &change);
+            envelope_put(crc32c, put, text("key"), (struct oxbow_bytes){then, sizeof then});
+            envelope_extend(crc32c, changed, (struct oxbow_bytes){old, sizeof old}, &change);
             assert_memory_equal(changed, put, sizeof put);
         }
     }
@@ -123,8 +123,8 @@ static void an_empty_value_is_a_value(void **state)
     struct oxbow_bytes value;
 
     (void)state;
-    envelope_put(raw, text("k"), nothing);
-    assert_int_equal(envelope_get(text("k"), (struct oxbow_bytes){raw, sizeof raw}, &value),
+    envelope_put(crc32c, raw, text("k"), nothing);
+    assert_int_equal(envelope_get(crc32c, text("k"), (struct oxbow_bytes){raw, sizeof raw}, &value),
                      OXBOW_OK);
     assert_int_equal(value.len, 0);
 }
@@ -136,7 +136,7 @@ static void the_bytes_are_those_of_the_format(void **state)
     uint8_t raw[sizeof golden];
 
     (void)state;
-    envelope_put(raw, text("k"), text("v"));
+    envelope_put(crc32c, raw, text("k"), text("v"));
     assert_memory_equal(raw, golden, sizeof golden);
 }
 
@@ -146,7 +146,7 @@ static void any_flipped_bit_is_found_out(void **state)
     size_t bit;
 
     (void)state;
-    envelope_put(raw, text("key"), text("0123456789012345678901234567890123456789"));
+    envelope_put(crc32c, raw, text("key"), text("0123456789012345678901234567890123456789"));
     assert_int_equal(get_copy(text("key"), raw, sizeof raw), OXBOW_OK);
     for (bit = 0; bit < 8 * sizeof raw; bit++) {
         raw[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -165,7 +165,7 @@ static void any_cut_is_found_out(void **state)
         /* Zeros too: a page that was never written. */
         assert_int_equal(get_copy(text("key"), raw, len), OXBOW_ECORRUPT);
     }
-    envelope_put(raw, text("key"), text("01234567890123456789"));
+    envelope_put(crc32c, raw, text("key"), text("01234567890123456789"));
     for (len = 0; len < sizeof raw; len++) {
         assert_int_equal(get_copy(text("key"), raw, len), OXBOW_ECORRUPT);
     }
@@ -176,7 +176,7 @@ static void a_value_under_another_key_is_found_out(void **state)
     uint8_t raw[ENVELOPE_BYTES + 5];
 
     (void)state;
-    envelope_put(raw, text("key"), text("value"));
+    envelope_put(crc32c, raw, text("key"), text("value"));
     assert_int_equal(get_copy(text("kez"), raw, sizeof raw), OXBOW_ECORRUPT);
     assert_int_equal(get_copy(text("ke"), raw, sizeof raw), OXBOW_ECORRUPT);
     assert_int_equal(get_copy(text("keyy"), raw, sizeof raw), OXBOW_ECORRUPT);
@@ -188,7 +188,7 @@ static void an_envelope_of_the_future_is_refused(void **state)
     unsigned type;
 
     (void)state;
-    envelope_put(raw, text("key"), text("value"));
+    envelope_put(crc32c, raw, text("key"), text("value"));
     for (type = 0; type < 256; type++) {
         raw[4] = (uint8_t)type;
         put_le32(raw, crc32c(crc32c(0, "key", 3), raw + 4, sizeof raw - 4));

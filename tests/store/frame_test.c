@@ -43,7 +43,7 @@ static struct frame make(struct buf *b)
     assert_int_equal(frame_add(b, (struct oxbow_bytes){one.data, one.len}), OXBOW_OK);
     buf_fini(&one);
     f.length = (uint32_t)(b->len - FRAME_HEAD_BYTES);
-    frame_seal(b->data, &f, STORE);
+    frame_seal(crc32c, b->data, &f, STORE);
     return f;
 }
 
@@ -59,8 +59,8 @@ static void what_is_sealed_is_read_back(void **state)
     (void)state;
     assert_true(frame_head(b.data, &got));
     assert_memory_equal(&got, &f, sizeof f);
-    assert_true(frame_whole(b.data, &got, STORE));
-    assert_false(frame_whole(b.data, &got, STORE + 1));
+    assert_true(frame_whole(crc32c, b.data, &got, STORE));
+    assert_false(frame_whole(crc32c, b.data, &got, STORE + 1));
     rest = (struct oxbow_bytes){b.data + FRAME_HEAD_BYTES, got.length};
     assert_int_equal(frame_take(&rest, &effects), OXBOW_OK);
     assert_int_equal(effect_take(&effects, &e), OXBOW_OK);
@@ -89,7 +89,7 @@ static void each_flipped_bit_is_found(void **state)
 
         b.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
         assert_false(frame_head(b.data, &got) && got.length == f.length &&
-                     frame_whole(b.data, &got, STORE));
+                     frame_whole(crc32c, b.data, &got, STORE));
         b.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     buf_fini(&b);

@@ -34,7 +34,7 @@ static enum oxbow_err decode(const uint8_t *bytes, size_t len, struct tree_heade
     enum oxbow_err err;
 
     assert_non_null(raw);
-    envelope_put(raw, header_key(), (struct oxbow_bytes){bytes, len});
+    envelope_put(crc32c, raw, header_key(), (struct oxbow_bytes){bytes, len});
     err = header_decode((struct oxbow_bytes){raw, ENVELOPE_BYTES + len}, h);
     free(raw);
     return err;
@@ -100,7 +100,7 @@ static void a_record_that_is_cut_or_damaged_is_refused(void **state)
             assert_int_equal(decode(bytes, i, &h), OXBOW_ECORRUPT);
         }
     }
-    envelope_put(raw, header_key(), (struct oxbow_bytes){bytes, sizeof bytes});
+    envelope_put(crc32c, raw, header_key(), (struct oxbow_bytes){bytes, sizeof bytes});
     for (i = 0; i < sizeof raw * 8; i++) {
         raw[i / 8] ^= (uint8_t)(1u << i % 8);
         assert_int_equal(header_decode((struct oxbow_bytes){raw, sizeof raw}, &h), OXBOW_ECORRUPT);

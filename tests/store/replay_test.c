@@ -73,7 +73,7 @@ static uint64_t add(uint32_t count, bool pad)
     }
     pen.f.count = count;
     pen.f.length = (uint32_t)(b.len - FRAME_HEAD_BYTES);
-    frame_seal(b.data, &pen.f, STORE);
+    frame_seal(crc32c, b.data, &pen.f, STORE);
     assert_int_equal(ring_write(&ring, pen.segment, pen.pos, b.data, b.len), OXBOW_OK);
     pen.pos = frame_end(pen.pos, pen.f.length);
     if (pad) {

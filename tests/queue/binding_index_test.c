@@ -151,8 +151,9 @@ static bool fits_by_definition(const char *pattern, const char *key)
     bool at[WORDS_MAX + 1][WORDS_MAX + 1] = {{false}};
     size_t pn, kn;
 
-    snprintf(a, sizeof a, "%s", pattern);
-    snprintf(b, sizeof b, "%s", key);
+    assert_true(strlen(pattern) < sizeof a && strlen(key) < sizeof b);
+    memcpy(a, pattern, strlen(pattern) + 1);
+    memcpy(b, key, strlen(key) + 1);
     pn = split(a, p);
     kn = split(b, k);
     at[0][0] = true;

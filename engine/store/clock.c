@@ -16,6 +16,7 @@
 
 #define HOUR_MS   3600000u
 #define DAY_MS    86400000u
+#define SET_MS    2000u  /* a wall clock that goes off by less drifts; else it was set */
 #define LOOK_MS   60000u /* the wall clock is looked at so often while it is not believed */
 #define CLOCK_MAX ((uint64_t)1 << 62) /* so that sums with what users give do not overflow */
 
@@ -84,6 +85,7 @@ static void doubt(struct store_clock *c, uint64_t wall)
     } else if (c->now_ms - c->doubt_at >= DAY_MS) {
         c->live.wall_ms = wall;
         c->live.wall_at = c->now_ms;
+        c->behind_ms = 0;
         c->believed = true;
     }
 }
@@ -102,25 +104,30 @@ static void judge(struct store_clock *c, uint64_t wall)
         c->base_ms += off;
         c->now_ms += off;
         c->live.added_ms += off;
+        c->behind_ms = wall < expected ? expected - wall : 0;
     }
-    c->live.wall_ms = wall;
+    c->live.wall_ms = wall + c->behind_ms;
     c->live.wall_at = c->now_ms;
     c->believed = true;
 }
 
 /* While the store is open the wall clock adds nothing; but where it stands is where it is expected
- * to go on from, unless it has jumped too far. */
+ * to go on from, unless it has jumped too far. One that was behind is until it is set. */
 static void follow(struct store_clock *c, uint64_t wall)
 {
     uint64_t expected = c->live.wall_ms + (c->now_ms - c->live.wall_at);
-    uint64_t off = wall > expected ? wall - expected : expected - wall;
+    uint64_t off;
 
+    if (c->behind_ms > 0 && wall + c->behind_ms - expected + SET_MS > 2u * (uint64_t)SET_MS) {
+        c->behind_ms = 0;
+    }
+    off = wall > expected ? wall - expected : expected - wall;
     if (off > CLOCK_OFF_MAX_MS) {
         doubt(c, wall);
         return;
     }
     c->doubted = false;
-    c->live.wall_ms = wall;
+    c->live.wall_ms = wall + c->behind_ms;
     c->live.wall_at = c->now_ms;
 }
 

@@ -23,6 +23,9 @@
  * to CLOCK_MARK_MS before that, it shows again. Nothing comes too early by that, and what is due
  * waits longer by at most that much.
  *
+ * A wall clock that is believed while it stands behind what must have passed (one that was kept in a
+ * file, say) is expected to be right later: what it is behind is not credited when it is put right.
+ *
  * T as in store.h.
  */
 #ifndef OXBOW_STORE_CLOCK_H
@@ -53,6 +56,7 @@ struct store_clock {
     uint64_t marked_ms; /* T: what the newest mark in the journal says */
     bool read;          /* T: now_ms is this transaction's */
     bool believed;      /* T: the wall clock, in this opening */
+    uint64_t behind_ms; /* T: so much must have passed that the wall clock does not know of */
     bool doubted;       /* T: it ran ahead of this clock by doubt_ms, when this showed doubt_at */
     uint64_t doubt_ms;  /* modulo 2^64 */
     uint64_t doubt_at;

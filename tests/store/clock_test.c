@@ -426,6 +426,58 @@ static void it_never_goes_back_nor_ahead_of_the_truth(void **state)
     assert_true(last - start > passed / 8); /* nor does it stand still */
 }
 
+/* Its time is kept in a file, and goes on from there. */
+static void what_a_wall_clock_is_behind_at_a_start_is_not_added_later(void **state)
+{
+    uint64_t start = now();
+    uint64_t wall = rig.wall_ms;
+    uint64_t passed = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 5; i++) {
+        rig_pass_ms(&rig, 1000);
+        commit();
+        rig_close(&rig);
+        rig.mono_us = 30000000; /* 30 s to come up, of which the wall clock knows nothing */
+        passed += 31000;
+        rig_open(&rig);
+        rig_pass_ms(&rig, 5000);
+        commit();
+        passed += 5000;
+        assert_int_equal(now() - start, passed);
+    }
+    rig.wall_ms = wall + passed; /* right again, while the store is open */
+    commit();
+    rig_pass_ms(&rig, 5000);
+    commit();
+    passed += 5000;
+    assert_int_equal(now() - start, passed);
+    reboot(DAY, true);
+    assert_int_equal(now() - start, passed + DAY + 20000);
+    assert_int_equal(leapt(), DAY);
+}
+
+static void nor_when_it_is_right_at_the_next_start(void **state)
+{
+    uint64_t start = now();
+    uint64_t wall = rig.wall_ms;
+
+    (void)state;
+    rig_pass_ms(&rig, 1000);
+    commit();
+    rig_close(&rig);
+    rig.mono_us = 30000000;
+    rig_open(&rig);
+    rig_pass_ms(&rig, 5000);
+    commit();
+    rig_close(&rig);
+    rig.mono_us = 30000000;
+    rig.wall_ms = wall + 1000 + 30000 + 5000 + 30000;
+    rig_open(&rig);
+    assert_int_equal(now() - start, 66000);
+    assert_int_equal(leapt(), 0);
+}
+
 static void it_says_how_much_of_it_the_wall_clock_has_added(void **state)
 {
     (void)state;
@@ -470,6 +522,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(after_a_crash_of_the_program_nothing_is_lost, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(it_never_goes_back_nor_ahead_of_the_truth, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_wall_clock_is_behind_at_a_start_is_not_added_later,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(nor_when_it_is_right_at_the_next_start, setup, teardown),
         cmocka_unit_test_setup_teardown(it_says_how_much_of_it_the_wall_clock_has_added, setup,
                                         teardown),
     };

@@ -6,6 +6,7 @@
 #include "engine/queue/delay.h"
 
 #include "engine/base/result.h"
+#include "engine/queue/credit.h"
 #include "engine/queue/stream.h"
 
 #include <string.h>
@@ -15,18 +16,20 @@
 
 /* The due time, and by which clock. */
 static enum oxbow_err when_due(struct oxbow_txn *txn, const struct oxbow_delay_when *when,
-                               bool *wall, uint64_t *due_ms)
+                               struct delay *d)
 {
     uint64_t now = txn_clock_ms(txn);
 
     if (when == NULL) {
         return OXBOW_EINVAL;
     }
-    *wall = when->by == OXBOW_DELAY_WALL;
-    *due_ms = when->ms;
+    d->wall = when->by == OXBOW_DELAY_WALL;
+    d->flags = when->by == OXBOW_DELAY_FOR ? 0 : DELAY_EXACT;
+    d->made_ms = now;
+    d->id.due_ms = when->ms;
     switch (when->by) {
     case OXBOW_DELAY_FOR:
-        *due_ms = now + when->ms;
+        d->id.due_ms = now + when->ms;
         return when->ms <= OXBOW_DELAY_MS_MAX ? OXBOW_OK : OXBOW_EINVAL;
     case OXBOW_DELAY_CLOCK:
         return when->ms <= now || when->ms - now <= OXBOW_DELAY_MS_MAX ? OXBOW_OK : OXBOW_EINVAL;
@@ -35,6 +38,14 @@ static enum oxbow_err when_due(struct oxbow_txn *txn, const struct oxbow_delay_w
     default:
         return OXBOW_EINVAL;
     }
+}
+
+/* A record is written; its span counts from now. */
+static enum oxbow_err put_now(struct oxbow_txn *txn, const struct delay *d)
+{
+    enum oxbow_err err = (d->flags & DELAY_EXACT) == 0 ? credit_note(txn) : OXBOW_OK;
+
+    return err == OXBOW_OK ? delay_put(txn, d) : err;
 }
 
 /* Gives it a number and lets it wait; all but that is set. */
@@ -48,11 +59,10 @@ static enum oxbow_err delay_keep(struct oxbow_txn *txn, struct delay *d, struct 
         return err;
     }
     d->id.number = ++count.newest;
-    d->made_ms = txn_clock_ms(txn);
     d->database = txn_database(txn);
     count.waiting++;
     count.bytes += len;
-    err = delay_put(txn, d);
+    err = put_now(txn, d);
     if (err == OXBOW_OK) {
         err = delay_count_put(txn, &count);
     }
@@ -92,7 +102,7 @@ enum oxbow_err oxbow_delay_add(struct oxbow_txn *txn, struct oxbow_bytes key,
     struct delay d = {.type = OXBOW_TYPE_STREAM, .name = key};
     uint64_t len;
     uint8_t *body;
-    enum oxbow_err err = when_due(txn, when, &d.wall, &d.id.due_ms);
+    enum oxbow_err err = when_due(txn, when, &d);
 
     if (err != OXBOW_OK || fields == NULL || field_count == 0 ||
         (key.data == NULL && key.len > 0)) {
@@ -119,7 +129,7 @@ enum oxbow_err oxbow_delay_push(struct oxbow_txn *txn, struct oxbow_bytes key, e
                                 struct oxbow_delay_id *id)
 {
     struct delay d = {.type = OXBOW_TYPE_LIST, .end = end, .name = key, .payload = value};
-    enum oxbow_err err = when_due(txn, when, &d.wall, &d.id.due_ms);
+    enum oxbow_err err = when_due(txn, when, &d);
 
     if (err != OXBOW_OK || (end != OXBOW_LEFT && end != OXBOW_RIGHT) ||
         (key.data == NULL && key.len > 0) || (value.data == NULL && value.len > 0)) {
@@ -159,11 +169,10 @@ enum oxbow_err oxbow_delay_cancel(struct oxbow_txn *txn, struct oxbow_delay_id i
 enum oxbow_err oxbow_delay_move(struct oxbow_txn *txn, struct oxbow_delay_id id,
                                 const struct oxbow_delay_when *when, struct oxbow_delay_id *now)
 {
-    struct oxbow_delay_id to = {.number = id.number};
-    bool wall;
+    struct delay to = {.type = OXBOW_TYPE_NONE};
     struct delay d;
     struct buf copy;
-    enum oxbow_err err = when_due(txn, when, &wall, &to.due_ms);
+    enum oxbow_err err = when_due(txn, when, &to);
 
     if (err != OXBOW_OK) {
         return err;
@@ -176,20 +185,22 @@ enum oxbow_err oxbow_delay_move(struct oxbow_txn *txn, struct oxbow_delay_id id,
         return err;
     }
     err = delay_del(txn, &d);
-    d.wall = wall;
-    d.id = to;
+    d.wall = to.wall;
+    d.flags = to.flags;
+    d.made_ms = to.made_ms;
+    d.id = (struct oxbow_delay_id){to.id.due_ms, id.number};
     d.tries = 0;
     d.refused = 0;
     if (err == OXBOW_OK) {
-        err = delay_put(txn, &d);
+        err = put_now(txn, &d);
     }
     buf_fini(&copy);
     if (err != OXBOW_OK) {
         return txn_fail(txn, err);
     }
-    delay_arm(txn, wall, to.due_ms);
+    delay_arm(txn, d.wall, d.id.due_ms);
     if (now != NULL) {
-        *now = to;
+        *now = d.id;
     }
     return OXBOW_OK;
 }
@@ -249,6 +260,21 @@ static enum oxbow_err fill_fields(struct oxbow_result *result, const struct dela
     return err == OXBOW_ENOENT ? OXBOW_OK : err;
 }
 
+enum oxbow_err delay_fill(struct oxbow_txn *txn, const struct delay *d, struct oxbow_result *result)
+{
+    enum oxbow_err err = result_begin(result, &txn_port(txn)->alloc, STREAM_RESULT_BYTES_MAX);
+
+    if (err == OXBOW_OK && d->type == OXBOW_TYPE_LIST) {
+        err = result_item(result, d->payload);
+    } else if (err == OXBOW_OK) {
+        err = fill_fields(result, d);
+    }
+    if (err == OXBOW_OK) {
+        result_finish(result);
+    }
+    return err;
+}
+
 enum oxbow_err oxbow_delay_get(struct oxbow_txn *txn, struct oxbow_delay_id id,
                                struct oxbow_result *result)
 {
@@ -263,15 +289,7 @@ enum oxbow_err oxbow_delay_get(struct oxbow_txn *txn, struct oxbow_delay_id id,
     if (err != OXBOW_OK) {
         return err;
     }
-    err = result_begin(result, &txn_port(txn)->alloc, STREAM_RESULT_BYTES_MAX);
-    if (err == OXBOW_OK && d.type == OXBOW_TYPE_LIST) {
-        err = result_item(result, d.payload);
-    } else if (err == OXBOW_OK) {
-        err = fill_fields(result, &d);
-    }
-    if (err == OXBOW_OK) {
-        result_finish(result);
-    }
+    err = delay_fill(txn, &d, result);
     buf_fini(&copy);
     return err;
 }

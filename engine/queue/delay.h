@@ -10,6 +10,9 @@
 #define DELAY_KEY_BYTES 18u
 #define DELAY_FIXED     24u
 
+#define DELAY_LED   1u /* it waits elsewhere than at first: its number leads there */
+#define DELAY_EXACT 2u /* due when its clock shows it; else after a span since made_ms */
+
 /* A record, decoded; the bytes are borrowed from it. */
 struct delay {
     struct oxbow_delay_id id;
@@ -17,6 +20,7 @@ struct delay {
     enum oxbow_type type;
     enum oxbow_end end;
     uint8_t tries;
+    uint8_t flags;
     uint16_t refused;
     uint32_t database;
     uint64_t made_ms;
@@ -34,8 +38,8 @@ struct delay_count {
 };
 
 struct oxbow_bytes delay_key(uint8_t out[DELAY_KEY_BYTES], bool wall, struct oxbow_delay_id id);
-/* Where a refused one waits: its number leads there. */
-struct oxbow_bytes delay_refused_key(uint8_t out[DELAY_KEY_BYTES], uint64_t number);
+/* Leads from a number to where it waits. */
+struct oxbow_bytes delay_led_key(uint8_t out[DELAY_KEY_BYTES], uint64_t number);
 /* Whether it is one, of that clock. */
 bool delay_key_is(struct oxbow_bytes key, bool wall, struct oxbow_delay_id *id);
 OXBOW_MUST_CHECK enum oxbow_err delay_decode(struct oxbow_bytes value, struct delay *d);
@@ -48,11 +52,19 @@ OXBOW_MUST_CHECK enum oxbow_err delay_count_put(struct oxbow_txn *txn, const str
  * free). OXBOW_ENOENT. */
 OXBOW_MUST_CHECK enum oxbow_err delay_find(struct oxbow_txn *txn, struct oxbow_delay_id id,
                                            struct delay *d, struct buf *copy);
+/* Lets one that was found wait until then by the store's clock; what named it names it still. */
+OXBOW_MUST_CHECK enum oxbow_err delay_put_off(struct oxbow_txn *txn, struct delay *d,
+                                              uint64_t due_ms);
 /* Deletes the record of one that was found. */
 OXBOW_MUST_CHECK enum oxbow_err delay_del(struct oxbow_txn *txn, const struct delay *d);
 /* The first one after a place, of one clock, borrowed. OXBOW_ENOENT; OXBOW_ECORRUPT: *id is set. */
 OXBOW_MUST_CHECK enum oxbow_err delay_first(struct oxbow_txn *txn, bool wall,
                                             struct oxbow_delay_id after, struct delay *d);
+/* Adds its payload to its key, as whoever adds something there. */
+OXBOW_MUST_CHECK enum oxbow_err delay_add_now(struct oxbow_txn *txn, const struct delay *d);
+/* The payload as a result: an item, or an entry's fields with d's number for an id. */
+OXBOW_MUST_CHECK enum oxbow_err delay_fill(struct oxbow_txn *txn, const struct delay *d,
+                                           struct oxbow_result *result);
 /* Asks for idle work when it is due. */
 void delay_arm(struct oxbow_txn *txn, bool wall, uint64_t due_ms);
 

@@ -5,15 +5,16 @@
  *
  *   KV_SPACE_EXPIRE 'd' be64 due be64 number -> an entry due by the store's clock
  *   KV_SPACE_EXPIRE 'w' be64 due be64 number -> one due by the wall clock
- *   KV_SPACE_EXPIRE 'p' be64 number            -> le64 due: of one that was refused, and waits there
+ *   KV_SPACE_EXPIRE 'p' be64 number            -> le64 due: of one that was put off, and waits there
  *   KV_SPACE_EXPIRE 'n'                      -> the counters: le64 newest number, waiting, bytes,
  *                                               added, damaged
  *
- *   0      1      2     3       4         6          7   8         16         18  24
- *   +------+------+-----+-------+---------+----------+---+---------+----------+---+------+---------
- *   | form | type | end | tries | refused | database | 0 | made ms | name len | 0 | name | payload
- *   +------+------+-----+-------+---------+----------+---+---------+----------+---+------+---------
+ *   0      1      2     3       4         6          7       8         16         18  24
+ *   +------+------+-----+-------+---------+----------+-------+---------+----------+---+------+--------
+ *   | form | type | end | tries | refused | database | flags | made ms | name len | 0 | name | payload
+ *   +------+------+-----+-------+---------+----------+-------+---------+----------+---+------+--------
  *
+ * Flags: DELAY_LED, also meant by tries, and DELAY_EXACT.
  * The payload is a list's value, or a stream's fields coded as a plain body (stream_entry.h).
  */
 #include "engine/queue/delay.h"
@@ -37,7 +38,7 @@ struct oxbow_bytes delay_key(uint8_t out[DELAY_KEY_BYTES], bool wall, struct oxb
     return (struct oxbow_bytes){out, DELAY_KEY_BYTES};
 }
 
-struct oxbow_bytes delay_refused_key(uint8_t out[DELAY_KEY_BYTES], uint64_t number)
+struct oxbow_bytes delay_led_key(uint8_t out[DELAY_KEY_BYTES], uint64_t number)
 {
     out[0] = KV_SPACE_EXPIRE;
     out[1] = 'p';
@@ -75,6 +76,7 @@ enum oxbow_err delay_decode(struct oxbow_bytes value, struct delay *d)
     d->tries = p[3];
     d->refused = get_le16(p + 4);
     d->database = p[6];
+    d->flags = (uint8_t)(p[7] | (p[3] > 0 ? DELAY_LED : 0));
     d->made_ms = get_le64(p + 8);
     d->name = (struct oxbow_bytes){p + DELAY_FIXED, name_len};
     d->payload =
@@ -99,6 +101,7 @@ enum oxbow_err delay_put(struct oxbow_txn *txn, const struct delay *d)
     p[3] = d->tries;
     put_le16(p + 4, d->refused);
     p[6] = (uint8_t)d->database;
+    p[7] = d->flags;
     put_le64(p + 8, d->made_ms);
     put_le16(p + 16, (uint16_t)d->name.len);
     if (d->name.len > 0) {
@@ -159,7 +162,7 @@ static enum oxbow_err find(struct oxbow_txn *txn, struct oxbow_delay_id id, stru
     }
     if (err == OXBOW_ENOENT) {
         d->wall = false;
-        err = kv_get(txn, delay_refused_key(key, id.number), value);
+        err = kv_get(txn, delay_led_key(key, id.number), value);
         if (err == OXBOW_OK && value->len != 8) {
             err = OXBOW_ECORRUPT;
         }
@@ -196,8 +199,28 @@ enum oxbow_err delay_del(struct oxbow_txn *txn, const struct delay *d)
     uint8_t key[DELAY_KEY_BYTES];
     enum oxbow_err err = kv_del(txn, delay_key(key, d->wall, d->id));
 
-    return err == OXBOW_OK && d->tries > 0 ? kv_del(txn, delay_refused_key(key, d->id.number))
-                                           : err;
+    return err == OXBOW_OK && (d->flags & DELAY_LED) != 0
+               ? kv_del(txn, delay_led_key(key, d->id.number))
+               : err;
+}
+
+enum oxbow_err delay_put_off(struct oxbow_txn *txn, struct delay *d, uint64_t due_ms)
+{
+    uint8_t key[DELAY_KEY_BYTES];
+    uint8_t due[8];
+    enum oxbow_err err = kv_del(txn, delay_key(key, d->wall, d->id));
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    d->wall = false;
+    d->flags = DELAY_LED | DELAY_EXACT;
+    d->id.due_ms = due_ms;
+    put_le64(due, due_ms);
+    err = delay_put(txn, d);
+    return err == OXBOW_OK ? kv_put(txn, delay_led_key(key, d->id.number),
+                                    (struct oxbow_bytes){due, sizeof due})
+                           : err;
 }
 
 enum oxbow_err delay_first(struct oxbow_txn *txn, bool wall, struct oxbow_delay_id after,

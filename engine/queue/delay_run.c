@@ -5,14 +5,17 @@
  *
  * Invariants: (1) What is refused waits on: no entry is given up. (2) An entry whose addition makes a
  * transaction fail is postponed by the next one without another try, so that it blocks nobody. (3)
- * What was given when the store's clock showed more than it does raises it: the clock was lost.
+ * What was given when the store's clock showed more than it does raises it: the clock was lost. (4) What
+ * is due after a span is put off by what the clock was credited with for the time before it was given.
  */
 #include "engine/queue/delay.h"
 
 #include "engine/base/codec.h"
 #include "engine/queue/boots.h"
+#include "engine/queue/credit.h"
 #include "engine/queue/expire.h"
 #include "engine/queue/once.h"
+#include "engine/queue/schedule.h"
 #include "engine/queue/stream.h"
 
 #define STEP_ENTRIES    64u /* of idle work */
@@ -118,7 +121,7 @@ static enum oxbow_err add_fields(struct oxbow_txn *txn, const struct delay *d)
     return err;
 }
 
-static enum oxbow_err add_now(struct oxbow_txn *txn, const struct delay *d)
+enum oxbow_err delay_add_now(struct oxbow_txn *txn, const struct delay *d)
 {
     uint32_t database = txn_database(txn);
     enum oxbow_err err = oxbow_txn_select(txn, d->database);
@@ -138,22 +141,11 @@ static enum oxbow_err postpone(struct oxbow_txn *txn, struct delay *d, enum oxbo
 {
     uint64_t wait = (uint64_t)RETRY_FIRST_MS
                     << (d->tries < RETRY_DOUBLINGS ? d->tries : RETRY_DOUBLINGS);
-    uint8_t key[DELAY_KEY_BYTES];
-    uint8_t due[8];
-    enum oxbow_err err = kv_del(txn, delay_key(key, d->wall, d->id));
 
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    d->wall = false; /* by the wall clock it is late already */
-    d->id.due_ms = txn_clock_ms(txn) + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS);
     d->tries = (uint8_t)(d->tries + (d->tries < UINT8_MAX));
     d->refused = (uint16_t)why;
-    put_le64(due, d->id.due_ms);
-    err = delay_put(txn, d);
-    return err == OXBOW_OK ? kv_put(txn, delay_refused_key(key, d->id.number),
-                                    (struct oxbow_bytes){due, sizeof due})
-                           : err;
+    /* By the wall clock it is late already. */
+    return delay_put_off(txn, d, txn_clock_ms(txn) + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS));
 }
 
 /* The entry, whose record was copied, is added or postponed. */
@@ -167,8 +159,16 @@ static enum oxbow_err settle(struct oxbow_txn *txn, struct delay *d, size_t len,
     if (state == NULL) {
         return OXBOW_ENOMEM;
     }
+    if ((d->flags & DELAY_EXACT) == 0) {
+        uint64_t early = 0;
+
+        err = credit_since(txn, d->made_ms, &early);
+        if (err != OXBOW_OK || early > 0) {
+            return err == OXBOW_OK ? delay_put_off(txn, d, d->id.due_ms + early) : err;
+        }
+    }
     failed = state->failed == d->id.number;
-    err = failed ? state->why : add_now(txn, d);
+    err = failed ? state->why : delay_add_now(txn, d);
     if (txn_failed(txn) != OXBOW_OK) {
         state->failed = d->id.number;
         state->why = err;
@@ -216,7 +216,7 @@ static enum oxbow_err step(struct oxbow_txn *txn, bool wall, struct delay_count 
         return OXBOW_OK;
     }
     if (err == OXBOW_OK && d.made_ms > txn_clock_ms(txn)) {
-        txn_clock_raise(txn, d.made_ms);
+        err = credit_raise(txn, d.made_ms);
     }
     now = wall ? now : txn_clock_ms(txn);
     if ((err == OXBOW_OK || err == OXBOW_ECORRUPT) && d.id.due_ms > now) {
@@ -286,6 +286,9 @@ enum oxbow_err delay_idle(struct oxbow_txn *txn, bool *more)
     }
     if (err == OXBOW_OK) {
         err = expire_step(txn, &reaping);
+    }
+    if (err == OXBOW_OK) {
+        err = schedule_idle(txn, &reaping);
     }
     if (err == OXBOW_OK) {
         err = oxbow_delay_run(txn, STEP_ENTRIES, NULL, more);

@@ -2,7 +2,9 @@
 /*
  * Times to live of single entries of streams.
  *
- *   KV_SPACE_OBJECT be64 object 0x30 id               -> le64 deadline, by the store's clock
+ *   KV_SPACE_OBJECT be64 object 0x30 id               -> le64 deadline, by the store's clock, and if
+ *                                                        that may be early, le64 what it showed when
+ *                                                        the deadline was given
  *   KV_SPACE_EXPIRE 'e' be64 deadline be64 object id  -> u8 database, the name
  *
  * The first is found by the entry and goes with its object, the second by time. An entry that goes
@@ -14,6 +16,7 @@
 #include "engine/queue/expire.h"
 
 #include "engine/base/codec.h"
+#include "engine/queue/credit.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/stream.h"
@@ -60,20 +63,31 @@ static struct oxbow_bytes entry_key(uint8_t out[KV_KEY_MAX], uint64_t object, st
     return (struct oxbow_bytes){out, object_key(out, object, KIND_DEADLINE, tail, sizeof tail)};
 }
 
-/* UINT64_MAX: it has none. */
+/* As it is stored, and when it truly is: later, if the clock was credited with time before it was
+ * given. UINT64_MAX: it has none. */
+struct deadline {
+    uint64_t stored;
+    uint64_t due;
+};
+
 static enum oxbow_err deadline_get(struct oxbow_txn *txn, uint64_t object, struct oxbow_id id,
-                                   uint64_t *deadline)
+                                   struct deadline *d)
 {
     uint8_t key[KV_KEY_MAX];
     struct oxbow_bytes value;
+    uint64_t early = 0;
     enum oxbow_err err = kv_get(txn, entry_key(key, object, id), &value);
 
-    *deadline = UINT64_MAX;
-    if (err == OXBOW_OK && value.len != 8) {
+    *d = (struct deadline){UINT64_MAX, UINT64_MAX};
+    if (err == OXBOW_OK && value.len != 8 && value.len != 16) {
         return OXBOW_ECORRUPT;
     }
     if (err == OXBOW_OK) {
-        *deadline = get_le64(value.data);
+        d->stored = get_le64(value.data);
+        if (value.len == 16) {
+            err = credit_since(txn, get_le64((const uint8_t *)value.data + 8), &early);
+        }
+        d->due = d->stored + early;
     }
     return err == OXBOW_ENOENT ? OXBOW_OK : err;
 }
@@ -180,10 +194,10 @@ enum oxbow_err expire_late(struct oxbow_txn *txn, bool *late)
 enum oxbow_err expire_hides(struct oxbow_txn *txn, uint64_t object, struct oxbow_id id,
                             bool *hidden)
 {
-    uint64_t deadline;
-    enum oxbow_err err = deadline_get(txn, object, id, &deadline);
+    struct deadline d;
+    enum oxbow_err err = deadline_get(txn, object, id, &d);
 
-    *hidden = err == OXBOW_OK && deadline <= txn_clock_ms(txn);
+    *hidden = err == OXBOW_OK && d.due <= txn_clock_ms(txn);
     return err;
 }
 
@@ -210,21 +224,43 @@ enum oxbow_err expire_check(struct oxbow_txn *txn, struct oxbow_bytes name, uint
 static enum oxbow_err clear(struct oxbow_txn *txn, uint64_t object, struct oxbow_id id)
 {
     uint8_t key[KV_KEY_MAX];
-    uint64_t deadline;
-    enum oxbow_err err = deadline_get(txn, object, id, &deadline);
+    struct deadline d;
+    enum oxbow_err err = deadline_get(txn, object, id, &d);
 
-    if (err != OXBOW_OK || deadline == UINT64_MAX) {
+    if (err != OXBOW_OK || d.stored == UINT64_MAX) {
         return err;
     }
-    err = kv_del(txn, time_key(key, deadline, object, id));
+    err = kv_del(txn, time_key(key, d.stored, object, id));
     return err == OXBOW_OK ? kv_del(txn, entry_key(key, object, id)) : err;
+}
+
+/* Gives one that has none a deadline; made_ms not 0: it may be early. */
+static enum oxbow_err deadline_put(struct oxbow_txn *txn, const struct expire_entry *e,
+                                   uint64_t deadline, uint64_t made_ms)
+{
+    uint8_t value[VALUE_MAX];
+    uint8_t key[KV_KEY_MAX];
+    enum oxbow_err err;
+
+    put_le64(value, deadline);
+    put_le64(value + 8, made_ms);
+    err = kv_put(txn, entry_key(key, e->object, e->id),
+                 (struct oxbow_bytes){value, made_ms > 0 ? 16 : 8});
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    value[0] = (uint8_t)txn_database(txn);
+    if (e->name.len > 0) {
+        memcpy(value + 1, e->name.data, e->name.len);
+    }
+    return kv_put(txn, time_key(key, deadline, e->object, e->id),
+                  (struct oxbow_bytes){value, 1 + e->name.len});
 }
 
 enum oxbow_err expire_set(struct oxbow_txn *txn, const struct expire_entry *e, uint64_t ttl_ms)
 {
-    uint64_t deadline = txn_clock_ms(txn) + ttl_ms;
-    uint8_t value[VALUE_MAX];
-    uint8_t key[KV_KEY_MAX];
+    uint64_t now = txn_clock_ms(txn);
+    uint64_t deadline = now + ttl_ms;
     struct expire_state *s;
     enum oxbow_err err = state_get(txn, &s);
 
@@ -234,17 +270,10 @@ enum oxbow_err expire_set(struct oxbow_txn *txn, const struct expire_entry *e, u
     if (err != OXBOW_OK || ttl_ms == 0) {
         return err;
     }
-    put_le64(value, deadline);
-    err = kv_put(txn, entry_key(key, e->object, e->id), (struct oxbow_bytes){value, 8});
-    if (err != OXBOW_OK) {
-        return err;
+    err = credit_note(txn);
+    if (err == OXBOW_OK) {
+        err = deadline_put(txn, e, deadline, txn_clock_unsure(txn) ? now : 0);
     }
-    value[0] = (uint8_t)txn_database(txn);
-    if (e->name.len > 0) {
-        memcpy(value + 1, e->name.data, e->name.len);
-    }
-    err = kv_put(txn, time_key(key, deadline, e->object, e->id),
-                 (struct oxbow_bytes){value, 1 + e->name.len});
     if (err == OXBOW_OK) {
         s->first = deadline < s->first ? deadline : s->first;
         s->low = deadline < s->low ? deadline : s->low;
@@ -277,7 +306,7 @@ enum oxbow_err oxbow_stream_expire(struct oxbow_txn *txn, struct oxbow_bytes key
 enum oxbow_err oxbow_stream_ttl(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_id id,
                                 uint64_t *left_ms)
 {
-    uint64_t deadline = 0;
+    struct deadline d = {0, 0};
     struct stream s;
     enum oxbow_err err = left_ms == NULL ? OXBOW_EINVAL : stream_find(txn, key, &s);
 
@@ -285,10 +314,10 @@ enum oxbow_err oxbow_stream_ttl(struct oxbow_txn *txn, struct oxbow_bytes key, s
         err = stream_entry_find(&s, id, NULL);
     }
     if (err == OXBOW_OK) {
-        err = deadline_get(txn, s.object.id, id, &deadline);
+        err = deadline_get(txn, s.object.id, id, &d);
     }
     if (err == OXBOW_OK) {
-        *left_ms = deadline == UINT64_MAX ? deadline : deadline - txn_clock_ms(txn);
+        *left_ms = d.due == UINT64_MAX ? d.due : d.due - txn_clock_ms(txn);
     }
     return err;
 }
@@ -341,25 +370,36 @@ static enum oxbow_err entry_remove(struct oxbow_txn *txn, const struct due *d)
     return err == OXBOW_OK ? tell(txn, d, payload, before - s.bytes) : err;
 }
 
-/* What cannot be read cannot be removed entry by entry: it is left to whoever mends it. */
+/* One whose deadline has come: it goes, or if that was early gets another one. What cannot be read
+ * cannot be removed entry by entry: it is left to whoever mends it. */
+static enum oxbow_err settle(struct oxbow_txn *txn, const struct due *d, uint64_t due_ms)
+{
+    const struct expire_entry e = {d->object, d->id, {d->name, d->name_len}};
+    uint8_t key[KV_KEY_MAX];
+    enum oxbow_err err;
+
+    if (due_ms > txn_clock_ms(txn)) {
+        return deadline_put(txn, &e, due_ms, 0);
+    }
+    err = entry_remove(txn, d);
+    return err == OXBOW_OK ? kv_del(txn, entry_key(key, d->object, d->id)) : err;
+}
+
 static enum oxbow_err one(struct oxbow_txn *txn, const struct due *d)
 {
     const struct oxbow_log *log = &txn_port(txn)->log;
     uint32_t database = txn_database(txn);
     uint8_t key[KV_KEY_MAX];
-    uint64_t deadline;
+    struct deadline deadline;
     enum oxbow_err err = deadline_get(txn, d->object, d->id, &deadline);
 
-    if (err == OXBOW_OK && deadline == d->deadline) {
+    if (err == OXBOW_OK && deadline.stored == d->deadline) {
         err = oxbow_txn_select(txn, d->database);
         if (err == OXBOW_OK) {
-            err = entry_remove(txn, d);
+            err = settle(txn, d, deadline.due);
         }
         if (oxbow_txn_select(txn, database) != OXBOW_OK) {
             err = OXBOW_EINVAL;
-        }
-        if (err == OXBOW_OK) {
-            err = kv_del(txn, entry_key(key, d->object, d->id));
         }
     }
     if (err == OXBOW_ECORRUPT && txn_failed(txn) == OXBOW_OK) {

@@ -12,6 +12,7 @@
 #include "engine/queue/delay.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy.h"
+#include "engine/queue/schedule.h"
 #include "engine/queue/string.h"
 #include "engine/store/memtable.h"
 
@@ -355,6 +356,13 @@ static enum oxbow_err settle(struct mend *m, struct oxbow_txn *txn, bool *more)
     return loss_settle(txn, more);
 }
 
+static enum oxbow_err schedules(struct mend *m, struct oxbow_txn *txn, bool *more)
+{
+    (void)m;
+    *more = false;
+    return schedule_mend(txn);
+}
+
 enum oxbow_err mend_store(struct oxbow *db)
 {
     struct mend m = {.db = db};
@@ -370,6 +378,9 @@ enum oxbow_err mend_store(struct oxbow *db)
         }
         if (err == OXBOW_OK) {
             err = mend_forwards(&m);
+        }
+        if (err == OXBOW_OK) {
+            err = in_txn(&m, schedules);
         }
     }
     if (err == OXBOW_OK) {

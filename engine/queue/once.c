@@ -5,6 +5,7 @@
  */
 #include "engine/queue/once.h"
 
+#include "engine/queue/credit.h"
 #include "engine/queue/policy.h"
 
 #define RECORD_OVERHEAD 128u
@@ -59,13 +60,6 @@ static enum oxbow_err queue_find(struct oxbow_txn *txn, struct oxbow_bytes key, 
     return OXBOW_OK;
 }
 
-static bool within_window(const struct once *o, const struct once_seen *seen)
-{
-    uint64_t now = txn_clock_ms(o->txn);
-
-    return seen->clock_ms > now || now - seen->clock_ms < o->window_ms;
-}
-
 /* Whether it was added before. */
 static enum oxbow_err seen_before(const struct call *c, struct oxbow_once_outcome *outcome)
 {
@@ -77,9 +71,9 @@ static enum oxbow_err seen_before(const struct call *c, struct oxbow_once_outcom
         return err == OXBOW_ENOENT ? OXBOW_OK : err;
     }
     if (c->kind == ONCE_ID) {
-        outcome->duplicate = within_window(&c->once, &seen);
+        err = once_within(&c->once, seen.clock_ms, &outcome->duplicate);
         outcome->id = outcome->duplicate ? seen.id : OXBOW_ID_MIN;
-        return OXBOW_OK;
+        return err;
     }
     outcome->duplicate = c->sequence <= seen.number;
     outcome->id = c->sequence == seen.number ? seen.id : OXBOW_ID_MIN;
@@ -119,7 +113,8 @@ static enum oxbow_err call_end(const struct call *c, struct oxbow_id id)
     enum oxbow_err err = OXBOW_OK;
 
     if (c->kind == ONCE_ID) {
-        err = once_order(&c->once, c->name, &seen);
+        err = credit_note(c->once.txn);
+        err = err == OXBOW_OK ? once_order(&c->once, c->name, &seen) : err;
     }
     if (err == OXBOW_OK) {
         err = once_put(&c->once, c->kind, c->name, &seen);

@@ -34,6 +34,8 @@ OXBOW_MUST_CHECK enum oxbow_err once_del(const struct once *o, enum once_kind ki
 /* Gives an id its place in the order, and forgets the oldest ones that the window leaves out. */
 OXBOW_MUST_CHECK enum oxbow_err once_order(const struct once *o, struct oxbow_bytes name,
                                            struct once_seen *seen);
+/* Whether an id that was remembered then is within the window of time: never out of it too early. */
+OXBOW_MUST_CHECK enum oxbow_err once_within(const struct once *o, uint64_t clock_ms, bool *within);
 /* A policy is gone: so is what was remembered of its queue, in bounded steps. */
 OXBOW_MUST_CHECK enum oxbow_err once_drop_queue(struct oxbow_txn *txn, uint32_t queue);
 /* One such step. For idle work. */

@@ -17,6 +17,7 @@
 
 #include "engine/base/codec.h"
 #include "engine/base/hash.h"
+#include "engine/queue/credit.h"
 
 #include <string.h>
 
@@ -225,20 +226,34 @@ static enum oxbow_err numbered(const struct once *o, uint64_t number, uint64_t *
     return OXBOW_ENOENT;
 }
 
+enum oxbow_err once_within(const struct once *o, uint64_t clock_ms, bool *within)
+{
+    uint64_t now = txn_clock_ms(o->txn);
+    uint64_t early = 0;
+    enum oxbow_err err = OXBOW_OK;
+
+    *within = clock_ms > now || now - clock_ms < o->window_ms;
+    if (!*within) {
+        err = credit_since(o->txn, clock_ms, &early);
+        *within = now - clock_ms < early || now - clock_ms - early < o->window_ms;
+    }
+    return err;
+}
+
 /* Forgets the oldest id if the window leaves it out; *done: it does not. */
 static enum oxbow_err evict(const struct once *o, uint64_t newest, uint64_t *oldest, bool *done)
 {
-    uint64_t now = txn_clock_ms(o->txn);
     uint8_t key[KEY_MAX];
     struct once_seen seen;
     uint64_t hash;
     unsigned slot;
     enum oxbow_err err = numbered(o, *oldest, &hash, &slot, &seen);
 
-    if (err == OXBOW_OK && newest - *oldest < o->window_count &&
-        (seen.clock_ms > now || now - seen.clock_ms < o->window_ms)) {
-        *done = true;
-        return OXBOW_OK;
+    if (err == OXBOW_OK && newest - *oldest < o->window_count) {
+        err = once_within(o, seen.clock_ms, done);
+        if (err != OXBOW_OK || *done) {
+            return err;
+        }
     }
     if (err == OXBOW_OK) {
         err = slot_del(o, ONCE_ID, hash, slot);

@@ -33,6 +33,7 @@ static const struct oxbow_feature rows[STORE_FEATURE_COUNT] = {
     {"strings", "keys with one value", OXBOW_FEATURE_HAS, 1, 2},
     {"patrols", "what patrols of lists found", OXBOW_FEATURE_HAS, 0, 2},
     {"bindings", "streams whose entries go to other queues as well", OXBOW_FEATURE_WRITES, 6, 2},
+    {"schedules", "entries that are added again and again", OXBOW_FEATURE_WRITES, 3, 2},
 };
 
 static const uint8_t key[] = {KV_SPACE_STORE, STORE_KEY_FEATURES};

@@ -29,6 +29,7 @@ enum kv_space {
     KV_SPACE_TIME = 0x28,    /* openings and what is known of their time: queue/boots.c */
     KV_SPACE_EXPIRE = 0x30,  /* by deadline */
     KV_SPACE_ONCE = 0x38,    /* what was added once: queue/once_record.c */
+    KV_SPACE_CRON = 0x3c,    /* schedules: queue/schedule_record.c */
     KV_SPACE_FORWARD = 0x40, /* forwards: queue/forward.c */
     KV_SPACE_POLICY = 0x48,  /* policies of queues: queue/policy_record.c */
     KV_SPACE_PATROL = 0x4c,  /* what patrols of lists found: queue/patrol.c */
@@ -140,6 +141,8 @@ void txn_clock_start(const struct oxbow_txn *txn, struct txn_clock_start *out);
  * openings. When this has grown, what was begun before may be younger by that much than the clock
  * says: nobody knows whether the board was off before it or after. */
 uint64_t txn_clock_added_ms(const struct oxbow_txn *txn);
+/* Whether the wall clock may still add to it in this opening, for time before now. */
+bool txn_clock_unsure(const struct oxbow_txn *txn);
 /* The wall clock, if it is believed (clock.h); else false and nothing is written. */
 bool txn_wall_believed(const struct oxbow_txn *txn, uint64_t *wall_ms);
 /* It shows at least that much from now on: after a salvage that lost it. */
@@ -162,6 +165,7 @@ enum store_feature {
     STORE_FEATURE_STRING,  /* keys with one value */
     STORE_FEATURE_PATROL,  /* lists that are patrolled */
     STORE_FEATURE_BINDING, /* bindings of streams */
+    STORE_FEATURE_CRON,    /* schedules */
     STORE_FEATURE_COUNT
 };
 /* To be called by what writes something that needs the feature, before it does: notes in the same
@@ -209,6 +213,8 @@ enum store_slot {
     STORE_SLOT_EXPIRE,
     STORE_SLOT_METRIC,
     STORE_SLOT_BINDING,
+    STORE_SLOT_CREDIT,
+    STORE_SLOT_SCHEDULE,
     STORE_SLOT_COUNT
 };
 void *store_slot_get(struct oxbow *db, enum store_slot slot);

@@ -304,6 +304,12 @@ uint64_t txn_clock_added_ms(const struct oxbow_txn *txn)
     return txn->db->clock.live.added_ms;
 }
 
+bool txn_clock_unsure(const struct oxbow_txn *txn)
+{
+    (void)clock_now(txn->db);
+    return !txn->db->clock.believed && txn->db->clock.live.wall_ms != 0;
+}
+
 bool txn_wall_believed(const struct oxbow_txn *txn, uint64_t *wall_ms)
 {
     return clock_wall(txn->db, wall_ms);

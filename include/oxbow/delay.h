@@ -10,9 +10,10 @@
  * tried again after a second, then ever later, up to once a minute, and never given up. Entries due at
  * the same millisecond are added in the order in which they were given.
  *
- * "Due" goes by the store's own clock (time.h), or by the wall clock: then it waits while that is not
- * set or not believed, and is added when the wall clock, as it stands then, shows the time or a later
- * one. The store adds what is due by itself, as idle work, within milliseconds while it is
+ * "Due" goes by the store's own clock (time.h): never before the span has passed, also where that
+ * clock is told only later of time without power before the entry was given. Or it goes by the wall
+ * clock: then it waits while that is not set or not believed, and is added when the wall clock, as it
+ * stands then, shows the time or a later one. The store adds what is due by itself, as idle work, within milliseconds while it is
  * open; what became due while it was closed comes when it is opened. oxbow_delay_run does it at once.
  *
  * Every function here works inside a transaction of oxbow.h, is called by the thread that holds it,
@@ -82,7 +83,7 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_delay_move(struct oxbow_txn *txn, struct o
 struct oxbow_delay_info {
     struct oxbow_delay_id id;
     bool wall;              /* due by the wall clock */
-    uint64_t made_ms;       /* given when the store's clock showed this */
+    uint64_t made_ms;       /* given, or moved, when the store's clock showed this */
     uint32_t database;      /* of its key */
     enum oxbow_type type;   /* what it is to be added to: a list or a stream */
     enum oxbow_end end;     /* of a list */
@@ -107,8 +108,8 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_delay_get(struct oxbow_txn *txn, struct ox
                                                 struct oxbow_result *result);
 
 /* Adds what is due now, at most `max` entries (0: 1,000), and says how many it was and whether there
- * is more. `moved`, `more` may be NULL. What is refused counts, and is not met again by the next
- * call. An error leaves the transaction fit only for abort; the next call passes over what caused
+ * is more. `moved`, `more` may be NULL. What is refused or put off counts, and is not met again by
+ * the next call. An error leaves the transaction fit only for abort; the next call passes over what caused
  * it, as refused. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_delay_run(struct oxbow_txn *txn, uint64_t max,
                                                 uint64_t *moved, bool *more);

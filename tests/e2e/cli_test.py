@@ -488,6 +488,44 @@ class Cli(unittest.TestCase):
             self.error("delay", *bad, code=2)
         self.run_cli("delay", "list", code=1)
 
+    def test_schedules_add_entries_again_and_again(self):
+        self.out("schedule", "push", "beat", "every 200ms", "l", "tick")
+        self.out("schedule", "add", "report", "0 6 29 2 *", "s", "kind", "daily",
+                 "--offset=+02:00", "--missed=once")
+        while json.loads(self.out("schedule", "show", "beat", "--json"))["added"] < 2:
+            time.sleep(0.05)
+            self.run_cli("pop", "l", code=None)
+        self.out("schedule", "pause", "beat")
+        rows = json.loads(self.out("schedule", "list", "--json"))
+        self.assertEqual([row["name"] for row in rows], ["beat", "report"])
+        self.assertEqual([row["paused"] for row in rows], ["yes", "no"])
+        self.assertEqual(rows[1]["next"][4:], "-02-29T04:00:00Z")
+        row = json.loads(self.out("schedule", "show", "report", "--json"))
+        self.assertEqual((row["offset_min"], row["on_missed"], row["type"], row["clock"]),
+                         (120, "once", "stream", "wall"))
+        self.out("schedule", "resume", "beat")
+        self.out("schedule", "remove", "beat")
+        self.run_cli("schedule", "remove", "beat", code=1)
+        self.run_cli("schedule", "show", "beat", code=1)
+        self.run_cli("schedule", "pause", "beat", code=1)
+        rows = json.loads(self.out("schedule", "next", "30 */8 * * sun", "-c", "4", "--json",
+                                   "--from", "2026-11-21", "--offset=-00:30"))
+        self.assertEqual([row["next"] for row in rows],
+                         ["2026-11-22T01:00:00Z", "2026-11-22T09:00:00Z", "2026-11-22T17:00:00Z",
+                          "2026-11-29T01:00:00Z"])
+        said = self.error("schedule", "push", "x", "*/5 * * * moon", "l", "v", code=2)
+        self.assertIn("at character 11: a weekday is 0 to 7, or sun to sat", said)
+        for bad in (["push", "x", "@daily", "l"], ["push", "x y", "@daily", "l", "v"],
+                    ["push", "x", "", "l", "v"], ["push", "x", "@daily", "l", "v", "--late", "0"],
+                    ["push", "x", "@daily", "l", "v", "--offset", "2"],
+                    ["push", "x", "@daily", "l", "v", "--offset=+25:00"],
+                    ["push", "x", "@daily", "l", "v", "--offset=+1:75"],
+                    ["push", "x", "@daily", "l", "v", "--missed", "some"],
+                    ["push", "x", "@daily", "l", "v", "--missed-max", "10001"],
+                    ["add", "x", "@daily", "s", "f"], ["next", "every"],
+                    ["next", "@daily", "--from", "then"]):
+            self.error("schedule", *bad, code=2)
+
     def exposition(self, text):
         """Prometheus' text format, as its own parser sees it: {(name, labels): value}."""
         label = r'[a-z_]+="(?:[^"\\\n]|\\["\\n])*"'

@@ -15,6 +15,7 @@
 #include "oxbow/once.h"
 #include "oxbow/patrol.h"
 #include "oxbow/policy.h"
+#include "oxbow/schedule.h"
 #include "oxbow/string.h"
 #include "oxbow/upgrade.h"
 #include "tests/queue/stream_fixture.h"
@@ -138,6 +139,14 @@ static enum oxbow_err a_source_that_keeps_nothing(struct oxbow_txn *txn)
     return oxbow_source_set(txn, BYTES("s"), &(struct oxbow_source){.keeps_nothing = true});
 }
 
+static enum oxbow_err a_schedule(struct oxbow_txn *txn)
+{
+    const struct oxbow_schedule_options opt = {
+        .when = BYTES("every 1h"), .key = BYTES("l"), .value = BYTES("v")};
+
+    return oxbow_schedule_set(txn, "name", &opt);
+}
+
 static const struct use {
     const char *feature;
     enum oxbow_err (*first)(struct oxbow_txn *txn);
@@ -160,6 +169,7 @@ static const struct use {
     {"strings", a_key_with_one_value},
     {"bindings", a_binding},
     {"bindings", a_source_that_keeps_nothing},
+    {"schedules", a_schedule},
 };
 
 #define USES (sizeof uses / sizeof *uses)

@@ -39,6 +39,8 @@ struct options {
     char *id, *from, *to, *consumer, *target, *select, *confirm, *after, *on_full;
     char *ca, *cert, *key, *server_name, *user, *password_file;
     char *in, *at, *ttl, *producer;
+    char *offset, *missed, *late;
+    long long missed_max;
     long long sequence;
     char *only;
     char *size;
@@ -110,6 +112,7 @@ extern const struct command commands_uplink[];
 extern const struct command commands_time[];
 extern const struct command commands_once[];
 extern const struct command commands_delay[];
+extern const struct command commands_schedule[];
 extern const struct command commands_metrics[];
 extern const struct command commands_self[];
 

@@ -4,6 +4,7 @@
  * options that the row names, opens the store as the row says, runs the handler, closes.
  */
 #include "oxbow/delay.h"
+#include "oxbow/schedule.h"
 #include "tools/oxbow/command.h"
 
 #include <inttypes.h>
@@ -38,11 +39,23 @@ const struct option_row global_options[] = {
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 
-const struct command *const command_groups[] = {
-    commands_list,    commands_stream,   commands_string, commands_binding,
-    commands_group,   commands_consumer, commands_queue,  commands_store,
-    commands_forward, commands_uplink,   commands_time,   commands_delay,
-    commands_once,    commands_metrics,  commands_self,   NULL};
+const struct command *const command_groups[] = {commands_list,
+                                                commands_stream,
+                                                commands_string,
+                                                commands_binding,
+                                                commands_group,
+                                                commands_consumer,
+                                                commands_queue,
+                                                commands_store,
+                                                commands_forward,
+                                                commands_uplink,
+                                                commands_time,
+                                                commands_delay,
+                                                commands_schedule,
+                                                commands_once,
+                                                commands_metrics,
+                                                commands_self,
+                                                NULL};
 
 const struct command *command_next(size_t *group, size_t *row)
 {
@@ -396,7 +409,8 @@ static bool makes_store(const struct cli *cli)
 
 /* What became due while the store was closed is there before the command looks. What keeps it from
  * that keeps no command from its work. */
-static void add_due(struct cli *cli)
+static void add_due(struct cli *cli, enum oxbow_err (*run)(struct oxbow_txn *txn, uint64_t max,
+                                                           uint64_t *done, bool *more))
 {
     uint64_t added = 0;
     struct oxbow_txn *txn;
@@ -404,10 +418,10 @@ static void add_due(struct cli *cli)
     if (oxbow_txn_begin(cli->db, NULL, &txn) != OXBOW_OK) {
         return;
     }
-    if (oxbow_delay_run(txn, 0, &added, NULL) != OXBOW_OK || added == 0) {
+    if (run(txn, 0, &added, NULL) != OXBOW_OK || added == 0) {
         oxbow_txn_abort(txn);
     } else if (oxbow_txn_commit(txn, NULL) != OXBOW_OK) {
-        fputs("oxbow: delayed entries that are due could not be added\n", stderr);
+        fputs("oxbow: entries that are due could not be added\n", stderr);
     }
 }
 
@@ -419,7 +433,8 @@ static enum oxbow_err open_store(struct cli *cli)
         (makes_store(cli) ? 0 : OXBOW_OPEN_EXISTING) | (read ? OXBOW_OPEN_READONLY : 0), &cli->db);
 
     if (err == OXBOW_OK && !read) {
-        add_due(cli);
+        add_due(cli, oxbow_schedule_run);
+        add_due(cli, oxbow_delay_run);
     }
     return err;
 }

@@ -41,7 +41,7 @@ export OUT=$work
 
 start=$(date +%s)
 if [[ $what == *controls* ]]; then
-    for control in forget rollback nosync clock stolen forged; do
+    for control in forget rollback nosync clock stolen forged eager buried unkeyed shared hurried mortal again hasty; do
         run "$seed" "$sim" "$shim" --seeds 3 --days 120 --control "$control"
         echo "campaign: control $control is found"
     done

@@ -29,13 +29,15 @@
 #define LIFE_REAL_S   120   /* a life that takes longer hangs */
 #define CLOCK_REST_MS 2000u /* of real time, that a device may have lived after its last word */
 
-static const char *const control_names[CONTROLS] = {"none",  "forget", "rollback", "nosync",
-                                                    "clock", "stolen", "forged"};
+static const char *const control_names[CONTROLS] = {
+    "none",   "forget",  "rollback", "nosync",  "clock",  "stolen", "forged", "eager",
+    "buried", "unkeyed", "shared",   "hurried", "mortal", "again",  "hasty"};
 
 /* What all seeds of a run had together: a year without any of it proves little. */
 struct tally {
     uint64_t years, lives, cuts, crashes, entries, taken_back, refused, aborted, gaps;
     uint64_t dead, lost_replies, link_drops, transactions;
+    uint64_t redelivered, letters, redriven, duplicates, expired, delayed;
     uint64_t drops[OXBOW_DROP_CAUSES + 1];
 };
 
@@ -183,6 +185,20 @@ static enum year_wall any_wall(struct year *y)
     return walls[year_below(&y->random, sizeof walls / sizeof *walls)];
 }
 
+/* A producer keeps what it made until it knows that it was taken; how much it
+ * knows is not the same as how much was. */
+static void plan_resend(struct year_life *l, const struct account *a)
+{
+    static const enum year_queue queues[2] = {Q_ONCE, Q_IDS};
+    for (int i = 0; i < 2; i++) {
+        size_t count = a->number_count[queues[i]], from = count > RESEND ? count - RESEND : 0;
+        l->resend_count[i] = (uint32_t)(count - from);
+        if (count > from)
+            memcpy(l->resend[i], a->numbers_of[queues[i]] + from,
+                   (count - from) * sizeof l->resend[i][0]);
+    }
+}
+
 static void plan_life(struct year *y, bool cut_before)
 {
     struct year_life *l = &y->life;
@@ -207,9 +223,11 @@ static void plan_life(struct year *y, bool cut_before)
     l->crash = !l->last && year_chance(&y->random, 1, 5);
     l->serial = a->serial + 1;
     l->number = a->numbers + 1;
+    plan_resend(l, a);
     l->idx++;
     if (getenv("YEAR_TRACE") != NULL)
-        printf("life %llu: from %llu until %llu, off %llu ms, uptime %llu ms, wall %d%s%s%s\n",
+        printf("life %llu: from %llu until %llu, off %llu ms, uptime %llu ms, wall "
+               "%d%s%s%s\n",
                (unsigned long long)l->idx, (unsigned long long)(l->from_ms - START_MS),
                (unsigned long long)(l->until_ms - START_MS), (unsigned long long)off,
                (unsigned long long)l->uptime_ms, l->wall, machine_up ? ", machine up" : "",
@@ -278,6 +296,12 @@ static void add_up(struct year *y)
     t->taken_back += a->taken_back;
     t->aborted += a->aborted;
     t->transactions += a->serial;
+    t->redelivered += a->redelivered;
+    t->letters += a->letters;
+    t->redriven += a->redriven;
+    t->duplicates += a->duplicates;
+    t->expired += a->expired;
+    t->delayed += a->delayed;
     t->lost_replies += a->lost_replies;
     t->link_drops += a->link_drops;
     for (int q = 0; q < QUEUES; q++) {
@@ -351,8 +375,10 @@ static bool run_year(struct year *y, uint64_t seed)
 
 static void print_tally(const struct tally *t)
 {
-    printf("  %llu years: %llu lives, %llu power cuts, %llu ends without a close; %llu entries "
-           "accepted by %llu transactions, %llu taken back by cuts, %llu refused; %llu "
+    printf("  %llu years: %llu lives, %llu power cuts, %llu ends without a "
+           "close; %llu entries "
+           "accepted by %llu transactions, %llu taken back by cuts, %llu "
+           "refused; %llu "
            "transactions met a full quota\n",
            (unsigned long long)t->years, (unsigned long long)t->lives, (unsigned long long)t->cuts,
            (unsigned long long)t->crashes, (unsigned long long)t->entries,
@@ -362,9 +388,16 @@ static void print_tally(const struct tally *t)
     for (unsigned c = 1; c <= OXBOW_DROP_CAUSES; c++)
         printf(" %s %llu", oxbow_drop_cause_name((enum oxbow_drop_cause)c),
                (unsigned long long)t->drops[c]);
-    printf("; gaps at the target %llu; dead %llu; link: %llu breaks, %llu lost replies\n",
+    printf("; gaps at the target %llu; dead %llu; link: %llu breaks, %llu lost "
+           "replies\n",
            (unsigned long long)t->gaps, (unsigned long long)t->dead,
            (unsigned long long)t->link_drops, (unsigned long long)t->lost_replies);
+    printf("  given again %llu; dead letters at the end %llu, sent back %llu; "
+           "known again %llu; "
+           "expired %llu; delayed and seen %llu\n",
+           (unsigned long long)t->redelivered, (unsigned long long)t->letters,
+           (unsigned long long)t->redriven, (unsigned long long)t->duplicates,
+           (unsigned long long)t->expired, (unsigned long long)t->delayed);
 }
 
 /* Several years must have met everything. */
@@ -372,7 +405,9 @@ static bool met_all(const struct tally *t)
 {
     return t->cuts > 0 && t->crashes > 0 && t->taken_back > 0 && t->refused > 0 && t->aborted > 0 &&
            t->gaps > 0 && t->dead > 0 && t->lost_replies > 0 && t->drops[OXBOW_DROP_LENGTH] > 0 &&
-           t->drops[OXBOW_DROP_BYTES] > 0 && t->drops[OXBOW_DROP_DELIVERED] > 0;
+           t->drops[OXBOW_DROP_BYTES] > 0 && t->drops[OXBOW_DROP_DELIVERED] > 0 &&
+           t->redelivered > 0 && t->letters > 0 && t->redriven > 0 && t->duplicates > 0 &&
+           t->expired > 0 && t->delayed > 0;
 }
 
 static enum year_control control_of(const char *name)

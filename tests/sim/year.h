@@ -5,11 +5,14 @@
  *   year.c          the run: lives, their ends, the controls; knows the true time
  *   year_device.c   one life of the device: a process of its own, on the real store
  *   year_work.c     what it does in a step: appends, consumers, bursts
+ *   year_task.c     and with groups that have options: failing consumers, dead letters, redrive
+ *   year_due.c      and by time: delayed entries, times to live, producers, a replay window
  *   year_clock.c    its port: a clock that is turned, wrong or right
  *   year_link.c     its link, a minute now and then, to a real server
  *   year_tell.c     what it tells the account, over a pipe
  *   year_account.c  the account: what was told, what may have been lost, what is there
  *   year_judge.c    its verdict on every entry
+ *   year_rules.c    on deliveries, their order and their times
  *   year_target.c   what arrived
  *
  * Each entry has a number of its own, ascending over all queues and lives; each transaction has one
@@ -19,6 +22,7 @@
 #define OXBOW_TESTS_SIM_YEAR_H
 
 #include "oxbow/forward.h"
+#include "oxbow/group_options.h"
 #include "oxbow/oxbow.h"
 #include "oxbow/policy.h"
 
@@ -33,18 +37,28 @@
 /* ---- queues ---- */
 
 enum year_queue {
-    Q_LOG,    /* stream, forwarded, no limits */
-    Q_BUDGET, /* stream, forwarded, its forward drops the oldest over a budget */
-    Q_MOVE,   /* list, forwarded, its forward refuses over a budget */
-    Q_HELD,   /* stream, forwarded, limited: what is not delivered is protected */
-    Q_RING,   /* stream with a group, drops the oldest over so many entries */
-    Q_BYTES,  /* list, drops the oldest over so many bytes */
-    Q_AGE,    /* stream, drops by age */
-    Q_REFUSE, /* list, refuses over so many entries */
-    Q_BLOCK,  /* stream with a group, blocks over so many entries */
-    Q_JOBS,   /* stream with a group of good and bad consumers, and poison */
-    Q_DEAD,   /* list: poison goes here */
-    Q_BURST,  /* list: fills the quota now and then */
+    Q_LOG,     /* stream, forwarded, no limits */
+    Q_BUDGET,  /* stream, forwarded, its forward drops the oldest over a budget */
+    Q_MOVE,    /* list, forwarded, its forward refuses over a budget */
+    Q_HELD,    /* stream, forwarded, limited: what is not delivered is protected */
+    Q_RING,    /* stream with a group, drops the oldest over so many entries */
+    Q_BYTES,   /* list, drops the oldest over so many bytes */
+    Q_AGE,     /* stream, drops by age */
+    Q_REFUSE,  /* list, refuses over so many entries */
+    Q_BLOCK,   /* stream with a group, blocks over so many entries */
+    Q_JOBS,    /* stream with a group of good and bad consumers, and poison */
+    Q_DEAD,    /* list: poison goes here */
+    Q_BURST,   /* list: fills the quota now and then */
+    Q_TASKS,   /* stream with a group that has options: good, bad and refusing
+               consumers, and poison */
+    Q_LETTERS, /* stream: its dead letters */
+    Q_SOLO,    /* stream with a group that one consumer has for itself */
+    Q_LATER,   /* list of delayed elements */
+    Q_BRIEF,   /* stream, some entries of which have a time to live */
+    Q_ONCE,    /* list of a producer with a sequence, which sends again what may be
+               lost */
+    Q_IDS,     /* the same for a stream, by ids; drops the oldest */
+    Q_REPLAY,  /* stream with a group, keeps what was delivered for a while */
     QUEUES
 };
 
@@ -52,7 +66,8 @@ struct year_queue_kind {
     const char *key;
     bool list;
     bool forwarded;
-    bool group; /* "g" */
+    bool group;                                /* "g" */
+    const struct oxbow_group_options *options; /* of the group */
     struct oxbow_policy policy;
     uint64_t budget;
     enum oxbow_forward_full budget_full;
@@ -63,7 +78,31 @@ extern const struct year_queue_kind year_queues[QUEUES];
 static inline bool year_limited(enum year_queue q)
 {
     const struct oxbow_policy *p = &year_queues[q].policy;
-    return p->max_entries != 0 || p->max_bytes != 0 || p->max_age_ms != 0;
+    return p->max_entries != 0 || p->max_bytes != 0 || p->max_age_ms != 0 || p->keep_ms != 0;
+}
+
+/* Nobody adds to it: another queue's entries end there. */
+static inline bool year_grave(enum year_queue q)
+{
+    return q == Q_DEAD || q == Q_LETTERS;
+}
+
+#define KEYS           5u /* of tasks */
+#define CONSUMERS      3u
+#define MAX_DELIVERIES 4u
+#define VISIBILITY_MS  (3 * HOUR_MS)
+#define REST_MS        (HOUR_MS / 2)
+#define JITTER_PERCENT 30u
+#define EXCLUSIVE_MS   (30 * HOUR_MS)
+#define KEEP_MS        (5 * DAY_MS)
+#define IDS_ENTRIES    60u
+#define RESEND         256u /* numbers that a producer sends again after each start */
+#define IDS_COUNT      (4u * RESEND)
+
+/* What a task's key is. */
+static inline uint64_t year_key(uint64_t number)
+{
+    return number % KEYS;
 }
 
 #define POISON_EVERY 23u /* of numbers */
@@ -84,6 +123,14 @@ enum year_control {
     CONTROL_CLOCK,    /* the clock is months ahead at a start, and says that it was set */
     CONTROL_STOLEN,   /* an entry is deleted at the target */
     CONTROL_FORGED,   /* an entry appears at the target that nobody sent */
+    CONTROL_EAGER,    /* what is pending is given up before its time */
+    CONTROL_BURIED,   /* a dead letter goes back, and nobody tells */
+    CONTROL_UNKEYED,  /* the group of tasks has no order by key */
+    CONTROL_SHARED,   /* the exclusive group is for everybody */
+    CONTROL_HURRIED,  /* a delayed entry is made due at once */
+    CONTROL_MORTAL,   /* an entry is given a shorter time to live */
+    CONTROL_AGAIN,    /* what was added once is forgotten */
+    CONTROL_HASTY,    /* the replay window is shorter than it should be */
     CONTROLS
 };
 
@@ -113,6 +160,9 @@ struct year_life {
     bool last;  /* the year is over: drain, and show that everything goes on */
     char dir[128];
     char server[128]; /* the target's socket */
+    /* what the producers of Q_ONCE and Q_IDS made last */
+    uint32_t resend_count[2];
+    uint64_t resend[2][RESEND];
 };
 
 _Noreturn void device_live(const struct year_life *life);

@@ -21,8 +21,10 @@ void account_open(struct account *a, uint64_t seed)
 
 void account_close(struct account *a)
 {
-    for (int q = 0; q < QUEUES; q++)
+    for (int q = 0; q < QUEUES; q++) {
         free(a->gaps[q]);
+        free(a->numbers_of[q]);
+    }
     free(a->items);
     free(a->told);
     free(a->seen);
@@ -78,13 +80,33 @@ static void once(struct account *a, const struct tell *t, uint8_t *count, const 
 
 static void count_add(struct account *a, const struct tell *t, struct item *it)
 {
-    if (it->state != ITEM_NEVER)
+    bool again = (t->queue == Q_ONCE || t->queue == Q_IDS) && it->state == ITEM_LOST;
+    if (it->state != ITEM_NEVER && !again)
         account_fail(a, "entry %llu was told twice", (unsigned long long)t->number);
     it->queue = (uint8_t)t->queue;
     it->state = ITEM_IN;
     it->id = (struct oxbow_id){t->v[0], t->v[1]};
     it->added_ms = a->txn_ms;
     it->clock_ms = a->txn_clock;
+    it->span_ms = t->v[2];
+    it->life = a->lives;
+}
+
+static void count_pop(struct account *a, const struct tell *t, struct item *it)
+{
+    once(a, t, &it->popped, "popped");
+    if (t->queue == Q_LATER && a->txn_ms + REPEATED_MS < it->added_ms + it->span_ms)
+        account_fail(a, "later: entry %llu was popped %llu ms before it was due",
+                     (unsigned long long)t->number,
+                     (unsigned long long)(it->added_ms + it->span_ms - a->txn_ms));
+}
+
+static void count_duplicate(struct account *a, const struct tell *t, const struct item *it)
+{
+    a->duplicates++;
+    if (t->queue == Q_IDS && (it->id.ms != t->v[0] || it->id.seq != t->v[1]))
+        account_fail(a, "ids: entry %llu was said to be there under another id",
+                     (unsigned long long)t->number);
 }
 
 static void count_effect(struct account *a, const struct tell *t)
@@ -99,10 +121,15 @@ static void count_effect(struct account *a, const struct tell *t)
         a->missed[t->queue] += t->v[0];
         return;
     }
+    if (t->kind == TELL_GAVE) {
+        ruled_gave(a, t);
+        return;
+    }
     struct item *it = t->kind == TELL_ADD ? account_make(a, t->number) : account_item(a, t->number);
     if (it == NULL || (t->kind != TELL_ADD && it->state != ITEM_IN)) {
-        account_fail(a, "%s: entry %llu was handed out and never accepted",
-                     year_queues[t->queue].key, (unsigned long long)t->number);
+        account_fail(a, "%s: entry %llu was %s and never accepted", year_queues[t->queue].key,
+                     (unsigned long long)t->number,
+                     t->kind == TELL_DUPLICATE ? "said to be there" : "handed out");
         return;
     }
     switch (t->kind) {
@@ -110,19 +137,35 @@ static void count_effect(struct account *a, const struct tell *t)
         count_add(a, t, it);
         break;
     case TELL_POP:
-        once(a, t, &it->popped, "popped");
+        count_pop(a, t, it);
         break;
     case TELL_READ:
         once(a, t, &it->read, "read as new");
         break;
     case TELL_ACK:
         once(a, t, &it->acked, "acked");
+        it->acked_ms = a->txn_ms;
         break;
     case TELL_REMOVED:
         once(a, t, &it->removed, "finished");
+        if (t->queue == Q_SOLO)
+            ruled_heard(a, t->v[0]);
         break;
     case TELL_DEAD:
         once(a, t, &it->dead, "put to the dead");
+        break;
+    case TELL_GIVEN:
+        ruled_given(a, t, it);
+        break;
+    case TELL_NACKED:
+    case TELL_REJECTED:
+        ruled_nacked(a, t, it);
+        break;
+    case TELL_REDRIVEN:
+        ruled_redriven(a, t, it);
+        break;
+    case TELL_DUPLICATE:
+        count_duplicate(a, t, it);
         break;
     default:
         break;
@@ -134,8 +177,9 @@ static void take_back(struct account *a, const struct tell *t)
     if (t->kind == TELL_MISSED)
         a->missed[t->queue] -= t->v[0];
     struct item *it = account_item(a, t->number);
-    if (t->kind == TELL_TXN || t->kind == TELL_MISSED || it == NULL)
+    if (t->kind == TELL_TXN || t->kind == TELL_MISSED || t->kind == TELL_GAVE || it == NULL)
         return;
+    ruled_take_back(a, t, it);
     it->state = t->kind == TELL_ADD ? ITEM_LOST : it->state;
     it->popped -= t->kind == TELL_POP;
     it->read -= t->kind == TELL_READ;
@@ -180,6 +224,7 @@ static void settle(struct account *a, uint64_t serial)
 void account_life(struct account *a, bool machine_up)
 {
     a->machine_up = machine_up;
+    a->lives++;
     a->opened = a->ended = a->closed = false;
     a->open_clock_ms = 0;
 }
@@ -204,6 +249,8 @@ static void stand_at(struct account *a, uint64_t serial)
             end = i - 1;
     for (size_t i = a->done_count; i > end; i--)
         take_back(a, &a->told[i - 1]);
+    if (a->done_count > end)
+        a->solo_holder = HELD_BY_ANY;
     a->told_count = end;
     a->done_count = a->done_count < end ? a->done_count : end;
     count_told(a);
@@ -230,7 +277,8 @@ static void hear_open(struct account *a, const struct tell *t)
 {
     a->opened = true;
     if (getenv("YEAR_TRACE") != NULL)
-        printf("  opened at %llu, store's clock %llu, transaction %llu (%llu durable)\n",
+        printf("  opened at %llu, store's clock %llu, transaction %llu (%llu "
+               "durable)\n",
                (unsigned long long)(t->v[3] - START_MS), (unsigned long long)t->v[1],
                (unsigned long long)t->v[0], (unsigned long long)a->durable);
     stand_at(a, t->v[0]);
@@ -259,6 +307,21 @@ static void hear_txn(struct account *a, const struct tell *t)
     }
     judge_clock(a, t->v[0], t->v[1]);
     keep(&a->told, &a->told_count, &a->told_room, t);
+}
+
+static void hear_add(struct account *a, const struct tell *t)
+{
+    uint64_t **list = &a->numbers_of[t->queue];
+    size_t *count = &a->number_count[t->queue], *room = &a->number_room[t->queue];
+    (void)account_make(a, t->number);
+    keep(&a->told, &a->told_count, &a->told_room, t);
+    if (*count > 0 && (*list)[*count - 1] >= t->number)
+        return; /* sent again */
+    if (*count == *room) {
+        *room = *room * 2 + 256;
+        *list = lab_grow(*list, *room * sizeof **list);
+    }
+    (*list)[(*count)++] = t->number;
 }
 
 static void hear_refused(struct account *a, const struct tell *t)
@@ -296,9 +359,14 @@ void account_hear(struct account *a, const struct tell *t)
         hear_txn(a, t);
         break;
     case TELL_ADD:
-        (void)account_make(a, t->number);
-        keep(&a->told, &a->told_count, &a->told_room, t);
+        hear_add(a, t);
         break;
+    case TELL_GIVEN:
+    case TELL_GAVE:
+    case TELL_NACKED:
+    case TELL_REJECTED:
+    case TELL_REDRIVEN:
+    case TELL_DUPLICATE:
     case TELL_POP:
     case TELL_READ:
     case TELL_ACK:
@@ -330,9 +398,13 @@ void account_hear(struct account *a, const struct tell *t)
         break;
     case TELL_AUDIT:
         a->seen_count = 0;
+        a->audit_ms = t->v[0];
         keep(&a->seen, &a->seen_count, &a->seen_room, t);
         break;
     case TELL_HAVE:
+    case TELL_POSITION:
+    case TELL_LETTER:
+    case TELL_WAITING:
     case TELL_PENDING:
     case TELL_DROPS:
     case TELL_GAP:

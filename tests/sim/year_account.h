@@ -29,7 +29,23 @@ struct item {
     uint64_t added_ms; /* true time */
     uint64_t clock_ms; /* the store's clock then */
     uint64_t gone_ms;  /* true time of the first look that missed it; 0: none */
+    uint64_t span_ms;  /* its delay or time to live; 0: none */
+    uint64_t acked_ms; /* true time */
+    uint32_t life;     /* in which it was added */
+    /* of a group with options: */
+    uint8_t given;            /* deliveries, since it came back from the dead letters */
+    uint8_t holder;           /* who was given it last, + 1; HELD_BY_ANY */
+    bool rejected;            /* went to the dead letters at once */
+    bool keyless;             /* came back from there: nothing waits for it */
+    bool failed;              /* was refused, and is nobody's */
+    uint64_t free_ms;         /* true time before which it must not be given again; 0: not
+                       known */
+    uint32_t pending, letter; /* the audit that saw it so last */
 };
+
+#define HELD_BY_ANY                                                                                \
+    255u /* a cut has taken back the last delivery: the one before is not known  \
+        */
 
 struct target_gap {
     struct oxbow_id from, to;
@@ -66,7 +82,17 @@ struct account {
     uint64_t forward_gaps[QUEUES];
     uint64_t taken_back, aborted, looked_gone, link_entries, link_drops, lost_replies;
     uint64_t drops[OXBOW_DROP_CAUSES + 1];
+    uint64_t redelivered, letters, redriven, duplicates, expired, delayed;
     uint64_t failures;
+    /* groups with options */
+    uint64_t *numbers_of[QUEUES]; /* numbers of those queues that were told, in order */
+    size_t number_count[QUEUES], number_room[QUEUES];
+    uint32_t reads;      /* entries of the read under way */
+    bool last_chance;    /* one of them has its last delivery */
+    uint8_t solo_holder; /* + 1; 0: nobody; HELD_BY_ANY */
+    uint64_t solo_heard; /* true ms of its last sign of life */
+    uint64_t audit_ms;   /* true time */
+    uint32_t lives;
 };
 
 void account_open(struct account *a, uint64_t seed);
@@ -86,6 +112,20 @@ struct item *account_make(struct account *a, uint64_t number);
 void judge_audit(struct account *a); /* what was seen, against what was told */
 void judge_look(struct account *a, const struct tell *t);
 void judge_end(struct account *a, bool print); /* each entry has exactly one fate */
+
+/* ---- year_rules.c ---- */
+
+/* What a transaction did with a group that has options. */
+void ruled_given(struct account *a, const struct tell *t, struct item *it);
+void ruled_gave(struct account *a, const struct tell *t);
+void ruled_nacked(struct account *a, const struct tell *t, struct item *it);
+void ruled_redriven(struct account *a, const struct tell *t, struct item *it);
+/* A sign of life of who has Q_SOLO. */
+void ruled_heard(struct account *a, uint64_t who);
+void ruled_take_back(struct account *a, const struct tell *t, struct item *it);
+void ruled_audit(struct account *a, enum year_queue q);
+/* Times of what is there and of what is gone. */
+void ruled_due(struct account *a);
 
 /* ---- year_target.c ---- */
 

@@ -56,6 +56,45 @@ static void tell_pending(struct device *d, enum year_queue q)
     oxbow_result_fini(&names);
 }
 
+static void tell_position(struct device *d, enum year_queue q)
+{
+    struct oxbow_group_info info;
+    DEVICE_MUST(d, oxbow_group_info(d->txn, queue_group(q), &info));
+    tell(
+        &d->teller,
+        (struct tell){.kind = TELL_POSITION, .queue = q, .v = {info.last_id.ms, info.last_id.seq}});
+}
+
+/* Numbers of the dead are those of tasks. */
+static void tell_letters(struct device *d)
+{
+    const struct oxbow_stream_range all = {.from = OXBOW_ID_MIN, .to = OXBOW_ID_MAX};
+    enum oxbow_err err = oxbow_stream_range(d->txn, queue_key(Q_LETTERS), &all, &d->result);
+    DEVICE_MUST(d, err);
+    for (size_t i = 0; i < d->result.entry_count; i++) {
+        const struct oxbow_entry *e = &d->result.entries[i];
+        tell(&d->teller, (struct tell){.kind = TELL_LETTER,
+                                       .queue = Q_TASKS,
+                                       .number = number_of_entry(e),
+                                       .v = {number_in_field(e, "oxbow.deliveries")}});
+    }
+}
+
+static void tell_waiting(struct device *d)
+{
+    struct oxbow_delay_place place = {.wall = false};
+    struct oxbow_delay_info info;
+    enum oxbow_err err;
+    while ((err = oxbow_delay_next(d->txn, &place, &info)) == OXBOW_OK) {
+        DEVICE_MUST(d, oxbow_delay_get(d->txn, info.id, &d->result));
+        tell(&d->teller, (struct tell){.kind = TELL_WAITING,
+                                       .queue = Q_LATER,
+                                       .number = number_of_item(&d->result.items[0])});
+    }
+    if (err != OXBOW_ENOENT)
+        device_fail(d, err, __LINE__);
+}
+
 static void tell_drops(struct device *d, enum year_queue q)
 {
     struct oxbow_drop_gap gaps[OXBOW_DROP_GAPS_MAX];
@@ -121,23 +160,48 @@ void audit_look(struct device *d)
                                    .v = {before, clock_ms, clock_true_ms()}});
 }
 
+/* Begins a transaction in which all that has expired is gone: what no reader is
+ * given any more goes soon after. */
+static void settle_brief(struct device *d, const struct oxbow_txn_options *opt)
+{
+    const struct oxbow_stream_range all = {.from = OXBOW_ID_MIN, .to = OXBOW_ID_MAX};
+    const struct timespec moment = {0, 2000000};
+    for (int i = 0; i < SETTLE_TRIES; i++) {
+        uint64_t length = 0;
+        DEVICE_MUST(d, oxbow_txn_begin(d->db, opt, &d->txn));
+        DEVICE_MUST(d, oxbow_stream_range(d->txn, queue_key(Q_BRIEF), &all, &d->result));
+        DEVICE_MUST(d, oxbow_stream_len(d->txn, queue_key(Q_BRIEF), &length));
+        if (length == d->result.entry_count)
+            return;
+        oxbow_txn_abort(d->txn);
+        (void)nanosleep(&moment, NULL);
+    }
+    device_fail(d, OXBOW_ETIMEDOUT, __LINE__);
+}
+
 void audit(struct device *d, bool settled)
 {
     const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ};
     struct oxbow_time time;
-    DEVICE_MUST(d, oxbow_txn_begin(d->db, &opt, &d->txn));
+    settle_brief(d, &opt);
     DEVICE_MUST(d, oxbow_time_now(d->txn, &time));
     tell(&d->teller, (struct tell){.kind = TELL_AUDIT,
                                    .number = settled,
                                    .v = {clock_true_ms(), time.clock_ms, time.boot}});
     for (int i = 0; i < QUEUES; i++) {
         enum year_queue q = (enum year_queue)i;
-        if (year_queues[q].list)
+        if (q == Q_LETTERS)
+            tell_letters(d);
+        else if (year_queues[q].list)
             tell_list(d, q);
         else
             tell_stream(d, q);
         if (year_queues[q].group)
             tell_pending(d, q);
+        if (year_queues[q].options != NULL)
+            tell_position(d, q);
+        if (q == Q_LATER)
+            tell_waiting(d);
         if (year_limited(q))
             tell_drops(d, q);
         if (year_queues[q].forwarded)

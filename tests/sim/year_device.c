@@ -12,6 +12,17 @@
 
 #define TELL_FD STDOUT_FILENO
 
+static const struct oxbow_group_options task_options = {.visibility_ms = VISIBILITY_MS,
+                                                        .max_deliveries = MAX_DELIVERIES,
+                                                        .dead_letter = {"letters", 7},
+                                                        .retry_base_ms = REST_MS,
+                                                        .retry_max_ms = 6 * HOUR_MS,
+                                                        .retry_jitter_percent = JITTER_PERCENT,
+                                                        .prefetch = 12,
+                                                        .key_field = {"k", 1}};
+static const struct oxbow_group_options solo_options = {.visibility_ms = VISIBILITY_MS,
+                                                        .exclusive_ms = EXCLUSIVE_MS};
+
 const struct year_queue_kind year_queues[QUEUES] = {
     [Q_LOG] = {.key = "log", .forwarded = true},
     [Q_BUDGET] = {.key = "budget",
@@ -40,6 +51,17 @@ const struct year_queue_kind year_queues[QUEUES] = {
     [Q_JOBS] = {.key = "jobs", .group = true},
     [Q_DEAD] = {.key = "dead", .list = true},
     [Q_BURST] = {.key = "burst", .list = true},
+    [Q_TASKS] = {.key = "tasks", .group = true, .options = &task_options},
+    [Q_LETTERS] = {.key = "letters"},
+    [Q_SOLO] = {.key = "solo", .group = true, .options = &solo_options},
+    [Q_LATER] = {.key = "later", .list = true},
+    [Q_BRIEF] = {.key = "brief", .policy = {.max_entries = 1000000}},
+    [Q_ONCE] = {.key = "once", .list = true},
+    [Q_IDS] = {.key = "ids",
+               .policy = {.max_entries = IDS_ENTRIES,
+                          .on_full = OXBOW_POLICY_DROP_OLDEST,
+                          .dedupe_count = IDS_COUNT}},
+    [Q_REPLAY] = {.key = "replay", .group = true, .policy = {.keep_ms = KEEP_MS}},
 };
 
 _Noreturn void device_fail(struct device *d, enum oxbow_err err, int line)
@@ -132,6 +154,18 @@ uint64_t number_of_entry(const struct oxbow_entry *e)
     return strtoull(text, NULL, 10);
 }
 
+uint64_t number_in_field(const struct oxbow_entry *e, const char *name)
+{
+    char text[24] = {0};
+    for (uint32_t i = 0; i < e->field_count; i++) {
+        const struct oxbow_field *f = &e->fields[i];
+        if (f->name.len == strlen(name) && memcmp(f->name.data, name, f->name.len) == 0 &&
+            f->value.len < sizeof text)
+            memcpy(text, f->value.data, f->value.len);
+    }
+    return strtoull(text, NULL, 10);
+}
+
 uint64_t number_of_item(const struct oxbow_bytes *item)
 {
     char text[24] = {0};
@@ -165,6 +199,8 @@ static enum oxbow_err set_up_queue(struct device *d, enum year_queue q)
     enum oxbow_err err = OXBOW_OK;
     if (kind->group)
         err = oxbow_group_create(d->txn, queue_group(q), &group);
+    if (err == OXBOW_OK && kind->options != NULL)
+        err = oxbow_group_options_set(d->txn, queue_group(q), kind->options);
     if (err == OXBOW_OK && year_limited(q))
         err = oxbow_policy_set(d->txn, queue_key(q), &kind->policy);
     if (err == OXBOW_OK && kind->forwarded) {
@@ -214,6 +250,7 @@ static void wake_up(struct device *d)
         set_up(d);
     else
         audit(d, false);
+    due_begin(d);
     link_open(d);
 }
 

@@ -3,8 +3,11 @@
 #ifndef OXBOW_TESTS_SIM_YEAR_DEVICE_H
 #define OXBOW_TESTS_SIM_YEAR_DEVICE_H
 
+#include "oxbow/delay.h"
+#include "oxbow/expire.h"
 #include "oxbow/group.h"
 #include "oxbow/list.h"
+#include "oxbow/once.h"
 #include "oxbow/stream.h"
 #include "oxbow/time.h"
 #include "oxbow/uplink.h"
@@ -12,7 +15,15 @@
 
 #include <string.h>
 
-#define RECENT 64u /* transactions whose LSN is remembered */
+#define RECENT     64u /* transactions whose LSN is remembered */
+#define READ_COUNT 8u
+
+/* Numbers that a producer has yet to hear of that they were taken, in their
+ * order. */
+struct producer {
+    uint64_t numbers[RESEND + 8];
+    uint32_t count, at;
+};
 
 struct device {
     const struct year_life *life;
@@ -32,6 +43,7 @@ struct device {
     uint64_t committed;           /* serial: the newest; 0: none in this life */
     uint64_t durable;             /* serial: told to be */
     uint64_t quiet_until[QUEUES]; /* true ms: its consumer is away */
+    struct producer producers[2]; /* of Q_ONCE, Q_IDS */
     /* year_link.c */
     struct oxbow_uplink *uplink;
     int socket;
@@ -79,6 +91,7 @@ void device_tell(struct device *d, struct tell record);
 bool device_commit(struct device *d, enum oxbow_err err, enum device_commit how);
 /* The number in an entry or element; 0: it has none. */
 uint64_t number_of_entry(const struct oxbow_entry *e);
+uint64_t number_in_field(const struct oxbow_entry *e, const char *name);
 uint64_t number_of_item(const struct oxbow_bytes *item);
 
 /* ---- year_work.c ---- */
@@ -86,6 +99,29 @@ uint64_t number_of_item(const struct oxbow_bytes *item);
 void work_step(struct device *d);
 /* The year is over: room is made in every queue, and one more entry goes into each. */
 void work_go_on(struct device *d);
+enum device_commit work_any_commit(struct device *d);
+/* The next number, to that queue. OXBOW_OK also for what the queue refused,
+ * which is told; OXBOW_EQUOTA. */
+enum oxbow_err work_add(struct device *d, enum year_queue q, size_t pad);
+void work_consume(struct device *d, enum year_queue q);
+void work_pop(struct device *d, enum year_queue q, size_t count);
+/* Half of the steps, unless it is away, which it is now and then for weeks. */
+bool work_consumer_comes(struct device *d, enum year_queue q);
+
+/* ---- year_task.c ---- */
+
+void task_step(struct device *d);
+/* Until every task is finished or dead. */
+void task_drain(struct device *d);
+
+/* ---- year_due.c ---- */
+
+void due_begin(struct device *d); /* the producers know again what they made last */
+void due_step(struct device *d);
+/* Until nothing is delayed any more, and nothing is to be sent again. */
+void due_drain(struct device *d);
+/* One more entry for a queue of this part. */
+enum oxbow_err due_add(struct device *d, enum year_queue q, size_t pad);
 
 /* ---- year_audit.c ---- */
 

@@ -39,13 +39,15 @@ static void judge_have(struct account *a, const struct tell *t, uint64_t *last, 
     }
     if (it->queue != (dead ? (uint32_t)Q_JOBS : t->queue) || (dead && it->dead == 0))
         account_fail(a, "%s: entry %llu is in the wrong queue", key, ull(t->number));
+    if (it->here == a->audits && !dead)
+        account_fail(a, "%s: entry %llu is there twice", key, ull(t->number));
     if (!dead && (it->popped > 0 || it->removed > 0))
         account_fail(a, "%s: entry %llu is there again after it was %s", key, ull(t->number),
                      it->popped > 0 ? "popped" : "finished");
     if (!dead && !year_queues[t->queue].list &&
         id_order(it->id, (struct oxbow_id){t->v[0], t->v[1]}) != 0)
         account_fail(a, "%s: entry %llu has another id", key, ull(t->number));
-    if (t->number <= *last && !dead)
+    if (t->number <= *last && !dead && t->queue != Q_LATER)
         account_fail(a, "%s: entry %llu comes after %llu", key, ull(t->number), ull(*last));
     *last = t->number;
     ++*count;
@@ -78,6 +80,8 @@ static uint64_t causes_of(enum year_queue q)
         causes |= 1u << OXBOW_DROP_LENGTH;
     if (p->max_bytes != 0 && p->on_full == OXBOW_POLICY_DROP_OLDEST)
         causes |= 1u << OXBOW_DROP_BYTES;
+    if (q == Q_BRIEF)
+        causes |= 1u << OXBOW_DROP_AGE;
     if (year_queues[q].group && p->on_full != OXBOW_POLICY_DROP_OLDEST)
         causes |= 1u << OXBOW_DROP_DELIVERED;
     return causes;
@@ -155,8 +159,10 @@ static void judge_queue(struct account *a, enum year_queue q)
     const struct year_queue_kind *kind = &year_queues[q];
     const struct oxbow_policy *p = &kind->policy;
     struct queue_sum s = sum_up(a, q);
-    /* A forward's budget drops the oldest that were not sent: what was is held for a while. */
-    if (s.gone > 0 && s.last_gone > s.first_here && kind->budget_full != OXBOW_FULL_DROP_OLDEST)
+    /* A forward's budget drops the oldest that were not sent: what was is held
+   * for a while. */
+    if (s.gone > 0 && s.last_gone > s.first_here && q != Q_BRIEF &&
+        kind->budget_full != OXBOW_FULL_DROP_OLDEST)
         account_fail(a, "%s: entry %llu is gone, and %llu, which is older, is there", kind->key,
                      ull(s.last_gone), ull(s.first_here));
     if (kind->forwarded)
@@ -187,7 +193,7 @@ static void judge_pending(struct account *a)
     for (size_t i = 0; i < a->seen_count; i++) {
         const struct tell *t = &a->seen[i];
         struct item *it = t->kind == TELL_PENDING ? account_item(a, t->number) : NULL;
-        if (t->kind != TELL_PENDING)
+        if (t->kind != TELL_PENDING || year_queues[t->queue].options != NULL)
             continue;
         pending++;
         if (it == NULL || it->read == 0 || it->acked > 0 || it->removed > 0)
@@ -239,7 +245,7 @@ void judge_audit(struct account *a)
     memset(a->drops, 0, sizeof a->drops);
     for (size_t i = 0; i < a->seen_count; i++) {
         const struct tell *t = &a->seen[i];
-        if (t->kind == TELL_HAVE)
+        if (t->kind == TELL_HAVE || t->kind == TELL_WAITING)
             judge_have(a, t, &last[t->queue], &count[t->queue]);
         if (t->kind == TELL_DROPS)
             a->drops[t->number] += t->v[0];
@@ -249,8 +255,12 @@ void judge_audit(struct account *a)
         }
     }
     for (int q = 0; q < QUEUES; q++)
-        if (q != Q_DEAD)
+        if (!year_grave((enum year_queue)q))
             judge_queue(a, (enum year_queue)q);
+    for (int q = 0; q < QUEUES; q++)
+        if (year_queues[q].options != NULL)
+            ruled_audit(a, (enum year_queue)q);
+    ruled_due(a);
     judge_pending(a);
     judge_missed(a);
     judge_dead(a, count[Q_DEAD]);
@@ -306,11 +316,11 @@ static void judge_target_gaps(struct account *a, enum year_queue q)
             count++;
         }
         if (g->entries != UINT64_MAX && count != g->entries)
-            account_fail(
-                a,
-                "%s: a gap at the target from %llu-%llu to %llu-%llu says %llu entries, it is %llu",
-                year_queues[q].key, ull(g->from.ms), ull(g->from.seq), ull(g->to.ms),
-                ull(g->to.seq), ull(g->entries), ull(count));
+            account_fail(a,
+                         "%s: a gap at the target from %llu-%llu to %llu-%llu says "
+                         "%llu entries, it is %llu",
+                         year_queues[q].key, ull(g->from.ms), ull(g->from.seq), ull(g->to.ms),
+                         ull(g->to.seq), ull(g->entries), ull(count));
     }
     if (a->gap_count[q] > 0 && year_queues[q].budget == 0)
         account_fail(a, "%s: gaps at the target, and no budget", year_queues[q].key);
@@ -326,7 +336,7 @@ static void print_fates(const struct fates fates[QUEUES])
            "popped", "finished", "of: dead", "dropped", "here");
     for (int q = 0; q < QUEUES; q++) {
         const struct fates *f = &fates[q];
-        if (q != Q_DEAD)
+        if (!year_grave((enum year_queue)q))
             printf("  %-7s %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu\n", year_queues[q].key,
                    ull(f->in), ull(f->target), ull(f->gap), ull(f->popped), ull(f->removed),
                    ull(f->dead), ull(f->dropped), ull(f->here));
@@ -339,7 +349,7 @@ void judge_end(struct account *a, bool print)
     for (int q = 0; q < QUEUES; q++) {
         const struct item *tried = account_item(a, a->tried[q]);
         judge_target_gaps(a, (enum year_queue)q);
-        if (q != Q_DEAD && (tried == NULL || tried->state != ITEM_IN))
+        if (!year_grave((enum year_queue)q) && (tried == NULL || tried->state != ITEM_IN))
             account_fail(a, "%s: takes nothing any more", year_queues[q].key);
     }
     for (uint64_t n = 1; n <= a->numbers; n++) {

@@ -10,7 +10,6 @@
 
 #include <stdio.h>
 
-#define READ_COUNT  8u
 #define BURST_BYTES 30000u
 #define BURST_TXNS  60u
 #define BURST_EACH  6u
@@ -22,13 +21,16 @@ static char padding[BURST_BYTES + 1];
 static enum oxbow_err add_to_stream(struct device *d, enum year_queue q, size_t pad)
 {
     const struct oxbow_stream_add_options opt = {.id_mode = OXBOW_ID_AUTO};
-    char text[24];
-    struct oxbow_field fields[2];
+    char text[24], key[24];
+    struct oxbow_field fields[3];
     struct oxbow_id id;
     snprintf(text, sizeof text, "%llu", (unsigned long long)d->number);
+    snprintf(key, sizeof key, "%llu", (unsigned long long)year_key(d->number));
     fields[0] = (struct oxbow_field){text_bytes("n"), text_bytes(text)};
     fields[1] = (struct oxbow_field){text_bytes("p"), {padding, pad}};
-    enum oxbow_err err = oxbow_stream_add(d->txn, queue_key(q), &opt, fields, 2, &id);
+    fields[2] = (struct oxbow_field){text_bytes("k"), text_bytes(key)};
+    enum oxbow_err err =
+        oxbow_stream_add(d->txn, queue_key(q), &opt, fields, q == Q_TASKS ? 3 : 2, &id);
     if (err == OXBOW_OK)
         device_tell(
             d,
@@ -50,12 +52,12 @@ static enum oxbow_err push_to_list(struct device *d, enum year_queue q, uint64_t
     return err;
 }
 
-/* OXBOW_OK also for what its queue refused, which is told; OXBOW_EQUOTA. */
-static enum oxbow_err add_one(struct device *d, enum year_queue q, size_t pad)
+enum oxbow_err work_add(struct device *d, enum year_queue q, size_t pad)
 {
     memset(padding, 'x', pad);
-    enum oxbow_err err =
-        year_queues[q].list ? push_to_list(d, q, d->number, pad) : add_to_stream(d, q, pad);
+    enum oxbow_err err = q >= Q_LATER          ? due_add(d, q, pad)
+                         : year_queues[q].list ? push_to_list(d, q, d->number, pad)
+                                               : add_to_stream(d, q, pad);
     if (err == OXBOW_EFULL || err == OXBOW_EBUDGET) {
         device_tell(
             d, (struct tell){
@@ -66,7 +68,7 @@ static enum oxbow_err add_one(struct device *d, enum year_queue q, size_t pad)
     return err;
 }
 
-static enum device_commit any_commit(struct device *d)
+enum device_commit work_any_commit(struct device *d)
 {
     static const enum device_commit ways[] = {COMMIT_ALWAYS, COMMIT_ALWAYS, COMMIT_NOWAIT,
                                               COMMIT_INTERVAL};
@@ -75,13 +77,13 @@ static enum device_commit any_commit(struct device *d)
 
 static void append(struct device *d)
 {
-    enum device_commit how = any_commit(d);
+    enum device_commit how = work_any_commit(d);
     enum oxbow_err err = OXBOW_OK;
     device_begin(d, how);
     for (int q = 0; q < Q_DEAD && err == OXBOW_OK; q++) {
         uint64_t count = year_chance(&d->random, 1, 3) ? 1 + year_below(&d->random, 4) : 0;
         for (; count > 0 && err == OXBOW_OK; count--)
-            err = add_one(d, (enum year_queue)q, 1 + year_below(&d->random, 200));
+            err = work_add(d, (enum year_queue)q, 1 + year_below(&d->random, 200));
     }
     (void)device_commit(d, err, how);
 }
@@ -93,16 +95,16 @@ static void burst(struct device *d)
         enum oxbow_err err = OXBOW_OK;
         device_begin(d, COMMIT_NOWAIT);
         for (unsigned j = 0; j < BURST_EACH && err == OXBOW_OK; j++)
-            err = add_one(d, Q_BURST, BURST_BYTES);
+            err = work_add(d, Q_BURST, BURST_BYTES);
         full = !device_commit(d, err, COMMIT_NOWAIT);
     }
 }
 
 /* ---- consumers ---- */
 
-static void pop(struct device *d, enum year_queue q, size_t count)
+void work_pop(struct device *d, enum year_queue q, size_t count)
 {
-    enum device_commit how = any_commit(d);
+    enum device_commit how = work_any_commit(d);
     bool forget = d->life->control == CONTROL_FORGET && !d->forgot && d->life->idx > 2;
     device_begin(d, how);
     enum oxbow_err err = oxbow_list_pop(d->txn, queue_key(q), OXBOW_LEFT, count, &d->result);
@@ -143,9 +145,9 @@ static size_t read_new(struct device *d, enum year_queue q, const char *consumer
 }
 
 /* Reads and acks in one transaction. */
-static void consume(struct device *d, enum year_queue q)
+void work_consume(struct device *d, enum year_queue q)
 {
-    enum device_commit how = any_commit(d);
+    enum device_commit how = work_any_commit(d);
     struct oxbow_id ids[READ_COUNT];
     enum oxbow_err err;
     device_begin(d, how);
@@ -178,7 +180,7 @@ static enum oxbow_err finish_job(struct device *d, struct oxbow_id id, uint64_t 
 
 static void work_on_jobs(struct device *d, const char *consumer, bool good)
 {
-    enum device_commit how = any_commit(d);
+    enum device_commit how = work_any_commit(d);
     struct oxbow_id ids[READ_COUNT];
     uint64_t numbers[READ_COUNT];
     enum oxbow_err err;
@@ -188,7 +190,7 @@ static void work_on_jobs(struct device *d, const char *consumer, bool good)
         numbers[i] = number_of_entry(&d->result.entries[i]);
     if (!device_commit(d, err, how) || !good)
         return;
-    how = any_commit(d);
+    how = work_any_commit(d);
     device_begin(d, how);
     for (size_t i = 0; i < count && err == OXBOW_OK; i++)
         if (!year_poison(numbers[i]))
@@ -213,7 +215,7 @@ static enum oxbow_err deliveries_of(struct device *d, struct oxbow_id id, uint64
 static void take_over_jobs(struct device *d)
 {
     const struct oxbow_autoclaim_options opt = {.min_idle_ms = 2 * HOUR_MS, .count = READ_COUNT};
-    enum device_commit how = any_commit(d);
+    enum device_commit how = work_any_commit(d);
     struct oxbow_id next;
     device_begin(d, how);
     enum oxbow_err err = oxbow_group_autoclaim(d->txn, queue_group(Q_JOBS), text_bytes("rescue"),
@@ -236,8 +238,7 @@ static void take_over_jobs(struct device *d)
 
 /* ---- a step ---- */
 
-/* Half of the steps, unless it is away, which it is now and then for weeks. */
-static bool consumer_comes(struct device *d, enum year_queue q)
+bool work_consumer_comes(struct device *d, enum year_queue q)
 {
     uint64_t now = clock_true_ms();
     if (now < d->quiet_until[q])
@@ -252,22 +253,24 @@ void work_step(struct device *d)
     append(d);
     if (year_chance(&d->random, 1, 150))
         burst(d);
-    if (consumer_comes(d, Q_BYTES))
-        pop(d, Q_BYTES, 1 + year_below(&d->random, 9));
-    if (consumer_comes(d, Q_REFUSE))
-        pop(d, Q_REFUSE, 1 + year_below(&d->random, 9));
-    if (consumer_comes(d, Q_BURST))
-        pop(d, Q_BURST, 7);
-    if (consumer_comes(d, Q_RING))
-        consume(d, Q_RING);
-    if (consumer_comes(d, Q_BLOCK))
-        consume(d, Q_BLOCK);
-    if (consumer_comes(d, Q_JOBS))
+    if (work_consumer_comes(d, Q_BYTES))
+        work_pop(d, Q_BYTES, 1 + year_below(&d->random, 9));
+    if (work_consumer_comes(d, Q_REFUSE))
+        work_pop(d, Q_REFUSE, 1 + year_below(&d->random, 9));
+    if (work_consumer_comes(d, Q_BURST))
+        work_pop(d, Q_BURST, 7);
+    if (work_consumer_comes(d, Q_RING))
+        work_consume(d, Q_RING);
+    if (work_consumer_comes(d, Q_BLOCK))
+        work_consume(d, Q_BLOCK);
+    if (work_consumer_comes(d, Q_JOBS))
         work_on_jobs(d, "good", true);
     if (year_chance(&d->random, 1, 12))
         work_on_jobs(d, "bad", false);
     if (year_chance(&d->random, 1, 3))
         take_over_jobs(d);
+    task_step(d);
+    due_step(d);
 }
 
 void work_go_on(struct device *d)
@@ -275,16 +278,18 @@ void work_go_on(struct device *d)
     static const enum year_queue lists[] = {Q_BURST, Q_BYTES, Q_REFUSE};
     for (unsigned i = 0; i < sizeof lists / sizeof *lists; i++)
         for (int j = 0; j < 60; j++)
-            pop(d, lists[i], 7);
+            work_pop(d, lists[i], 7);
     for (int j = 0; j < 8; j++)
-        consume(d, Q_BLOCK);
+        work_consume(d, Q_BLOCK);
+    task_drain(d);
+    due_drain(d);
     for (int q = 0; q < QUEUES; q++) {
         uint64_t before = d->number;
         device_begin(d, COMMIT_ALWAYS);
-        enum oxbow_err err = q == Q_DEAD ? OXBOW_OK : add_one(d, (enum year_queue)q, 20);
-        tell(&d->teller, (struct tell){.kind = TELL_TRIED,
-                                       .queue = (uint32_t)q,
-                                       .number = q == Q_DEAD ? 0 : before});
+        bool grave = year_grave((enum year_queue)q);
+        enum oxbow_err err = grave ? OXBOW_OK : work_add(d, (enum year_queue)q, 20);
+        tell(&d->teller,
+             (struct tell){.kind = TELL_TRIED, .queue = (uint32_t)q, .number = grave ? 0 : before});
         if (!device_commit(d, err, COMMIT_ALWAYS))
             device_fail(d, err, __LINE__);
     }

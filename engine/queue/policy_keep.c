@@ -10,9 +10,11 @@
  * 1. A mark never says too early a time: of marks that are close the later time stands for both.
  * 2. The floor only rises. Entries up to it are removed here, or, if a forward trims what it has
  *    confirmed, by that as soon as its hold is over too.
- * 3. What is known of bytes is kept in memory and found anew when somebody else has removed entries.
+ * 3. What the store's clock is credited with for the time before a mark does not count (credit.h).
+ * 4. What is known of bytes is kept in memory and found anew when somebody else has removed entries.
  */
 #include "engine/base/codec.h"
+#include "engine/queue/credit.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy_age.h"
 #include "engine/queue/stream.h"
@@ -34,6 +36,7 @@ struct keep {
     struct oxbow_id floor;
     uint32_t count;
     struct mark marks[MARKS];
+    bool changed; /* since it was read */
 };
 
 static void put_id(uint8_t *p, struct oxbow_id id)
@@ -103,25 +106,47 @@ static void mark_add(struct keep *k, struct oxbow_id to, uint64_t now, uint64_t 
     k->marks[k->count++] = mark;
 }
 
-/* Marks what is new, and raises the floor to what has stayed long enough. */
-static bool keep_by_time(struct keep *k, struct oxbow_id delivered, uint64_t keep_ms, uint64_t now)
+/* When what stands at the mark has stayed long enough. */
+static enum oxbow_err mark_due(struct oxbow_txn *txn, const struct mark *mark, uint64_t keep_ms,
+                               uint64_t *due_ms)
+{
+    uint64_t early;
+    enum oxbow_err err = credit_since(txn, mark->clock_ms, &early);
+
+    if (err == OXBOW_OK) {
+        *due_ms = mark->clock_ms + keep_ms + early;
+    }
+    return err;
+}
+
+/* Marks what is new, and raises the floor to what has stayed long enough. *due_ms: when more has. */
+static enum oxbow_err keep_by_time(struct oxbow_txn *txn, struct keep *k, struct oxbow_id delivered,
+                                   uint64_t keep_ms, uint64_t *due_ms)
 {
     struct oxbow_id last = k->count > 0 ? k->marks[k->count - 1].position : k->floor;
-    bool changed = id_compare(delivered, last) > 0;
+    uint64_t now = txn_clock_ms(txn);
     uint32_t gone = 0;
+    enum oxbow_err err = OXBOW_OK;
 
-    if (changed) {
+    if (id_compare(delivered, last) > 0) {
+        err = credit_note(txn);
         mark_add(k, delivered, now, keep_ms / MARK_PART);
+        k->changed = true;
     }
-    while (gone < k->count && now - k->marks[gone].clock_ms >= keep_ms) {
+    for (*due_ms = UINT64_MAX; err == OXBOW_OK && gone < k->count; gone++) {
+        err = mark_due(txn, &k->marks[gone], keep_ms, due_ms);
+        if (err != OXBOW_OK || now < *due_ms) {
+            break;
+        }
+        *due_ms = UINT64_MAX;
         if (id_compare(k->marks[gone].position, k->floor) > 0) {
             k->floor = k->marks[gone].position;
         }
-        gone++;
     }
     memmove(&k->marks[0], &k->marks[gone], (k->count - gone) * sizeof k->marks[0]);
     k->count -= gone;
-    return changed || gone > 0;
+    k->changed = k->changed || gone > 0;
+    return err;
 }
 
 /* ---- bytes ---- */
@@ -184,7 +209,7 @@ static enum oxbow_err kept_update(struct stream *s, struct policy_row *row,
 }
 
 static enum oxbow_err keep_by_bytes(struct stream *s, struct policy_row *row, struct keep *k,
-                                    struct oxbow_id delivered, bool *changed)
+                                    struct oxbow_id delivered)
 {
     struct oxbow_id last = OXBOW_ID_MIN;
     uint64_t bytes;
@@ -196,7 +221,7 @@ static enum oxbow_err keep_by_bytes(struct stream *s, struct policy_row *row, st
     }
     if (err == OXBOW_OK && id_compare(last, k->floor) > 0) {
         k->floor = last;
-        *changed = true;
+        k->changed = true;
     }
     row->keep_more = row->keep_more || more;
     return err;
@@ -236,7 +261,6 @@ enum oxbow_err policy_stream_keep(struct stream *s, struct oxbow_bytes key, stru
     struct policy_delivered d;
     struct forward_edge edge;
     struct keep k;
-    bool changed = false;
     enum oxbow_err err = policy_delivered(s, key, &d);
 
     *due_ms = UINT64_MAX;
@@ -246,29 +270,23 @@ enum oxbow_err policy_stream_keep(struct stream *s, struct oxbow_bytes key, stru
     }
     err = keep_get(s->txn, row->id, &k);
     if (err == OXBOW_OK && id_compare(k.floor, s->last) > 0) {
-        k = (struct keep){.count = 0}; /* the stream was made anew, with ids from before */
-        changed = true;
+        k = (struct keep){.changed = true}; /* the stream was made anew, with ids from before */
     }
     if (err == OXBOW_OK && p->keep_ms > 0) {
-        bool marked = keep_by_time(&k, d.id, p->keep_ms, txn_clock_ms(s->txn));
-
-        changed = changed || marked;
+        err = keep_by_time(s->txn, &k, d.id, p->keep_ms, due_ms);
     }
     if (err == OXBOW_OK && p->keep_bytes > 0) {
-        err = keep_by_bytes(s, row, &k, d.id, &changed);
+        err = keep_by_bytes(s, row, &k, d.id);
     }
     if (err == OXBOW_OK) {
         err = forward_edge(s->txn, key, &edge);
     }
-    if (err == OXBOW_OK && changed) {
+    if (err == OXBOW_OK && k.changed) {
         err = keep_put(s->txn, row->id, &k);
         err = err == OXBOW_OK ? OXBOW_OK : txn_fail(s->txn, err);
     }
     if (err == OXBOW_OK && !edge.trims) {
         err = cut(s, key, row, id_compare(k.floor, d.id) < 0 ? k.floor : d.id);
-    }
-    if (err == OXBOW_OK && k.count > 0) {
-        *due_ms = k.marks[0].clock_ms + p->keep_ms;
     }
     return err;
 }

@@ -161,6 +161,34 @@ static void a_window_goes_on_over_a_reopen(void **state)
     assert_int_equal(first(), 0);
 }
 
+static void time_off_before_the_delivery_is_not_counted_when_it_becomes_known(void **state)
+{
+    uint64_t start = rig.wall_ms;
+
+    (void)state;
+    make_group("a");
+    set((struct oxbow_policy){.keep_ms = HOUR});
+    add(1, 3);
+    rig_close(&rig);
+    rig.mono_us = 5000000; /* ten hours later, and nobody knows */
+    rig.wall_ms = 7000;
+    rig_open(&rig);
+    ack("a", 3);
+    sweep();
+    rig_close(&rig);
+    rig.mono_us = 4000000;
+    rig.wall_ms = start + 10 * HOUR + 10000; /* now it is known */
+    rig_open(&rig);
+    sweep();
+    assert_int_equal(first(), 1);
+    rig_pass_ms(&rig, HOUR - 10000);
+    sweep();
+    assert_int_equal(first(), 1);
+    rig_pass_ms(&rig, 20000);
+    sweep();
+    assert_int_equal(first(), 0);
+}
+
 static void acks_without_end_leave_no_more_than_a_quarter_too_much(void **state)
 {
     (void)state;
@@ -359,6 +387,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_is_acked_by_all_stays_for_its_time),
         T(a_window_goes_on_over_a_reopen),
+        T(time_off_before_the_delivery_is_not_counted_when_it_becomes_known),
         T(acks_without_end_leave_no_more_than_a_quarter_too_much),
         T(delivered_bytes_stay_up_to_their_limit),
         T(deletions_by_others_do_not_confuse_the_count),

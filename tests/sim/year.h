@@ -49,14 +49,12 @@ enum year_queue {
     Q_JOBS,    /* stream with a group of good and bad consumers, and poison */
     Q_DEAD,    /* list: poison goes here */
     Q_BURST,   /* list: fills the quota now and then */
-    Q_TASKS,   /* stream with a group that has options: good, bad and refusing
-               consumers, and poison */
+    Q_TASKS,   /* stream with a group that has options, bad consumers, and poison */
     Q_LETTERS, /* stream: its dead letters */
     Q_SOLO,    /* stream with a group that one consumer has for itself */
     Q_LATER,   /* list of delayed elements */
     Q_BRIEF,   /* stream, some entries of which have a time to live */
-    Q_ONCE,    /* list of a producer with a sequence, which sends again what may be
-               lost */
+    Q_ONCE,    /* list of a producer that counts, and sends again what may be lost */
     Q_IDS,     /* the same for a stream, by ids; drops the oldest */
     Q_REPLAY,  /* stream with a group, keeps what was delivered for a while */
     QUEUES

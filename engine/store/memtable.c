@@ -122,12 +122,32 @@ uint32_t mem_hash(struct oxbow_bytes key)
     return (uint32_t)(h * UINT64_C(0x6a09e667f3bcc909) >> 32);
 }
 
+/* Eight bytes at a time, some of them twice: keys are too short for a call. */
+static bool key_is(const struct mem_entry *e, struct oxbow_bytes key)
+{
+    const uint8_t *a = mem_key(e);
+    const uint8_t *b = key.data;
+    size_t at;
+
+    if (e->key_len != key.len) {
+        return false;
+    }
+    if (key.len < 8) {
+        return memcmp(a, b, key.len) == 0;
+    }
+    for (at = 0; at + 8 < key.len; at += 8) {
+        if (get_le64(a + at) != get_le64(b + at)) {
+            return false;
+        }
+    }
+    return get_le64(a + key.len - 8) == get_le64(b + key.len - 8);
+}
+
 struct mem_entry *mem_find(const struct memtable *t, struct oxbow_bytes key, uint32_t hash)
 {
     struct mem_entry *e = t->buckets[hash & (t->bucket_count - 1)];
 
-    while (e != NULL && (e->hash != hash || e->key_len != key.len ||
-                         memcmp(mem_key(e), key.data, key.len) != 0)) {
+    while (e != NULL && (e->hash != hash || !key_is(e, key))) {
         e = e->hash_next;
     }
     return e;

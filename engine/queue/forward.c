@@ -8,6 +8,7 @@
 #include "engine/base/codec.h"
 #include "engine/base/id.h"
 #include "engine/base/result.h"
+#include "engine/queue/forward_doubt.h"
 #include "engine/queue/forward_gap.h"
 #include "engine/queue/forward_record.h"
 #include "engine/queue/forward_walk.h"
@@ -289,6 +290,9 @@ enum oxbow_err oxbow_forward_remove(struct oxbow_txn *txn, const char *name)
     }
     if (err == OXBOW_OK) {
         err = forward_copy_del(txn, r->config.id);
+    }
+    if (err == OXBOW_OK) {
+        err = forward_doubt_del(txn, r->config.id);
     }
     forward_table_forget(t);
     return err;

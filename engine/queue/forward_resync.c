@@ -2,6 +2,8 @@
 /*
  * What the target's own position means here. One table of cases, judged in this order:
  *
+ *   a store that was cut off, and target > its end then: forward_doubt.h
+ *                                  FORGOTTEN if that can be settled, else BEYOND
  *   target == sent                 EQUAL
  *   target == 0-0                  DELETED   the key is gone
  *   target  > local end            BEYOND    nothing is changed
@@ -13,9 +15,9 @@
  */
 #include "engine/base/id.h"
 #include "engine/queue/forward.h"
+#include "engine/queue/forward_doubt.h"
 #include "engine/queue/forward_gap.h"
 #include "engine/queue/forward_walk.h"
-#include "engine/queue/stream.h"
 #include "oxbow/stream.h"
 
 /* The first position there can be. */
@@ -164,10 +166,39 @@ static enum oxbow_err apply(struct oxbow_txn *txn, struct forward_record *r, str
     case OXBOW_RESYNC_EQUAL:
     case OXBOW_RESYNC_BEYOND:
     case OXBOW_RESYNC_FOREIGN:
+    case OXBOW_RESYNC_FORGOTTEN: /* done already */
         return OXBOW_OK;
     }
     r->sent = target;
     return err == OXBOW_OK ? forward_record_put(txn, r) : err;
+}
+
+/* As judge, where the store was cut off and has not seen this target since. */
+static enum oxbow_err judge_doubt(struct oxbow_txn *txn, struct forward_table *t,
+                                  struct forward_record *r, struct oxbow_id end,
+                                  struct oxbow_forward_resync *o)
+{
+    bool foreign = r->config.options.type == OXBOW_TYPE_LIST && o->prev.ms != r->config.epoch;
+    bool able = store_may_hold(txn_store(txn));
+    enum oxbow_err err = OXBOW_OK;
+
+    if (foreign || is_start(r, o->prev) || id_compare(o->prev, end) <= 0) {
+        err = judge(txn, t, r, o->prev, &o->outcome);
+    } else {
+        if (able) {
+            err = forward_doubt_settle(txn, r, end, o->prev, &able);
+        }
+        o->outcome = able ? OXBOW_RESYNC_FORGOTTEN : OXBOW_RESYNC_BEYOND;
+    }
+    if (err != OXBOW_OK || o->outcome == OXBOW_RESYNC_BEYOND ||
+        o->outcome == OXBOW_RESYNC_FOREIGN) {
+        return err;
+    }
+    o->lasting = true;
+    if (o->outcome == OXBOW_RESYNC_FORGOTTEN) {
+        err = forward_record_put(txn, r);
+    }
+    return err == OXBOW_OK ? forward_doubt_del(txn, r->config.id) : err;
 }
 
 enum oxbow_err oxbow_forward_resync(struct oxbow_txn *txn, const char *name, struct oxbow_id target,
@@ -176,38 +207,25 @@ enum oxbow_err oxbow_forward_resync(struct oxbow_txn *txn, const char *name, str
     struct oxbow_forward_resync o = {.prev = target};
     struct forward_table *t;
     struct forward_record *r;
+    struct oxbow_id end;
     enum oxbow_err err = forward_record_named(txn, name, &t, &r);
 
     if (err != OXBOW_OK) {
         return err;
     }
     o.before = r->sent;
-    err = judge(txn, t, r, target, &o.outcome);
+    err = forward_doubt_get(txn, r, &end);
+    if (err == OXBOW_OK) {
+        err = judge_doubt(txn, t, r, end, &o);
+    } else if (err == OXBOW_ENOENT) {
+        err = judge(txn, t, r, target, &o.outcome);
+    }
     if (err == OXBOW_OK) {
         err = apply(txn, r, target, &o);
     }
     o.resume = r->sent;
     if (err == OXBOW_OK) {
         *out = o;
-    }
-    return err;
-}
-
-/* Raises a stream's last id, making the stream if nothing was added yet. */
-static enum oxbow_err raise_last_id(struct oxbow_txn *txn, struct forward_table *t,
-                                    struct oxbow_bytes key, struct oxbow_id last)
-{
-    const struct oxbow_stream_set_id_options to = {.last_id = last};
-    struct stream s;
-    enum oxbow_err err = stream_open(txn, key, &s);
-
-    if (err == OXBOW_OK && s.made) {
-        err = stream_save(&s);
-    }
-    if (err == OXBOW_OK) {
-        t->lifted = true;
-        err = oxbow_stream_set_id(txn, key, &to);
-        t->lifted = false;
     }
     return err;
 }
@@ -234,7 +252,7 @@ enum oxbow_err oxbow_forward_adopt(struct oxbow_txn *txn, const char *name, stru
         r->config.epoch = target.ms;
         r->head = target.seq;
     } else if (id_compare(end, target) < 0) {
-        err = raise_last_id(txn, t, r->config.options.key, target);
+        err = forward_raise(txn, t, r->config.options.key, target);
     }
     if (err != OXBOW_OK) {
         return err;
@@ -249,5 +267,6 @@ enum oxbow_err oxbow_forward_adopt(struct oxbow_txn *txn, const char *name, stru
     r->confirmed = target;
     r->trimmed = target;
     r->mark_count = 0;
-    return forward_record_put(txn, r);
+    err = forward_doubt_del(txn, r->config.id);
+    return err == OXBOW_OK ? forward_record_put(txn, r) : err;
 }

@@ -6,6 +6,7 @@
 #include "engine/queue/forward_walk.h"
 
 #include "engine/base/id.h"
+#include "engine/queue/stream.h"
 #include "oxbow/group.h"
 #include "oxbow/list.h"
 #include "oxbow/stream.h"
@@ -209,4 +210,22 @@ enum oxbow_err forward_walk_items(struct oxbow_txn *txn, const struct forward_re
     }
     result->item_count = keep;
     return OXBOW_OK;
+}
+
+enum oxbow_err forward_raise(struct oxbow_txn *txn, struct forward_table *t, struct oxbow_bytes key,
+                             struct oxbow_id last)
+{
+    const struct oxbow_stream_set_id_options to = {.last_id = last};
+    struct stream s;
+    enum oxbow_err err = stream_open(txn, key, &s);
+
+    if (err == OXBOW_OK && s.made) {
+        err = stream_save(&s);
+    }
+    if (err == OXBOW_OK) {
+        t->lifted = true;
+        err = oxbow_stream_set_id(txn, key, &to);
+        t->lifted = false;
+    }
+    return err;
 }

@@ -29,6 +29,9 @@ OXBOW_MUST_CHECK enum oxbow_err forward_walk_items(struct oxbow_txn *txn,
                                                    const struct forward_record *r,
                                                    const struct oxbow_forward_fetch *want,
                                                    struct oxbow_result *result);
+/* Raises a stream's last id, making the stream if nothing was added yet. */
+OXBOW_MUST_CHECK enum oxbow_err forward_raise(struct oxbow_txn *txn, struct forward_table *t,
+                                              struct oxbow_bytes key, struct oxbow_id last);
 uint64_t forward_entry_bytes(const struct oxbow_entry *e);
 
 #endif

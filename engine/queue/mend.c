@@ -11,6 +11,7 @@
 #include "engine/base/buf.h"
 #include "engine/queue/delay.h"
 #include "engine/queue/forward.h"
+#include "engine/queue/forward_doubt.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/schedule.h"
 #include "engine/queue/string.h"
@@ -389,6 +390,10 @@ enum oxbow_err mend_store(struct oxbow *db)
     mem_free(&oxbow_port_of(db)->alloc, m.ranges, SALVAGE_RANGES_MAX * sizeof *m.ranges);
     if (err == OXBOW_OK) {
         err = oxbow_flush(db);
+    }
+    err = err == OXBOW_ENOENT ? OXBOW_OK : err;
+    if (err == OXBOW_OK) {
+        err = forward_doubt_open(db);
     }
     return err == OXBOW_ENOENT ? OXBOW_OK : err == OXBOW_EREADONLY ? OXBOW_ECORRUPT : err;
 }

@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 
+#define HOLD_TRY_US 1000000u /* until the first try; then longer and longer */
+
 struct hold {
     enum oxbow_err why;  /* M: what failed; OXBOW_OK: the store is on its device */
     enum oxbow_err last; /* M: why the newest try to go back failed */
@@ -26,7 +28,7 @@ struct hold {
     bool turn;           /* M: and was given it */
     bool tidy;           /* M: the active table is to be tidied up */
     bool tidy_soon;      /* T: as tidy, noted by who has the turn */
-    uint64_t base;       /* M: bytes of the tables when it began */
+    uint64_t base;       /* M: bytes of the tables, after the last transaction before it */
     uint64_t tidied;     /* T: bytes of the active table after it was tidied up last */
     struct oxbow *side;  /* C: the device's side, opened anew; NULL: none */
 };
@@ -39,6 +41,9 @@ void hold_begin(struct oxbow *db, enum oxbow_err err);
 /* The checkpoint thread's: one thing that is due, if it can be done now. The mutex is let go
  * meanwhile. */
 bool hold_act(struct oxbow *db, uint64_t now);
+/* For hold_act alone: opens the device's side. / Goes back to it; with the turn. */
+void hold_try(struct oxbow *db);
+void hold_finish(struct oxbow *db);
 /* In how many microseconds something is due. */
 uint64_t hold_until(const struct oxbow *db, uint64_t now);
 

@@ -191,6 +191,11 @@ OXBOW_MUST_CHECK enum oxbow_err store_open(const struct oxbow_config *config,
                                            enum oxbow_err (*mend)(struct oxbow *db),
                                            struct oxbow **out);
 
+/* Whether the opening before this one ended without oxbow_close (or wrote nothing after it was made), and
+ * this one may write. / Whether the store goes on in memory when its device fails. */
+bool store_cut_off(const struct oxbow *db);
+bool store_may_hold(const struct oxbow *db);
+
 /* Rises whenever a transaction that could write was aborted or failed to commit: what a layer keeps
  * in memory and may have taken from such a transaction must then be read again. Called with the
  * store's lock held. */

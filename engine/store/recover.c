@@ -260,6 +260,7 @@ enum oxbow_err recover(struct oxbow *db)
         store_log(db, OXBOW_LOG_ERROR, "store: FORMAT and the data file are of different stores");
         return OXBOW_ECORRUPT;
     }
+    db->cut_off = header.boot > 0 && !header.closed && !readonly;
     wear_start(db);
     clock_load(db, &header.clock);
     db->boot = header.boot;

@@ -515,6 +515,16 @@ const struct oxbow_port *oxbow_port_of(const struct oxbow *db)
     return db->port;
 }
 
+bool store_cut_off(const struct oxbow *db)
+{
+    return db->cut_off;
+}
+
+bool store_may_hold(const struct oxbow *db)
+{
+    return db->config.on_failure == OXBOW_FAILURE_MEMORY;
+}
+
 /* ---- what layers above hang on the store ---- */
 
 void store_set_touch_hook(struct oxbow *db, void (*hook)(void *ctx, uint64_t object, uint64_t lsn),

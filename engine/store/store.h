@@ -144,6 +144,7 @@ struct oxbow {
     bool aside;               /* at open: what is there was refused so, and is to be set aside */
     struct store_clock clock; /* T */
     struct oxbow_recovery recovery;
+    bool cut_off;              /* the opening before this one was not closed */
     bool commit_doubt;         /* a meta page was destroyed: the last checkpoint may be missing */
     bool reap;                 /* M: there may be blobs to reap */
     uint32_t idle_more;        /* M: the hooks that want another step, a bit each */

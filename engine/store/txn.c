@@ -181,6 +181,9 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
         undo_commit(&txn->undo, db->active);
         note_commit(db, txn);
         ask_for_sync(db, txn, wait);
+        if (db->hold.why != OXBOW_OK && db->event != NULL) {
+            db->port->threads.event_set(db->event); /* it is as settled as it will be */
+        }
     }
     at = db->lsn_applied;
     ask_for_idle_work(db, txn);

@@ -358,7 +358,7 @@ static void durable_note(struct oxbow_uplink *u, struct flow *f, const struct lo
     if (id_compare(load->batch.end, f->durable_end) <= 0) {
         return;
     }
-    if (oxbow_durable_lsn(u->db) >= load->lsn) {
+    if (oxbow_settled_lsn(u->db) >= load->lsn) {
         f->durable_end = load->batch.end;
         f->seen_lsn = 0;
     } else if (f->seen_lsn == 0) {
@@ -374,7 +374,7 @@ static void durable_note(struct oxbow_uplink *u, struct flow *f, const struct lo
 /* The store syncs by its policy; only what waits too long is asked for. */
 static void durable_wait(struct oxbow_uplink *u, struct flow *f)
 {
-    if (f->seen_lsn != 0 && oxbow_durable_lsn(u->db) >= f->seen_lsn) {
+    if (f->seen_lsn != 0 && oxbow_settled_lsn(u->db) >= f->seen_lsn) {
         f->durable_end = f->seen_end;
         f->seen_lsn = 0;
     } else if (f->seen_lsn != 0 && (u->flush || u->now_us - f->seen_us >= BATCH_SYNC_US)) {
@@ -482,7 +482,7 @@ static enum offer batch_write(struct oxbow_uplink *u, struct flow *f, const stru
 /* Fetches what may go now. False: nothing, or not yet. */
 static bool batch_load(struct oxbow_uplink *u, struct flow *f, struct load *load, bool linger)
 {
-    uint64_t durable = oxbow_durable_lsn(u->db);
+    uint64_t durable = oxbow_settled_lsn(u->db);
     enum oxbow_err err;
 
     durable_wait(u, f);

@@ -283,13 +283,16 @@ void control_changed(struct oxbow_uplink *u)
 void oxbow_uplink_status(struct oxbow_uplink *u, struct oxbow_uplink_status *out)
 {
     const struct oxbow_clock *clock = &u->port->clock;
+    struct oxbow_stat stat;
     uint64_t now;
 
+    oxbow_stat(u->db, &stat);
     u->port->threads.mutex_lock(u->mutex);
     now = clock->mono_us(clock->ctx);
     *out = u->status;
     out->state = u->state;
     out->paused = u->paused;
+    out->in_memory = stat.in_memory;
     out->trouble_age_ms = out->trouble == OXBOW_TROUBLE_NONE ? 0 : (now - u->trouble_us) / 1000;
     out->connected_ms = u->state == OXBOW_UPLINK_IS_UP ? (now - u->state_us) / 1000 : 0;
     if (u->state == OXBOW_UPLINK_IS_WAITING && u->try_us > now) {

@@ -127,6 +127,23 @@ static void resync_adopt(struct oxbow_uplink *u, struct flow *f, struct oxbow_id
     }
 }
 
+static void forgotten_tell(struct oxbow_uplink *u, struct flow *f, struct oxbow_id target,
+                           const struct oxbow_forward_resync *r)
+{
+    char line[FLOW_TEXT_MAX];
+    struct text t = text_in(line, sizeof(line));
+
+    text_add(&t, f->f.name);
+    text_add(&t, ": the target has what was held in memory and is lost here: sent was ");
+    text_id(&t, r->before);
+    text_add(&t, ", target is at ");
+    text_id(&t, target);
+    session_log(u, OXBOW_LOG_WARN, "forgotten", line);
+    f->confirmed = f->stored_confirmed = OXBOW_ID_MIN;
+    f->durable_end = OXBOW_ID_MIN;
+    f->seen_lsn = 0;
+}
+
 static void resync_apply(struct oxbow_uplink *u, struct flow *f, struct oxbow_id target,
                          const struct oxbow_forward_resync *r)
 {
@@ -147,6 +164,9 @@ static void resync_apply(struct oxbow_uplink *u, struct flow *f, struct oxbow_id
         text_id(&t, target);
         session_log(u, OXBOW_LOG_WARN, "rewind", line);
         gap_tell(u, f, &r->gap);
+    }
+    if (r->outcome == OXBOW_RESYNC_FORGOTTEN) {
+        forgotten_tell(u, f, target, r);
     }
     f->prev = r->prev;
     f->next = r->resume;
@@ -176,6 +196,9 @@ void cursor_resync(struct oxbow_uplink *u, struct flow *f, struct oxbow_id targe
         } else {
             err = write_commit(u, txn);
         }
+    }
+    if (!err && r.lasting) {
+        err = oxbow_wait(u->db, u->own_last, -1);
     }
     if (err) {
         cursor_failed(u, err, "resync");

@@ -235,8 +235,13 @@ enum oxbow_resync {
                                  was applied, and a gap covers what is not sent again */
     OXBOW_RESYNC_BEYOND = 5,  /* it is beyond the local end: this store was rolled back, is a clone,
                                  or is new. Nothing was changed: the session must stop and tell */
-    OXBOW_RESYNC_FOREIGN = 6  /* it stands on an id that was never here: somebody else writes there.
+    OXBOW_RESYNC_FOREIGN = 6, /* it stands on an id that was never here: somebody else writes there.
                                  Nothing was changed: the session must stop and tell */
+    OXBOW_RESYNC_FORGOTTEN =
+        7 /* it is beyond where this store stood at the opening after one that was
+                                 not closed: it has entries that were sent from memory
+                                 (OXBOW_FAILURE_MEMORY) and are lost here. All that was here then
+                                 counts as sent, and what was added since goes on after `target` */
 };
 
 struct oxbow_forward_resync {
@@ -245,13 +250,18 @@ struct oxbow_forward_resync {
     struct oxbow_id resume; /* `sent` after it: fetch goes on after this */
     struct oxbow_id prev;   /* the target's position: the next batch's precondition */
     struct oxbow_gap gap;   /* with GAP and DELETED; from is 0-0 when nothing is missing */
+    bool lasting; /* nothing may be sent before this transaction is durable: it is the first
+                               word of the target after a store was cut off */
 };
 
 /* Takes the target's own position, read after every connect and whenever a batch was not applied,
  * with no batch in flight. A stream's position is its last-generated-id, a list's the value of its
  * cursor key; 0-0 when there is none. How an id between `sent` and the local end is judged: it is
  * AHEAD if an entry with that id is here or a gap covers it, else FOREIGN. An id at or below `sent` is taken
- * for one of ours. A list's position of another epoch is FOREIGN. OXBOW_ENOENT. */
+ * for one of ours. A list's position of another epoch is FOREIGN.
+ * After an opening that was not closed, a target beyond the end at the next one is BEYOND, whatever was
+ * added since; with the policy OXBOW_FAILURE_MEMORY it is FORGOTTEN, unless entries were added to a
+ * stream whose ids are not above the target's, or a budget left gaps in a list since. OXBOW_ENOENT. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_forward_resync(struct oxbow_txn *txn, const char *name,
                                                      struct oxbow_id target,
                                                      struct oxbow_forward_resync *out);

@@ -81,7 +81,8 @@ enum oxbow_on_foreign {
  * device in one step, after which it is as if nothing had happened: ids, cursors, groups, forwards
  * and their positions go on. Until then nothing is acknowledged as durable: every commit that would
  * wait for durability is OXBOW_EVOLATILE. If the program ends or the power goes before, what was
- * committed after oxbow_stat.lsn_durable is lost. The uplink sends only what is durable.
+ * committed after oxbow_stat.lsn_durable is lost. The uplink sends what is held
+ * all the same; how that is settled with the target if it is lost here, docs/UPLINK.md tells.
  * What is not in memory is read from the device as long as that can be read. A device that is gone may
  * end the program at such a read (SIGBUS), as without this policy. */
 enum oxbow_on_failure {
@@ -201,6 +202,10 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_flush(struct oxbow *db);
 
 /* The newest durable LSN, without waiting. */
 uint64_t oxbow_durable_lsn(struct oxbow *db);
+
+/* The newest LSN that may be acted upon by who follows the store at a distance, as the uplink does: the
+ * newest durable one, or while the store is in memory the newest committed one. */
+uint64_t oxbow_settled_lsn(struct oxbow *db);
 
 /* Has a store that is in memory try its device now, and waits until that is done. OXBOW_OK: it is on
  * its device, as it was before perhaps. Otherwise what kept it from there: OXBOW_EIO and whatever

@@ -233,6 +233,7 @@ const char *oxbow_uplink_state_name(enum oxbow_uplink_state state);
 struct oxbow_uplink_status {
     enum oxbow_uplink_state state;
     bool paused;
+    bool in_memory; /* the store's device has failed: what is sent now is not durable here */
     char target[OXBOW_UPLINK_HOST_MAX + 8]; /* host:port of the present or last connection */
     char about[96];                         /* what the driver said of it */
     char server[32];                        /* version of the target, "" unknown */

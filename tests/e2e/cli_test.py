@@ -608,6 +608,14 @@ class Cli(unittest.TestCase):
             self.assertEqual(f.read(), "another program's")
         self.assertEqual(self.out("pop", "k"), "v\n")
 
+    def test_what_to_do_on_failure_is_for_commands_that_stay(self):
+        self.out("push", "k", "v")
+        run = ("uplink", "run", "127.0.0.1:1", "--plain")
+        self.assertIn("stop or memory", self.error(*run, "--on-failure=maybe", code=2))
+        for size in ("0", "1000000", "134217729", "-1", "much"):
+            self.assertIn("--memory-max", self.error(*run, "--memory-max=" + size, code=2))
+        self.error("push", "k", "v", "--on-failure=memory", code=2)
+
     def test_upgrade_tells_the_level_and_stat_what_is_used(self):
         self.out("push", "k", "v")
         self.assertEqual(json.loads(self.out("upgrade", "--json")), {"was": 2, "level": 2})

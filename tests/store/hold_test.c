@@ -171,6 +171,7 @@ static void nothing_is_called_durable_under_any_policy(void **state)
     assert_int_equal(oxbow_txn_begin(rig.db, &opt, &txn), OXBOW_OK);
     assert_int_equal(oxbow_txn_commit(txn, &lsn), OXBOW_EVOLATILE);
     assert_true(lsn > oxbow_durable_lsn(rig.db));
+    assert_int_equal(oxbow_settled_lsn(rig.db), lsn);
     assert_int_equal(oxbow_wait(rig.db, lsn, 1000), OXBOW_EVOLATILE);
     opt.flags = OXBOW_TXN_NOWAIT;
     for (opt.sync = OXBOW_SYNC_ALWAYS; opt.sync <= OXBOW_SYNC_NONE; opt.sync++) {
@@ -185,6 +186,7 @@ static void nothing_is_called_durable_under_any_policy(void **state)
     fault_disarm(&rig.f);
     assert_int_equal(oxbow_return(rig.db), OXBOW_OK);
     assert_int_equal(oxbow_wait(rig.db, lsn, 1000), OXBOW_OK);
+    assert_int_equal(oxbow_settled_lsn(rig.db), oxbow_durable_lsn(rig.db));
     end();
 }
 

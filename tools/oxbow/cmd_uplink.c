@@ -207,8 +207,9 @@ static void show_progress(struct oxbow_uplink *u)
 
     oxbow_uplink_status(u, &s);
     if (isatty(STDERR_FILENO)) {
-        fprintf(stderr, "\r\033[K%s %s: %" PRIu64 " entries in %" PRIu64 " batches",
-                oxbow_uplink_state_name(s.state), s.target, s.entries, s.batches);
+        fprintf(stderr, "\r\033[K%s%s %s: %" PRIu64 " entries in %" PRIu64 " batches",
+                s.in_memory ? "DEVICE FAILED, IN MEMORY: " : "", oxbow_uplink_state_name(s.state),
+                s.target, s.entries, s.batches);
     }
 }
 
@@ -302,6 +303,11 @@ static const struct option_row run_options[] = {
     LINK_OPTIONS,
     {"drain", 0, OPTION_FLAG, offsetof(struct options, drain), NULL,
      "end when everything is confirmed"},
+    {"on-failure", 0, OPTION_TEXT, offsetof(struct options, failure), "stop|memory",
+     "what to do when the store's device fails: stop (default), or go on in memory until it is "
+     "back"},
+    {"memory-max", 0, OPTION_TEXT, offsetof(struct options, memory), "SIZE",
+     "how much may be held there (default 16 MiB)"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 

@@ -30,6 +30,8 @@ struct options {
     char *endurance; /* --endurance, a size */
     char *journal;   /* --journal */
     char *foreign;   /* --on-foreign */
+    char *failure;   /* --on-failure, of what stays for long */
+    char *memory;    /* --memory-max */
     int help, version;
     /* of subcommands */
     int right, left, existing, reverse, noack, history, make_stream, at_end, force, quick, list,

@@ -17,6 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MEMORY_LEAST (1u << 20) /* oxbow_config.memory_max */
+#define MEMORY_MOST  (128u << 20)
+
 const struct option_row global_options[] = {
     {"dir", 'd', OPTION_TEXT, offsetof(struct options, dir), "DIR",
      "the store's directory (default: $OXBOW_DIR, else ./oxbow-data)"},
@@ -372,10 +375,11 @@ static unsigned word_of(const char *const *words, const char *text)
     return 0;
 }
 
-/* In the order of enum oxbow_sync, enum oxbow_journal and enum oxbow_on_foreign. */
+/* In the order of enum oxbow_sync, enum oxbow_journal, enum oxbow_on_foreign, enum oxbow_on_failure. */
 static const char *const policies[] = {"always", "interval", "none", NULL};
 static const char *const journals[] = {"on", "off", NULL};
 static const char *const foreigns[] = {"refuse", "set-aside", NULL};
+static const char *const failures[] = {"stop", "memory", NULL};
 
 enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct oxbow **out)
 {
@@ -392,7 +396,14 @@ enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct
         .on_foreign = o->foreign != NULL
                           ? (enum oxbow_on_foreign)(word_of(foreigns, o->foreign) - 1)
                           : OXBOW_FOREIGN_REFUSE,
+        .on_failure = o->failure != NULL
+                          ? (enum oxbow_on_failure)(word_of(failures, o->failure) - 1)
+                          : OXBOW_FAILURE_STOP,
     };
+
+    if (o->memory != NULL && !cli_size(o->memory, &config.memory_max)) {
+        return OXBOW_EINVAL;
+    }
 
     if (endurance_text(cli) != NULL && !cli_size(endurance_text(cli), &config.endurance_bytes)) {
         return OXBOW_EINVAL;
@@ -443,6 +454,7 @@ static int check_globals(const struct cli *cli)
 {
     const struct options *o = &cli->opt;
     uint64_t endurance;
+    uint64_t size;
 
     if (o->database < 0 || o->database > 15) {
         return cli_usage(cli, "-n %d: databases are 0 to 15", o->database);
@@ -452,6 +464,13 @@ static int check_globals(const struct cli *cli)
     }
     if (o->journal != NULL && word_of(journals, o->journal) == 0) {
         return cli_usage(cli, "--journal %s: on or off", o->journal);
+    }
+    if (o->failure != NULL && word_of(failures, o->failure) == 0) {
+        return cli_usage(cli, "--on-failure %s: stop or memory", o->failure);
+    }
+    if (o->memory != NULL &&
+        (!cli_size(o->memory, &size) || size < MEMORY_LEAST || size > MEMORY_MOST)) {
+        return cli_usage(cli, "--memory-max %s: bytes, like 16M, 1048576 to 134217728", o->memory);
     }
     if (o->foreign != NULL && word_of(foreigns, o->foreign) == 0) {
         return cli_usage(cli, "--on-foreign %s: refuse or set-aside", o->foreign);

@@ -127,9 +127,9 @@ enum oxbow_err result_item(struct oxbow_result *r, struct oxbow_bytes item)
     return err;
 }
 
-enum oxbow_err result_entry(struct oxbow_result *r, struct oxbow_id id)
+enum oxbow_err result_entry(struct oxbow_result *r, struct oxbow_id id, uint32_t priority)
 {
-    struct oxbow_entry entry = {.id = id};
+    struct oxbow_entry entry = {.id = id, .priority = priority};
 
     return buf_append(&r->memory->entries, &entry, sizeof entry);
 }

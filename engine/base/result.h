@@ -28,7 +28,8 @@ OXBOW_MUST_CHECK enum oxbow_err result_item(struct oxbow_result *r, struct oxbow
 OXBOW_MUST_CHECK enum oxbow_err result_item_space(struct oxbow_result *r, size_t len,
                                                   uint8_t **space);
 /* Starts an entry; the fields that follow are its own. */
-OXBOW_MUST_CHECK enum oxbow_err result_entry(struct oxbow_result *r, struct oxbow_id id);
+OXBOW_MUST_CHECK enum oxbow_err result_entry(struct oxbow_result *r, struct oxbow_id id,
+                                             uint32_t priority);
 /* An entry without fields and with `deleted` set. */
 OXBOW_MUST_CHECK enum oxbow_err result_entry_deleted(struct oxbow_result *r, struct oxbow_id id);
 /* Adds a field to the newest entry, of which there must be one that is not deleted. */

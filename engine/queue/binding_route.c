@@ -13,6 +13,7 @@
  * source is none of them (binding_table.c, invariant 1).
  */
 #include "engine/queue/binding.h"
+#include "engine/queue/priority.h"
 
 #include "engine/queue/forward.h"
 #include "engine/queue/list.h"
@@ -304,6 +305,20 @@ static enum oxbow_err count_drop(struct route *r, const struct binding_row *row,
     return binding_drops_put(r->txn, row->id, &drops);
 }
 
+/* A copy has the priority of its original, as far as its queue has so many. */
+static enum oxbow_err copy_add(struct route *r, struct oxbow_bytes name)
+{
+    uint8_t wanted = (uint8_t)(r->add->opt != NULL ? r->add->opt->priority : 0);
+    uint8_t level;
+    enum oxbow_err err = priority_within(r->txn, name, wanted, &level);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    r->copy.priority = level;
+    return stream_add(r->txn, name, &r->copy, r->add->fields, r->add->field_count, NULL);
+}
+
 static enum oxbow_err deliver(struct route *r, const struct binding_node *n)
 {
     struct binding_node *by = &r->table->nodes[n->by];
@@ -320,7 +335,7 @@ static enum oxbow_err deliver(struct route *r, const struct binding_node *n)
 
         err = oxbow_list_push(r->txn, name, OXBOW_RIGHT, &value, 1, NULL);
     } else {
-        err = stream_add(r->txn, name, &r->copy, r->add->fields, r->add->field_count, NULL);
+        err = copy_add(r, name);
     }
     if (may_skip(row) && is_refusal(err) && txn_failed(r->txn) == OXBOW_OK) {
         by->routed--;

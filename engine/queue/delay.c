@@ -8,6 +8,7 @@
 #include "engine/base/result.h"
 #include "engine/queue/credit.h"
 #include "engine/queue/stream.h"
+#include "oxbow/stream.h"
 
 #include <string.h>
 
@@ -205,6 +206,34 @@ enum oxbow_err oxbow_delay_move(struct oxbow_txn *txn, struct oxbow_delay_id id,
     return OXBOW_OK;
 }
 
+enum oxbow_err oxbow_delay_set_priority(struct oxbow_txn *txn, struct oxbow_delay_id id,
+                                        uint32_t priority)
+{
+    struct delay d;
+    struct buf copy;
+    enum oxbow_err err;
+
+    if (priority >= OXBOW_PRIORITIES_MAX) {
+        return OXBOW_EINVAL;
+    }
+    if (txn_readonly(txn)) {
+        return OXBOW_EREADONLY;
+    }
+    err = delay_find(txn, id, &d, &copy);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (d.type == OXBOW_TYPE_STREAM) {
+        d.priority = (uint8_t)priority;
+        err = delay_put(txn, &d);
+        err = err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
+    } else {
+        err = OXBOW_EINVAL;
+    }
+    buf_fini(&copy);
+    return err;
+}
+
 /* ---- looking ---- */
 
 enum oxbow_err oxbow_delay_next(struct oxbow_txn *txn, struct oxbow_delay_place *place,
@@ -233,6 +262,7 @@ enum oxbow_err oxbow_delay_next(struct oxbow_txn *txn, struct oxbow_delay_place 
                                           .database = d.database,
                                           .type = d.type,
                                           .end = d.end,
+                                          .priority = d.priority,
                                           .tries = d.tries,
                                           .refused = (enum oxbow_err)d.refused,
                                           .key = d.name,
@@ -249,7 +279,7 @@ static enum oxbow_err fill_fields(struct oxbow_result *result, const struct dela
     enum oxbow_err err = field_walk_plain(&fields, d->payload);
 
     if (err == OXBOW_OK) {
-        err = result_entry(result, (struct oxbow_id){d->id.number, 0});
+        err = result_entry(result, (struct oxbow_id){d->id.number, 0}, d->priority);
     }
     while (err == OXBOW_OK) {
         err = field_walk_next(&fields, &field);

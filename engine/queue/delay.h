@@ -21,6 +21,7 @@ struct delay {
     enum oxbow_end end;
     uint8_t tries;
     uint8_t flags;
+    uint8_t priority; /* of an entry of a stream */
     uint16_t refused;
     uint32_t database;
     uint64_t made_ms;

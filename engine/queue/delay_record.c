@@ -11,16 +11,18 @@
  *
  *   0      1      2     3       4         6          7       8         16         18  24
  *   +------+------+-----+-------+---------+----------+-------+---------+----------+---+------+--------
- *   | form | type | end | tries | refused | database | flags | made ms | name len | 0 | name | payload
+ *   | form | type | end | tries | refused | database | flags | made ms | name len | p | name | payload
  *   +------+------+-----+-------+---------+----------+-------+---------+----------+---+------+--------
  *
- * Flags: DELAY_LED, also meant by tries, and DELAY_EXACT.
+ * Flags: DELAY_LED, also meant by tries, and DELAY_EXACT. p: one byte, the priority of a stream's
+ * entry, and zeros.
  * The payload is a list's value, or a stream's fields coded as a plain body (stream_entry.h).
  */
 #include "engine/queue/delay.h"
 
 #include "engine/base/codec.h"
 #include "engine/store/catalog.h"
+#include "oxbow/stream.h"
 
 #include <string.h>
 
@@ -64,7 +66,7 @@ enum oxbow_err delay_decode(struct oxbow_bytes value, struct delay *d)
 
     if (value.len < DELAY_FIXED || p[0] != DELAY_FORMAT ||
         (p[1] != OXBOW_TYPE_LIST && p[1] != OXBOW_TYPE_STREAM) || p[2] > OXBOW_RIGHT ||
-        p[6] >= CATALOG_DATABASES) {
+        p[6] >= CATALOG_DATABASES || p[18] >= OXBOW_PRIORITIES_MAX) {
         return OXBOW_ECORRUPT;
     }
     name_len = get_le16(p + 16);
@@ -77,6 +79,7 @@ enum oxbow_err delay_decode(struct oxbow_bytes value, struct delay *d)
     d->refused = get_le16(p + 4);
     d->database = p[6];
     d->flags = (uint8_t)(p[7] | (p[3] > 0 ? DELAY_LED : 0));
+    d->priority = p[18];
     d->made_ms = get_le64(p + 8);
     d->name = (struct oxbow_bytes){p + DELAY_FIXED, name_len};
     d->payload =
@@ -102,6 +105,7 @@ enum oxbow_err delay_put(struct oxbow_txn *txn, const struct delay *d)
     put_le16(p + 4, d->refused);
     p[6] = (uint8_t)d->database;
     p[7] = d->flags;
+    p[18] = d->priority;
     put_le64(p + 8, d->made_ms);
     put_le16(p + 16, (uint16_t)d->name.len);
     if (d->name.len > 0) {

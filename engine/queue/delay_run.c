@@ -15,6 +15,7 @@
 #include "engine/queue/credit.h"
 #include "engine/queue/expire.h"
 #include "engine/queue/once.h"
+#include "engine/queue/priority.h"
 #include "engine/queue/schedule.h"
 #include "engine/queue/stream.h"
 
@@ -93,6 +94,8 @@ static void first_went(struct oxbow_txn *txn, bool wall, struct oxbow_delay_id i
 static enum oxbow_err add_fields(struct oxbow_txn *txn, const struct delay *d)
 {
     const struct oxbow_alloc *alloc = &txn_port(txn)->alloc;
+    struct oxbow_stream_add_options opt = {.priority = 0};
+    uint8_t priority = 0;
     struct oxbow_field few[FIELDS_STACK];
     struct oxbow_field *fields = few;
     struct field_walk w;
@@ -115,7 +118,11 @@ static enum oxbow_err add_fields(struct oxbow_txn *txn, const struct delay *d)
         count += err == OXBOW_OK;
     }
     if (err == OXBOW_ENOENT) {
-        err = oxbow_stream_add(txn, d->name, NULL, fields, count, NULL);
+        err = priority_within(txn, d->name, d->priority, &priority);
+        opt.priority = priority;
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_stream_add(txn, d->name, &opt, fields, count, NULL);
     }
     mem_free(alloc, room > 0 ? fields : NULL, room);
     return err;

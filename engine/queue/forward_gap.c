@@ -249,7 +249,7 @@ enum oxbow_err forward_gap_entry(struct oxbow_txn *txn, const struct oxbow_gap *
     enum oxbow_err err = result_begin(result, &txn_port(txn)->alloc, GAP_RESULT);
 
     if (err == OXBOW_OK) {
-        err = result_entry(result, gap->to);
+        err = result_entry(result, gap->to, 0);
     }
     for (size_t i = 0; err == OXBOW_OK && i < sizeof fields / sizeof fields[0]; i++) {
         err = result_field(result, fields[i].name, fields[i].value);

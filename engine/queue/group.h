@@ -196,6 +196,10 @@ OXBOW_MUST_CHECK enum oxbow_err group_forget(struct stream *s, struct oxbow_id i
 
 /* The lag and read counter of a group as Redis 7.0 computes them (group_lag.c). */
 void group_read_advance(struct group *g, struct oxbow_id id);
+/* The same in a stream with priorities: so many entries were given, and all up to `to` are. */
+void group_read_many(struct group *g, uint64_t count, struct oxbow_id to);
+/* The read counter of a group that is made at that id, in a stream with priorities. */
+uint64_t group_read_from(const struct stream *s, struct oxbow_id id);
 bool group_lag(const struct group *g, int64_t *lag);
 
 #endif

@@ -6,12 +6,16 @@
 #include "engine/queue/group.h"
 #include "engine/queue/group_due.h"
 #include "engine/queue/group_rules.h"
+#include "engine/queue/priority.h"
 #include "engine/queue/wait.h"
 
 static void position_set(struct group *g, const struct oxbow_group_create_options *opt)
 {
     g->last = opt->at_end ? g->stream->last : opt->id;
     g->entries_read = opt->has_entries_read ? opt->entries_read : GROUP_READ_UNKNOWN;
+    if (!opt->has_entries_read && g->stream->priorities) {
+        g->entries_read = group_read_from(g->stream, g->last);
+    }
 }
 
 /* The stream of a group that is to be made. */
@@ -75,7 +79,10 @@ enum oxbow_err oxbow_group_set_id(struct oxbow_txn *txn, struct oxbow_group grou
         return err;
     }
     position_set(&g, opt);
-    err = group_save(&g);
+    err = serve_reset(&g);
+    if (err == OXBOW_OK) {
+        err = group_save(&g);
+    }
     /* Those who wait for new entries may find some now. */
     return err == OXBOW_OK ? wait_touch(txn, &s.object) : err;
 }

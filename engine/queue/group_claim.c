@@ -80,7 +80,7 @@ static enum oxbow_err claim_take(struct claim *c, struct pending *p)
     enum oxbow_err err;
 
     if (c->just_id) {
-        err = result_entry(c->result, p->id);
+        err = result_entry(c->result, p->id, 0);
     } else {
         err = stream_entry_find(c->group->stream, p->id, c->result);
     }

@@ -33,6 +33,34 @@ static uint64_t read_estimate(const struct stream *s, struct oxbow_id id)
     return GROUP_READ_UNKNOWN;
 }
 
+/* The same for a group that stands there. With priorities it may have been given more. */
+static uint64_t read_known(const struct stream *s, struct oxbow_id id)
+{
+    bool all = s->length == 0 || id_compare(id, s->last) >= 0;
+
+    return s->priorities && !all ? GROUP_READ_UNKNOWN : read_estimate(s, id);
+}
+
+uint64_t group_read_from(const struct stream *s, struct oxbow_id id)
+{
+    return read_estimate(s, id);
+}
+
+void group_read_many(struct group *g, uint64_t count, struct oxbow_id to)
+{
+    const struct stream *s = g->stream;
+
+    if (g->entries_read != GROUP_READ_UNKNOWN && !tombstones_from(s, g->last)) {
+        g->entries_read += count;
+    } else {
+        g->entries_read = GROUP_READ_UNKNOWN;
+    }
+    g->last = to;
+    if (id_compare(to, s->last) == 0) {
+        g->entries_read = s->entries_added;
+    }
+}
+
 void group_read_advance(struct group *g, struct oxbow_id id)
 {
     const struct stream *s = g->stream;
@@ -40,7 +68,7 @@ void group_read_advance(struct group *g, struct oxbow_id id)
     if (g->entries_read != GROUP_READ_UNKNOWN && !tombstones_from(s, id)) {
         g->entries_read++;
     } else if (s->entries_added > 0) {
-        g->entries_read = read_estimate(s, id);
+        g->entries_read = read_known(s, id);
     }
     g->last = id;
 }
@@ -55,7 +83,7 @@ bool group_lag(const struct group *g, int64_t *lag)
         return true;
     }
     if (read == GROUP_READ_UNKNOWN || tombstones_from(s, g->last)) {
-        read = read_estimate(s, g->last);
+        read = read_known(s, g->last);
     }
     if (read == GROUP_READ_UNKNOWN) {
         return false;

@@ -11,6 +11,7 @@
 #include "engine/queue/group_due.h"
 #include "engine/queue/group_rules.h"
 #include "engine/queue/policy.h"
+#include "engine/queue/priority.h"
 #include "engine/queue/wait.h"
 
 /* Reading makes entries pending, which takes room. A full store must still be read and acked, so
@@ -37,23 +38,42 @@ enum oxbow_err reader_save(struct reader *r, uint64_t added, bool got)
 
 /* ---- new entries ---- */
 
+/* How many entries there are until ids go back: with priorities they do. */
+static size_t run_length(const struct oxbow_entry *entries, size_t count)
+{
+    size_t n = 1;
+
+    while (n < count && id_compare(entries[n - 1].id, entries[n].id) < 0) {
+        n++;
+    }
+    return n;
+}
+
 static enum oxbow_err pend_new(struct reader *r, const struct oxbow_entry *entries, size_t count,
                                uint64_t *added)
 {
     struct group *g = r->group;
-    struct pending_batch batch = {
-        .entries = entries, .count = count, .consumer = r->consumer.number, .age_ms = group_now(g)};
     struct pending_table t;
     enum oxbow_err err = OXBOW_OK;
 
+    *added = 0;
     if (g->pending > PENDING_FREE) {
-        err = txn_reserve_bytes(g->stream->txn, batch.count * PENDING_COST);
+        err = txn_reserve_bytes(g->stream->txn, count * PENDING_COST);
     }
     if (err != OXBOW_OK) {
         return err;
     }
     pending_open(&t, g);
-    err = pending_add(&t, &batch, added);
+    for (size_t at = 0, n; err == OXBOW_OK && at < count; at += n) {
+        struct pending_batch batch = {
+            .entries = entries + at, .consumer = r->consumer.number, .age_ms = group_now(g)};
+        uint64_t more;
+
+        n = run_length(entries + at, count - at);
+        batch.count = n;
+        err = pending_add(&t, &batch, &more);
+        *added += err == OXBOW_OK ? more : 0;
+    }
     if (err == OXBOW_OK) {
         err = pending_flush(&t);
     }
@@ -75,8 +95,32 @@ enum oxbow_err reader_deliver(struct reader *r, bool noack, const struct oxbow_e
     if (err == OXBOW_OK && added > 0) {
         err = reader_save(r, added, true);
     }
+    if (r->serve != NULL) {
+        return err == OXBOW_OK ? serve_settle(r->serve) : err;
+    }
     for (i = 0; i < count && err == OXBOW_OK; i++) {
         group_read_advance(g, entries[i].id);
+    }
+    return err;
+}
+
+/* Fills the result by priorities. */
+static enum oxbow_err fill_served(struct reader *r, struct serve *v,
+                                  const struct oxbow_group_read_options *opt,
+                                  struct oxbow_result *result)
+{
+    enum oxbow_err err =
+        result_begin(result, &txn_port(r->group->stream->txn)->alloc, STREAM_RESULT_BYTES_MAX);
+
+    if (err == OXBOW_OK) {
+        err = serve_open(v, r->group, r->called->key);
+    }
+    if (err == OXBOW_OK) {
+        r->serve = v;
+        err = serve_fill(v, opt->count, opt->bytes, result);
+    }
+    if (err == OXBOW_OK) {
+        result_finish(result);
     }
     return err;
 }
@@ -88,13 +132,14 @@ static enum oxbow_err read_new(struct reader *r, const struct oxbow_group_read_o
     struct stream *s = g->stream;
     struct oxbow_stream_range range = {
         .from = g->last, .to = OXBOW_ID_MAX, .count = opt->count, .bytes = opt->bytes};
+    struct serve serve;
     bool changed;
     enum oxbow_err err;
 
     if (s->length == 0 || id_compare(s->last, g->last) <= 0 || !id_next(&range.from)) {
         return result_begin(result, &txn_port(s->txn)->alloc, 0);
     }
-    err = stream_fill(s, &range, result);
+    err = s->priorities ? fill_served(r, &serve, opt, result) : stream_fill(s, &range, result);
     if (err != OXBOW_OK || result->entry_count == 0) {
         return err;
     }
@@ -227,6 +272,8 @@ static enum oxbow_err read_any(struct reader *r, const struct oxbow_group_read_o
 static enum oxbow_err missed(const struct reader *r, struct oxbow_id after,
                              struct oxbow_result *result)
 {
+    const struct stream *s = r->group->stream;
+    const struct oxbow_entry first = {.id = s->first};
     struct oxbow_result fresh = {.entry_count = result->entry_count - r->retried};
     enum oxbow_err err;
 
@@ -235,6 +282,11 @@ static enum oxbow_err missed(const struct reader *r, struct oxbow_id after,
         return OXBOW_OK;
     }
     fresh.entries = fresh.entry_count > 0 ? result->entries + r->retried : NULL;
+    if (s->priorities) {
+        /* What was given is not in order: all that went before the first one there is counts. */
+        fresh.entries = &first;
+        fresh.entry_count = s->length > 0;
+    }
     err = policy_missed(r->group->stream->txn, r->called->key, after, &fresh);
     result->missed = fresh.missed;
     return err;

@@ -14,7 +14,8 @@ struct reader {
     const struct oxbow_group *called; /* the group's names */
     struct oxbow_bytes name;
     struct consumer consumer;
-    size_t retried; /* so many of the result, the first, are not new */
+    size_t retried;      /* so many of the result, the first, are not new */
+    struct serve *serve; /* in a stream with priorities, what is being given; else NULL */
 };
 
 /* oxbow_group_read; *wrote: something was written, be the result empty or not. */

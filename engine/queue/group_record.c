@@ -215,9 +215,9 @@ group_each(struct stream *s,
 /* ---- dropping a group ---- */
 
 static const enum stream_kind owned[] = {
-    STREAM_KIND_CONSUMER_NAME, STREAM_KIND_CONSUMER, STREAM_KIND_PENDING,
-    STREAM_KIND_RULES,         STREAM_KIND_NOTE,     STREAM_KIND_LOOK,
-    STREAM_KIND_LOOK_AT,       STREAM_KIND_KEY,      STREAM_KIND_KEY_LINE};
+    STREAM_KIND_CONSUMER_NAME, STREAM_KIND_CONSUMER, STREAM_KIND_PENDING, STREAM_KIND_RULES,
+    STREAM_KIND_NOTE,          STREAM_KIND_LOOK,     STREAM_KIND_LOOK_AT, STREAM_KIND_KEY,
+    STREAM_KIND_KEY_LINE,      STREAM_KIND_SERVED};
 
 static struct oxbow_bytes scope_key(uint8_t out[KV_KEY_MAX], const struct stream *s,
                                     enum stream_kind kind, uint32_t scope)

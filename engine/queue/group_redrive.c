@@ -11,6 +11,7 @@
 #include "engine/queue/group_dead.h"
 #include "engine/queue/group_due.h"
 #include "engine/queue/group_rules.h"
+#include "engine/queue/priority.h"
 #include "engine/queue/wait.h"
 
 #define STEP_DEFAULT 100u
@@ -62,9 +63,13 @@ static enum oxbow_err give_back(const struct redrive *r, const struct oxbow_fiel
     struct oxbow_group name = {origin[DEAD_KEY].value, origin[DEAD_GROUP].value};
     struct stream s;
     struct group g;
+    bool passed = false;
     enum oxbow_err err = group_find_any(r->txn, name, &s, &g);
 
-    if (err == OXBOW_OK && id_compare(id, g.last) > 0) {
+    if (err == OXBOW_OK) {
+        err = serve_passed(&g, id, &passed);
+    }
+    if (err == OXBOW_OK && !passed) {
         return OXBOW_OK; /* the group was set back, and will read it as new */
     }
     if (err == OXBOW_OK) {

@@ -3,7 +3,7 @@
  * Deletions that heed groups: XDELEX and XACKDEL. What all groups hold of an entry is looked up in
  * each group's own pending list; a stream has few groups.
  */
-#include "engine/queue/group.h"
+#include "engine/queue/priority.h"
 
 struct reference {
     struct oxbow_id id;
@@ -15,12 +15,14 @@ static enum oxbow_err refers_one(void *ctx, struct group *g, struct oxbow_bytes 
     struct reference *r = ctx;
     struct pending_table t;
     struct pending p;
-    enum oxbow_err err;
+    bool passed;
+    enum oxbow_err err = serve_passed(g, r->id, &passed);
 
     (void)name;
-    if (id_compare(r->id, g->last) > 0) {
-        r->found = true;
+    if (err != OXBOW_OK) {
+        return err;
     }
+    r->found = r->found || !passed;
     if (r->found || g->pending == 0) {
         return OXBOW_OK;
     }

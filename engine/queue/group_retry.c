@@ -15,6 +15,7 @@
 #include "engine/queue/group_key.h"
 #include "engine/queue/group_read.h"
 #include "engine/queue/group_rules.h"
+#include "engine/queue/priority.h"
 #include "engine/queue/wait.h"
 
 #include <string.h>
@@ -36,10 +37,11 @@ struct retry {
     uint64_t now;
     uint64_t given;
     uint64_t added;
-    uint64_t fresh; /* of those given, new ones that are pending already */
-    uint64_t dead;  /* letters written */
-    bool alone;     /* what was given is to be given alone */
-    bool changed;   /* something was written */
+    uint64_t fresh;     /* of those given, new ones that are pending already */
+    uint64_t dead;      /* letters written */
+    bool alone;         /* what was given is to be given alone */
+    bool changed;       /* something was written */
+    struct serve serve; /* of a stream with priorities, when new ones are given */
 };
 
 /* Nothing more is given in this read. */
@@ -301,8 +303,13 @@ static enum oxbow_err keyed_one(struct retry *x, struct stream_walk *w,
     struct pending old;
     bool mine = true, added;
     uint64_t key;
-    enum oxbow_err err = pending_find(&x->table, p.id, &old);
+    enum oxbow_err err;
 
+    if (g->stream->priorities && serve_has_given(&x->serve, entry)) {
+        g->last = p.id; /* by its priority, before the group had keys */
+        return OXBOW_OK;
+    }
+    err = pending_find(&x->table, p.id, &old);
     if (err != OXBOW_ENOENT) { /* the group was set back: it is somebody's already */
         group_read_advance(g, p.id);
         return err;
@@ -384,6 +391,16 @@ static enum oxbow_err fill_new(struct retry *x, uint64_t count)
     }
     if (err != OXBOW_OK || due <= x->now) {
         return err;
+    }
+    if (g->stream->priorities) {
+        err = serve_open(&x->serve, g, x->reader->called->key);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (g->rules.field_len == 0 && g->stream->priorities) {
+        x->reader->serve = &x->serve;
+        return serve_fill(&x->serve, count > 0 ? count - x->given : 0, range.bytes, x->result);
     }
     if (g->rules.field_len > 0) {
         return fill_keyed(x, range.from, count > 0 ? count : UINT64_MAX);

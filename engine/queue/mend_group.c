@@ -509,11 +509,11 @@ static enum oxbow_err prune_groups(struct each_group *e)
 
 enum oxbow_err mend_groups(struct mend_object *o, struct stream *s, bool *changed)
 {
-    static const enum stream_kind owned[] = {STREAM_KIND_CONSUMER_NAME, STREAM_KIND_CONSUMER,
-                                             STREAM_KIND_PENDING,       STREAM_KIND_DEAD_GROUP,
-                                             STREAM_KIND_RULES,         STREAM_KIND_NOTE,
-                                             STREAM_KIND_LOOK,          STREAM_KIND_LOOK_AT,
-                                             STREAM_KIND_KEY,           STREAM_KIND_KEY_LINE};
+    static const enum stream_kind owned[] = {
+        STREAM_KIND_CONSUMER_NAME, STREAM_KIND_CONSUMER, STREAM_KIND_PENDING,
+        STREAM_KIND_DEAD_GROUP,    STREAM_KIND_RULES,    STREAM_KIND_NOTE,
+        STREAM_KIND_LOOK,          STREAM_KIND_LOOK_AT,  STREAM_KIND_KEY,
+        STREAM_KIND_KEY_LINE,      STREAM_KIND_SERVED};
     struct each_group e = {.o = o, .s = s, .next = s->group_next};
     uint32_t dead = 0;
     size_t i;

@@ -10,6 +10,7 @@
 #include "engine/queue/group.h"
 #include "engine/queue/mend.h"
 #include "engine/queue/mend_group.h"
+#include "engine/queue/priority.h"
 
 #include "engine/base/codec.h"
 
@@ -28,6 +29,7 @@ struct survey {
     uint64_t ruins;         /* entries whose fields are gone */
     struct oxbow_loss loss; /* as told; kind 0: nothing */
     bool tail_seen;
+    bool ranked; /* an entry has a priority */
 };
 
 static void widen(struct survey *s, struct oxbow_id low, struct oxbow_id high)
@@ -78,6 +80,7 @@ static enum oxbow_err fields_there(const struct survey *s, const struct chunk_wa
 static void count_entry(struct survey *s, const struct stream_entry *e)
 {
     s->now.length++;
+    s->ranked = s->ranked || STREAM_ENTRY_PRIORITY(e->flags) > 0;
     s->now.bytes += e->next - e->pos;
     if ((e->flags & STREAM_ENTRY_OUTSIDE) != 0) {
         s->now.bytes += e->outside_len;
@@ -301,6 +304,7 @@ static void settle(struct survey *s)
     now->last = s->has_head && id_compare(was->last, s->newest) > 0 ? was->last : s->newest;
     now->max_deleted = was->max_deleted;
     now->entries_added = was->entries_added;
+    now->priorities = was->priorities || s->ranked;
     now->groups = was->groups;
     now->groups_dead = was->groups_dead;
     now->group_next = was->group_next;
@@ -353,6 +357,9 @@ enum oxbow_err mend_stream(struct mend_object *o)
     }
     settle(&s);
     err = tell(&s);
+    if (err == OXBOW_OK && s.now.priorities) {
+        err = priority_mend(&s.now);
+    }
     if (err == OXBOW_OK) {
         err = mend_groups(o, &s.now, &changed);
     }

@@ -8,6 +8,7 @@
 #include "engine/base/codec.h"
 #include "engine/base/result.h"
 #include "engine/queue/once.h"
+#include "oxbow/stream.h"
 
 #include <string.h>
 
@@ -35,6 +36,12 @@ static const struct oxbow_policy_field fields[] = {
      OXBOW_POLICY_MS},
     {"dedupe-count", "how many ids of entries are remembered", NULL, OXBOW_ONCE_COUNT_MAX,
      FIELD(dedupe_count), 8, OXBOW_POLICY_COUNT},
+    {"priorities", "priorities of a stream's entries", NULL, OXBOW_PRIORITIES_MAX,
+     FIELD(priorities), 9, OXBOW_POLICY_COUNT},
+    {"priority-weights", "what each gives while all have some; none: strict", NULL, UINT64_MAX,
+     FIELD(priority_weights), 10, OXBOW_POLICY_WEIGHTS},
+    {"priority-wait", "a priority that got nothing for so long gives one entry first", NULL,
+     AGE_MAX, FIELD(priority_wait_ms), 11, OXBOW_POLICY_MS},
 };
 
 #define FIELD_COUNT (sizeof fields / sizeof fields[0])
@@ -146,6 +153,9 @@ enum oxbow_err oxbow_policy_set(struct oxbow_txn *txn, struct oxbow_bytes key,
     }
     if (err == OXBOW_OK) {
         err = txn_feature_require(txn, STORE_FEATURE_POLICY);
+    }
+    if (err == OXBOW_OK && policy->priorities > 1) {
+        err = txn_feature_require(txn, STORE_FEATURE_PRIORITIES);
     }
     if (err != OXBOW_OK) {
         return err;

@@ -4,12 +4,14 @@
  *
  *   0      1       4        8             12             16       24              32
  *   +------+-------+--------+-------------+--------------+--------+---------------+--
- *   | form | zero  | groups | groups_dead | group_next   | length | entries_added | ...
+ *   | form | flags | groups | groups_dead | group_next   | length | entries_added | ...
  *   +------+-------+--------+-------------+--------------+--------+---------------+--
  *   32      40       48         64         80        96            112
  *   +-------+--------+----------+----------+---------+-------------+
  *   | bytes | chunks | last id  | first id | tail id | max deleted |     all little endian
  *   +-------+--------+----------+----------+---------+-------------+
+ *
+ * flags: one byte, 1 with priorities (priority.h), and two zeros.
  *
  * 1. The record is stored as long as the object exists; its length says nothing of the chunks.
  * 2. tail is the key of the last chunk and only while that may grow; first is the id of the oldest
@@ -24,6 +26,8 @@
 
 #define HEAD_FORMAT 1u
 #define HEAD_LEN    112u
+
+#define FLAG_PRIORITIES 0x100u /* in the first le32 */
 
 static void put_id(uint8_t *p, struct oxbow_id id)
 {
@@ -43,7 +47,7 @@ static struct oxbow_bytes head_key(uint8_t out[KV_KEY_MAX], uint64_t object)
 
 static void head_encode(uint8_t out[HEAD_LEN], const struct stream *s)
 {
-    put_le32(out, HEAD_FORMAT);
+    put_le32(out, HEAD_FORMAT | (s->priorities ? FLAG_PRIORITIES : 0));
     put_le32(out + 4, s->groups);
     put_le32(out + 8, s->groups_dead);
     put_le32(out + 12, s->group_next);
@@ -61,9 +65,10 @@ static enum oxbow_err head_decode(struct oxbow_bytes value, struct stream *s)
 {
     const uint8_t *p = value.data;
 
-    if (value.len != HEAD_LEN || get_le32(p) != HEAD_FORMAT) {
+    if (value.len != HEAD_LEN || (get_le32(p) & ~FLAG_PRIORITIES) != HEAD_FORMAT) {
         return OXBOW_ECORRUPT;
     }
+    s->priorities = (get_le32(p) & FLAG_PRIORITIES) != 0;
     s->groups = get_le32(p + 4);
     s->groups_dead = get_le32(p + 8);
     s->group_next = get_le32(p + 12);

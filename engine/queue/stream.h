@@ -26,7 +26,10 @@ enum stream_kind {
     STREAM_KIND_LOOK = OBJECT_KIND_TYPE + 11,         /* group number, chunk of pending entries */
     STREAM_KIND_LOOK_AT = OBJECT_KIND_TYPE + 12,      /* group number, time, chunk: no value */
     STREAM_KIND_KEY = OBJECT_KIND_TYPE + 13,          /* group number, hash: group_key.h */
-    STREAM_KIND_KEY_LINE = OBJECT_KIND_TYPE + 14      /* group number, hash, id: no value */
+    STREAM_KIND_KEY_LINE = OBJECT_KIND_TYPE + 14,     /* group number, hash, id: no value */
+    STREAM_KIND_PRIORITIES = OBJECT_KIND_TYPE + 15,   /* no tail: priority.h */
+    STREAM_KIND_PRIORITY = OBJECT_KIND_TYPE + 16,     /* priority, first id: ids of entries */
+    STREAM_KIND_SERVED = OBJECT_KIND_TYPE + 17        /* group number: its places by priority */
 };
 
 /* A result holds at most this many payload bytes. */
@@ -37,6 +40,7 @@ struct stream {
     struct oxbow_txn *txn;
     struct object object;
     bool made;              /* not stored yet */
+    bool priorities;        /* entries are indexed by priority: priority.h */
     uint32_t groups;        /* that exist */
     uint32_t groups_dead;   /* destroyed, with keys left */
     uint32_t group_next;    /* number of the next one */
@@ -127,7 +131,7 @@ OXBOW_MUST_CHECK enum oxbow_err stream_fill_more(struct stream *s,
 /* Adds to an open stream and to its counters; the caller saves it and touches the object. */
 OXBOW_MUST_CHECK enum oxbow_err stream_append(struct stream *s, struct oxbow_id id,
                                               const struct oxbow_field *fields,
-                                              uint32_t field_count);
+                                              uint32_t field_count, uint8_t priority);
 
 /* oxbow_stream_add, to this stream alone. */
 OXBOW_MUST_CHECK enum oxbow_err stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,

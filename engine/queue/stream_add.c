@@ -15,6 +15,7 @@
 #include "engine/queue/expire.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy_age.h"
+#include "engine/queue/priority.h"
 #include "engine/queue/stream.h"
 #include "engine/queue/wait.h"
 
@@ -124,12 +125,14 @@ struct addition {
     size_t plain_len; /* of a plain body; 0 with outside */
     uint8_t outside[STREAM_OUTSIDE_MAX];
     size_t outside_len; /* of `outside` */
+    uint8_t priority;
 };
 
 static size_t addition_put(uint8_t *out, const struct addition *a, struct oxbow_id base,
                            uint8_t flags, size_t body_len)
 {
-    size_t n = entry_head_put(out, flags, base, a->id, body_len);
+    uint8_t all = flags | STREAM_ENTRY_PRIORITY_IN(a->priority);
+    size_t n = entry_head_put(out, all, base, a->id, body_len);
 
     if ((flags & STREAM_ENTRY_OUTSIDE) != 0) {
         size_t i;
@@ -283,11 +286,12 @@ static enum oxbow_err outside_write(struct stream *s, struct addition *a)
 }
 
 enum oxbow_err stream_append(struct stream *s, struct oxbow_id id, const struct oxbow_field *fields,
-                             uint32_t field_count)
+                             uint32_t field_count, uint8_t priority)
 {
     struct addition a = {.id = id,
                          .fields = fields,
                          .count = field_count,
+                         .priority = priority,
                          .plain_len = (size_t)fields_plain_len(fields, field_count)};
     size_t len = 0;
     enum oxbow_err err = OXBOW_OK;
@@ -311,7 +315,7 @@ enum oxbow_err stream_append(struct stream *s, struct oxbow_id id, const struct 
     if (s->length == 1) {
         s->first = id;
     }
-    return OXBOW_OK;
+    return s->priorities ? priority_add(s, id, priority) : OXBOW_OK;
 }
 
 /* ---- XADD ---- */
@@ -379,6 +383,7 @@ struct add {
     bool found;
     struct policy_row *policy; /* NULL: the name has none */
     uint64_t ttl_ms;
+    uint32_t priority;
 };
 
 /* Asks the queue's policy for room. */
@@ -387,6 +392,10 @@ static enum oxbow_err add_policy(struct stream *s, struct add *a)
     struct policy_room more = {.entries = 1};
     enum oxbow_err err = policy_row(s->txn, a->key, &a->policy);
 
+    if (err == OXBOW_OK && a->priority > 0 &&
+        (a->policy == NULL || a->priority >= a->policy->policy.priorities)) {
+        err = OXBOW_EINVAL;
+    }
     if (err != OXBOW_OK || a->policy == NULL) {
         return err;
     }
@@ -479,6 +488,7 @@ enum oxbow_err stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
         err = stream_trim_check(&opt->trim);
     }
     a.ttl_ms = opt->ttl_ms;
+    a.priority = opt->priority;
     if (err == OXBOW_OK) {
         err = expire_check(txn, key, opt->ttl_ms);
     }
@@ -495,7 +505,12 @@ enum oxbow_err stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (a.policy != NULL) {
         s.rotate_ms = policy_rotate_ms(&a.policy->policy);
     }
-    err = stream_append(&s, a.id, fields, field_count);
+    if (a.policy != NULL || s.priorities) {
+        err = priority_prepare(&s, a.policy != NULL ? a.policy->policy.priorities : 0);
+    }
+    if (err == OXBOW_OK) {
+        err = stream_append(&s, a.id, fields, field_count, (uint8_t)a.priority);
+    }
     if (err == OXBOW_OK) {
         err = add_end(&s, &a, &opt->trim);
     }

@@ -4,6 +4,7 @@
  * for chunks and counters is stream_trim.c's.
  */
 #include "engine/queue/forward.h"
+#include "engine/queue/priority.h"
 #include "engine/queue/stream.h"
 
 enum oxbow_err stream_removal_check(struct stream *s, struct oxbow_bytes key,
@@ -155,6 +156,12 @@ enum oxbow_err oxbow_stream_set_id(struct oxbow_txn *txn, struct oxbow_bytes key
     }
     if (err != OXBOW_OK) {
         return err;
+    }
+    if (s.priorities && id_compare(opt->last_id, s.last) < 0) {
+        err = priority_set_back(&s, opt->last_id);
+        if (err != OXBOW_OK) {
+            return txn_fail(txn, err);
+        }
     }
     s.last = opt->last_id;
     if (opt->has_entries_added) {

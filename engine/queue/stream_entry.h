@@ -18,6 +18,8 @@
  *   OUTSIDE  blob number (0: the value under the entry's own key), fields len: the fields, coded
  *            as plain, are kept there
  *
+ * The bits above those of the flags are the entry's priority, 0 to 7.
+ *
  * DELETED marks an entry that is gone. The first entry is never SAME, and only follows a first
  * entry that is plain.
  */
@@ -33,7 +35,11 @@
 #define STREAM_ENTRY_DELETED 0x01u
 #define STREAM_ENTRY_SAME    0x02u
 #define STREAM_ENTRY_OUTSIDE 0x04u
-#define STREAM_ENTRY_FLAGS   0x07u
+#define STREAM_ENTRY_FLAGS   0x3fu /* with the priority's */
+
+/* An entry's priority, from its flags, and there. */
+#define STREAM_ENTRY_PRIORITY(flags)    ((uint8_t)((flags) >> 3 & 7u))
+#define STREAM_ENTRY_PRIORITY_IN(level) ((uint8_t)((level) << 3))
 
 #define STREAM_ENTRY_MIN      4u /* bytes of the smallest entry */
 #define STREAM_ENTRY_HEAD_MAX (1u + 3u * 10u)

@@ -9,7 +9,10 @@
  */
 #include "engine/base/codec.h"
 #include "engine/queue/forward.h"
+#include "engine/queue/priority.h"
 #include "engine/queue/stream.h"
+
+#include <string.h>
 
 #define LIMIT_DEFAULT 10000u
 #define CHUNK_ENTRIES (CHUNK_MAX / STREAM_ENTRY_MIN)
@@ -19,10 +22,11 @@ struct plan {
     struct oxbow_id base;
     uint16_t pos[CHUNK_ENTRIES];
     size_t count;
-    size_t kept;          /* live entries that stay */
-    uint64_t bytes;       /* of those removed */
-    bool outside;         /* some are kept outside of the chunk */
-    struct oxbow_id last; /* of those removed */
+    size_t kept;                     /* live entries that stay */
+    uint64_t bytes;                  /* of those removed */
+    bool outside;                    /* some are kept outside of the chunk */
+    struct oxbow_id last;            /* of those removed */
+    uint64_t priorities[PRIORITIES]; /* how many of each */
 };
 
 static void plan_add(struct plan *p, const struct stream_entry *entry)
@@ -30,6 +34,7 @@ static void plan_add(struct plan *p, const struct stream_entry *entry)
     p->pos[p->count++] = (uint16_t)entry->pos;
     p->bytes += entry->next - entry->pos;
     p->last = entry->id;
+    p->priorities[STREAM_ENTRY_PRIORITY(entry->flags)]++;
     if ((entry->flags & STREAM_ENTRY_OUTSIDE) != 0) {
         p->bytes += entry->outside_len;
         p->outside = true;
@@ -117,7 +122,8 @@ static enum oxbow_err plan_apply(struct stream *s, const struct plan *p)
     }
     s->length -= p->count;
     s->bytes -= p->bytes;
-    return err;
+    return err == OXBOW_OK && s->priorities ? priority_removed(s, p->priorities, p->kept == 0)
+                                            : err;
 }
 
 static enum oxbow_err first_renew(struct stream *s)
@@ -171,6 +177,7 @@ static enum oxbow_err cut_plan(const struct stream *s, const struct stream_cut *
     p->kept = 0;
     p->bytes = 0;
     p->outside = false;
+    memset(p->priorities, 0, sizeof p->priorities);
     while ((err = chunk_walk_next(w, &entry)) == OXBOW_OK) {
         if ((entry.flags & STREAM_ENTRY_DELETED) != 0) {
             continue;
@@ -316,6 +323,9 @@ enum oxbow_err stream_remove(struct stream *s, struct oxbow_id id)
     }
     if (err == OXBOW_OK) {
         err = plan_apply(s, &plan);
+    }
+    if (err == OXBOW_OK && s->priorities) {
+        err = priority_forget(s, id, STREAM_ENTRY_PRIORITY(entry.flags));
     }
     if (err != OXBOW_OK) {
         return err;

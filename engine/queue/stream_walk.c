@@ -287,7 +287,7 @@ enum oxbow_err stream_walk_fill(struct stream_walk *w, const struct stream_entry
     enum oxbow_err err = stream_walk_fields(w, entry, &fields);
 
     if (err == OXBOW_OK) {
-        err = result_entry(result, entry->id);
+        err = result_entry(result, entry->id, STREAM_ENTRY_PRIORITY(entry->flags));
     }
     while (err == OXBOW_OK) {
         err = field_walk_next(&fields, &field);

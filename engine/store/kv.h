@@ -158,14 +158,15 @@ enum oxbow_err txn_failed(const struct oxbow_txn *txn);
 
 /* What a store may use that an older version does not know: rows of the table in feature.c. */
 enum store_feature {
-    STORE_FEATURE_POLICY,  /* policies of queues */
-    STORE_FEATURE_DELAY,   /* delayed entries */
-    STORE_FEATURE_RULES,   /* groups with options */
-    STORE_FEATURE_TTL,     /* entries with a time to live */
-    STORE_FEATURE_STRING,  /* keys with one value */
-    STORE_FEATURE_PATROL,  /* lists that are patrolled */
-    STORE_FEATURE_BINDING, /* bindings of streams */
-    STORE_FEATURE_CRON,    /* schedules */
+    STORE_FEATURE_POLICY,     /* policies of queues */
+    STORE_FEATURE_DELAY,      /* delayed entries */
+    STORE_FEATURE_RULES,      /* groups with options */
+    STORE_FEATURE_TTL,        /* entries with a time to live */
+    STORE_FEATURE_STRING,     /* keys with one value */
+    STORE_FEATURE_PATROL,     /* lists that are patrolled */
+    STORE_FEATURE_BINDING,    /* bindings of streams */
+    STORE_FEATURE_CRON,       /* schedules */
+    STORE_FEATURE_PRIORITIES, /* streams with priorities */
     STORE_FEATURE_COUNT
 };
 /* To be called by what writes something that needs the feature, before it does: notes in the same

@@ -79,6 +79,12 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_delay_move(struct oxbow_txn *txn, struct o
                                                  const struct oxbow_delay_when *when,
                                                  struct oxbow_delay_id *now);
 
+/* The priority that an entry of a stream is added with (stream.h); it had the lowest. When it is due
+ * and its queue has not so many priorities, it gets the highest that there is. OXBOW_ENOENT as above;
+ * OXBOW_EINVAL: it is a list's, or the priority is not below OXBOW_PRIORITIES_MAX. */
+OXBOW_MUST_CHECK enum oxbow_err
+oxbow_delay_set_priority(struct oxbow_txn *txn, struct oxbow_delay_id id, uint32_t priority);
+
 /* One that waits. */
 struct oxbow_delay_info {
     struct oxbow_delay_id id;
@@ -87,6 +93,7 @@ struct oxbow_delay_info {
     uint32_t database;      /* of its key */
     enum oxbow_type type;   /* what it is to be added to: a list or a stream */
     enum oxbow_end end;     /* of a list */
+    uint32_t priority;      /* of a stream's entry */
     uint32_t tries;         /* that were refused, 255 at most */
     enum oxbow_err refused; /* why the last one was; OXBOW_OK: none */
     struct oxbow_bytes key; /* these two are borrowed until the next call or write */

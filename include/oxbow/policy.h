@@ -52,7 +52,17 @@ struct oxbow_policy {
     enum oxbow_policy_full on_full;
     uint64_t dedupe_ms; /* how long ids are remembered (once.h); 0: as long as the count allows */
     uint64_t dedupe_count; /* how many; 0: as many as the time allows. Both 0: once.h's defaults */
+    /* Priorities of a stream's entries. Groups are given higher ones first; within one, and wherever
+     * else a stream is read, the order is that of ids. Changed at any time: what is there keeps its
+     * priority, also one that there is no more, and what was there before has the lowest. */
+    uint64_t priorities;       /* how many, at most OXBOW_PRIORITIES_MAX; 0, 1: none */
+    uint64_t priority_weights; /* OXBOW_PRIORITY_WEIGHT of each, added up: entries that each gives
+                                  while all have some. 0: strict, a higher one always goes first */
+    uint64_t priority_wait_ms; /* a priority that got nothing for so long gives one entry first; 0:
+                                  strictly never */
 };
+/* The weight of a priority, 1 to 255; one that is left out weighs 1. */
+#define OXBOW_PRIORITY_WEIGHT(priority, weight) ((uint64_t)(uint8_t)(weight) << (8u * (priority)))
 
 /* Sets the policy of a name, replacing the one it had but for what a newer version may have set
  * beside these fields.
@@ -156,7 +166,8 @@ enum oxbow_policy_kind {
     OXBOW_POLICY_COUNT = 0,
     OXBOW_POLICY_BYTES = 1,
     OXBOW_POLICY_MS = 2,
-    OXBOW_POLICY_WORD = 3 /* one of `words`, whose index is the value */
+    OXBOW_POLICY_WORD = 3,   /* one of `words`, whose index is the value */
+    OXBOW_POLICY_WEIGHTS = 4 /* a byte for each priority, that of the lowest first */
 };
 
 struct oxbow_policy_field {

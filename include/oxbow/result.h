@@ -23,6 +23,7 @@ struct oxbow_entry {
     const struct oxbow_field *fields;
     uint32_t field_count;
     uint32_t deleted;
+    uint32_t priority; /* that it was added with; 0 of one that is deleted */
 };
 
 struct oxbow_result {

@@ -54,6 +54,8 @@ struct oxbow_stream_add_options {
     struct oxbow_stream_trim trim; /* done after the entry was added */
     uint64_t ttl_ms; /* how long it is given to readers (expire.h); 0: as long as it is there */
     bool unrouted;   /* it goes to this stream alone, whatever bindings (binding.h) lead from it */
+    uint32_t priority; /* below `priorities` of the stream's policy (policy.h), the highest is given
+                        * first; 0: the lowest, and all that there is without */
 };
 
 /* XADD. Appends one entry of 1 to any number of fields and gives its id. `opt` may be NULL for
@@ -66,7 +68,7 @@ struct oxbow_stream_add_options {
  * OXBOW_EQUOTA, OXBOW_EBUDGET (a forward's byte budget is used up)
  * OXBOW_EFULL     the stream's policy leaves no room (policy.h); nothing is changed but that what is
  *                 delivered may have gone
- * OXBOW_EINVAL    no fields, or an impossible option
+ * OXBOW_EINVAL    no fields, or an impossible option, such as a priority that the policy does not have
  * Where bindings lead on from the stream (binding.h), also what their destinations answer. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                  const struct oxbow_stream_add_options *opt,
@@ -146,6 +148,20 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_delete_refs(struct oxbow_txn *txn,
                                                          enum oxbow_refs refs,
                                                          const struct oxbow_id *ids, size_t count,
                                                          enum oxbow_delete_outcome *outcomes);
+
+/* ---- priorities ---- */
+
+#define OXBOW_PRIORITIES_MAX 8u
+
+/* What a stream has of each priority. */
+struct oxbow_stream_priorities {
+    uint32_t count;                         /* that its policy has now; 1: it has none */
+    uint64_t entries[OXBOW_PRIORITIES_MAX]; /* by priority; also of such that it has no more */
+};
+/* OXBOW_ENOENT: no such stream. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_priorities(struct oxbow_txn *txn,
+                                                        struct oxbow_bytes key,
+                                                        struct oxbow_stream_priorities *info);
 
 /* ---- ids and information ---- */
 

@@ -55,12 +55,12 @@ static void entries_keep_their_own_fields(void **state)
 
     (void)state;
     assert_int_equal(result_begin(&r, &oxbow_port_default()->alloc, CAP), OXBOW_OK);
-    assert_int_equal(result_entry(&r, (struct oxbow_id){1, 2}), OXBOW_OK);
+    assert_int_equal(result_entry(&r, (struct oxbow_id){1, 2}, 0), OXBOW_OK);
     assert_int_equal(result_field(&r, bytes_of("a"), bytes_of("one")), OXBOW_OK);
     assert_int_equal(result_field(&r, bytes_of(""), bytes_of("")), OXBOW_OK);
     assert_int_equal(result_entry_deleted(&r, (struct oxbow_id){3, 4}), OXBOW_OK);
     assert_int_equal(result_item(&r, bytes_of("beside")), OXBOW_OK);
-    assert_int_equal(result_entry(&r, (struct oxbow_id){5, 6}), OXBOW_OK);
+    assert_int_equal(result_entry(&r, (struct oxbow_id){5, 6}, 0), OXBOW_OK);
     assert_int_equal(result_field_space(&r, bytes_of("b"), 3, &space), OXBOW_OK);
     memcpy(space, "two", 3);
     assert_int_equal(result_bytes(&r), 14);
@@ -113,7 +113,7 @@ static void the_cap_holds_exactly_and_what_is_refused_leaves_nothing(void **stat
 
     (void)state;
     assert_int_equal(result_begin(&r, &oxbow_port_default()->alloc, CAP), OXBOW_OK);
-    assert_int_equal(result_entry(&r, (struct oxbow_id){1, 1}), OXBOW_OK);
+    assert_int_equal(result_entry(&r, (struct oxbow_id){1, 1}, 0), OXBOW_OK);
     assert_int_equal(
         result_field(&r, (struct oxbow_bytes){data, 10}, (struct oxbow_bytes){data, CAP - 9}),
         OXBOW_ETOOBIG);
@@ -184,7 +184,7 @@ static enum oxbow_err fill_some(struct oxbow_result *r, const struct oxbow_alloc
     enum oxbow_err err = result_begin(r, alloc, SIZE_MAX);
 
     for (uint64_t i = 0; i < 100 && err == OXBOW_OK; i++) {
-        err = result_entry(r, (struct oxbow_id){i, i});
+        err = result_entry(r, (struct oxbow_id){i, i}, 0);
         if (err == OXBOW_OK) {
             err = result_field(r, bytes_of("some name"), bytes_of("some value"));
         }

@@ -35,9 +35,9 @@ void dump_free(struct dump *d)
     *d = (struct dump){0};
 }
 
-static const struct subject *const subjects[] = {&subject_kv,    &subject_queue, &subject_policy,
-                                                 &subject_retry, &subject_time,  &subject_exactly,
-                                                 &subject_apart, &subject_route};
+static const struct subject *const subjects[] = {
+    &subject_kv,       &subject_queue,   &subject_policy, &subject_retry, &subject_time,
+    &subject_priority, &subject_exactly, &subject_apart,  &subject_route};
 
 const struct subject *subject_find(const char *name)
 {

@@ -168,6 +168,32 @@ class Cli(unittest.TestCase):
         self.assertIn("too few", self.error("queue", "set", "k", code=2))
         self.assertEqual(self.out("queue", "show", "--json").strip(), "[]")
 
+    def test_entries_with_priorities_go_first(self):
+        self.out("queue", "set", "s", "priorities=3", "priority-weights=1,0,255", "priority-wait=5m")
+        self.assertIn("priorities=3 priority-weights=1,0,255 priority-wait=5m",
+                      self.out("queue", "show", "s"))
+        one = json.loads(self.out("queue", "show", "s", "--json"))
+        self.assertEqual(one["priority-weights"], "1,0,255")
+        self.out("group", "create", "s", "g", "--make-stream")
+        self.out("add", "s", "n", "low")
+        self.out("add", "s", "n", "high", "--priority", "2")
+        rows = json.loads(self.out("queue", "priorities", "s", "--json"))
+        self.assertEqual([(r["priority"], r["entries"]) for r in rows], [(2, 1), (1, 0), (0, 1)])
+        self.assertIn("high", self.out("group", "read", "s", "g", "c", "--count", "1"))
+        self.assertIn("low", self.out("group", "read", "s", "g", "c", "--count", "1"))
+        self.out("delay", "add", "s", "n", "later", "--in", "1ms", "--priority", "1")
+        time.sleep(0.05)
+        self.assertIn("later", self.out("group", "read", "s", "g", "c", "--count", "1"))
+        self.assertIn("OXBOW_EINVAL", self.error("add", "s", "n", "x", "--priority", "3", code=3))
+        self.assertIn("0 to 7", self.error("add", "s", "n", "x", "--priority", "8", code=2))
+        self.error("add", "s", "n", "x", "--priority", "-1", code=2)
+        for word in ("priority-weights=256", "priority-weights=1,", "priority-weights=,1",
+                     "priority-weights=1,2,3,4,5,6,7,8,9", "priority-weights=a", "priorities=9"):
+            self.error("queue", "set", "s", word, code=2)
+        self.out("queue", "set", "s", "priority-weights=0")
+        self.assertNotIn("weights", self.out("queue", "show", "s"))
+        self.run_cli("queue", "priorities", "none", code=1)
+
     def test_a_file_of_policies_can_be_loaded_again(self):
         path = os.path.join(self.top, "queues")
         with open(path, "w") as f:

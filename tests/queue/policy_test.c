@@ -249,7 +249,9 @@ static void fields_are_read_and_set_by_their_rows(void **state)
         assert_int_equal(oxbow_policy_value(&p, &rows[i]), 0);
         assert_ok(oxbow_policy_value_set(&p, &rows[i], rows[i].max));
         assert_true(oxbow_policy_value(&p, &rows[i]) == rows[i].max);
-        assert_err(oxbow_policy_value_set(&p, &rows[i], rows[i].max + 1), OXBOW_ERANGE);
+        if (rows[i].max < UINT64_MAX) {
+            assert_err(oxbow_policy_value_set(&p, &rows[i], rows[i].max + 1), OXBOW_ERANGE);
+        }
     }
     assert_int_equal(p.on_full, OXBOW_POLICY_BLOCK);
 }

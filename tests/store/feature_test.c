@@ -330,7 +330,7 @@ static void the_next_versions_store_is_refused_when_its_features_demand_it(void 
     char before[FORMAT_BYTES_MAX];
     char after[FORMAT_BYTES_MAX];
 
-    make_next(rig, OXBOW_FEATURE_NEEDS, 1);
+    make_next(rig, OXBOW_FEATURE_NEEDS, 40);
     read_format(rig, before);
     for (size_t i = 0; i < 4; i++) {
         rig->config.flags = flags[i];
@@ -350,7 +350,7 @@ static void what_the_journal_alone_holds_is_seen_as_well(void **state)
     struct oxbow_txn *txn;
 
     rig_open(rig);
-    put_le64(record + 8 + 8 * OXBOW_FEATURE_NEEDS, 4);
+    put_le64(record + 8 + 8 * OXBOW_FEATURE_NEEDS, (uint64_t)1 << 40);
     txn = rig_begin(rig, 0);
     put(txn, (struct oxbow_bytes){record_key, sizeof record_key},
         (struct oxbow_bytes){record, sizeof record});
@@ -372,7 +372,7 @@ static void a_newer_versions_store_can_be_set_aside(void **state)
     struct oxbow_recovery rec;
     bool journal;
 
-    make_next(rig, OXBOW_FEATURE_NEEDS, 1);
+    make_next(rig, OXBOW_FEATURE_NEEDS, 40);
     journal = access(path_of(rig, "journal.0"), F_OK) == 0;
     rig->config.on_foreign = OXBOW_FOREIGN_SET_ASIDE;
     rig_open(rig);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Subcommands on delayed entries. */
 #include "oxbow/delay.h"
+#include "oxbow/stream.h"
 #include "oxbow/time.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/out.h"
@@ -99,6 +100,9 @@ static int run_add(struct cli *cli)
     if (code != EXIT_DONE) {
         return code;
     }
+    if (cli->opt.priority < 0 || cli->opt.priority >= (int)OXBOW_PRIORITIES_MAX) {
+        return cli_usage(cli, "--priority: want 0 to %u", OXBOW_PRIORITIES_MAX - 1);
+    }
     code = cli_fields(cli, "delay add", &fields, &count);
     if (code != EXIT_DONE) {
         return code;
@@ -109,6 +113,9 @@ static int run_add(struct cli *cli)
         return cli_fail("delay add", err);
     }
     err = oxbow_delay_add(txn, bytes_of(cli->args[0]), &when, fields, count, &id);
+    if (err == OXBOW_OK && cli->opt.priority > 0) {
+        err = oxbow_delay_set_priority(txn, id, (uint32_t)cli->opt.priority);
+    }
     free(fields);
     code = cli_finish(txn, "delay add", err);
     return code == EXIT_DONE ? print_id(cli, id) : code;
@@ -270,6 +277,13 @@ static const struct option_row push_options[] = {
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 
+static const struct option_row add_options[] = {
+    WHEN_ROWS,
+    {"priority", 0, OPTION_INT, offsetof(struct options, priority), "N",
+     "that it is added with (default: 0)"},
+    {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
+};
+
 static const struct option_row when_options[] = {
     WHEN_ROWS,
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
@@ -285,7 +299,7 @@ const struct command commands_delay[] = {
     {"delay push", "KEY VALUE", 2, 2, COMMAND_STORE, "push a value onto a list later", run_push,
      push_options},
     {"delay add", "KEY FIELD VALUE...", 3, SIZE_MAX, COMMAND_STORE,
-     "append an entry to a stream later", run_add, when_options},
+     "append an entry to a stream later", run_add, add_options},
     {"delay list", "[KEY]", 0, 1, COMMAND_READ, "print what waits to be added", run_list,
      list_options},
     {"delay cancel", "ID", 1, 1, COMMAND_EXIST, "take back what waits", run_cancel, NULL},

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Subcommands on policies of queues. Fields come from the engine's own table: what is added there can
- * be set and is shown here.
- */
+/* Subcommands on policies of queues. */
 #include "oxbow/policy.h"
+#include "oxbow/stream.h"
 
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/out.h"
+#include "tools/oxbow/policy_words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,174 +13,8 @@
 #include <string.h>
 
 #define LINE_BYTES_MAX 8192
-#define WHY_MAX        256
 #define WORDS_MAX      32u
-#define TEXT_MAX       512
 #define FIELDS_SHOWN   20u
-
-struct unit {
-    const char *name;
-    uint64_t ms;
-};
-
-/* The greatest first, for printing. */
-static const struct unit units[] = {
-    {"w", 7 * 86400000ull}, {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
-};
-
-/* "90s", "7d", "250ms"; a number without a unit is not taken: of what would it be? */
-static bool parse_ms(const char *text, uint64_t *ms)
-{
-    size_t digits = strspn(text, "0123456789");
-    uint64_t n = digits > 0 && digits < 19 ? strtoull(text, NULL, 10) : 0;
-
-    if (digits == 0 || digits >= 19) {
-        return false;
-    }
-    if (n == 0 && text[digits] == '\0') {
-        *ms = 0;
-        return true;
-    }
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(text + digits, units[i].name) == 0 && n <= UINT64_MAX / units[i].ms) {
-            *ms = n * units[i].ms;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void print_ms(char out[32], uint64_t ms)
-{
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (ms % units[i].ms == 0) {
-            (void)snprintf(out, 32, "%" PRIu64 "%s", ms / units[i].ms, units[i].name);
-            return;
-        }
-    }
-}
-
-static void print_size(char out[32], uint64_t bytes)
-{
-    static const char letters[] = "TGMk";
-    uint64_t times = 1000000000000ull;
-
-    for (size_t i = 0; letters[i] != '\0'; i++, times /= 1000) {
-        if (bytes > 0 && bytes % times == 0) {
-            (void)snprintf(out, 32, "%" PRIu64 "%c", bytes / times, letters[i]);
-            return;
-        }
-    }
-    (void)snprintf(out, 32, "%" PRIu64, bytes);
-}
-
-/* A field's value as it is set on the command line. */
-static void print_value(char out[32], const struct oxbow_policy_field *f, uint64_t value)
-{
-    if (f->kind == OXBOW_POLICY_WORD) {
-        (void)snprintf(out, 32, "%s", f->words[value]);
-    } else if (f->kind == OXBOW_POLICY_MS) {
-        print_ms(out, value);
-    } else if (f->kind == OXBOW_POLICY_BYTES) {
-        print_size(out, value);
-    } else {
-        (void)snprintf(out, 32, "%" PRIu64, value);
-    }
-}
-
-/* All fields that are set, as words; "-" when none is. */
-static void print_policy(char out[TEXT_MAX], const struct oxbow_policy *p)
-{
-    size_t count;
-    size_t len = 0;
-    const struct oxbow_policy_field *fields = oxbow_policy_fields(&count);
-
-    (void)snprintf(out, TEXT_MAX, "-");
-    for (size_t i = 0; i < count; i++) {
-        uint64_t value = oxbow_policy_value(p, &fields[i]);
-        char text[32];
-
-        if (value != 0 && len < TEXT_MAX) {
-            print_value(text, &fields[i], value);
-            len += (size_t)snprintf(out + len, TEXT_MAX - len, "%s%s=%s", len > 0 ? " " : "",
-                                    fields[i].name, text);
-        }
-    }
-}
-
-/* ---- fields from words ---- */
-
-static void tell_names(char why[WHY_MAX], const char *word)
-{
-    size_t count;
-    const struct oxbow_policy_field *fields = oxbow_policy_fields(&count);
-    size_t len = (size_t)snprintf(why, WHY_MAX, "%.60s: fields are FIELD=VALUE with", word);
-
-    for (size_t i = 0; i < count && len < WHY_MAX; i++) {
-        len +=
-            (size_t)snprintf(why + len, WHY_MAX - len, "%s %s", i > 0 ? "," : "", fields[i].name);
-    }
-}
-
-static bool parse_word(const struct oxbow_policy_field *f, const char *text, uint64_t *value,
-                       char why[WHY_MAX])
-{
-    size_t len = (size_t)snprintf(why, WHY_MAX, "%s=%.60s: want one of", f->name, text);
-
-    for (size_t i = 0; f->words[i] != NULL; i++) {
-        if (strcmp(f->words[i], text) == 0) {
-            *value = i;
-            return true;
-        }
-        if (len < WHY_MAX) {
-            len += (size_t)snprintf(why + len, WHY_MAX - len, " %s", f->words[i]);
-        }
-    }
-    return false;
-}
-
-static bool parse_value(const struct oxbow_policy_field *f, const char *text, uint64_t *value,
-                        char why[WHY_MAX])
-{
-    if (f->kind == OXBOW_POLICY_WORD) {
-        return parse_word(f, text, value, why);
-    }
-    if (f->kind == OXBOW_POLICY_MS) {
-        (void)snprintf(why, WHY_MAX, "%s=%.60s: want a time like 250ms, 90s, 15m, 12h, 7d or 4w",
-                       f->name, text);
-        return parse_ms(text, value);
-    }
-    (void)snprintf(why, WHY_MAX, "%s=%.60s: want a number like 5000, 64k, 10M or 2G", f->name,
-                   text);
-    return cli_size(text, value);
-}
-
-/* Sets what "FIELD=VALUE" says. */
-static bool parse_field(const char *word, struct oxbow_policy *p, char why[WHY_MAX])
-{
-    size_t count;
-    const struct oxbow_policy_field *fields = oxbow_policy_fields(&count);
-    const char *eq = strchr(word, '=');
-
-    for (size_t i = 0; eq != NULL && i < count; i++) {
-        uint64_t value = 0;
-
-        if (strlen(fields[i].name) != (size_t)(eq - word) ||
-            memcmp(fields[i].name, word, (size_t)(eq - word)) != 0) {
-            continue;
-        }
-        if (!parse_value(&fields[i], eq + 1, &value, why)) {
-            return false;
-        }
-        if (oxbow_policy_value_set(p, &fields[i], value) != OXBOW_OK) {
-            (void)snprintf(why, WHY_MAX, "%.80s: too large", word);
-            return false;
-        }
-        return true;
-    }
-    tell_names(why, word);
-    return false;
-}
 
 /* ---- commands ---- */
 
@@ -189,12 +22,12 @@ static int run_set(struct cli *cli)
 {
     struct oxbow_bytes name = bytes_of(cli->args[0]);
     struct oxbow_policy p = {0};
-    char why[WHY_MAX];
+    char why[POLICY_WHY_MAX];
     struct oxbow_txn *txn;
     enum oxbow_err err;
 
     for (size_t i = 1; i < cli->arg_count; i++) {
-        if (!parse_field(cli->args[i], &p, why)) {
+        if (!policy_word_set(cli->args[i], &p, why)) {
             return cli_usage(cli, "%s", why);
         }
     }
@@ -205,7 +38,7 @@ static int run_set(struct cli *cli)
     p = (struct oxbow_policy){0};
     err = oxbow_policy_get(txn, name, &p);
     for (size_t i = 1; i < cli->arg_count; i++) {
-        (void)parse_field(cli->args[i], &p, why); /* it was right before */
+        (void)policy_word_set(cli->args[i], &p, why); /* it was right before */
     }
     if (err == OXBOW_OK || err == OXBOW_ENOENT) {
         err = oxbow_policy_set(txn, name, &p);
@@ -252,8 +85,11 @@ static void put_fields(struct out *out, const struct oxbow_policy *p)
     for (size_t i = 0; i < count && i < FIELDS_SHOWN; i++) {
         uint64_t value = oxbow_policy_value(p, &fields[i]);
 
-        if (fields[i].kind == OXBOW_POLICY_WORD) {
-            out_text(out, fields[i].words[value]);
+        if (fields[i].kind == OXBOW_POLICY_WORD || fields[i].kind == OXBOW_POLICY_WEIGHTS) {
+            char text[POLICY_VALUE_MAX];
+
+            policy_value_print(text, &fields[i], value);
+            out_text(out, text);
         } else {
             out_number(out, value);
         }
@@ -265,7 +101,7 @@ static enum oxbow_err show_one(struct cli *cli, struct oxbow_txn *txn, struct ox
 {
     struct oxbow_policy_info info;
     struct oxbow_policy p;
-    char text[TEXT_MAX];
+    char text[POLICY_TEXT_MAX];
     uint64_t dropped;
     enum oxbow_err err = oxbow_policy_get(txn, key, &p);
 
@@ -282,7 +118,7 @@ static enum oxbow_err show_one(struct cli *cli, struct oxbow_txn *txn, struct ox
     if (cli->opt.json) {
         put_fields(out, &p);
     } else {
-        print_policy(text, &p);
+        policy_words_print(text, &p);
         out_text(out, text);
     }
     out_number(out, info.entries);
@@ -464,6 +300,38 @@ static int run_gaps(struct cli *cli)
     return print_rows(cli, columns, gap_rows);
 }
 
+/* The priorities that the policy has, and others of which there is something. */
+static int run_priorities(struct cli *cli)
+{
+    static const char *const columns[] = {"priority", "entries", NULL};
+    struct oxbow_stream_priorities info;
+    struct oxbow_txn *txn;
+    struct out *out;
+    enum oxbow_err err = cli_begin(cli, OXBOW_TXN_READ, &txn);
+    int code;
+
+    if (err != OXBOW_OK) {
+        return cli_fail("queue priorities", err);
+    }
+    err = oxbow_stream_priorities(txn, bytes_of(cli->args[0]), &info);
+    if (err == OXBOW_ENOENT) {
+        oxbow_txn_abort(txn);
+        return EXIT_NOTHING;
+    }
+    code = cli_finish(txn, "queue priorities", err);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    out = out_open(cli->opt.json, false, columns);
+    for (uint32_t i = OXBOW_PRIORITIES_MAX; i > 0; i--) {
+        if (i <= info.count || info.entries[i - 1] > 0) {
+            out_number(out, i - 1);
+            out_number(out, info.entries[i - 1]);
+        }
+    }
+    return out_close(out) ? EXIT_DONE : EXIT_FAILED;
+}
+
 /* ---- a file of policies ---- */
 
 struct load {
@@ -536,7 +404,7 @@ static int load_line(struct load *l, char *text)
 {
     static const char blanks[] = " \t\r\n";
     struct oxbow_policy p = {0};
-    char why[WHY_MAX];
+    char why[POLICY_WHY_MAX];
     char *rest = text;
     char *word = strtok_r(text, blanks, &rest);
     const char *name;
@@ -552,7 +420,7 @@ static int load_line(struct load *l, char *text)
         return load_fail(l, "want: queue NAME FIELD=VALUE..., bind ... or route ...");
     }
     while ((word = strtok_r(NULL, blanks, &rest)) != NULL && word[0] != '#') {
-        if (!parse_field(word, &p, why)) {
+        if (!policy_word_set(word, &p, why)) {
             return load_fail(l, why);
         }
     }
@@ -616,6 +484,8 @@ const struct command commands_queue[] = {
      NULL},
     {"queue gaps", "NAME", 1, 1, COMMAND_READ, "where in the queue entries were dropped", run_gaps,
      NULL},
+    {"queue priorities", "NAME", 1, 1, COMMAND_READ, "how much a stream has of each priority",
+     run_priorities, NULL},
     {"queue load", "FILE", 1, 1, COMMAND_STORE,
      "set policies and bindings from lines: queue NAME FIELD=VALUE..., bind ..., route ...",
      run_load, NULL},

@@ -33,6 +33,10 @@ static int run_add(struct cli *cli)
         (!when_age(cli->opt.ttl, &opt.ttl_ms) || opt.ttl_ms > OXBOW_TTL_MS_MAX)) {
         return cli_usage(cli, "--ttl %s: want a time like 500ms, 90s, 5m, 2h, 7d", cli->opt.ttl);
     }
+    if (cli->opt.priority < 0 || cli->opt.priority >= (int)OXBOW_PRIORITIES_MAX) {
+        return cli_usage(cli, "--priority: want 0 to %u", OXBOW_PRIORITIES_MAX - 1);
+    }
+    opt.priority = (uint32_t)cli->opt.priority;
     if (cli->opt.maxlen > 0) {
         opt.trim = (struct oxbow_stream_trim){.by = OXBOW_TRIM_MAXLEN,
                                               .maxlen = (uint64_t)cli->opt.maxlen};
@@ -118,6 +122,8 @@ static int run_expire(struct cli *cli)
 static const struct option_row add_options[] = {
     {"ttl", 0, OPTION_TEXT, offsetof(struct options, ttl), "TIME",
      "how long it is given to readers: 500ms, 90s, 5m, 2h, 7d"},
+    {"priority", 0, OPTION_INT, offsetof(struct options, priority), "N",
+     "the higher, the sooner groups are given it (default: 0; queue set KEY priorities=N)"},
     {"id", 0, OPTION_TEXT, offsetof(struct options, id), "ID", "*, MS-* or MS-SEQ (default: *)"},
     {"maxlen", 0, OPTION_COUNT, offsetof(struct options, maxlen), "N",
      "then keep only the newest N entries"},

@@ -50,6 +50,7 @@ struct options {
     int large, sync_delay;
     int dry_run, forget;
     char *delay, *reason;
+    int priority;
     int dead;
     char *timeout, *dead_list;
     long long max_returns;

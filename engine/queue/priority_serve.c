@@ -70,13 +70,18 @@ static void row_decode(const uint8_t *p, struct serve_row *row)
     *row = (struct serve_row){get_id(p), get_id(p + 16), get_le64(p + 32), get_le32(p + 40)};
 }
 
-/* The record is of another `from`: a salvage has made the index void. What was below the old one and
- * is still to be given must be; the rest was, as far as the group's places say. */
+/* The record is of another `from`: a salvage has made the index void. What is not given is now to be
+ * found from group.last on, and the places say what is. While something below the old `from` was not
+ * given they do not say it of that, and it goes on from there: something may be given again. */
 static void from_moved(struct serve *v, struct oxbow_id from)
 {
-    for (size_t i = 0; i < PRIORITIES && id_compare(v->rows[0].at, from) >= 0; i++) {
+    if (id_compare(v->rows[0].at, from) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < PRIORITIES; i++) {
         v->rows[i].old = v->rows[i].at;
     }
+    v->rows[0].at = v->group->last;
 }
 
 static struct oxbow_id id_max(struct oxbow_id a, struct oxbow_id b)
@@ -200,7 +205,7 @@ bool serve_has_given(const struct serve *v, const struct stream_entry *entry)
         return id_compare(entry->id, v->rows[level].at) <= 0;
     }
     return id_compare(entry->id, v->rows[0].at) <= 0 ||
-           (level > 0 && id_compare(entry->id, v->rows[level].old) <= 0);
+           id_compare(entry->id, v->rows[level].old) <= 0;
 }
 
 static enum oxbow_err load(struct serve *v, struct group *g)

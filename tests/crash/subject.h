@@ -42,7 +42,7 @@ extern const struct subject subject_kv;
 extern const struct subject subject_queue;
 extern const struct subject subject_policy;
 extern const struct subject subject_retry;
-extern const struct subject subject_time;    /* delayed entries, producers that add once */
+extern const struct subject subject_time; /* delayed entries, producers that add once */
 extern const struct subject subject_priority;
 extern const struct subject subject_exactly; /* take, append, keep a state, ack: one transaction */
 extern const struct subject subject_apart;   /* the same, but the ack: it must be caught */

@@ -9,6 +9,7 @@
 #undef _FILE_OFFSET_BITS
 #include "oxbow/group_options.h"
 #include "oxbow/patrol.h"
+#include "oxbow/policy.h"
 #include "tests/queue/stream_fixture.h"
 #include "tests/support/fault.h"
 
@@ -189,6 +190,57 @@ static enum oxbow_err patrol_stage(struct scene *s)
     return err;
 }
 
+/* A group of a stream with priorities: six entries a stage, of which four are given and one is done. */
+static struct oxbow_group p(void)
+{
+    return group_of("p", "g");
+}
+
+static enum oxbow_err priority_add(struct scene *s, int n)
+{
+    struct oxbow_field field = {BYTES("f"), BYTES("v")};
+    enum oxbow_err err = OXBOW_OK;
+
+    for (uint64_t i = 1; i <= 6 && err == OXBOW_OK; i++) {
+        struct oxbow_stream_add_options opt = {.id_mode = OXBOW_ID_EXPLICIT,
+                                               .id = {(uint64_t)n * 6 + i, 0},
+                                               .priority = (uint32_t)i % 3};
+
+        err = oxbow_stream_add(s->f.txn, BYTES("p"), &opt, &field, 1, NULL);
+    }
+    return err;
+}
+
+static enum oxbow_err priority_stage(struct scene *s, int n)
+{
+    struct oxbow_group_create_options create = {.make_stream = true};
+    struct oxbow_policy policy = {
+        .priorities = 3, .priority_weights = OXBOW_PRIORITY_WEIGHT(2, 2), .priority_wait_ms = 1};
+    struct oxbow_group_read_options some = {.count = 4};
+    struct oxbow_id gone = {(uint64_t)n * 6 + 3, 0};
+    enum oxbow_err err = OXBOW_OK;
+
+    if (n == 0) {
+        err = oxbow_group_create(s->f.txn, p(), &create);
+        if (err == OXBOW_OK) {
+            err = oxbow_policy_set(s->f.txn, BYTES("p"), &policy);
+        }
+    }
+    if (err == OXBOW_OK) {
+        err = priority_add(s, n);
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_read(s->f.txn, p(), BYTES("c"), &some, &s->f.result);
+    }
+    if (err == OXBOW_OK && s->f.result.entry_count != 4) {
+        return OXBOW_ECORRUPT;
+    }
+    if (err == OXBOW_OK) {
+        err = oxbow_group_ack(s->f.txn, p(), &s->f.result.entries[0].id, 1, NULL);
+    }
+    return err == OXBOW_OK ? oxbow_stream_delete(s->f.txn, BYTES("p"), &gone, 1, NULL) : err;
+}
+
 /* Each stage adds 20 entries and does something of everything else. */
 static enum oxbow_err stage(struct scene *s, int n)
 {
@@ -249,6 +301,9 @@ static enum oxbow_err run_stages(struct scene *s)
         if (err == OXBOW_OK) {
             err = patrol_stage(s);
         }
+        if (err == OXBOW_OK) {
+            err = priority_stage(s, n);
+        }
         if (err != OXBOW_OK) {
             oxbow_txn_abort(txn);
             return err;
@@ -284,6 +339,25 @@ static void check_places(struct scene *s, uint64_t stages)
     assert_int_equal(jobs + work + gone, stages);
 }
 
+static void check_priorities(struct scene *s, uint64_t stages)
+{
+    struct oxbow_stream_priorities info;
+    struct oxbow_pending_summary sum;
+    uint64_t len;
+
+    if (stages == 0) {
+        return;
+    }
+    assert_ok(oxbow_stream_len(s->f.txn, BYTES("p"), &len));
+    assert_int_equal(len, 5 * stages);
+    assert_ok(oxbow_stream_priorities(s->f.txn, BYTES("p"), &info));
+    assert_int_equal(info.entries[0], stages);
+    assert_int_equal(info.entries[1], 2 * stages);
+    assert_int_equal(info.entries[2], 2 * stages);
+    assert_ok(oxbow_group_pending_summary(s->f.txn, p(), &sum));
+    assert_int_equal(sum.count, 3 * stages);
+}
+
 /* What is there is what `stages` stages leave, and hangs together. */
 static int check_state(struct scene *s)
 {
@@ -309,6 +383,7 @@ static int check_state(struct scene *s)
         info.entries_added = 0;
     }
     check_places(s, info.entries_added / 20);
+    check_priorities(s, info.entries_added / 20);
     rig_commit(s->f.txn);
     return (int)(info.entries_added / 20);
 }

@@ -85,6 +85,23 @@ int bench_large_open(const struct bench_run *run, struct bench_sample *out);
 int bench_large_crash(const struct bench_run *run, struct bench_sample *out);
 int bench_large_read(const struct bench_run *run, struct bench_sample *out);
 
+/* bench_waiting.c: oxbow while so many wait; the last ones with 10,000,000. */
+int bench_delay_few(const struct bench_run *run, struct bench_sample *out);
+int bench_delay_many(const struct bench_run *run, struct bench_sample *out);
+int bench_delay_most(const struct bench_run *run, struct bench_sample *out);
+int bench_due_few(const struct bench_run *run, struct bench_sample *out);
+int bench_due_many(const struct bench_run *run, struct bench_sample *out);
+int bench_due_most(const struct bench_run *run, struct bench_sample *out);
+int bench_take_plain(const struct bench_run *run, struct bench_sample *out);
+int bench_take_off(const struct bench_run *run, struct bench_sample *out);
+int bench_take_none(const struct bench_run *run, struct bench_sample *out);
+int bench_take_few(const struct bench_run *run, struct bench_sample *out);
+int bench_take_many(const struct bench_run *run, struct bench_sample *out);
+int bench_take_most(const struct bench_run *run, struct bench_sample *out);
+int bench_once_few(const struct bench_run *run, struct bench_sample *out);
+int bench_once_many(const struct bench_run *run, struct bench_sample *out);
+int bench_once_most(const struct bench_run *run, struct bench_sample *out);
+
 /* The peers (bench_peer_*.c). */
 int bench_raw_durable(const struct bench_run *run, struct bench_sample *out);
 int bench_raw_plain(const struct bench_run *run, struct bench_sample *out);

@@ -8,6 +8,7 @@
 #include "oxbow/group_options.h"
 #include "oxbow/once.h"
 #include "oxbow/policy.h"
+#include "oxbow/schedule.h"
 #include "oxbow/string.h"
 #include "oxbow/wait.h"
 
@@ -447,6 +448,28 @@ static void what_is_delayed_or_added_once_is_routed(void **state)
     assert_numbers(f, "d", "1 1");
 }
 
+static void what_a_schedule_adds_is_routed(void **state)
+{
+    struct streams *f = *state;
+    const struct oxbow_field fields[] = {{text_bytes("key"), text_bytes("k")},
+                                         {text_bytes("n"), text_bytes("1")}};
+    const struct oxbow_schedule_options opt = {.when = text_bytes("every 1s"),
+                                               .key = text_bytes("s"),
+                                               .fields = fields,
+                                               .field_count = 2};
+
+    (void)bind_all(f, "s", "d");
+    assert_ok(oxbow_schedule_set(f->txn, "beat", &opt));
+    for (int i = 0; i < 2; i++) {
+        streams_commit(f);
+        rig_pass_ms(&f->rig, 1000);
+        streams_begin(f);
+        assert_ok(oxbow_schedule_run(f->txn, 0, NULL, NULL));
+    }
+    assert_numbers(f, "s", "1 1");
+    assert_numbers(f, "d", "1 1");
+}
+
 static void what_is_delayed_waits_on_when_a_destination_refuses(void **state)
 {
     struct streams *f = *state;
@@ -558,6 +581,7 @@ int main(void)
         TEST(an_entry_that_the_source_refuses_goes_nowhere),
         TEST(copies_count_towards_the_quota_before_anything_is_written),
         TEST(what_is_delayed_or_added_once_is_routed),
+        TEST(what_a_schedule_adds_is_routed),
         TEST(what_is_delayed_waits_on_when_a_destination_refuses),
         TEST(dead_letters_are_routed_and_what_comes_back_is_not_routed_again),
         TEST(an_append_can_leave_bindings_out),

@@ -375,6 +375,7 @@ static void a_store_of_level_1_takes_none(void **state)
     assert_ok(route_one(f, "s", "k", "1"));
     assert_numbers(f, "s", "1");
     streams_commit(f);
+    oxbow_result_fini(&f->result);
     rig_fini(&f->rig);
     free(f);
 }

@@ -20,6 +20,7 @@ static struct oxbow *open_live(const struct life *l)
     snprintf(dir, sizeof dir, "%s/live/store", l->base);
     struct oxbow_config config;
     judge_store_config(&config, dir);
+    config.on_failure = l->opt->hold ? OXBOW_FAILURE_MEMORY : OXBOW_FAILURE_STOP;
     config.sync = l->opt->policy == OXBOW_SYNC_DEFAULT ? OXBOW_SYNC_ALWAYS : l->opt->policy;
     struct oxbow *db = NULL;
     enum oxbow_err err = oxbow_open(&config, &db);
@@ -75,13 +76,30 @@ static enum oxbow_err in_doubt(struct life *l, uint64_t step, uint64_t lsn, enum
     return err;
 }
 
+/* A store that goes on in memory is asked for the promise, and now and then to go back, which may fail as
+ * well. */
+static enum oxbow_err wait_or_hold(struct life *l, struct oxbow *db, uint64_t step, uint64_t lsn)
+{
+    enum oxbow_err err = oxbow_wait(db, lsn, -1);
+    if (err == OXBOW_OK)
+        note_acked(l, step);
+    if (err != OXBOW_EVOLATILE)
+        return err;
+    l->held++;
+    if (lab_random(&l->random) % 3 == 0 && oxbow_return(db) == OXBOW_OK)
+        l->returned++;
+    note_durable(l, db, step);
+    return OXBOW_OK;
+}
+
 /* Any error is that of a failed sync. */
 static enum oxbow_err take_step(struct life *l, struct oxbow *db, struct model *m, uint64_t step)
 {
     enum oxbow_sync policy = draw_policy(l);
     bool wait = lab_random(&l->random) % 8 < l->opt->waits;
     bool flush = l->opt->waits > 0 && lab_random(&l->random) % 10 == 0;
-    struct oxbow_txn_options opt = {.sync = policy, .flags = wait ? 0 : OXBOW_TXN_NOWAIT};
+    struct oxbow_txn_options opt = {.sync = policy,
+                                    .flags = wait && !l->opt->hold ? 0 : OXBOW_TXN_NOWAIT};
     struct oxbow_stat before;
     uint64_t lsn = 0;
     oxbow_stat(db, &before);
@@ -95,16 +113,22 @@ static enum oxbow_err take_step(struct life *l, struct oxbow *db, struct model *
     if (l->path->at[step].lsn == 0)
         l->path->at[step].lsn = lsn;
     note_durable(l, db, step);
-    if (wait && policy == OXBOW_SYNC_ALWAYS)
+    if (wait && l->opt->hold)
+        err = wait_or_hold(l, db, step, lsn);
+    else if (wait && policy == OXBOW_SYNC_ALWAYS)
         note_acked(l, step);
     else if (wait && before.journal) /* when it cannot be made the store goes on without */
         recorder_mark(EVENT_WRITTEN, step);
-    err = flush ? oxbow_flush(db) : OXBOW_OK;
-    if (err == OXBOW_OK && flush)
-        note_acked(l, step);
+    if (err == OXBOW_OK && flush) {
+        err = oxbow_flush(db);
+        if (err == OXBOW_OK)
+            note_acked(l, step);
+        err = l->opt->hold && err == OXBOW_EVOLATILE ? OXBOW_OK : err;
+    }
     if (err != OXBOW_OK || lab_random(&l->random) % 4 != 0)
         return err;
     uint64_t hash = judge_hash_store(l->path->subject, db, &err);
+    err = l->opt->hold && err == OXBOW_EVOLATILE ? OXBOW_OK : err;
     if (err == OXBOW_OK && hash != l->path->at[step].hash)
         lab_die("the running store differs from the model", "");
     return err;
@@ -223,6 +247,10 @@ void life_check_record(const struct life *l)
         lab_die("the recorder", "saw too few syncs, or too many: it is blind");
     if (l->opt->fail_one_in != 0 && !l->opt->drawn && r->kinds[EVENT_FAILED] < 3)
         lab_die("too few syncs failed:", "take more steps");
+    if (l->opt->hold)
+        printf("in memory at %u steps, back %u times before the end\n", l->held, l->returned);
+    if (l->opt->hold && (l->held < 3 || l->returned < 1))
+        lab_die("the store", "was not in memory, or never came back: take more steps");
     if (l->opt->shape.holes && !l->opt->drawn && r->kinds[EVENT_ZERO] < 1)
         lab_die("nothing was given back:", "take more steps");
     if (iohook_failed_writes() > 0)

@@ -21,7 +21,8 @@ struct life {
     struct disk *again;  /* the same, when failures are to be kept; NULL: they are not */
     struct disk *disk;   /* the device at its beginning; the caller's to close */
     uint64_t random;
-    uint64_t *lsns_now; /* when a step was last taken */
+    unsigned held, returned; /* steps taken in memory; ways back from there */
+    uint64_t *lsns_now;      /* when a step was last taken */
 };
 
 /* Lives it, and leaves it in the record. */

@@ -34,6 +34,7 @@ static const char usage[] =
     "  --memtable KB      of a table, from 64; default 64\n"
     "  --holes            the store gives space back to the file system (kv)\n"
     "  --fail N           one sync in N fails, and the workload opens the store again\n"
+    "  --hold             instead it goes on in memory, and back\n"
     "  --mutant M         breaks the store; default none\n"
     "  --control M        the same in the workload that shows it; succeed if it is caught\n"
     "  --mutants          print what M may be\n"
@@ -41,7 +42,16 @@ static const char usage[] =
     "  --save DIR         keep failing states there\n"
     "  --verbose          print the events before a failure\n";
 
-enum { OPT_CAUGHT = 1, OPT_VERBOSE, OPT_HELP, OPT_DRAW, OPT_MUTANTS, OPT_CONTROL, OPT_HOLES };
+enum {
+    OPT_CAUGHT = 1,
+    OPT_VERBOSE,
+    OPT_HELP,
+    OPT_DRAW,
+    OPT_MUTANTS,
+    OPT_CONTROL,
+    OPT_HOLES,
+    OPT_HOLD
+};
 
 static const struct option long_options[] = {{"subject", 1, NULL, 's'},
                                              {"seed", 1, NULL, 'S'},
@@ -72,6 +82,7 @@ static const struct option long_options[] = {{"subject", 1, NULL, 's'},
                                              {"verbose", 0, NULL, OPT_VERBOSE},
                                              {"help", 0, NULL, OPT_HELP},
                                              {"holes", 0, NULL, OPT_HOLES},
+                                             {"hold", 0, NULL, OPT_HOLD},
                                              {NULL, 0, NULL, 0}};
 
 static uint64_t number(const char *text)
@@ -226,6 +237,9 @@ static bool take_option(struct options *o, int c)
         return true;
     case OPT_DRAW:
         o->drawn = true;
+        return true;
+    case OPT_HOLD:
+        o->hold = true;
         return true;
     case OPT_HOLES:
         o->shape.holes = true;

@@ -17,6 +17,7 @@ struct options {
     struct judge_shape shape;
     bool expect_caught;
     bool drawn;           /* the workload was drawn from the seed */
+    bool hold;            /* when one fails the store goes on in memory */
     unsigned fail_one_in; /* of the syncs; 0: none */
     unsigned reopens;     /* a life closes the store and opens it again so many times */
     unsigned waits;       /* of eight commits, so many wait for what their policy promises */

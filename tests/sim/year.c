@@ -52,7 +52,8 @@ struct year {
     struct account account;
     struct year_life life;
     struct tally *tally;
-    bool struck; /* the control has happened */
+    uint64_t copied; /* CONTROL_ROLLBACK: what was durable in the copy */
+    bool struck;     /* the control has happened */
 };
 
 uint64_t year_random(uint64_t *state)
@@ -261,9 +262,11 @@ static void strike(struct year *y)
         y->life.wall = y->life.idx > 3 ? WALL_MONTHS : WALL_RIGHT;
     if (y->control != CONTROL_ROLLBACK || y->struck)
         return;
-    if (y->life.idx == 3)
+    if (y->life.idx == 3) {
         copy_store(y->store, y->copy);
-    if (y->life.idx == 5) {
+        y->copied = y->account.durable;
+    }
+    if (y->life.idx >= 5 && y->account.durable > y->copied) {
         copy_store(y->copy, y->store);
         y->struck = true;
     }

@@ -38,6 +38,7 @@ struct item {
     bool rejected;            /* went to the dead letters at once */
     bool keyless;             /* came back from there: nothing waits for it */
     bool failed;              /* was refused, and is nobody's */
+    bool behind;              /* may be taken back before its time, with one of its key */
     uint64_t free_ms;         /* true time before which it must not be given again; 0: not
                        known */
     uint32_t pending, letter; /* the audit that saw it so last */

@@ -41,6 +41,22 @@ static void judge_holder(struct account *a, const struct tell *t)
     ruled_heard(a, t->v[0]);
 }
 
+/* Whether one of its key that came before it is not done: when that fails, all behind it are taken
+ * back from the consumer with it, whatever time they had. */
+static bool stands_behind(struct account *a, const struct tell *t)
+{
+    for (size_t i = 0; i < a->number_count[Q_TASKS]; i++) {
+        uint64_t n = a->numbers_of[Q_TASKS][i];
+        const struct item *it = account_item(a, n);
+        if (n >= t->number)
+            break;
+        if (it->state == ITEM_IN && it->removed == 0 && !it->rejected && !it->keyless &&
+            year_key(n) == year_key(t->number) && (it->letter == 0 || it->letter != a->audits))
+            return true;
+    }
+    return false;
+}
+
 void ruled_given(struct account *a, const struct tell *t, struct item *it)
 {
     const char *key = year_queues[t->queue].key;
@@ -51,7 +67,7 @@ void ruled_given(struct account *a, const struct tell *t, struct item *it)
         account_fail(a, "%s: entry %llu was given after it was finished", key, ull(t->number));
     if (it->rejected || (t->queue == Q_TASKS && it->given >= MAX_DELIVERIES))
         account_fail(a, "%s: entry %llu was given after it was given up", key, ull(t->number));
-    if (it->given > 0 && !taken_over && a->txn_ms + SLACK_MS < it->free_ms)
+    if (it->given > 0 && !taken_over && !it->behind && a->txn_ms + SLACK_MS < it->free_ms)
         account_fail(a, "%s: entry %llu was given again %llu ms too early", key, ull(t->number),
                      ull(it->free_ms - a->txn_ms));
     a->redelivered += it->given > 0;
@@ -59,6 +75,7 @@ void ruled_given(struct account *a, const struct tell *t, struct item *it)
     it->holder = (uint8_t)(t->v[0] + 1);
     it->failed = false;
     it->free_ms = a->txn_ms + VISIBILITY_MS;
+    it->behind = t->queue == Q_TASKS && stands_behind(a, t);
     a->reads++;
     a->last_chance = a->last_chance || (t->queue == Q_TASKS && it->given == MAX_DELIVERIES);
 }

@@ -19,6 +19,8 @@
 #define FILL_BATCH 1000u
 #define BATCH      64u
 #define OPS        200000u
+#define DAY_MS     86400000u
+#define SPACE_MS   86u
 
 static const struct oxbow_bytes stream_key = {"s", 1};
 static const struct oxbow_group the_group = {{"s", 1}, {"g", 1}};
@@ -78,16 +80,35 @@ static uint64_t scatter(uint64_t i)
 
 /* ---- delayed entries ---- */
 
-static int put_off(struct oxbow_txn *txn, uint64_t first, uint32_t count)
+static int put_off_for(struct oxbow_txn *txn, uint64_t number, uint64_t ms)
 {
     uint8_t payload[BENCH_PAYLOAD];
+    const struct oxbow_field field = {{"v", 1}, {payload, sizeof payload}};
+    const struct oxbow_delay_when when = {OXBOW_DELAY_FOR, DAY_MS + ms};
 
+    bench_payload(payload, number);
+    TRY(oxbow_delay_add(txn, stream_key, &when, &field, 1, NULL));
+    return 0;
+}
+
+/* In the order in which they will be due, over some days. */
+static int put_off_in_order(struct oxbow_txn *txn, uint64_t first, uint32_t count)
+{
     for (uint64_t i = first; i < first + count; i++) {
-        const struct oxbow_field field = {{"v", 1}, {payload, sizeof payload}};
-        const struct oxbow_delay_when when = {OXBOW_DELAY_FOR, 86400000u + scatter(i) % 864000000u};
+        if (put_off_for(txn, i, i * SPACE_MS) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
 
-        bench_payload(payload, i);
-        TRY(oxbow_delay_add(txn, stream_key, &when, &field, 1, NULL));
+/* Anywhere among those. */
+static int put_off(struct oxbow_txn *txn, uint64_t first, uint32_t count)
+{
+    for (uint64_t i = first; i < first + count; i++) {
+        if (put_off_for(txn, i, scatter(i) % (first * SPACE_MS + 1)) != 0) {
+            return -1;
+        }
     }
     return 0;
 }
@@ -111,32 +132,34 @@ static int come_due(struct oxbow_txn *txn, uint64_t first, uint32_t count)
 
 int bench_delay_few(const struct bench_run *run, struct bench_sample *out)
 {
-    return measure(run, &(struct plan){NULL, put_off, put_off, FEW}, out);
+    return measure(run, &(struct plan){NULL, put_off_in_order, put_off, FEW}, out);
 }
 
 int bench_delay_many(const struct bench_run *run, struct bench_sample *out)
 {
-    return measure(run, &(struct plan){NULL, put_off, put_off, MANY}, out);
+    return measure(run, &(struct plan){NULL, put_off_in_order, put_off, MANY}, out);
 }
 
 int bench_delay_most(const struct bench_run *run, struct bench_sample *out)
 {
-    return measure(run, &(struct plan){NULL, put_off, put_off, bench_scaled(run, MOST)}, out);
+    return measure(run, &(struct plan){NULL, put_off_in_order, put_off, bench_scaled(run, MOST)},
+                   out);
 }
 
 int bench_due_few(const struct bench_run *run, struct bench_sample *out)
 {
-    return measure(run, &(struct plan){NULL, put_off, come_due, FEW}, out);
+    return measure(run, &(struct plan){NULL, put_off_in_order, come_due, FEW}, out);
 }
 
 int bench_due_many(const struct bench_run *run, struct bench_sample *out)
 {
-    return measure(run, &(struct plan){NULL, put_off, come_due, MANY}, out);
+    return measure(run, &(struct plan){NULL, put_off_in_order, come_due, MANY}, out);
 }
 
 int bench_due_most(const struct bench_run *run, struct bench_sample *out)
 {
-    return measure(run, &(struct plan){NULL, put_off, come_due, bench_scaled(run, MOST)}, out);
+    return measure(run, &(struct plan){NULL, put_off_in_order, come_due, bench_scaled(run, MOST)},
+                   out);
 }
 
 /* ---- priorities ---- */
@@ -287,10 +310,10 @@ static int remember(struct oxbow_txn *txn, uint64_t first, uint32_t count)
 static int look_up(struct oxbow_txn *txn, uint64_t first, uint32_t count)
 {
     for (uint64_t i = first; i < first + count; i++) {
-        bool again = i % 2 != 0;
+        bool again = i % 2 != 0 && first > 1;
+        uint64_t even = again ? scatter(i) % first & ~(uint64_t)1 : i;
 
-        if (once(txn, scatter(again ? scatter(i) % (first & ~(uint64_t)1) & ~(uint64_t)1 : i),
-                 again) != 0) {
+        if (once(txn, scatter(even), again) != 0) {
             return -1;
         }
     }

@@ -10,7 +10,8 @@
  *
  * An entry that is added to a source, by whatever way it comes (oxbow_stream_add, a delay that is
  * over, a schedule, a producer that adds once, a dead letter), goes once to each destination that at least one
- * binding leads it to, under ids of the destination's own, with the time to live that it was given.
+ * binding leads it to, under ids of the destination's own, with the time to live and, as
+ * far as the destination has it, the priority that it was given.
  * Destinations may be sources themselves: the entry goes on from there by their bindings, at most
  * OXBOW_BINDING_DEPTH_MAX of them in a row and never in a circle. Either all of it happens or nothing.
  *

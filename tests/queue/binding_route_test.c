@@ -205,6 +205,52 @@ static void ids_are_the_destinations_own_and_a_time_to_live_goes_along(void **st
     assert_string_equal(streams_all(f, "d"), "1152921504606846976-1{f=far}");
 }
 
+static const char *first_of(struct streams *f, const char *key)
+{
+    static char text[8];
+    const struct oxbow_group_create_options create = {.make_stream = true};
+    const struct oxbow_group_read_options one = {.count = 1};
+    struct oxbow_bytes v;
+
+    assert_ok(oxbow_group_create(f->txn, group_of(key, "g"), &create));
+    assert_ok(oxbow_group_read(f->txn, group_of(key, "g"), BYTES("c"), &one, &f->result));
+    assert_int_equal(f->result.entry_count, 1);
+    v = f->result.entries[0].fields[0].value;
+    snprintf(text, sizeof text, "%.*s", (int)v.len, (const char *)v.data);
+    return text;
+}
+
+static void a_priority_goes_along_as_far_as_there_is_one(void **state)
+{
+    static const char *const keys[] = {"s", "d", "two"};
+    struct streams *f = *state;
+    struct oxbow_stream_add_options opt = {0};
+    struct oxbow_policy p = {.priorities = 3};
+
+    (void)bind_all(f, "s", "d");
+    (void)bind_all(f, "s", "two");
+    (void)bind_all(f, "s", "none");
+    assert_ok(oxbow_policy_set(f->txn, text_bytes("s"), &p));
+    assert_ok(oxbow_policy_set(f->txn, text_bytes("d"), &p));
+    p.priorities = 2;
+    assert_ok(oxbow_policy_set(f->txn, text_bytes("two"), &p));
+    for (unsigned i = 0; i < 3; i++) {
+        const char digit = (char)('0' + i);
+        const struct oxbow_field field = {text_bytes("n"), {&digit, 1}};
+
+        opt.priority = i;
+        assert_ok(oxbow_stream_add(f->txn, text_bytes("s"), &opt, &field, 1, NULL));
+    }
+    opt.priority = 3;
+    assert_err(oxbow_stream_add(f->txn, text_bytes("s"), &opt,
+                                &(struct oxbow_field){text_bytes("n"), text_bytes("x")}, 1, NULL),
+               OXBOW_EINVAL);
+    assert_string_equal(first_of(f, keys[0]), "2");
+    assert_string_equal(first_of(f, keys[1]), "2");
+    assert_string_equal(first_of(f, keys[2]), "1"); /* 1 and 2 are both its highest */
+    assert_string_equal(first_of(f, "none"), "0");
+}
+
 static void names_keep_their_bindings_whatever_happens_to_the_queues(void **state)
 {
     struct streams *f = *state;
@@ -453,10 +499,8 @@ static void what_a_schedule_adds_is_routed(void **state)
     struct streams *f = *state;
     const struct oxbow_field fields[] = {{text_bytes("key"), text_bytes("k")},
                                          {text_bytes("n"), text_bytes("1")}};
-    const struct oxbow_schedule_options opt = {.when = text_bytes("every 1s"),
-                                               .key = text_bytes("s"),
-                                               .fields = fields,
-                                               .field_count = 2};
+    const struct oxbow_schedule_options opt = {
+        .when = text_bytes("every 1s"), .key = text_bytes("s"), .fields = fields, .field_count = 2};
 
     (void)bind_all(f, "s", "d");
     assert_ok(oxbow_schedule_set(f->txn, "beat", &opt));
@@ -570,6 +614,7 @@ int main(void)
         TEST(what_no_binding_takes_goes_to_the_alternate),
         TEST(a_source_may_keep_nothing),
         TEST(ids_are_the_destinations_own_and_a_time_to_live_goes_along),
+        TEST(a_priority_goes_along_as_far_as_there_is_one),
         TEST(names_keep_their_bindings_whatever_happens_to_the_queues),
         TEST(long_entries_are_copied_whole),
         TEST(a_full_destination_refuses_all_of_it),

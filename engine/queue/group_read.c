@@ -141,10 +141,12 @@ static enum oxbow_err read_new(struct reader *r, const struct oxbow_group_read_o
     }
     err = s->priorities ? fill_served(r, &serve, opt, result) : stream_fill(s, &range, result);
     if (err != OXBOW_OK || result->entry_count == 0) {
+        r->serve = NULL;
         return err;
     }
     *wrote = true;
     err = reader_deliver(r, opt->noack, result->entries, result->entry_count);
+    r->serve = NULL;
     if (err == OXBOW_OK) {
         group_clock_set(g);
         err = group_save(g);

@@ -545,6 +545,7 @@ enum oxbow_err retry_read(struct reader *r, const struct oxbow_group_read_option
     pending_open(&x.table, g);
     err = read_due(&x, &wait_ms);
     pending_close(&x.table);
+    r->serve = NULL;
     *wrote = x.changed;
     if (err == OXBOW_OK && x.changed) {
         err = group_reap(g->stream, &reaped);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Results: four buffers, of payload bytes, items, fields and entries. While a fill runs the memory
+ * Results: buffers of payload bytes, items, fields, entries and times. While a fill runs the memory
  * may move, so items and fields hold positions in the payload and entries hold counts; finish turns
  * them into pointers, in place.
  *
@@ -11,6 +11,7 @@
 #include "engine/base/result.h"
 
 #include "engine/base/buf.h"
+#include "oxbow/time.h"
 
 #include <string.h>
 
@@ -34,6 +35,7 @@ struct oxbow_result_memory {
     struct buf items;   /* union slot */
     struct buf fields;  /* union slot, two each: name, value */
     struct buf entries; /* struct oxbow_entry, `fields` unset */
+    struct buf times;   /* struct oxbow_true_time */
 };
 
 static void buf_restart(struct buf *b, size_t len_max)
@@ -60,11 +62,13 @@ enum oxbow_err result_begin(struct oxbow_result *r, const struct oxbow_alloc *al
         buf_init(&m->items, &m->alloc, SIZE_MAX);
         buf_init(&m->fields, &m->alloc, SIZE_MAX);
         buf_init(&m->entries, &m->alloc, SIZE_MAX);
+        buf_init(&m->times, &m->alloc, SIZE_MAX);
     }
     buf_restart(&m->payload, bytes_max);
     buf_restart(&m->items, SIZE_MAX);
     buf_restart(&m->fields, SIZE_MAX);
     buf_restart(&m->entries, SIZE_MAX);
+    buf_restart(&m->times, SIZE_MAX);
     *r = (struct oxbow_result){.memory = m};
     return OXBOW_OK;
 }
@@ -81,6 +85,7 @@ void oxbow_result_fini(struct oxbow_result *result)
     buf_fini(&m->items);
     buf_fini(&m->fields);
     buf_fini(&m->entries);
+    buf_fini(&m->times);
     alloc = m->alloc;
     mem_free(&alloc, m, sizeof *m);
     *result = (struct oxbow_result){0};
@@ -173,6 +178,15 @@ enum oxbow_err result_field(struct oxbow_result *r, struct oxbow_bytes name,
     if (err == OXBOW_OK) {
         bytes_copy(space, value);
     }
+    return err;
+}
+
+enum oxbow_err result_time(struct oxbow_result *r, const struct oxbow_true_time *time)
+{
+    struct buf *times = &r->memory->times;
+    enum oxbow_err err = buf_append(times, time, sizeof *time);
+
+    r->times = err == OXBOW_OK ? (void *)times->data : NULL;
     return err;
 }
 

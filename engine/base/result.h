@@ -38,6 +38,9 @@ OXBOW_MUST_CHECK enum oxbow_err result_field(struct oxbow_result *r, struct oxbo
 /* As result_field, with the value for the caller to write; *space as in result_item_space. */
 OXBOW_MUST_CHECK enum oxbow_err result_field_space(struct oxbow_result *r, struct oxbow_bytes name,
                                                    size_t len, uint8_t **space);
+/* After the finish: the next entry's time, oldest call first. It fails with OXBOW_ENOMEM alone. */
+OXBOW_MUST_CHECK enum oxbow_err result_time(struct oxbow_result *r,
+                                            const struct oxbow_true_time *time);
 /* Payload bytes so far. */
 size_t result_bytes(const struct oxbow_result *r);
 /* Entries and items so far, while a fill is under way. */

@@ -24,6 +24,7 @@
 
 #include "engine/base/codec.h"
 #include "engine/base/id.h"
+#include "engine/base/num.h"
 #include "engine/queue/chunk.h"
 #include "engine/queue/stream.h"
 
@@ -390,6 +391,24 @@ enum oxbow_err oxbow_stream_true_time(struct oxbow_txn *txn, struct oxbow_bytes 
         *out = t;
     }
     return err;
+}
+
+size_t oxbow_true_time_text(const struct oxbow_true_time *t, char out[OXBOW_TRUE_TIME_TEXT])
+{
+    size_t len = t->from_ms > 0 ? num_u64_text(out, t->from_ms) : 0;
+
+    if (t->from_ms != t->to_ms || len == 0) {
+        out[len++] = '.';
+        out[len++] = '.';
+        len += t->to_ms < UINT64_MAX ? num_u64_text(out + len, t->to_ms) : 0;
+    }
+    out[len] = '\0';
+    return len;
+}
+
+bool oxbow_true_time_is_id(const struct oxbow_true_time *t, struct oxbow_id id)
+{
+    return t->known && id.ms + JUMP_MS >= t->from_ms && id.ms <= t->to_ms + JUMP_MS;
 }
 
 enum oxbow_err oxbow_time_now(struct oxbow_txn *txn, struct oxbow_time *now)

@@ -71,7 +71,8 @@ static bool options_ok(const struct oxbow_forward_options *o)
             (o->batch_bytes >= BATCH_BYTES_MIN && o->batch_bytes <= BATCH_BYTES_MAX)) &&
            (o->select == OXBOW_SELECT_ACKED) == (o->group.len > 0) &&
            o->group.len <= OXBOW_FORWARD_KEY_MAX &&
-           !(list && (o->select == OXBOW_SELECT_ACKED || o->after == OXBOW_AFTER_KEEP));
+           !(list &&
+             (o->select == OXBOW_SELECT_ACKED || o->after == OXBOW_AFTER_KEEP || o->true_time));
 }
 
 /* Copies the options into the record, texts too, with defaults filled in. */

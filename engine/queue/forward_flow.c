@@ -123,6 +123,7 @@ static enum oxbow_err fetch_next(struct oxbow_txn *txn, const struct forward_rec
                                  struct oxbow_result *result, struct oxbow_forward_batch *batch)
 {
     struct oxbow_stream_range range = {.expired = true,
+                                       .true_time = r->config.options.true_time,
                                        .from = want->after,
                                        .to = batch->end,
                                        .count = want->count,

@@ -56,6 +56,7 @@ static void encode_options(uint8_t *p, const struct forward_record *r)
     put_le32(p + 40, o->batch_count);
     put_le32(p + 44, (uint32_t)o->linger_ms);
     put_le32(p + 48, r->config.database);
+    p[52] = o->true_time;
     put_le64(p + 56, r->config.epoch);
 }
 
@@ -79,6 +80,7 @@ static void decode_options(const uint8_t *p, struct forward_record *r)
     o->batch_count = get_le32(p + 40);
     o->linger_ms = (int32_t)get_le32(p + 44);
     r->config.database = get_le32(p + 48);
+    o->true_time = p[52] != 0;
     r->config.epoch = get_le64(p + 56);
 }
 

@@ -13,7 +13,7 @@
  *
  *     0  format, type, select, confirm, after, on_full, on_deleted, urgent      1 byte each
  *     8  replicas 4, hold_ms 4, hold_bytes 8, max_bytes 8
- *    32  weight 4, batch_bytes 4, batch_count 4, linger_ms 4, database 4, zero 4
+ *    32  weight 4, batch_bytes 4, batch_count 4, linger_ms 4, database 4, true time 1, zero 3
  *    56  epoch 8
  *    64  trimmed 16, confirmed 16, sent 16 (ms, seq)
  *   112  head 8, backlog_entries 8, backlog_bytes 8, held_bytes 8, sent_entries 8

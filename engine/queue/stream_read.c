@@ -6,6 +6,7 @@
 #include "engine/base/result.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/stream.h"
+#include "oxbow/time.h"
 
 enum oxbow_err oxbow_stream_len(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t *len)
 {
@@ -19,6 +20,23 @@ enum oxbow_err oxbow_stream_len(struct oxbow_txn *txn, struct oxbow_bytes key, u
     return OXBOW_OK;
 }
 
+/* Of each entry in the result. */
+static enum oxbow_err fill_times(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                 struct oxbow_result *result)
+{
+    enum oxbow_err err = OXBOW_OK;
+
+    for (size_t i = 0; err == OXBOW_OK && i < result->entry_count; i++) {
+        struct oxbow_true_time t = {false, 0, UINT64_MAX};
+
+        err = oxbow_stream_true_time(txn, key, result->entries[i].id, &t);
+        if (err == OXBOW_OK || err == OXBOW_ENOENT) { /* it may have expired */
+            err = result_time(result, &t);
+        }
+    }
+    return err;
+}
+
 enum oxbow_err oxbow_stream_range(struct oxbow_txn *txn, struct oxbow_bytes key,
                                   const struct oxbow_stream_range *range,
                                   struct oxbow_result *result)
@@ -29,7 +47,10 @@ enum oxbow_err oxbow_stream_range(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (err == OXBOW_ENOENT) {
         return result_begin(result, &txn_port(txn)->alloc, 0);
     }
-    return err == OXBOW_OK ? stream_fill(&s, range, result) : err;
+    if (err == OXBOW_OK) {
+        err = stream_fill(&s, range, result);
+    }
+    return err == OXBOW_OK && range->true_time ? fill_times(txn, key, result) : err;
 }
 
 enum oxbow_err oxbow_stream_read(struct oxbow_txn *txn, struct oxbow_bytes key,

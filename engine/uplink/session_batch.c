@@ -18,6 +18,7 @@
 #include "engine/uplink/guard.h"
 #include "engine/uplink/session.h"
 #include "engine/uplink/text.h"
+#include "oxbow/time.h"
 
 #define FRAME_BYTES 64u /* of RESP around one entry, about */
 
@@ -84,8 +85,34 @@ static enum oxbow_err put_guard(struct oxbow_uplink *u, const struct flow *f, si
     return err ? err : put_key(u, f);
 }
 
-static enum oxbow_err put_fields(struct oxbow_uplink *u, const struct oxbow_entry *e)
+/* Whether an entry gets its time beside its fields. A repeated batch may say more of it than the one
+ * before: only one of them is ever applied. */
+static bool entry_timed(const struct oxbow_uplink *u, size_t i)
 {
+    const struct oxbow_entry *e = &u->result.entries[i];
+
+    return u->result.times != NULL && 2 * ((uint64_t)e->field_count + 1) <= GUARD_FIELDS_MAX &&
+           !oxbow_true_time_is_id(&u->result.times[i], e->id);
+}
+
+/* Names and values. */
+static size_t entry_texts(const struct oxbow_uplink *u, size_t i)
+{
+    return 2 * ((size_t)u->result.entries[i].field_count + entry_timed(u, i));
+}
+
+static enum oxbow_err put_time(struct oxbow_uplink *u, size_t i)
+{
+    char text[OXBOW_TRUE_TIME_TEXT];
+    size_t len = oxbow_true_time_text(&u->result.times[i], text);
+    enum oxbow_err err = command_text(&u->out, OXBOW_FORWARD_TIME);
+
+    return err ? err : command_bytes(&u->out, (struct oxbow_bytes){text, len});
+}
+
+static enum oxbow_err put_fields(struct oxbow_uplink *u, size_t entry)
+{
+    const struct oxbow_entry *e = &u->result.entries[entry];
     enum oxbow_err err = OXBOW_OK;
     uint32_t i;
 
@@ -95,7 +122,7 @@ static enum oxbow_err put_fields(struct oxbow_uplink *u, const struct oxbow_entr
             err = command_bytes(&u->out, e->fields[i].value);
         }
     }
-    return err;
+    return !err && entry_timed(u, entry) ? put_time(u, entry) : err;
 }
 
 static enum oxbow_err put_stream_guarded(struct oxbow_uplink *u, struct flow *f,
@@ -105,7 +132,7 @@ static enum oxbow_err put_stream_guarded(struct oxbow_uplink *u, struct flow *f,
     enum oxbow_err err;
 
     for (i = 0; i < load->count; i++) {
-        args += 2 + 2 * (size_t)u->result.entries[i].field_count;
+        args += 2 + entry_texts(u, i);
     }
     err = put_guard(u, f, args);
     if (!err) {
@@ -119,10 +146,10 @@ static enum oxbow_err put_stream_guarded(struct oxbow_uplink *u, struct flow *f,
 
         err = command_id(&u->out, e->id);
         if (!err) {
-            err = command_u64(&u->out, 2 * (uint64_t)e->field_count);
+            err = command_u64(&u->out, entry_texts(u, i));
         }
         if (!err) {
-            err = put_fields(u, e);
+            err = put_fields(u, i);
         }
     }
     return err;
@@ -175,7 +202,7 @@ static enum oxbow_err put_stream_plain(struct oxbow_uplink *u, struct flow *f,
     for (i = 0; i < load->count && !err; i++) {
         const struct oxbow_entry *e = &u->result.entries[i];
 
-        err = command_begin(&u->out, 3 + 2 * (size_t)e->field_count);
+        err = command_begin(&u->out, 3 + entry_texts(u, i));
         if (!err) {
             err = command_text(&u->out, "XADD");
         }
@@ -186,7 +213,7 @@ static enum oxbow_err put_stream_plain(struct oxbow_uplink *u, struct flow *f,
             err = command_id(&u->out, e->id);
         }
         if (!err) {
-            err = put_fields(u, e);
+            err = put_fields(u, i);
         }
     }
     return err;

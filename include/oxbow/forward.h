@@ -70,8 +70,9 @@ extern "C" {
 #define OXBOW_FORWARD_NAME_MAX  63u   /* bytes: letters, digits, '_', '.', '-' */
 #define OXBOW_FORWARD_KEY_MAX   1024u /* bytes of a local key that can be forwarded */
 #define OXBOW_FORWARD_COUNT_MAX 256u  /* forwards in one store */
-#define OXBOW_DEVICE_MAX        63u   /* bytes: letters, digits, '_', '.', '-', ':' */
-#define OXBOW_MACHINE_MAX       63u   /* bytes, the same */
+#define OXBOW_FORWARD_TIME      "oxbow:time"
+#define OXBOW_DEVICE_MAX        63u /* bytes: letters, digits, '_', '.', '-', ':' */
+#define OXBOW_MACHINE_MAX       63u /* bytes, the same */
 
 /* Values are stored: never renumbered. */
 enum oxbow_forward_select {
@@ -116,8 +117,11 @@ struct oxbow_forward_options {
     uint64_t max_bytes;  /* budget for what is not confirmed yet; 0: no limit but the quota's */
     enum oxbow_forward_full on_full;
     enum oxbow_forward_deleted on_deleted;
-    bool urgent;          /* goes before all forwards that are not */
-    uint32_t weight;      /* share of the link among forwards of the same urgency; 0: 1; max 100 */
+    bool urgent;     /* goes before all forwards that are not */
+    bool true_time;  /* of a stream: an entry whose id does not tell when it was written gets the
+                             field OXBOW_FORWARD_TIME at the target, with what is known of that when
+                             it is sent (oxbow_true_time_text); none if it has 3,500 fields */
+    uint32_t weight; /* share of the link among forwards of the same urgency; 0: 1; max 100 */
     uint32_t batch_bytes; /* of entries in one batch; 0: the link preset's; 1 KiB to 256 KiB */
     uint32_t batch_count; /* 0: 1000; at most 1000 */
     int32_t linger_ms;    /* how long a batch waits to be filled; 0: the preset's; -1: never */

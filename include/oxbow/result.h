@@ -26,6 +26,8 @@ struct oxbow_entry {
     uint32_t priority; /* that it was added with; 0 of one that is deleted */
 };
 
+struct oxbow_true_time; /* time.h */
+
 struct oxbow_result {
     const struct oxbow_bytes *items; /* list elements, names */
     size_t item_count;
@@ -35,7 +37,9 @@ struct oxbow_result {
                         the reader's position and before the first entry given (before its end, if
                         none is). 0: none; an upper bound when the position is within a gap:
                         oxbow_policy_gaps. UINT64_MAX: what was counted is damaged */
-    struct oxbow_result_memory *memory; /* oxbow's own */
+    const struct oxbow_true_time *times; /* of each entry, when it was truly added, where that was
+                                            asked for (stream.h); else NULL */
+    struct oxbow_result_memory *memory;  /* oxbow's own */
 };
 
 /* Frees what a result holds and makes it all zero again. NULL and all-zero are fine. */

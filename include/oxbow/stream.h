@@ -89,6 +89,7 @@ struct oxbow_stream_range {
                            * 0: no limit */
     bool reverse;         /* newest first; from and to keep their meaning */
     bool expired;         /* entries too that have expired and are not gone yet */
+    bool true_time;       /* result->times says when each was truly added, as far as it is known */
 };
 
 /* XRANGE, XREVRANGE. Entries into result->entries; from above to gives none. OXBOW_ETOOBIG: one

@@ -56,6 +56,13 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_true_time(struct oxbow_txn *txn,
                                                        struct oxbow_bytes key, struct oxbow_id id,
                                                        struct oxbow_true_time *out);
 
+/* As text with a closing zero: "1767225600000", or "FROM..TO" where it is not one moment, with nothing
+ * for what is not known. Returns its length. */
+#define OXBOW_TRUE_TIME_TEXT 48u
+size_t oxbow_true_time_text(const struct oxbow_true_time *t, char out[OXBOW_TRUE_TIME_TEXT]);
+/* Whether an entry's id tells its time: that is known, and the id's ms are within two seconds of it. */
+bool oxbow_true_time_is_id(const struct oxbow_true_time *t, struct oxbow_id id);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Results: what is filled in comes out, whatever the order and however the memory moved. */
 #include "engine/base/result.h"
+#include "oxbow/time.h"
 
 #include "tests/support/fault.h"
 
@@ -227,6 +228,33 @@ static void whichever_allocation_fails_it_is_reported_and_nothing_leaks(void **s
     assert_true(points >= 10);
 }
 
+static void times_stand_beside_entries_and_go_with_the_next_fill(void **state)
+{
+    const struct oxbow_alloc *alloc = &oxbow_port_default()->alloc;
+    struct oxbow_result r = {0};
+
+    (void)state;
+    assert_int_equal(result_begin(&r, alloc, 100), OXBOW_OK);
+    for (uint64_t i = 0; i < 50; i++) {
+        assert_int_equal(result_entry(&r, (struct oxbow_id){i, 0}, 0), OXBOW_OK);
+    }
+    result_finish(&r);
+    assert_null(r.times);
+    for (uint64_t i = 0; i < 50; i++) {
+        const struct oxbow_true_time t = {true, i, i + 1};
+
+        assert_int_equal(result_time(&r, &t), OXBOW_OK);
+    }
+    for (uint64_t i = 0; i < 50; i++) {
+        assert_int_equal(r.times[i].from_ms, i);
+        assert_int_equal(r.times[i].to_ms, i + 1);
+    }
+    assert_int_equal(result_begin(&r, alloc, 100), OXBOW_OK);
+    assert_null(r.times);
+    result_finish(&r);
+    oxbow_result_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +264,7 @@ int main(void)
         cmocka_unit_test(the_cap_holds_exactly_and_what_is_refused_leaves_nothing),
         cmocka_unit_test(a_repeated_read_allocates_nothing),
         cmocka_unit_test(memory_of_a_giant_is_given_back_once_it_is_not_needed),
+        cmocka_unit_test(times_stand_beside_entries_and_go_with_the_next_fill),
         cmocka_unit_test(whichever_allocation_fails_it_is_reported_and_nothing_leaks),
     };
 

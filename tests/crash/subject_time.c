@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Delayed entries and producers that add once, as a subject.
+ * Delayed entries, a schedule, and producers that add once, as a subject.
  *
  * Entries that are due soon are added by the store's idle work, whenever that comes to it, or by a
  * step: a dump has those that wait and those that were added as one set, so an entry that was
  * lost or added twice makes a difference, and where it is makes none. Those that are due late are
- * taken back and moved. What a producer is told must be what the model says.
+ * taken back and moved. What a producer is told must be what the model says. What the schedule has added
+ * goes by the clock: it must be there as often as the schedule says, and each of its times must have been
+ * dealt with once.
  */
 #include "oxbow/delay.h"
 #include "oxbow/list.h"
 #include "oxbow/once.h"
 #include "oxbow/policy.h"
+#include "oxbow/schedule.h"
 #include "oxbow/stream.h"
 #include "tests/crash/harness.h"
 #include "tests/crash/subject.h"
@@ -22,6 +25,7 @@
 #define IDS     8u
 #define WINDOW  5u
 #define SET_MAX 4096u
+#define BEAT_MS 100u
 
 struct set {
     uint64_t at[SET_MAX];
@@ -47,7 +51,8 @@ struct step {
 };
 
 static const struct oxbow_bytes soon_key = {"soon", 4}, late_key = {"late", 4},
-                                once_key = {"once", 4}, count_key = {"count", 5};
+                                once_key = {"once", 4}, count_key = {"count", 5},
+                                beat_key = {"beat", 4}, grid_key = {"grid", 4};
 
 static void set_add(struct set *s, uint64_t value)
 {
@@ -183,11 +188,53 @@ static void by_sequence(struct step *s)
     }
 }
 
+/* ---- a schedule ---- */
+
+/* Its first time is kept beside it. */
+static void schedule(struct step *s)
+{
+    const struct oxbow_schedule_options opt = {.when = {"every 100ms", 11},
+                                               .missed = OXBOW_MISSED_ONCE,
+                                               .key = beat_key,
+                                               .end = OXBOW_RIGHT,
+                                               .value = {"v", 1}};
+    struct oxbow_schedule_info info = {.next_ms = 0};
+    if (live(s))
+        s->err = oxbow_schedule_set(s->txn, "beat", &opt);
+    if (live(s))
+        s->err = oxbow_schedule_get(s->txn, "beat", &info);
+    const struct oxbow_bytes first = {&info.next_ms, sizeof info.next_ms};
+    if (live(s))
+        s->err = oxbow_list_push(s->txn, grid_key, OXBOW_RIGHT, &first, 1, NULL);
+}
+
+/* Whether it is there; how many entries are too many or too few; how far its next time is off. */
+static enum oxbow_err dump_schedule(struct oxbow_txn *txn, struct dump *d)
+{
+    struct oxbow_schedule_info info = {.next_ms = 0};
+    struct oxbow_result r = {0};
+    uint64_t len = 0, first = 0;
+    enum oxbow_err err = oxbow_schedule_get(txn, "beat", &info);
+    bool there = err == OXBOW_OK;
+    err = err == OXBOW_ENOENT ? OXBOW_OK : err;
+    if (err == OXBOW_OK)
+        err = oxbow_list_len(txn, beat_key, &len);
+    if (err == OXBOW_OK)
+        err = oxbow_list_range(txn, grid_key, 0, -1, &r);
+    if (err == OXBOW_OK && r.item_count == 1 && r.items[0].len == sizeof first)
+        memcpy(&first, r.items[0].data, sizeof first);
+    oxbow_result_fini(&r);
+    dump_number(d, there);
+    dump_number(d, len - info.added);
+    dump_number(d, info.next_ms - first - BEAT_MS * (info.added + info.missed + info.refused));
+    return err;
+}
+
 /* ---- steps ---- */
 
 static void act(struct step *s)
 {
-    uint64_t what = draw(s, 6), max = 1 + draw(s, 4);
+    uint64_t what = draw(s, 7), max = 1 + draw(s, 4);
     switch (what) {
     case 0:
         if (live(s))
@@ -203,6 +250,10 @@ static void act(struct step *s)
     case 3:
     case 4:
         by_id(s);
+        break;
+    case 5:
+        if (live(s))
+            s->err = oxbow_schedule_run(s->txn, max, NULL, NULL);
         break;
     default:
         by_sequence(s);
@@ -221,6 +272,8 @@ static enum oxbow_err time_step(struct model *m, uint64_t seed, uint64_t step, s
         return s.err;
     if (step == 0 && live(&s))
         s.err = oxbow_policy_set(s.txn, once_key, &window);
+    if (step == 0)
+        schedule(&s);
     set_add(&m->soon, step);
     delay(&s, soon_key, step, draw(&s, 30));
     size_t acts = (size_t)(1 + draw(&s, 4));
@@ -283,6 +336,8 @@ static enum oxbow_err dump_store(struct oxbow *db, struct dump *out)
     err = dump_soon(txn, out);
     if (err == OXBOW_OK)
         err = dump_rest(txn, out);
+    if (err == OXBOW_OK)
+        err = dump_schedule(txn, out);
     oxbow_txn_abort(txn);
     return err;
 }
@@ -296,6 +351,9 @@ static void dump_model(const struct model *m, struct dump *out)
     dump_number(out, m->once);
     dump_number(out, m->counted);
     dump_number(out, m->sequence);
+    dump_number(out, m->soon.count > 0); /* the schedule, its entries, its times */
+    dump_number(out, 0);
+    dump_number(out, 0);
     free(copy);
 }
 

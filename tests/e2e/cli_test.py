@@ -481,6 +481,10 @@ class Cli(unittest.TestCase):
         self.assertEqual([row["known"] for row in rows], ["yes"])
         self.assertTrue(before - 1 <= rows[0]["from_ms"] <= rows[0]["to_ms"] <= after)
         self.assertEqual(json.loads(self.out("time", "s", rows[0]["id"], "--json")), rows)
+        timed = json.loads(self.out("read", "s", "--true-time", "--json"))
+        self.assertEqual(timed[0]["time"], str(rows[0]["from_ms"]))
+        self.assertEqual(self.out("read", "s", "--true-time").split()[:4],
+                         ["id", "time", "field", "value"])
         self.error("time", "s", "x", code=2)
         self.run_cli("time", "s", "1-1", code=1)
         self.run_cli("time", "nothing", code=1)

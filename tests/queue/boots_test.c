@@ -127,6 +127,75 @@ static void what_was_written_in_1970_is_bounded_by_the_openings_that_know_the_ti
     expect(f, first, false, before + 20000 + HOUR, after - 3 * HOUR - 20000);
 }
 
+static void a_range_gives_them_beside_its_entries(void **state)
+{
+    struct streams *f = *state;
+    const struct oxbow_stream_range plain = {.to = OXBOW_ID_MAX};
+    const struct oxbow_stream_range timed = {.to = OXBOW_ID_MAX, .true_time = true};
+    uint64_t wall = f->rig.wall_ms + DAY;
+
+    assert_ok(oxbow_stream_range(f->txn, text_bytes("s"), &timed, &f->result));
+    assert_int_equal(f->result.entry_count, 0);
+    (void)add(f);
+    reboot(f);
+    (void)add(f);
+    pass(f, HOUR);
+    (void)add(f);
+    reboot(f);
+    (void)add(f);
+    set_wall(f, wall);
+    (void)add(f);
+    assert_ok(oxbow_stream_range(f->txn, text_bytes("s"), &timed, &f->result));
+    assert_int_equal(f->result.entry_count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        struct oxbow_id id = f->result.entries[i].id;
+
+        expect(f, id, f->result.times[i].known, f->result.times[i].from_ms,
+               f->result.times[i].to_ms);
+        assert_int_equal(oxbow_true_time_is_id(&f->result.times[i], id), i == 0 || i == 4);
+    }
+    assert_true(f->result.times[4].known && f->result.times[3].known);
+    assert_false(f->result.times[1].known);
+    assert_ok(oxbow_stream_range(f->txn, text_bytes("s"), &plain, &f->result));
+    assert_int_equal(f->result.entry_count, 5);
+    assert_null(f->result.times);
+}
+
+static void a_true_time_has_a_text(void **state)
+{
+    static const struct {
+        struct oxbow_true_time t;
+        const char *text;
+    } rows[] = {
+        {{true, 1767225600000, 1767225600000}, "1767225600000"},
+        {{true, 1767225600000, 1767225600001}, "1767225600000..1767225600001"},
+        {{false, 1767225600000, UINT64_MAX}, "1767225600000.."},
+        {{false, 0, 1767225600000}, "..1767225600000"},
+        {{false, 0, UINT64_MAX}, ".."},
+        {{true, 0, 0}, "..0"},
+        {{false, UINT64_MAX - 1, UINT64_MAX - 2}, "18446744073709551614..18446744073709551613"}};
+    char text[OXBOW_TRUE_TIME_TEXT];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(oxbow_true_time_text(&rows[i].t, text), strlen(rows[i].text));
+        assert_string_equal(text, rows[i].text);
+    }
+}
+
+static void an_id_tells_the_time_within_two_seconds(void **state)
+{
+    const struct oxbow_true_time exact = {true, 10000, 10000};
+    const struct oxbow_true_time doubted = {false, 10000, 10000};
+
+    (void)state;
+    assert_true(oxbow_true_time_is_id(&exact, ID(8000, 0)));
+    assert_true(oxbow_true_time_is_id(&exact, ID(12000, 0)));
+    assert_false(oxbow_true_time_is_id(&exact, ID(7999, 0)));
+    assert_false(oxbow_true_time_is_id(&exact, ID(12001, 0)));
+    assert_false(oxbow_true_time_is_id(&doubted, ID(10000, 0)));
+}
+
 static void what_nobody_knows_is_said_to_be_unknown(void **state)
 {
     struct streams *f = *state;
@@ -324,6 +393,9 @@ int main(void)
         TEST(with_a_clock_that_is_right_ids_and_true_times_are_the_same),
         TEST(what_was_written_in_1970_is_dated_when_the_clock_is_set_in_the_same_opening),
         TEST(what_was_written_in_1970_is_bounded_by_the_openings_that_know_the_time),
+        TEST(a_range_gives_them_beside_its_entries),
+        TEST(a_true_time_has_a_text),
+        TEST(an_id_tells_the_time_within_two_seconds),
         TEST(what_nobody_knows_is_said_to_be_unknown),
         TEST(a_wall_clock_that_jumps_decades_ahead_dates_nothing),
         TEST(entries_with_ids_of_their_own_are_dated_by_their_chunks),

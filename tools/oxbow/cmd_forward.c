@@ -115,6 +115,7 @@ static int parse_rest(const struct cli *cli, struct oxbow_forward_options *opt)
     opt->max_bytes = (uint64_t)cli->opt.max_bytes;
     opt->hold_ms = (uint32_t)cli->opt.hold_ms;
     opt->urgent = cli->opt.urgent != 0;
+    opt->true_time = cli->opt.true_time != 0;
     return EXIT_DONE;
 }
 
@@ -266,6 +267,8 @@ static const struct option_row add_options[] = {
     {"on-full", 0, OPTION_TEXT, offsetof(struct options, on_full), "WHAT",
      "refuse (default) or drop_oldest"},
     {"urgent", 0, OPTION_FLAG, offsetof(struct options, urgent), NULL, "before all others"},
+    {"true-time", 0, OPTION_FLAG, offsetof(struct options, true_time), NULL,
+     "entries whose id does not tell when they were written get the field oxbow:time"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 

@@ -75,6 +75,7 @@ static int run_read(struct cli *cli)
     }
     range.count = cli->opt.count > 0 ? (uint64_t)cli->opt.count : ROWS_DEFAULT;
     range.reverse = cli->opt.reverse != 0;
+    range.true_time = cli->opt.true_time != 0;
     err = cli_begin(cli, OXBOW_TXN_READ, &txn);
     if (err != OXBOW_OK) {
         return cli_fail("read", err);
@@ -136,6 +137,8 @@ static const struct option_row read_options[] = {
     {"count", 'c', OPTION_COUNT, offsetof(struct options, count), "N",
      "at most so many (default 1000)"},
     {"reverse", 'r', OPTION_FLAG, offsetof(struct options, reverse), NULL, "newest first"},
+    {"true-time", 0, OPTION_FLAG, offsetof(struct options, true_time), NULL,
+     "and when each was truly written: ms since 1970, or FROM..TO"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 

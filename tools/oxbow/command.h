@@ -42,6 +42,7 @@ struct options {
     char *ca, *cert, *key, *server_name, *user, *password_file;
     char *in, *at, *ttl, *producer;
     char *offset, *missed, *late;
+    int true_time;
     long long missed_max;
     long long sequence;
     char *only;

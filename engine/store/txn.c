@@ -148,10 +148,41 @@ static void call_hooks(struct oxbow *db, const struct oxbow_txn *txn, uint64_t l
     }
 }
 
+/* Takes the lock, whatever it returns: what stands against the commit. */
+static enum oxbow_err commit_begin(struct oxbow_txn *txn)
+{
+    struct oxbow *db = txn->db;
+    bool writes = txn->failed == OXBOW_OK && txn->writes > 0;
+
+    if (writes && !db->in_memory) {
+        quota_look_ahead(db);
+    }
+    if (writes) {
+        clock_note(db);
+    }
+    store_lock(db);
+    if (!writes) {
+        return txn->failed;
+    }
+    return db->failed != OXBOW_OK ? OXBOW_EFAILED : journal_room(db);
+}
+
+static void commit_writes(struct oxbow_txn *txn, bool wait)
+{
+    struct oxbow *db = txn->db;
+
+    undo_commit(&txn->undo, db->active);
+    note_commit(db, txn);
+    ask_for_sync(db, txn, wait);
+    if (db->hold.why != OXBOW_OK && db->event != NULL) {
+        db->port->threads.event_set(db->event); /* it is as settled as it will be */
+    }
+}
+
 enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
 {
     struct oxbow *db = txn->db;
-    enum oxbow_err err = txn->failed;
+    enum oxbow_err err;
     bool wait = txn->sync == OXBOW_SYNC_ALWAYS && (txn->flags & OXBOW_TXN_NOWAIT) == 0;
     enum oxbow_sync txn_sync = txn->sync; /* the turn given back, it may be another's */
     bool internal = txn->internal;
@@ -159,31 +190,14 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     uint64_t at;
 
     CHECK(db->port, txn->cursors == 0);
-    if (err == OXBOW_OK && txn->writes > 0) {
-        if (!db->in_memory) {
-            quota_look_ahead(db);
-        }
-        clock_note(db);
-    }
-    store_lock(db);
-    if (err == OXBOW_OK && txn->writes > 0 && db->failed != OXBOW_OK) {
-        err = OXBOW_EFAILED;
-    }
-    if (err == OXBOW_OK && txn->writes > 0) {
-        err = journal_room(db);
-    }
+    err = commit_begin(txn);
     if (err != OXBOW_OK) {
         store_unlock(db);
         oxbow_txn_abort(txn);
         return err;
     }
     if (txn->writes > 0) {
-        undo_commit(&txn->undo, db->active);
-        note_commit(db, txn);
-        ask_for_sync(db, txn, wait);
-        if (db->hold.why != OXBOW_OK && db->event != NULL) {
-            db->port->threads.event_set(db->event); /* it is as settled as it will be */
-        }
+        commit_writes(txn, wait);
     }
     at = db->lsn_applied;
     ask_for_idle_work(db, txn);

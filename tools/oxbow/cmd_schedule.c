@@ -17,24 +17,46 @@ static const char *const missed_names[] = {"skip", "once", "all"};
 
 /* ---- the words of the command line ---- */
 
+/* One or two digits at *text, which moves behind them. */
+static bool digits_of(const char **text, int32_t *value)
+{
+    const char *p = *text;
+
+    *value = 0;
+    for (; p < *text + 2 && *p >= '0' && *p <= '9'; p++) {
+        *value = *value * 10 + (*p - '0');
+    }
+    if (p == *text) {
+        return false;
+    }
+    *text = p;
+    return true;
+}
+
 /* +HH:MM, -HH:MM, +HH, or Z. */
 static bool offset_of(const char *text, int32_t *minutes)
 {
-    unsigned hours = 0;
-    unsigned rest = 0;
-    int used = 0;
+    const char *p = text + 1;
+    int32_t hours;
+    int32_t rest = 0;
 
     if (strcmp(text, "Z") == 0) {
         *minutes = 0;
         return true;
     }
-    if ((text[0] != '+' && text[0] != '-') ||
-        (sscanf(text + 1, "%2u:%2u%n", &hours, &rest, &used) < 2 &&
-         sscanf(text + 1, "%2u%n", &hours, &used) < 1) ||
-        text[1] < '0' || text[1] > '9' || text[1 + used] != '\0' || rest > 59 || hours > 24) {
+    if ((text[0] != '+' && text[0] != '-') || !digits_of(&p, &hours)) {
         return false;
     }
-    *minutes = (int32_t)(hours * 60 + rest) * (text[0] == '-' ? -1 : 1);
+    if (*p == ':') {
+        p++;
+        if (!digits_of(&p, &rest)) {
+            return false;
+        }
+    }
+    if (*p != '\0' || rest > 59) {
+        return false;
+    }
+    *minutes = (hours * 60 + rest) * (text[0] == '-' ? -1 : 1);
     return *minutes >= -OXBOW_SCHEDULE_OFFSET_MAX && *minutes <= OXBOW_SCHEDULE_OFFSET_MAX;
 }
 

@@ -8,6 +8,9 @@
 
 #include "oxbow/string.h"
 #include "tests/support/fault.h"
+#include "tests/support/lmdb_fault.h"
+
+#include <errno.h>
 
 #define STAGES 4
 
@@ -175,25 +178,41 @@ static void every_allocation_may_fail(void **state)
     assert_true(points > 20);
 }
 
+/* One call that writes fails after another: the port's, or LMDB's own. */
+static uint64_t writing_calls_fail(struct scene *s, bool lmdb)
+{
+    uint64_t points = 0;
+    uint64_t met = 1;
+
+    for (uint64_t n = 1; met > 0; n++) {
+        enum oxbow_err err;
+
+        scene_begin(s);
+        if (lmdb) {
+            lmdb_fault_arm(LMDB_FAULT_WRITING, n, EIO);
+        } else {
+            fault_arm_files(&s->fault, FAULT_WRITING, n, 1, OXBOW_EIO);
+        }
+        err = run_stages(s);
+        met = lmdb ? lmdb_fault_disarm() : s->fault.file_failed;
+        assert_true(err == OXBOW_OK || met > 0);
+        points += met;
+        scene_end(s, true);
+    }
+    return points;
+}
+
 static void every_writing_call_may_fail(void **state)
 {
     static struct scene s;
-    uint64_t points = 0;
-    bool met = true;
+    uint64_t ports;
+    uint64_t lmdbs;
 
     (void)state;
-    for (uint64_t n = 1; met; n++) {
-        enum oxbow_err err;
-
-        scene_begin(&s);
-        fault_arm_files(&s.fault, FAULT_WRITING, n, 1, OXBOW_EIO);
-        err = run_stages(&s);
-        met = s.fault.file_failed > 0;
-        assert_true(err == OXBOW_OK || met);
-        points += met;
-        scene_end(&s, true);
-    }
-    assert_true(points > 3);
+    ports = writing_calls_fail(&s, false);
+    lmdbs = writing_calls_fail(&s, true); /* most of them without a journal */
+    print_message("failed: %d calls of the port, %d of LMDB\n", (int)ports, (int)lmdbs);
+    assert_true(ports + lmdbs > 3);
 }
 
 int main(void)

@@ -34,7 +34,9 @@ static int print_items(const struct cli *cli, const struct oxbow_result *result)
         return out_close(out) ? EXIT_DONE : EXIT_FAILED;
     }
     for (size_t i = 0; i < result->item_count; i++) {
-        fwrite(result->items[i].data, 1, result->items[i].len, stdout);
+        if (result->items[i].len > 0) {
+            fwrite(result->items[i].data, 1, result->items[i].len, stdout);
+        }
         putchar('\n');
     }
     return EXIT_DONE;

@@ -24,7 +24,9 @@ static int print_value(const struct cli *cli, struct oxbow_bytes value)
     struct out *out;
 
     if (!cli->opt.json) {
-        fwrite(value.data, 1, value.len, stdout);
+        if (value.len > 0) {
+            fwrite(value.data, 1, value.len, stdout);
+        }
         putchar('\n');
         return EXIT_DONE;
     }

@@ -33,12 +33,12 @@ static struct oxbow_bytes text(const char *s)
 static void add(struct peer *p, const char *key, uint64_t first, uint64_t last, int len)
 {
     char value[256];
-    struct oxbow_field field = {text("n"), text(value)};
+    const struct oxbow_field field = {text("n"), {value, (size_t)len}};
     struct oxbow_txn *txn;
     struct oxbow_id id;
 
+    assert_in_range(len, 0, sizeof value);
     memset(value, 'x', sizeof value);
-    field.value.len = (size_t)len;
     assert_int_equal(oxbow_txn_begin(p->db, NULL, &txn), OXBOW_OK);
     for (uint64_t ms = first; ms <= last; ms++) {
         const struct oxbow_stream_add_options opt = {.id_mode = OXBOW_ID_EXPLICIT, .id = {ms, 0}};

@@ -6,8 +6,8 @@
 #include "engine/queue/delay.h"
 
 #include "engine/base/result.h"
-#include "engine/queue/credit.h"
 #include "engine/queue/stream.h"
+#include "engine/store/credit.h"
 #include "oxbow/stream.h"
 
 #include <string.h>

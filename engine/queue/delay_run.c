@@ -12,12 +12,12 @@
 
 #include "engine/base/codec.h"
 #include "engine/queue/boots.h"
-#include "engine/queue/credit.h"
 #include "engine/queue/expire.h"
 #include "engine/queue/once.h"
 #include "engine/queue/priority.h"
 #include "engine/queue/schedule.h"
 #include "engine/queue/stream.h"
+#include "engine/store/credit.h"
 
 #define STEP_ENTRIES    64u /* of idle work */
 #define RUN_ENTRIES     1000u

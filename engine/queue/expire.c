@@ -16,10 +16,10 @@
 #include "engine/queue/expire.h"
 
 #include "engine/base/codec.h"
-#include "engine/queue/credit.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/stream.h"
+#include "engine/store/credit.h"
 
 #include <string.h>
 

@@ -5,8 +5,8 @@
  */
 #include "engine/queue/once.h"
 
-#include "engine/queue/credit.h"
 #include "engine/queue/policy.h"
+#include "engine/store/credit.h"
 
 #define RECORD_OVERHEAD 128u
 

@@ -17,7 +17,7 @@
 
 #include "engine/base/codec.h"
 #include "engine/base/hash.h"
-#include "engine/queue/credit.h"
+#include "engine/store/credit.h"
 
 #include <string.h>
 

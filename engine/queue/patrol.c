@@ -156,9 +156,15 @@ static enum oxbow_err send(struct patrol *p, struct oxbow_bytes element, bool de
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(p->txn, err);
 }
 
+/* After a power cut the clock may show again what it showed before. */
+static uint64_t gone_ms(const struct patrol *p, uint64_t since)
+{
+    return p->now > since ? p->now - since : 0;
+}
+
 static void note_next(struct patrol *p, uint64_t since)
 {
-    uint64_t age = p->now > since ? p->now - since : 0;
+    uint64_t age = gone_ms(p, since);
     uint64_t left = age < p->opt->timeout_ms ? p->opt->timeout_ms - age : 0;
 
     p->out.next_ms = p->out.has_next && p->out.next_ms < left ? p->out.next_ms : left;
@@ -179,7 +185,7 @@ static enum oxbow_err element_look(struct patrol *p, struct oxbow_bytes element)
         is = *was;
         is.since = was->since != 0 ? was->since : p->now;
     }
-    if (p->now - is.since >= p->opt->timeout_ms && p->out.problem == OXBOW_OK && !p->out.more) {
+    if (gone_ms(p, is.since) >= p->opt->timeout_ms && p->out.problem == OXBOW_OK && !p->out.more) {
         p->out.more = p->out.returned + p->out.dead == RETURNS_MAX || p->bytes >= BYTES_MAX;
         dead = p->opt->max_returns > 0 && is.returns >= p->opt->max_returns;
         if (!p->out.more) {
@@ -216,7 +222,7 @@ static void keep_returned(struct patrol *p)
         struct record r = p->old[i];
 
         if (!r.used && r.returns > 0 && r.since == 0 && p->opt->max_returns > 0 &&
-            p->now - r.returned < keep) {
+            gone_ms(p, r.returned) < keep) {
             p->now_there[p->count++] = r;
         }
     }

@@ -14,10 +14,10 @@
  * 4. What is known of bytes is kept in memory and found anew when somebody else has removed entries.
  */
 #include "engine/base/codec.h"
-#include "engine/queue/credit.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy_age.h"
 #include "engine/queue/stream.h"
+#include "engine/store/credit.h"
 
 #include <string.h>
 

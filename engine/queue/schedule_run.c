@@ -10,9 +10,9 @@
  */
 #include "engine/queue/schedule.h"
 
-#include "engine/queue/credit.h"
 #include "engine/queue/delay.h"
 #include "engine/queue/stream.h"
+#include "engine/store/credit.h"
 
 #include <string.h>
 

@@ -159,6 +159,7 @@ uint64_t clock_now(struct oxbow *db)
         return c->now_ms;
     }
     now_us = store_now_us(db);
+    c->read_us = now_us;
     now = at_most(c->base_ms + (now_us > c->base_us ? (now_us - c->base_us) / 1000 : 0));
     c->now_ms = now > c->now_ms ? now : c->now_ms;
     if (!c->believed) {
@@ -168,13 +169,24 @@ uint64_t clock_now(struct oxbow *db)
     return c->now_ms;
 }
 
+uint64_t clock_mono_ms(struct oxbow *db)
+{
+    (void)clock_now(db);
+    return db->clock.read_us / 1000;
+}
+
 bool clock_wall(struct oxbow *db, uint64_t *wall_ms)
 {
     const struct oxbow_clock *port = &db->port->clock;
     struct store_clock *c = &db->clock;
     uint64_t now = clock_now(db);
     uint64_t wall = port->wall_is_set(port->ctx) ? at_most(port->wall_ms(port->ctx)) : 0;
-    uint64_t ahead = wall - (c->live.wall_ms + (now - c->live.wall_at));
+    uint64_t now_us = store_now_us(db);
+    uint64_t since = now_us > c->read_us ? (now_us - c->read_us) / 1000 : 0;
+    uint64_t ahead;
+
+    wall = wall > since ? wall - since : 0;
+    ahead = wall - (c->live.wall_ms + (now - c->live.wall_at));
 
     if (!c->believed || wall == 0 || ahead + CLOCK_OFF_MAX_MS > 2 * CLOCK_OFF_MAX_MS) {
         return false;

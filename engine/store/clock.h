@@ -55,6 +55,7 @@ struct store_clock {
     uint64_t now_ms;    /* T: what it showed last */
     uint64_t marked_ms; /* T: what the newest mark in the journal says */
     bool read;          /* T: now_ms is this transaction's */
+    uint64_t read_us;   /* T: what the port's monotonic clock showed then */
     bool believed;      /* T: the wall clock, in this opening */
     uint64_t behind_ms; /* T: so much must have passed that the wall clock does not know of */
     bool doubted;       /* T: it ran ahead of this clock by doubt_ms, when this showed doubt_at */
@@ -72,7 +73,10 @@ bool clock_replay(struct oxbow *db, struct oxbow_bytes key);
 void clock_start(struct oxbow *db);
 /* What it shows, read once per transaction. With the turn. */
 uint64_t clock_now(struct oxbow *db);
-/* The wall clock, if it is believed. With the turn. */
+/* The port's monotonic clock at that reading, in ms: differences of the two must not grow with what a
+ * transaction takes. With the turn. */
+uint64_t clock_mono_ms(struct oxbow *db);
+/* The wall clock at that reading, if it is believed. With the turn. */
 bool clock_wall(struct oxbow *db, uint64_t *wall_ms);
 /* What the port's monotonic clock shows when it shows that much: at the latest, since the wall clock
  * may add to it. While that may come, not more than a minute from now. With the turn. */

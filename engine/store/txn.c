@@ -297,7 +297,7 @@ uint64_t txn_wall_ms(struct oxbow_txn *txn)
 
 uint64_t txn_uptime_ms(struct oxbow_txn *txn)
 {
-    return store_now_us(txn->db) / 1000;
+    return clock_mono_ms(txn->db);
 }
 
 uint64_t txn_clock_ms(const struct oxbow_txn *txn)

@@ -324,6 +324,47 @@ static void jobs_of_dying_consumers_are_neither_lost_nor_doubled(void **state)
     assert_int_equal(left, 0);
 }
 
+/* As a power cut leaves it, and a board that is up again at once. */
+static void cut_power(struct streams *f)
+{
+    const char *off = getenv("OXBOW_TEST_JOURNAL");
+    char command[1200];
+
+    streams_commit(f);
+    if (off != NULL && strcmp(off, "off") == 0) {
+        assert_ok(oxbow_flush(f->rig.db));
+    }
+    snprintf(command, sizeof command, "cp -r '%s' '%s.cut'", f->rig.store, f->rig.store);
+    assert_int_equal(system(command), 0);
+    rig_close(&f->rig);
+    snprintf(command, sizeof command, "rm -rf '%s' && mv '%s.cut' '%s'", f->rig.store, f->rig.store,
+             f->rig.store);
+    assert_int_equal(system(command), 0);
+    f->rig.mono_us = 1000;
+    f->rig.wall_ms = 0;
+    rig_open(&f->rig);
+    streams_begin(f);
+}
+
+static void a_clock_that_a_power_cut_puts_back_a_little_makes_nothing_old(void **state)
+{
+    struct streams *f = *state;
+    struct oxbow_patrol out;
+
+    push(f, "jobs", "a");
+    pass(f, 900); /* no mark of the clock is due */
+    assert_string_equal(take(f), "a");
+    out = patrol(f, &PLAIN);
+    assert_int_equal(out.found, 1);
+    cut_power(f);
+    out = patrol(f, &PLAIN);
+    assert_int_equal(out.returned, 0);
+    assert_string_equal(list(f, "work"), "a");
+    pass(f, 2000);
+    out = patrol(f, &PLAIN);
+    assert_int_equal(out.returned, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +378,7 @@ int main(void)
         TEST(a_patrol_does_bounded_work),
         TEST(a_patrol_that_finds_what_it_knows_writes_nothing),
         TEST(what_makes_no_sense_is_refused),
+        TEST(a_clock_that_a_power_cut_puts_back_a_little_makes_nothing_old),
         TEST(jobs_of_dying_consumers_are_neither_lost_nor_doubled),
     };
 

@@ -7,6 +7,7 @@
 #include "oxbow/list.h"
 #include "oxbow/policy.h"
 #include "oxbow/stream.h"
+#include "oxbow/time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -166,6 +167,32 @@ static void nothing_goes_too_early(void **state)
     sweep();
     assert_int_equal(first_id(), 0);
     assert_int_equal(length(), 0);
+}
+
+/* What a boot's record says of its clock holds for all that the boot adds after it. */
+static void a_transaction_that_takes_hours_makes_nothing_older(void **state)
+{
+    const struct oxbow_stream_add_options opt = {.id_mode = OXBOW_ID_EXPLICIT, .id = {1, 0}};
+    const struct oxbow_field field = {{"v", 1}, {"x", 1}};
+    struct oxbow_time time;
+    struct oxbow_txn *txn;
+
+    (void)state;
+    set(stream, (struct oxbow_policy){.max_age_ms = 10 * HOUR});
+    txn = rig_begin(&rig, 0);
+    assert_ok(oxbow_time_now(txn, &time));
+    rig_pass_ms(&rig, 5 * HOUR);
+    assert_ok(oxbow_stream_add(txn, stream, &opt, &field, 1, NULL));
+    rig_commit(txn);
+    rig_pass_ms(&rig, 2 * ROTATE);
+    assert_ok(add(2));
+    reboot(0, false);
+    rig_pass_ms(&rig, 6 * HOUR);
+    sweep();
+    assert_int_equal(first_id(), 2);
+    rig_pass_ms(&rig, 4 * HOUR + 2 * ROTATE);
+    sweep();
+    assert_int_equal(first_id(), 0);
 }
 
 static void elements_of_a_list_go_from_the_end_where_they_are_old(void **state)
@@ -381,6 +408,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(entries_of_a_stream_go_when_they_are_too_old),
         T(nothing_goes_too_early),
+        T(a_transaction_that_takes_hours_makes_nothing_older),
         T(elements_of_a_list_go_from_the_end_where_they_are_old),
         T(a_backlog_from_before_counts_from_when_the_limit_was_set),
         T(jumps_of_the_wall_clock_make_nothing_old_or_young),

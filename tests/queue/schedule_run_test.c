@@ -267,6 +267,25 @@ static void one_that_was_years_ahead_is_forgotten_when_it_is_put_right(void **st
     assert_int_equal(get(f, "hour").next_ms, START_MS + 11 * HOUR);
 }
 
+/* What a transaction had planned anew is as before when it is aborted, and must be planned again. */
+static void a_plan_that_was_put_right_in_vain_is_put_right_again(void **state)
+{
+    struct streams *f = *state;
+
+    turn_clock(f, START_MS + 400 * DAY + 30 * MINUTE);
+    set_as(f, "hour", "@hourly", OXBOW_MISSED_SKIP);
+    turn_clock(f, START_MS + 2 * HOUR);
+    assert_int_equal(run(f), 0);
+    assert_int_equal(get(f, "hour").next_ms, START_MS + 3 * HOUR);
+    streams_abort(f);
+    streams_begin(f);
+    f->rig.wall_ms = START_MS + 2 * HOUR;
+    assert_int_equal(run(f), 0);
+    assert_int_equal(get(f, "hour").next_ms, START_MS + 3 * HOUR);
+    pass(f, HOUR);
+    assert_int_equal(run(f), 1);
+}
+
 static void what_the_queue_refuses_is_counted_and_holds_up_nothing(void **state)
 {
     const struct oxbow_policy one = {.max_entries = 1};
@@ -612,6 +631,7 @@ int main(void)
         TEST(a_jump_of_decades_adds_no_more_than_was_said),
         TEST(a_clock_that_is_set_back_repeats_nothing),
         TEST(one_that_was_years_ahead_is_forgotten_when_it_is_put_right),
+        TEST(a_plan_that_was_put_right_in_vain_is_put_right_again),
         TEST(what_the_queue_refuses_is_counted_and_holds_up_nothing),
         TEST(it_goes_to_the_database_it_was_set_in),
         TEST(a_damaged_one_stops_and_the_others_go_on),

@@ -6,8 +6,8 @@
  * without power then. What was put meanwhile, to come or to go after a span of time, came after that,
  * or after a part of it that nobody knows: for it the credit does not count.
  */
-#ifndef OXBOW_QUEUE_CREDIT_H
-#define OXBOW_QUEUE_CREDIT_H
+#ifndef OXBOW_STORE_CREDIT_H
+#define OXBOW_STORE_CREDIT_H
 
 #include "engine/store/kv.h"
 

@@ -14,7 +14,7 @@
  * most the last row is open. (3) Rows that had to be made one cover what lay between them: what was put
  * there comes late. Nothing comes early by a row.
  */
-#include "engine/queue/credit.h"
+#include "engine/store/credit.h"
 
 #include "engine/base/buf.h"
 #include "engine/base/codec.h"

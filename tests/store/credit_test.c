@@ -2,11 +2,12 @@
 /* What is put while the wall clock is not believed comes, goes and is forgotten never too early, though
  * the store's clock is credited with time without power later; and what was put before that time is
  * not late. */
-#include "engine/queue/credit.h"
+#include "engine/store/credit.h"
 
 #include "engine/queue/expire.h"
 #include "oxbow/delay.h"
 #include "oxbow/expire.h"
+#include "oxbow/group_options.h"
 #include "oxbow/once.h"
 #include "oxbow/policy.h"
 #include "tests/queue/stream_fixture.h"
@@ -374,6 +375,94 @@ static void a_record_that_is_damaged_is_as_if_it_were_not_there(void **state)
 
 #define LIFE_MAX 400u
 
+/* ---- groups ---- */
+
+static struct oxbow_group tasks(void)
+{
+    return (struct oxbow_group){text_bytes("tasks"), text_bytes("g")};
+}
+
+/* A group whose consumers have an hour for each of its entries. */
+static void group_make(struct streams *f, uint64_t entries)
+{
+    const struct oxbow_group_create_options create = {.make_stream = true};
+    const struct oxbow_group_options opt = {.visibility_ms = HOUR};
+
+    assert_ok(oxbow_group_create(f->txn, tasks(), &create));
+    assert_ok(oxbow_group_options_set(f->txn, tasks(), &opt));
+    streams_fill(f, "tasks", entries);
+}
+
+/* How many entries a consumer is given. */
+static size_t given(struct streams *f, const char *consumer, uint64_t count)
+{
+    const struct oxbow_group_read_options opt = {.count = count};
+
+    assert_ok(oxbow_group_read(f->txn, tasks(), text_bytes(consumer), &opt, &f->result));
+    return f->result.entry_count;
+}
+
+static void nack(struct streams *f, uint64_t n, uint64_t delay_ms)
+{
+    const struct oxbow_id id = {n, 0};
+    const struct oxbow_group_nack_options opt = {
+        .ids = &id, .count = 1, .how = OXBOW_NACK_DELAY, .delay_ms = delay_ms};
+
+    assert_ok(oxbow_group_nack(f->txn, tasks(), &opt, NULL));
+}
+
+static void what_is_delivered_before_the_clock_was_set_has_all_of_its_time(void **state)
+{
+    struct streams *f = *state;
+
+    group_make(f, 2);
+    reboot(f, 8 * DAY, false);
+    assert_int_equal(given(f, "bob", 0), 2);
+    nack(f, 2, 2 * (uint64_t)HOUR);
+    pass(f, HOUR / 2);
+    set_clock(f); /* eight days are credited */
+    assert_int_equal(given(f, "eve", 0), 0);
+    pass(f, HOUR / 2 - 1);
+    assert_int_equal(given(f, "eve", 0), 0);
+    pass(f, 1);
+    assert_int_equal(given(f, "eve", 0), 1);
+    pass(f, HOUR - 1);
+    assert_int_equal(given(f, "ann", 0), 0);
+    pass(f, 1);
+    assert_int_equal(given(f, "ann", 0), 2);
+}
+
+static void time_without_power_counts_for_what_was_delivered_before(void **state)
+{
+    struct streams *f = *state;
+
+    group_make(f, 2);
+    assert_int_equal(given(f, "bob", 0), 2);
+    nack(f, 2, 7 * DAY);
+    reboot(f, 8 * DAY, false);
+    assert_int_equal(given(f, "eve", 0), 0); /* nothing is written by that */
+    set_clock(f);
+    assert_int_equal(given(f, "eve", 0), 2);
+}
+
+static void
+where_a_group_was_used_meanwhile_it_does_not_and_nothing_is_later_than_its_own_time(void **state)
+{
+    struct streams *f = *state;
+
+    group_make(f, 3);
+    assert_int_equal(given(f, "bob", 2), 2);
+    nack(f, 2, 2 * (uint64_t)HOUR);
+    reboot(f, 8 * DAY, false);
+    assert_int_equal(given(f, "eve", 1), 1);
+    set_clock(f);
+    assert_int_equal(given(f, "ann", 0), 0);
+    pass(f, HOUR); /* as much as bob had in all */
+    assert_int_equal(given(f, "ann", 0), 2);
+    pass(f, HOUR);
+    assert_int_equal(given(f, "ann", 0), 3);
+}
+
 static void nothing_is_ever_early(void **state)
 {
     struct streams *f = *state;
@@ -440,6 +529,9 @@ int main(void)
         TEST(what_an_aborted_transaction_noted_is_not_there),
         TEST(when_there_is_no_room_old_ones_are_taken_together_and_nothing_is_early),
         TEST(a_clock_that_is_raised_is_not_credited),
+        TEST(what_is_delivered_before_the_clock_was_set_has_all_of_its_time),
+        TEST(time_without_power_counts_for_what_was_delivered_before),
+        TEST(where_a_group_was_used_meanwhile_it_does_not_and_nothing_is_later_than_its_own_time),
         TEST(a_record_that_is_damaged_is_as_if_it_were_not_there),
         TEST(nothing_is_ever_early),
     };

@@ -332,7 +332,7 @@ static enum oxbow_err next_stamp(struct oxbow_txn *txn, struct oxbow_bytes key,
         return err;
     }
     want = stream_id_key(buf, &s, STREAM_KIND_CHUNK, first);
-    err = kv_cursor_seek(&c, want, &got, &value);
+    err = kv_cursor_seek_in(&c, want, want.len - ID_KEY_LEN, &got, &value);
     if (err == OXBOW_OK &&
         (got.len != want.len || memcmp(got.data, want.data, want.len - ID_KEY_LEN) != 0)) {
         err = OXBOW_ENOENT;

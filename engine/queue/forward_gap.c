@@ -76,8 +76,8 @@ static enum oxbow_err gap_seek(struct oxbow_txn *txn, uint32_t id, struct oxbow_
     if (err != OXBOW_OK) {
         return err;
     }
-    err =
-        back ? kv_cursor_seek_back(&c, want, &key, &value) : kv_cursor_seek(&c, want, &key, &value);
+    err = back ? kv_cursor_seek_back_in(&c, want, 6, &key, &value)
+               : kv_cursor_seek_in(&c, want, 6, &key, &value);
     if (err == OXBOW_OK) {
         err = key.len == GAP_KEY_LEN && memcmp(key.data, name, 6) == 0 ? gap_decode(key, value, gap)
                                                                        : OXBOW_ENOENT;

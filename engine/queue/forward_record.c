@@ -264,7 +264,7 @@ static enum oxbow_err id_from(struct oxbow_txn *txn, struct oxbow_bytes from, ui
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&c, from, &key, &value);
+    err = kv_cursor_seek_in(&c, from, 2, &key, &value);
     if (err == OXBOW_OK) {
         err = key.len == COPY_KEY_BYTES && memcmp(key.data, from.data, 2) == 0 ? OXBOW_OK
                                                                                : OXBOW_ENOENT;
@@ -341,7 +341,7 @@ static enum oxbow_err table_load(struct oxbow_txn *txn, struct forward_table *t)
     if (err != OXBOW_OK) {
         return err;
     }
-    for (err = kv_cursor_seek(&c, key, &key, &value); err == OXBOW_OK;
+    for (err = kv_cursor_seek_in(&c, key, sizeof first, &key, &value); err == OXBOW_OK;
          err = kv_cursor_next(&c, &key, &value)) {
         const uint8_t *p = key.data;
         struct forward_row *row = &t->rows[count];

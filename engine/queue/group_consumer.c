@@ -154,7 +154,7 @@ enum oxbow_err consumer_each(struct group *g,
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&cursor, want, &key, &value);
+    err = kv_cursor_seek_in(&cursor, want, want.len - 4, &key, &value);
     while (err == OXBOW_OK && key.len == want.len && memcmp(key.data, low, want.len - 4) == 0) {
         struct consumer c;
 

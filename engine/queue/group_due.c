@@ -250,7 +250,7 @@ enum oxbow_err due_first(struct group *g, uint64_t *due_ms, struct oxbow_id *bas
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&cursor, want, &key, &value);
+    err = kv_cursor_seek_in(&cursor, want, prefix, &key, &value);
     if (err == OXBOW_OK && (key.len != want.len || memcmp(key.data, low, prefix) != 0)) {
         err = OXBOW_ENOENT;
     }
@@ -306,7 +306,7 @@ static enum oxbow_err note_walk_init(struct note_walk *w, struct group *g, struc
 
     if (err == OXBOW_OK) {
         w->len = want.len;
-        w->err = kv_cursor_seek(&w->cursor, want, &w->key, &w->value);
+        w->err = kv_cursor_seek_in(&w->cursor, want, want.len - ID_KEY_LEN, &w->key, &w->value);
         note_walk_check(w);
     }
     return err;

@@ -107,7 +107,7 @@ static enum oxbow_err line_next(struct group *g, uint64_t key, struct oxbow_id f
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&c, want, &k, &value);
+    err = kv_cursor_seek_in(&c, want, want.len - ID_KEY_LEN, &k, &value);
     if (err == OXBOW_OK && (k.len != want.len || memcmp(k.data, buf, want.len - ID_KEY_LEN) != 0)) {
         err = OXBOW_ENOENT;
     }

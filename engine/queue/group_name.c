@@ -223,7 +223,7 @@ enum oxbow_err name_prune(const struct names *n, uint32_t *number)
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&c, want, &key, &value);
+    err = kv_cursor_seek_in(&c, want, prefix, &key, &value);
     while (err == OXBOW_OK && !found && key.len == want.len && memcmp(c.key, low, prefix) == 0) {
         struct oxbow_bytes record;
 

@@ -191,7 +191,7 @@ group_each(struct stream *s,
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&cursor, want, &key, &value);
+    err = kv_cursor_seek_in(&cursor, want, want.len - 4, &key, &value);
     while (err == OXBOW_OK && key.len == want.len && memcmp(key.data, low, want.len - 4) == 0) {
         struct group g;
 
@@ -289,7 +289,7 @@ enum oxbow_err group_reap(struct stream *s, bool *changed)
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&cursor, want, &key, &value);
+    err = kv_cursor_seek_in(&cursor, want, want.len - 4, &key, &value);
     if (err == OXBOW_OK && key.len == want.len && memcmp(key.data, low, want.len - 4) == 0) {
         number = get_be32((const uint8_t *)key.data + want.len - 4);
     }

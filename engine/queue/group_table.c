@@ -119,8 +119,8 @@ enum oxbow_err pending_chunk_seek(struct pending_table *t, struct oxbow_id id, b
     if (err != OXBOW_OK) {
         return err;
     }
-    err = back ? kv_cursor_seek_back(&t->cursor, want, &key, &value)
-               : kv_cursor_seek(&t->cursor, want, &key, &value);
+    err = back ? kv_cursor_seek_back_in(&t->cursor, want, want.len - ID_KEY_LEN, &key, &value)
+               : kv_cursor_seek_in(&t->cursor, want, want.len - ID_KEY_LEN, &key, &value);
     if (err != OXBOW_OK) {
         return err;
     }

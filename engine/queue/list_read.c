@@ -55,7 +55,7 @@ static enum oxbow_err chunk_by_index(const struct list *l, uint64_t idx, struct 
     put_be64(tail, idx);
     where =
         (struct oxbow_bytes){at, object_key(at, l->object.id, LIST_KEY_CHUNK, tail, sizeof(tail))};
-    err = kv_cursor_seek_back(&c, where, &key, &value);
+    err = kv_cursor_seek_back_in(&c, where, where.len - sizeof tail, &key, &value);
     if (err == OXBOW_OK && chunk_of_key(l, key, &id)) {
         err = list_view_load(l, id, LIST_ENTRIES_MAX, v);
         if (err != OXBOW_OK || v->kind == CHUNK_LIST_RIGHT || v->id == idx) {
@@ -63,7 +63,7 @@ static enum oxbow_err chunk_by_index(const struct list *l, uint64_t idx, struct 
         }
     }
     if (err == OXBOW_OK || err == OXBOW_ENOENT) {
-        err = kv_cursor_seek(&c, where, &key, &value);
+        err = kv_cursor_seek_in(&c, where, where.len - sizeof tail, &key, &value);
     }
     if (err == OXBOW_OK) {
         err =

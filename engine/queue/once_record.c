@@ -340,7 +340,7 @@ enum oxbow_err once_reap(struct oxbow_txn *txn, bool *more)
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&c, gone_key(want, 0), &key, &value);
+    err = kv_cursor_seek_in(&c, gone_key(want, 0), 5, &key, &value);
     if (err == OXBOW_OK && (key.len != 9 || memcmp(key.data, want, 5) != 0)) {
         err = OXBOW_ENOENT;
     }

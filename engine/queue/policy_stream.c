@@ -225,7 +225,7 @@ static enum oxbow_err too_old(struct stream *s, const struct policy_row *row,
     }
     key = stream_id_key(c.key, s, STREAM_KIND_CHUNK, s->first);
     c.prefix = (struct oxbow_bytes){c.key, key.len - ID_KEY_LEN};
-    err = kv_cursor_seek_back(&c.cursor, key, &key, &value);
+    err = kv_cursor_seek_back_in(&c.cursor, key, c.prefix.len, &key, &value);
     err = chunk_read(&c, err, key, value, &span.head, &base);
     err = err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
     *due_ms = now;

@@ -263,7 +263,7 @@ static enum oxbow_err clean_find(const struct stream *s, uint8_t level,
                                  const struct priority_row *row, struct oxbow_id *base)
 {
     uint8_t want[KV_KEY_MAX];
-    struct oxbow_bytes key, value;
+    struct oxbow_bytes first = index_key(want, s, level, OXBOW_ID_MIN), key, value;
     struct kv_cursor c;
     bool below = id_compare(row->newest, s->first) < 0;
     enum oxbow_err err = kv_cursor_init(&c, s->txn);
@@ -271,7 +271,7 @@ static enum oxbow_err clean_find(const struct stream *s, uint8_t level,
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&c, index_key(want, s, level, OXBOW_ID_MIN), &key, &value);
+    err = kv_cursor_seek_in(&c, first, first.len - ID_KEY_LEN, &key, &value);
     err = err == OXBOW_OK && !index_key_like(key, want) ? OXBOW_ENOENT : err;
     if (err == OXBOW_OK) {
         *base = index_base(key);
@@ -342,7 +342,8 @@ static enum oxbow_err chunk_of(const struct stream *s, uint8_t level, struct oxb
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek_back(&c, index_key(want, s, level, id), &key, &value);
+    key = index_key(want, s, level, id);
+    err = kv_cursor_seek_back_in(&c, key, key.len - ID_KEY_LEN, &key, &value);
     if (err == OXBOW_OK && !index_key_like(key, want)) {
         err = OXBOW_ENOENT;
     }

@@ -106,12 +106,12 @@ static enum oxbow_err walk_load(struct priority_walk *w)
         err = kv_cursor_next(&w->cursor, &key, &value);
         return err == OXBOW_OK ? walk_take(w, buf, key, value) : err;
     }
-    err = kv_cursor_seek_back(&w->cursor, want, &key, &value);
+    err = kv_cursor_seek_back_in(&w->cursor, want, want.len - ID_KEY_LEN, &key, &value);
     err = err == OXBOW_OK ? walk_take(w, buf, key, value) : err;
     if (err != OXBOW_ENOENT) {
         return err;
     }
-    err = kv_cursor_seek(&w->cursor, want, &key, &value);
+    err = kv_cursor_seek_in(&w->cursor, want, want.len - ID_KEY_LEN, &key, &value);
     return err == OXBOW_OK ? walk_take(w, buf, key, value) : err;
 }
 

@@ -67,7 +67,8 @@ static enum oxbow_err chunk_seek(struct stream_walk *w, struct oxbow_id id)
     uint8_t buf[KV_KEY_MAX];
     struct oxbow_bytes want = stream_id_key(buf, w->stream, STREAM_KIND_CHUNK, id);
     struct oxbow_bytes key, value;
-    enum oxbow_err err = kv_cursor_seek_back(&w->cursor, want, &key, &value);
+    enum oxbow_err err =
+        kv_cursor_seek_back_in(&w->cursor, want, want.len - ID_KEY_LEN, &key, &value);
 
     if (err == OXBOW_OK) {
         err = chunk_take(w, key, value);
@@ -75,7 +76,7 @@ static enum oxbow_err chunk_seek(struct stream_walk *w, struct oxbow_id id)
     if (err != OXBOW_ENOENT || w->reverse) {
         return err;
     }
-    err = kv_cursor_seek(&w->cursor, want, &key, &value);
+    err = kv_cursor_seek_in(&w->cursor, want, want.len - ID_KEY_LEN, &key, &value);
     return err == OXBOW_OK ? chunk_take(w, key, value) : err;
 }
 

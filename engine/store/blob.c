@@ -143,7 +143,8 @@ enum oxbow_err blob_reap(struct oxbow_txn *txn, bool *more)
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&c, (struct oxbow_bytes){first, sizeof first}, &key, &value);
+    err = kv_cursor_seek_in(&c, (struct oxbow_bytes){first, sizeof first}, sizeof first, &key,
+                            &value);
     kv_cursor_fini(&c);
     if (err == OXBOW_ENOENT ||
         (err == OXBOW_OK && (key.len != MARK_KEY_BYTES || memcmp(key.data, first, 2) != 0))) {

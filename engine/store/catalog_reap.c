@@ -102,7 +102,7 @@ static enum oxbow_err reap_blobs(struct oxbow_txn *txn, struct kv_cursor *c, uin
     unsigned i;
 
     for (i = 0; i < STEP_BLOBS; i++) {
-        enum oxbow_err err = kv_cursor_seek(c, start, &key, &value);
+        enum oxbow_err err = kv_cursor_seek_in(c, start, 10, &key, &value);
 
         if (err == OXBOW_ENOENT ||
             (err == OXBOW_OK && (key.len != start.len || memcmp(key.data, from, 10) != 0))) {
@@ -163,7 +163,7 @@ static enum oxbow_err reap_database(struct oxbow_txn *txn, struct kv_cursor *c, 
     unsigned i;
 
     for (i = 0; i < STEP_NAMES; i++) {
-        enum oxbow_err err = kv_cursor_seek(c, start, &key, &value);
+        enum oxbow_err err = kv_cursor_seek_in(c, start, 10, &key, &value);
 
         if (err == OXBOW_ENOENT ||
             (err == OXBOW_OK && (key.len != start.len || memcmp(key.data, from, 10) != 0))) {
@@ -195,7 +195,7 @@ static enum oxbow_err reap_one(struct oxbow_txn *txn, struct kv_cursor *c, bool 
     struct oxbow_bytes value;
     const uint8_t *p;
     uint64_t id;
-    enum oxbow_err err = kv_cursor_seek(c, (struct oxbow_bytes){from, 1}, &key, &value);
+    enum oxbow_err err = kv_cursor_seek_in(c, (struct oxbow_bytes){from, 1}, 1, &key, &value);
 
     *whole = false;
     p = key.data;

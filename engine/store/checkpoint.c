@@ -248,6 +248,7 @@ static void idle_step(struct oxbow *db)
         store_log(db, OXBOW_LOG_WARN, "store: a step of idle work failed and will be tried again");
     }
     store_lock(db);
+    db->idle_failed += db->closing && err != OXBOW_OK; /* there is no time to try again then */
     if (reap) {
         db->reap = db->reap || more || err != OXBOW_OK;
     } else {

@@ -193,6 +193,13 @@ static enum oxbow_err take(struct kv_cursor *c, struct mem_entry **said, struct 
     return OXBOW_OK;
 }
 
+/* Whether it has left the keys that it was to stay among. */
+static bool outside(const struct kv_cursor *c)
+{
+    return c->within_len > 0 &&
+           (c->key_len < c->within_len || memcmp(c->key, c->within, c->within_len) != 0);
+}
+
 /* Goes on to the next key that is not deleted. When there is none the cursor stays. */
 static enum oxbow_err advance(struct kv_cursor *c, struct oxbow_bytes *out_key,
                               struct oxbow_bytes *out_value)
@@ -206,6 +213,9 @@ static enum oxbow_err advance(struct kv_cursor *c, struct oxbow_bytes *out_key,
     memcpy(from, c->key, from_len);
     do {
         err = take(c, &said, &raw);
+        if (err == OXBOW_OK && outside(c)) {
+            err = OXBOW_ENOENT;
+        }
     } while (err == OXBOW_OK && said != NULL && said->state == MEM_TOMB);
     if (err == OXBOW_ENOENT) {
         memcpy(c->key, from, from_len);
@@ -254,13 +264,38 @@ static enum oxbow_err seek(struct kv_cursor *c, struct oxbow_bytes key, bool bac
 enum oxbow_err kv_cursor_seek(struct kv_cursor *c, struct oxbow_bytes key,
                               struct oxbow_bytes *out_key, struct oxbow_bytes *out_value)
 {
+    c->within_len = 0;
     return seek(c, key, false, out_key, out_value);
 }
 
 enum oxbow_err kv_cursor_seek_back(struct kv_cursor *c, struct oxbow_bytes key,
                                    struct oxbow_bytes *out_key, struct oxbow_bytes *out_value)
 {
+    c->within_len = 0;
     return seek(c, key, true, out_key, out_value);
+}
+
+static enum oxbow_err seek_in(struct kv_cursor *c, struct oxbow_bytes key, size_t same, bool back,
+                              struct oxbow_bytes *out_key, struct oxbow_bytes *out_value)
+{
+    if (same == 0 || same > key.len || key.len > KV_KEY_MAX) {
+        return OXBOW_EINVAL;
+    }
+    memcpy(c->within, key.data, same);
+    c->within_len = (uint8_t)same;
+    return seek(c, key, back, out_key, out_value);
+}
+
+enum oxbow_err kv_cursor_seek_in(struct kv_cursor *c, struct oxbow_bytes key, size_t same,
+                                 struct oxbow_bytes *out_key, struct oxbow_bytes *out_value)
+{
+    return seek_in(c, key, same, false, out_key, out_value);
+}
+
+enum oxbow_err kv_cursor_seek_back_in(struct kv_cursor *c, struct oxbow_bytes key, size_t same,
+                                      struct oxbow_bytes *out_key, struct oxbow_bytes *out_value)
+{
+    return seek_in(c, key, same, true, out_key, out_value);
 }
 
 static enum oxbow_err step(struct kv_cursor *c, bool back, struct oxbow_bytes *out_key,

@@ -77,6 +77,8 @@ struct kv_cursor {
     bool tree_has;
     uint64_t seen;
     uint64_t snapshot;
+    uint8_t within[KV_KEY_MAX]; /* kv_cursor_seek_in */
+    uint8_t within_len;
 };
 
 OXBOW_MUST_CHECK enum oxbow_err kv_cursor_init(struct kv_cursor *c, struct oxbow_txn *txn);
@@ -92,6 +94,15 @@ OXBOW_MUST_CHECK enum oxbow_err kv_cursor_seek(struct kv_cursor *c, struct oxbow
 OXBOW_MUST_CHECK enum oxbow_err kv_cursor_seek_back(struct kv_cursor *c, struct oxbow_bytes key,
                                                     struct oxbow_bytes *out_key,
                                                     struct oxbow_bytes *out_value);
+/* The same, and from then on, steps included, among the keys alone whose first `same` bytes are those of
+ * `key`: any other is OXBOW_ENOENT, and whether it is damaged does not matter. For walks over what
+ * belongs together, which its neighbours' damage must not end. */
+OXBOW_MUST_CHECK enum oxbow_err kv_cursor_seek_in(struct kv_cursor *c, struct oxbow_bytes key,
+                                                  size_t same, struct oxbow_bytes *out_key,
+                                                  struct oxbow_bytes *out_value);
+OXBOW_MUST_CHECK enum oxbow_err kv_cursor_seek_back_in(struct kv_cursor *c, struct oxbow_bytes key,
+                                                       size_t same, struct oxbow_bytes *out_key,
+                                                       struct oxbow_bytes *out_value);
 OXBOW_MUST_CHECK enum oxbow_err kv_cursor_next(struct kv_cursor *c, struct oxbow_bytes *out_key,
                                                struct oxbow_bytes *out_value);
 OXBOW_MUST_CHECK enum oxbow_err kv_cursor_prev(struct kv_cursor *c, struct oxbow_bytes *out_key,

@@ -276,7 +276,7 @@ static enum oxbow_err losses_walk(struct oxbow_txn *txn,
     if (err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&c, numbered_key(from, KEY_LOSS, 0), &key, &value);
+    err = kv_cursor_seek_in(&c, numbered_key(from, KEY_LOSS, 0), 2, &key, &value);
     while (err == OXBOW_OK && key.len == LOSS_RANGE_KEY_BYTES && c.key[0] == KV_SPACE_STORE &&
            c.key[1] == KEY_LOSS) {
         struct oxbow_loss loss;

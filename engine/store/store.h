@@ -148,6 +148,7 @@ struct oxbow {
     bool commit_doubt;         /* a meta page was destroyed: the last checkpoint may be missing */
     bool reap;                 /* M: there may be blobs to reap */
     uint32_t idle_more;        /* M: the hooks that want another step, a bit each */
+    uint32_t idle_failed;      /* M: steps, since the store is closing */
     bool quota_tight;          /* M: something was refused for lack of room since the last retire */
     uint64_t largest_txn;      /* M */
     uint64_t payload_bytes;    /* M */

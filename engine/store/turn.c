@@ -168,7 +168,7 @@ bool idle_wanted(const struct oxbow *db)
 {
     return (db->reap || db->idle_more != 0) && (db->frozen == NULL || db->hold.why != OXBOW_OK) &&
            (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->failed == OXBOW_OK && !db->stop &&
-           !journal_full(db);
+           db->idle_failed < STORE_IDLE_COUNT && !journal_full(db);
 }
 
 void turn_give(struct oxbow *db)

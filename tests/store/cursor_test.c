@@ -166,6 +166,49 @@ static void many_may_be_open_at_once(void **state)
     rig_abort(txn);
 }
 
+/* "two" keys, of which the middle ones share a first letter with nobody. */
+static struct oxbow_txn *words(struct rig *rig)
+{
+    static const char *const all[] = {"aa", "ab", "ba", "bb", "bc", "ca"};
+    struct oxbow_txn *txn = rig_begin(rig, 0);
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        put(txn, (struct oxbow_bytes){all[i], 2}, (struct oxbow_bytes){all[i], 2});
+    }
+    return txn;
+}
+
+static void a_cursor_that_is_to_stay_among_keys_does_not_leave_them(void **state)
+{
+    struct rig *rig = *state;
+    struct oxbow_txn *txn = words(rig);
+    struct oxbow_bytes key, value;
+    struct kv_cursor c;
+
+    assert_int_equal(kv_cursor_init(&c, txn), OXBOW_OK);
+    assert_int_equal(kv_cursor_seek_in(&c, BYTES("b"), 1, &key, &value), OXBOW_OK);
+    assert_bytes(key, BYTES("ba"));
+    assert_int_equal(kv_cursor_prev(&c, &key, &value), OXBOW_ENOENT);
+    assert_int_equal(kv_cursor_next(&c, &key, &value), OXBOW_OK);
+    assert_bytes(key, BYTES("bb"));
+    assert_int_equal(kv_del(txn, BYTES("bc")), OXBOW_OK);
+    assert_int_equal(kv_cursor_next(&c, &key, &value), OXBOW_ENOENT);
+    assert_int_equal(kv_cursor_prev(&c, &key, &value), OXBOW_OK); /* it stood where it was */
+    assert_bytes(key, BYTES("ba"));
+    assert_int_equal(kv_cursor_seek_back_in(&c, BYTES("bz"), 1, &key, &value), OXBOW_OK);
+    assert_bytes(key, BYTES("bb"));
+    assert_int_equal(kv_cursor_seek_back_in(&c, BYTES("bb"), 2, &key, &value), OXBOW_OK);
+    assert_int_equal(kv_cursor_prev(&c, &key, &value), OXBOW_ENOENT);
+    assert_int_equal(kv_cursor_seek_in(&c, BYTES("bd"), 1, &key, &value), OXBOW_ENOENT);
+    assert_int_equal(kv_cursor_seek_back_in(&c, BYTES("a"), 1, &key, &value), OXBOW_ENOENT);
+    assert_int_equal(kv_cursor_seek_in(&c, BYTES("b"), 2, &key, &value), OXBOW_EINVAL);
+    assert_int_equal(kv_cursor_seek_in(&c, BYTES("b"), 0, &key, &value), OXBOW_EINVAL);
+    assert_int_equal(kv_cursor_seek(&c, BYTES("bd"), &key, &value), OXBOW_OK); /* free again */
+    assert_bytes(key, BYTES("ca"));
+    kv_cursor_fini(&c);
+    rig_abort(txn);
+}
+
 /* Writes a value without a good checksum where "F" is. */
 static void damage(const char *dir)
 {
@@ -219,9 +262,14 @@ static void a_damaged_value_is_named_not_given_and_passed_over(void **state)
     goes_to(&c, kv_cursor_next, "G");
     assert_int_equal(kv_cursor_prev(&c, &key, &value), OXBOW_ECORRUPT);
     goes_to(&c, kv_cursor_prev, "C");
-    kv_cursor_fini(&c);
     oxbow_stat(rig->db, &stat);
     assert_true(stat.values_bad >= 1);
+    /* Beyond what a cursor is to see it is not even looked at. */
+    assert_int_equal(kv_cursor_seek_in(&c, BYTES("C"), 1, &key, &value), OXBOW_OK);
+    assert_int_equal(kv_cursor_next(&c, &key, &value), OXBOW_ENOENT);
+    assert_int_equal(kv_cursor_seek_back_in(&c, BYTES("G"), 1, &key, &value), OXBOW_OK);
+    assert_int_equal(kv_cursor_prev(&c, &key, &value), OXBOW_ENOENT);
+    kv_cursor_fini(&c);
     /* It can be deleted like any other. */
     assert_int_equal(kv_del_range(txn, BYTES("F"), BYTES("G"), 5, &more), OXBOW_OK);
     assert_false(more);
@@ -241,6 +289,7 @@ int main(void)
         KV_TEST(nowhere_there_is_no_next),
         KV_TEST(it_stays_valid_through_writes),
         KV_TEST(many_may_be_open_at_once),
+        KV_TEST(a_cursor_that_is_to_stay_among_keys_does_not_leave_them),
         KV_TEST(a_damaged_value_is_named_not_given_and_passed_over),
     };
 

@@ -642,6 +642,30 @@ static void idle_work_that_fails_does_not_keep_others_from_theirs(void **state)
     assert_int_equal(oxbow_close(db), OXBOW_OK);
 }
 
+static unsigned failures;
+
+static enum oxbow_err fails_for_ever(struct oxbow_txn *txn, bool *more)
+{
+    failures++;
+    *more = true;
+    return txn_fail(txn, OXBOW_ECORRUPT);
+}
+
+static void idle_work_that_fails_does_not_hold_up_a_close(void **state)
+{
+    struct oxbow *db = open_plain();
+    struct oxbow_txn *txn;
+
+    (void)state;
+    failures = 0;
+    store_set_idle_hook(db, STORE_IDLE_DUE, fails_for_ever);
+    assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+    assert_int_equal(kv_put(txn, text("k"), text("v")), OXBOW_OK);
+    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    assert_in_range(failures, 1, STORE_IDLE_COUNT + 2); /* and not until its time is up */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, gone)
 
 int main(void)
@@ -668,6 +692,7 @@ int main(void)
         TEST(idle_work_is_done_in_steps),
         TEST(idle_work_is_called_when_it_is_due),
         TEST(idle_work_that_fails_does_not_keep_others_from_theirs),
+        TEST(idle_work_that_fails_does_not_hold_up_a_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

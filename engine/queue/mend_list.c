@@ -399,6 +399,7 @@ static enum oxbow_err drop_rest(struct chain *c)
 static enum oxbow_err relink(struct chain *c)
 {
     size_t i;
+    bool was_left = c->kept > 0 && c->nodes[c->order[0]].id == c->l.ends[OXBOW_LEFT].id;
     enum oxbow_err err = OXBOW_OK;
 
     for (i = 0; i < c->kept && err == OXBOW_OK; i++) {
@@ -421,9 +422,10 @@ static enum oxbow_err relink(struct chain *c)
             err = list_link(&c->l, n->id, LIST_AT_NEXT, c->nodes[c->order[i + 1]].id);
         }
     }
-    if (c->kept == 1) { /* both ends are one: each has its own bound of what lives */
-        c->l.ends[OXBOW_LEFT].to = c->l.ends[OXBOW_RIGHT].to;
-        c->l.ends[OXBOW_RIGHT].from = c->l.ends[OXBOW_LEFT].from;
+    if (c->kept == 1) { /* both ends are one: what lives of it is what lived of the end it was */
+        enum oxbow_end known = was_left ? OXBOW_LEFT : OXBOW_RIGHT;
+
+        c->l.ends[1 - known] = c->l.ends[known];
     }
     return err;
 }

@@ -284,8 +284,12 @@ static enum oxbow_err hole_end(struct survey *s)
     }
     err = kv_cursor_seek(&c, (struct oxbow_bytes){want, len}, &key, &value);
     if (err == OXBOW_OK && c.key_len == len && memcmp(c.key, want, len - ID_KEY_LEN) == 0) {
-        s->hole_high = id_from_key(c.key + len - ID_KEY_LEN);
-        (void)id_prev(&s->hole_high);
+        struct oxbow_id base = id_from_key(c.key + len - ID_KEY_LEN);
+
+        if (id_compare(base, s->hole_high) > 0) { /* else it is the lost entry's own chunk */
+            s->hole_high = base;
+            (void)id_prev(&s->hole_high);
+        }
     } else {
         s->hole_high = end;
     }

@@ -290,7 +290,7 @@ static bool bound(const struct walk *w, size_t depth, bool upper, struct oxbow_b
     return false;
 }
 
-/* All nodes of a page just read: inside it, in order, and between the bounds. */
+/* All nodes of a page just read: inside it, in order, between the bounds, and filling it as they must. */
 static bool nodes_fit(const struct walk *w, const struct level *l, size_t depth)
 {
     bool branch = page_flags(l->page) == PAGE_BRANCH;
@@ -320,7 +320,7 @@ static bool nodes_fit(const struct walk *w, const struct level *l, size_t depth)
         }
         before = n.key;
     }
-    return true;
+    return page_packed(l->page, l->count);
 }
 
 /* Reads a page into the level; *ok is false when it is not to be gone into. */
@@ -496,37 +496,21 @@ static enum oxbow_err walk_file(struct walk *w, const struct page_meta *meta)
     return err;
 }
 
-/* The free list names, in its last record, the commit that wrote it. One that is newer than the
- * meta page says shows that the meta page was made to look older. */
-static enum oxbow_err check_age(struct walk *w, const struct page_meta *meta, uint64_t meta_page)
+/* Compares a meta page with the commit that its own trees tell of. */
+static enum oxbow_err check_age(struct walk *w, const struct page_meta *meta, uint64_t meta_page,
+                                bool *newer)
 {
-    uint64_t number = meta->free_list.root;
-    uint8_t *page = w->extra;
-    struct page_node n;
-    size_t depth;
+    uint64_t commit;
+    enum oxbow_err err = check_meta_commit(w->file, meta, w->extra, &commit);
 
-    for (depth = 0; depth < LEVELS_MAX && number >= 2 && number < w->file_pages; depth++) {
-        enum oxbow_err err = read_pages(w, number, page, PAGE_BYTES);
-        size_t count = 0;
-        size_t key;
-
-        if (err != OXBOW_OK) {
-            return err;
-        }
-        if (!page_check(page, number, &count) || count == 0 || !page_node(page, count - 1, &n)) {
-            return OXBOW_OK; /* the walk will tell, if it is of the tree that counts */
-        }
-        number = n.child;
-        if (page_flags(page) == PAGE_LEAF && n.key.len == sizeof key) {
-            memcpy(&key, n.key.data, sizeof key);
-            if (key > meta->txn) {
-                found(w, OXBOW_FINDING_DOUBT, meta_page,
-                      "a meta page is older than its trees: the last commit may be missing");
-            }
-            return OXBOW_OK;
-        }
+    if (err == OXBOW_OK && commit > meta->txn) {
+        found(w, OXBOW_FINDING_DOUBT, meta_page,
+              "a meta page is older than its trees: the last commit may be missing");
+    } else if (err == OXBOW_OK && commit != 0 && commit < meta->txn) {
+        *newer = true;
+        found(w, OXBOW_FINDING_META, meta_page, "a meta page is newer than its trees");
     }
-    return OXBOW_OK;
+    return err;
 }
 
 /* Both meta pages must be sound, as LMDB will have it; the newer one counts. */
@@ -535,6 +519,7 @@ static enum oxbow_err read_metas(struct walk *w, struct page_meta *meta, bool *o
     struct page_meta other;
     bool first;
     bool second;
+    bool newer = false;
     enum oxbow_err err;
 
     *ok = false;
@@ -557,18 +542,18 @@ static enum oxbow_err read_metas(struct walk *w, struct page_meta *meta, bool *o
     if (!second) {
         found(w, OXBOW_FINDING_META, 1, "meta page 1 is damaged");
     }
+    if (first) {
+        err = check_age(w, meta, 0, &newer);
+    }
+    if (second && err == OXBOW_OK) {
+        err = check_age(w, &other, 1, &newer);
+    }
     /* Commits write the two in turn, so their numbers are neighbours: else the newer one may have
      * been made to look older, and with it goes the last commit. */
-    if (first && second && (meta->txn != 0 || other.txn != 0) &&
+    if (first && second && !newer && (meta->txn != 0 || other.txn != 0) &&
         ((meta->txn & 1) != 0 || (other.txn & 1) != 1 ||
          (meta->txn + 1 != other.txn && other.txn + 1 != meta->txn))) {
         found(w, OXBOW_FINDING_META, 0, "the meta pages are not of two commits in a row");
-    }
-    if (first) {
-        err = check_age(w, meta, 0);
-    }
-    if (second && err == OXBOW_OK) {
-        err = check_age(w, &other, 1);
     }
     if (second && (!first || other.txn > meta->txn)) {
         *meta = other;

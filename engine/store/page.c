@@ -113,6 +113,26 @@ bool page_node(const uint8_t *page, size_t idx, struct page_node *out)
     return true;
 }
 
+bool page_packed(const uint8_t *page, size_t count)
+{
+    bool branch = page_flags(page) == PAGE_BRANCH;
+    size_t upper = u16_at(page + WORD + 6);
+    size_t used = 0;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        struct page_node n;
+        size_t bytes;
+
+        if (!page_node(page, i, &n)) {
+            return false;
+        }
+        bytes = PAGE_NODE_BYTES + n.key.len + (branch ? 0 : n.big ? WORD : n.data_len);
+        used += bytes + (bytes & 1);
+    }
+    return used == PAGE_BYTES - upper;
+}
+
 static void read_db(const uint8_t *p, struct page_db *db)
 {
     db->pad = u32_at(p);

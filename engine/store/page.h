@@ -64,6 +64,9 @@ uint32_t page_run(const uint8_t *page); /* of an overflow page */
 bool page_check(const uint8_t *page, uint64_t number, size_t *count);
 /* The idx-th node of a page that passed page_check; false when it reaches outside. */
 bool page_node(const uint8_t *page, size_t idx, struct page_node *out);
+/* Whether the nodes, which page_node can read, take up what the page says: LMDB leaves no gap, and a
+ * wrong length would have it move the wrong bytes with the next change. */
+bool page_packed(const uint8_t *page, size_t count);
 /* A meta page; false when it is none. */
 bool page_meta(const uint8_t *page, uint64_t number, struct page_meta *out);
 /* Makes a copy of a sound meta page the other one: its number, and the transaction before. */

@@ -58,73 +58,6 @@ static bool repairing(const struct oxbow *db)
     return (db->config.flags & OXBOW_OPEN_REPAIR) != 0;
 }
 
-/* ---- a meta page ---- */
-
-static enum oxbow_err read_page(const struct oxbow *db, uint64_t number, uint8_t *page)
-{
-    const struct oxbow_files *files = &db->port->files;
-    size_t got = 0;
-    enum oxbow_err err =
-        files->read(files->ctx, db->data_fd, page, PAGE_BYTES, number * PAGE_BYTES, &got);
-
-    return err == OXBOW_OK && got < PAGE_BYTES ? OXBOW_EIO : err;
-}
-
-/* Reads the sound meta page into `page`, and gives the number of the other one. OXBOW_ECORRUPT: they
- * are not one and one. */
-static enum oxbow_err sound_meta(const struct oxbow *db, uint8_t *page, struct page_meta *meta,
-                                 uint64_t *destroyed)
-{
-    bool sound;
-    enum oxbow_err err = read_page(db, 0, page);
-
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    sound = page_meta(page, 0, meta);
-    *destroyed = sound;
-    err = read_page(db, 1, page);
-    if (err == OXBOW_OK && sound == page_meta(page, 1, meta)) {
-        return OXBOW_ECORRUPT;
-    }
-    if (err == OXBOW_OK && sound) {
-        err = read_page(db, 0, page);
-        (void)page_meta(page, 0, meta);
-    }
-    return err == OXBOW_OK && meta->txn == 0 ? OXBOW_ECORRUPT : err;
-}
-
-/* Writes the sound meta page over the destroyed one, as one commit older: LMDB wants both. That nobody
- * knows which of them was the newer one is to be told, also by an open after one that fails now. */
-static enum oxbow_err mend_meta(struct oxbow *db)
-{
-    const struct oxbow_files *files = &db->port->files;
-    uint8_t *page = mem_new(&db->port->alloc, PAGE_BYTES);
-    struct page_meta meta;
-    uint64_t destroyed = 0;
-    enum oxbow_err err = page == NULL ? OXBOW_ENOMEM : sound_meta(db, page, &meta, &destroyed);
-
-    if (err == OXBOW_OK) {
-        err = directory_meta_write(db, true);
-    }
-    if (err == OXBOW_OK) {
-        page_meta_turn(page, destroyed, meta.txn - 1);
-        wear_note(db, WEAR_OTHER, PAGE_BYTES);
-        err = files->write(files->ctx, db->data_fd, page, PAGE_BYTES, destroyed * PAGE_BYTES);
-    }
-    if (err == OXBOW_OK) {
-        err = files->sync(files->ctx, db->data_fd);
-    }
-    mem_free(&db->port->alloc, page, PAGE_BYTES);
-    if (err == OXBOW_OK) {
-        db->commit_doubt = true;
-        store_log(db, OXBOW_LOG_ERROR,
-                  "store: a destroyed meta page was written again: if it was the newer one, the "
-                  "last checkpoint is missing");
-    }
-    return err;
-}
-
 /* ---- a new file ---- */
 
 struct rebuild {
@@ -536,9 +469,11 @@ enum oxbow_err salvage_resume(struct oxbow *db)
     return err == OXBOW_OK ? sync_dirs(db) : err;
 }
 
-static enum oxbow_err mend(struct oxbow *db, const struct oxbow_check_report *report)
+/* *again: only a meta page was set right, and what it had hidden has not been walked. */
+static enum oxbow_err mend(struct oxbow *db, const struct oxbow_check_report *report, bool *again)
 {
-    enum oxbow_err err = OXBOW_ECORRUPT;
+    bool alone = report->damage == 1 && report->values_bad == 0;
+    enum oxbow_err err;
 
     if ((db->config.flags & (OXBOW_OPEN_READONLY | OXBOW_OPEN_STRICT)) != 0) {
         store_log(db, OXBOW_LOG_ERROR,
@@ -550,9 +485,11 @@ static enum oxbow_err mend(struct oxbow *db, const struct oxbow_check_report *re
                   "store: damaged, and of a newer version's level: let that one mend it");
         return OXBOW_ECORRUPT;
     }
-    if (report->damage == 1 && report->values_bad == 0) {
-        err = mend_meta(db);
+    err = salvage_meta_restate(db, alone && report->lost_pages == 0, again);
+    if (err != OXBOW_OK || *again) {
+        return err;
     }
+    err = alone ? salvage_meta_mend(db) : OXBOW_ECORRUPT;
     return err == OXBOW_ECORRUPT ? rebuild(db) : err;
 }
 
@@ -563,6 +500,7 @@ enum oxbow_err salvage_open(struct oxbow *db)
     struct check_file file = {.port = db->port, .fd = db->data_fd, .options = &options};
     struct oxbow_check_report report;
     bool doubted = false;
+    bool again = true;
     enum oxbow_err err = OXBOW_OK;
 
     if ((db->config.flags & OXBOW_OPEN_READONLY) == 0) {
@@ -572,15 +510,15 @@ enum oxbow_err salvage_open(struct oxbow *db)
         }
     }
     options.skip_values = !repairing(db) && !doubted;
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    err = check_walk(&file, &report);
-    if (err == OXBOW_EIO && repairing(db) && db->level <= OXBOW_FORMAT_LEVEL) {
-        err = rebuild(db);
-    } else if (err == OXBOW_OK && (report.damage > 0 || report.values_bad > 0 ||
-                                   (repairing(db) && report.lost_pages > 0))) {
-        err = mend(db, &report);
+    while (err == OXBOW_OK && again) {
+        again = false;
+        err = check_walk(&file, &report);
+        if (err == OXBOW_EIO && repairing(db) && db->level <= OXBOW_FORMAT_LEVEL) {
+            err = rebuild(db);
+        } else if (err == OXBOW_OK && (report.damage > 0 || report.values_bad > 0 ||
+                                       (repairing(db) && report.lost_pages > 0))) {
+            err = mend(db, &report, &again);
+        }
     }
     if (err == OXBOW_OK && doubted) {
         directory_doubt(db, false);

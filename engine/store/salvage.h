@@ -25,4 +25,16 @@ OXBOW_MUST_CHECK enum oxbow_err salvage_resume(struct oxbow *db);
  * OXBOW_EIO, OXBOW_ENOMEM */
 OXBOW_MUST_CHECK enum oxbow_err salvage_open(struct oxbow *db);
 
+/* ---- salvage_meta.c: for salvage_open ---- */
+
+/* Looks for a meta page that says that it is newer than its trees: a flipped bit there would bring
+ * back an older state. When all that the walk found was that, it gets the number of the commit that
+ * made them (*restated: to be walked anew); else the last commit is in doubt. OXBOW_EIO, OXBOW_ENOMEM,
+ * OXBOW_ENOSPC. */
+OXBOW_MUST_CHECK enum oxbow_err salvage_meta_restate(struct oxbow *db, bool sound, bool *restated);
+/* Writes the sound meta page over the destroyed one, as one commit older: LMDB wants both. That nobody
+ * knows which of them was the newer one is to be told, also by an open after one that fails now.
+ * OXBOW_ECORRUPT: they are not one and one. */
+OXBOW_MUST_CHECK enum oxbow_err salvage_meta_mend(struct oxbow *db);
+
 #endif

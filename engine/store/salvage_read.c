@@ -248,6 +248,34 @@ static enum oxbow_err take_node(struct salvage_reader *s, const struct page_node
     return s->sink->item(s->sink->ctx, n->key, value);
 }
 
+/* Whether a key is where it belongs: above the last one, and within the leaf's bounds. */
+static bool in_place(const struct salvage_reader *s, const struct salvage_level *l,
+                     struct oxbow_bytes key)
+{
+    return key_fits(key) && key_compare(key, (struct oxbow_bytes){s->last, s->last_len}) > 0 &&
+           (l->low.len == 0 || key_compare(key, bound_bytes(&l->low)) >= 0) &&
+           (l->high.len == 0 || key_compare(key, bound_bytes(&l->high)) < 0);
+}
+
+/* Whether the idx-th node, whose key this is, leads to where a later one should: the next one lies
+ * below it, and is in place. */
+static bool ahead_of_next(const struct salvage_reader *s, const struct salvage_level *l, size_t idx,
+                          struct oxbow_bytes key)
+{
+    struct page_node next;
+
+    return idx + 1 < l->count && page_node(l->page, idx + 1, &next) && in_place(s, l, next.key) &&
+           key_compare(next.key, key) < 0;
+}
+
+/* What a page's head hides, or what nothing of it leads to any more, would come last in it. */
+static void gap_if_hidden(struct salvage_reader *s, const struct salvage_level *l)
+{
+    if (!s->trusting && !page_packed(l->page, l->count)) {
+        s->gap = true;
+    }
+}
+
 static enum oxbow_err read_leaf(struct salvage_reader *s, const struct salvage_level *l)
 {
     size_t i;
@@ -258,9 +286,7 @@ static enum oxbow_err read_leaf(struct salvage_reader *s, const struct salvage_l
         bool fits = page_node(l->page, i, &n) && key_fits(n.key);
 
         if (fits && !s->trusting) {
-            fits = key_compare(n.key, (struct oxbow_bytes){s->last, s->last_len}) > 0 &&
-                   (l->low.len == 0 || key_compare(n.key, bound_bytes(&l->low)) >= 0) &&
-                   (l->high.len == 0 || key_compare(n.key, bound_bytes(&l->high)) < 0);
+            fits = in_place(s, l, n.key) && !ahead_of_next(s, l, i, n.key);
         }
         if (fits) {
             err = take_node(s, &n, false);
@@ -320,6 +346,7 @@ static enum oxbow_err read_children(struct salvage_reader *s)
             return err;
         }
         if (l->next == l->count) {
+            gap_if_hidden(s, l);
             if (depth == 0) {
                 return OXBOW_OK;
             }

@@ -306,13 +306,17 @@ static enum oxbow_err attach(struct oxbow *db)
     return err;
 }
 
-/* Damage that was met in use is not seen by the walk at open, unless that looks at everything. */
-static void note_doubt(struct oxbow *db, enum oxbow_err err)
+/* Damage that was met in use is not seen by the walk at open, unless that looks at everything. Gives
+ * whether the next one does. */
+static bool note_doubt(struct oxbow *db, enum oxbow_err err)
 {
-    if ((db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->tree != NULL &&
-        (err == OXBOW_ECORRUPT || tree_values_bad(db->tree) > 0)) {
+    bool met = (db->config.flags & OXBOW_OPEN_READONLY) == 0 && db->tree != NULL &&
+               (err == OXBOW_ECORRUPT || tree_values_bad(db->tree) > 0);
+
+    if (met) {
         directory_doubt(db, true);
     }
+    return met;
 }
 
 /* The layers above mend, and settle what a mended meta page put in doubt. */
@@ -347,7 +351,8 @@ struct oxbow *store_new(const struct oxbow_config *filled)
 
 /* A store that shows only when it is open that it is a newer version's is closed again, and set
  * aside at a second attempt if that was asked for. */
-static enum oxbow_err open_or_set_aside(const struct oxbow_config *filled, struct oxbow **out)
+static enum oxbow_err open_or_set_aside(const struct oxbow_config *filled, struct oxbow **out,
+                                        bool *doubt)
 {
     bool aside = false;
     enum oxbow_err err;
@@ -370,17 +375,51 @@ static enum oxbow_err open_or_set_aside(const struct oxbow_config *filled, struc
 
             err = judged == OXBOW_OK ? err : judged;
         }
-        note_doubt(db, err);
+        *doubt = note_doubt(db, err);
         store_release(db);
     } while (aside);
     return err;
+}
+
+/* What an attempt to open came to. */
+struct attempt {
+    bool opened; /* it was open for a while */
+    bool doubt;  /* it met damage that the next one will look for, and mend */
+    struct oxbow_recovery recovery;
+};
+
+static enum oxbow_err open_mended(const struct oxbow_config *filled,
+                                  enum oxbow_err (*mend)(struct oxbow *db), struct oxbow **out,
+                                  struct attempt *a)
+{
+    struct oxbow *db;
+    enum oxbow_err lost;
+    enum oxbow_err err = open_or_set_aside(filled, &db, &a->doubt);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = attach(db);
+    if (err == OXBOW_OK) {
+        err = mend_with(db, mend);
+    }
+    if (err == OXBOW_OK) {
+        *out = db;
+        return OXBOW_OK;
+    }
+    a->opened = true;
+    a->recovery = db->recovery;
+    a->doubt = note_doubt(db, err);
+    lost = oxbow_close(db);
+    return lost == OXBOW_OK ? err : lost;
 }
 
 enum oxbow_err store_open(const struct oxbow_config *config,
                           enum oxbow_err (*mend)(struct oxbow *db), struct oxbow **out)
 {
     struct oxbow_config filled;
-    struct oxbow *db;
+    struct attempt attempt = {.doubt = false};
+    struct oxbow *db = NULL;
     enum oxbow_err err;
 
     if (config == NULL || config->dir == NULL || config->dir[0] == '\0' ||
@@ -391,22 +430,22 @@ enum oxbow_err store_open(const struct oxbow_config *config,
     filled.port = config->port != NULL ? config->port : oxbow_port_default();
     err = fill_config(&filled);
     if (err == OXBOW_OK) {
-        err = open_or_set_aside(&filled, &db);
+        err = open_mended(&filled, mend, &db, &attempt);
     }
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    err = attach(db);
-    if (err == OXBOW_OK) {
-        err = mend_with(db, mend);
-    }
-    if (err != OXBOW_OK) {
-        enum oxbow_err lost = oxbow_close(db);
+    if (err == OXBOW_ECORRUPT && attempt.doubt) {
+        struct attempt second = {.doubt = false};
 
-        return lost == OXBOW_OK ? err : lost;
+        filled.port->log.line(filled.port->log.ctx, OXBOW_LOG_WARN,
+                              "store: damaged where opening reads: all of it is looked at");
+        err = open_mended(&filled, mend, &db, &second);
+        if (err == OXBOW_OK && attempt.opened) {
+            db->recovery = attempt.recovery; /* the second found what the first had closed */
+        }
     }
-    *out = db;
-    return OXBOW_OK;
+    if (err == OXBOW_OK) {
+        *out = db;
+    }
+    return err;
 }
 
 enum oxbow_err oxbow_close(struct oxbow *db)
@@ -452,7 +491,7 @@ enum oxbow_err oxbow_close(struct oxbow *db)
         store_log(db, OXBOW_LOG_ERROR,
                   "store: closed while in memory: what was held there is lost");
     }
-    note_doubt(db, err);
+    (void)note_doubt(db, err);
     store_release(db);
     return err;
 }

@@ -3,44 +3,20 @@
  * is gone is told. */
 #include "engine/queue/mend.h"
 
-#include "engine/base/codec.h"
 #include "engine/base/id.h"
 #include "engine/store/store.h"
 #include "oxbow/group_options.h"
 #include "oxbow/list.h"
 #include "oxbow/stream.h"
-#include "tests/store/scratch.h"
-#include "tests/support/fault.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-#include <time.h>
+#include "tests/queue/mend_fixture.h"
 
 #define ELEMENTS 1500u
 #define POPPED   130u
 #define ENTRIES  1200u
 #define READ     500u /* delivered to the group, every third acknowledged */
-#define KEYS_MAX 4000u
 #define TRIALS   120u
 
-static char dir[SCRATCH_MAX];
 static bool ruled; /* the group has options, and its entries keys */
-static uint64_t dice_state;
-static struct fault quiet;
-
-static uint32_t dice(uint32_t n)
-{
-    dice_state = dice_state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((dice_state >> 33) % n);
-}
-
-static struct oxbow_bytes text(const char *s)
-{
-    return (struct oxbow_bytes){s, strlen(s)};
-}
 
 /* Element or entry number i; some are long enough to be kept outside of their chunk. */
 static struct oxbow_bytes content(uint32_t i)
@@ -53,40 +29,10 @@ static struct oxbow_bytes content(uint32_t i)
     return (struct oxbow_bytes){bytes, len};
 }
 
-static uint32_t number_of(struct oxbow_bytes b)
-{
-    uint32_t i;
-
-    assert_true(b.len >= 4);
-    i = get_be32(b.data);
-    assert_int_equal(b.len, content(i).len);
-    assert_memory_equal(b.data, content(i).data, b.len);
-    return i;
-}
-
-static enum oxbow_err no_mend(struct oxbow *db)
-{
-    (void)db;
-    return OXBOW_OK;
-}
-
 static struct oxbow_config config(void)
 {
     return (struct oxbow_config){
         .dir = dir, .port = &quiet.port, .sync = OXBOW_SYNC_INTERVAL, .interval_ms = 60000};
-}
-
-static struct oxbow_txn *begin(struct oxbow *db)
-{
-    struct oxbow_txn *txn;
-
-    assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
-    return txn;
-}
-
-static void commit(struct oxbow_txn *txn)
-{
-    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
 }
 
 /* ---- the store ---- */
@@ -195,32 +141,6 @@ static void write_image(void)
 }
 
 /* ---- taking keys away ---- */
-
-struct key {
-    uint8_t bytes[KV_KEY_MAX];
-    uint8_t len;
-};
-
-static struct key keys[KEYS_MAX];
-static size_t key_count;
-
-static void list_keys(struct oxbow_txn *txn)
-{
-    static const uint8_t first = KV_SPACE_CATALOG;
-    struct oxbow_bytes key, value;
-    struct kv_cursor c;
-
-    assert_int_equal(kv_cursor_init(&c, txn), OXBOW_OK);
-    key_count = 0;
-    enum oxbow_err err = kv_cursor_seek(&c, (struct oxbow_bytes){&first, 1}, &key, &value);
-    for (; err == OXBOW_OK; err = kv_cursor_next(&c, &key, &value)) {
-        assert_true(key_count < KEYS_MAX);
-        memcpy(keys[key_count].bytes, key.data, key.len);
-        keys[key_count++].len = (uint8_t)key.len;
-    }
-    assert_int_equal(err, OXBOW_ENOENT);
-    kv_cursor_fini(&c);
-}
 
 /* Takes `count` keys from the one at `at` on, and notes what a salvage would. */
 static void take(struct oxbow_txn *txn, uint32_t n, size_t at, size_t count)
@@ -507,13 +427,11 @@ static void nothing_is_held(struct oxbow *db)
 
 static void whatever_is_missing_the_rest_is_in_order_and_the_loss_is_told(void **state)
 {
-    const char *seed = getenv("OXBOW_SEED");
     struct oxbow_config c = config();
     struct oxbow *db;
 
     (void)state;
-    dice_state = seed != NULL ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
-    print_message("OXBOW_SEED=%llu\n", (unsigned long long)dice_state);
+    dice_begin();
     for (uint32_t i = 0; i < TRIALS; i++) {
         size_t before;
 

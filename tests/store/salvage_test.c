@@ -3,29 +3,16 @@
  * are told, what is there is what was written, and the damaged file is kept. */
 #include "engine/base/codec.h"
 #include "engine/store/loss.h"
-#include "engine/store/salvage.h"
 #include "oxbow/check.h"
-#include "tests/store/scratch.h"
+#include "tests/store/salvage_fixture.h"
 #include "tests/support/fault.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define KEYS   3000u
 #define TRIALS 300u
-#define PAGE   4096u
 
-static char dir[SCRATCH_MAX];
-static char path[SCRATCH_MAX + 32];
 static uint64_t dice_state;
-static uint8_t *image; /* of the sound data file */
-static size_t image_len;
 static uint64_t used_pages;
 
 /* What the last salvage said. */
@@ -67,48 +54,6 @@ static enum oxbow_err no_mend(struct oxbow *db)
 {
     (void)db;
     return OXBOW_OK;
-}
-
-static const char *in_dir(const char *name)
-{
-    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
-    return path;
-}
-
-static void remove_all(void)
-{
-    static const char *const more[] = {SALVAGE_NEW, SALVAGE_LOCK, SALVAGE_MENDED, SALVAGE_DAMAGED,
-                                       SALVAGE_DAMAGED2};
-
-    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
-        (void)unlink(in_dir(more[i]));
-    }
-    (void)rmdir(in_dir(SALVAGE_DIR));
-    scratch_remove(dir);
-}
-
-static void read_image(void)
-{
-    struct stat st;
-    int fd = open(in_dir("data.mdb"), O_RDONLY);
-
-    assert_true(fd >= 0);
-    assert_int_equal(fstat(fd, &st), 0);
-    free(image);
-    image_len = (size_t)st.st_size;
-    image = malloc(image_len);
-    assert_non_null(image);
-    assert_int_equal(read(fd, image, image_len), image_len);
-    assert_int_equal(close(fd), 0);
-}
-
-static void write_image(const uint8_t *bytes, size_t len)
-{
-    int fd = open(in_dir("data.mdb"), O_WRONLY | O_CREAT | O_TRUNC, 0640);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, bytes, len), len);
-    assert_int_equal(close(fd), 0);
 }
 
 static void fill(void)
@@ -319,6 +264,93 @@ static void whatever_is_damaged_the_rest_is_served_and_the_loss_is_told(void **s
     remove_all();
 }
 
+/* ---- what a page no longer leads to ---- */
+
+static uint16_t *page_words(uint8_t *copy, size_t page)
+{
+    return (uint16_t *)(void *)(copy + page * PAGE);
+}
+
+#define WORD_FLAGS 5u
+#define WORD_LOWER 6u
+#define WORD_NODES 8u
+
+/* The head says that there are three nodes fewer than there are. */
+static bool hide(uint8_t *copy, size_t page)
+{
+    uint16_t *words = page_words(copy, page);
+    bool tree = words[WORD_FLAGS] == 0x01 || words[WORD_FLAGS] == 0x02;
+
+    if (!tree || words[WORD_LOWER] < 2 * WORD_NODES + 10) {
+        return false;
+    }
+    words[WORD_LOWER] = (uint16_t)(words[WORD_LOWER] - 6);
+    return true;
+}
+
+/* The second node's place leads to the fifth. */
+static bool lead_ahead(uint8_t *copy, size_t page)
+{
+    uint16_t *words = page_words(copy, page);
+
+    if (words[WORD_FLAGS] != 0x02 || words[WORD_LOWER] < 2 * WORD_NODES + 10) {
+        return false;
+    }
+    words[WORD_NODES + 1] = words[WORD_NODES + 4];
+    return true;
+}
+
+/* Does so with every fourth page in turn, while another one is destroyed: so there is a range anyway. */
+static void with_each_page(bool (*damage)(uint8_t *copy, size_t page), uint32_t at_least)
+{
+    struct fault quiet;
+    struct oxbow_config config = quiet_config(&quiet);
+    uint8_t *copy;
+    uint32_t lost = 0;
+
+    fill();
+    copy = malloc(image_len);
+    assert_non_null(copy);
+    for (size_t page = 2; page < used_pages; page += 4) {
+        struct oxbow *db;
+        uint32_t bad;
+
+        memcpy(copy, image, image_len);
+        if (!damage(copy, page)) {
+            continue;
+        }
+        for (size_t i = used_pages / 2; i < used_pages; i++) { /* not the neighbour of the keys */
+            size_t other = 2 + (page + i) % (used_pages - 2);
+
+            if (other != page && page_words(copy, other)[WORD_FLAGS] == 0x02) {
+                memset(copy + other * PAGE, 0, PAGE);
+                break;
+            }
+        }
+        write_image(copy, image_len);
+        assert_int_equal(store_open(&config, note, &db), OXBOW_OK);
+        lost += check_content(db, &bad) > 0;
+        assert_int_equal(oxbow_close(db), OXBOW_OK);
+    }
+    free(copy);
+    print_message("%u pages with a loss\n", lost);
+    assert_true(lost >= at_least);
+    assert_int_equal(quiet.live_bytes, 0);
+    remove_all();
+}
+
+static void what_the_head_of_a_page_hides_is_told(void **state)
+{
+    (void)state;
+    with_each_page(hide, 20);
+}
+
+static void what_a_page_leads_to_twice_is_told(void **state)
+{
+    (void)state;
+    with_each_page(lead_ahead, 20);
+}
+
 static struct oxbow_wear wear_of(struct oxbow *db)
 {
     struct oxbow_wear wear;
@@ -370,6 +402,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_is_damaged_the_rest_is_served_and_the_loss_is_told),
+        cmocka_unit_test(what_the_head_of_a_page_hides_is_told),
+        cmocka_unit_test(what_a_page_leads_to_twice_is_told),
         cmocka_unit_test(what_mending_writes_is_counted_and_the_account_goes_on),
     };
     int failed;

@@ -16,6 +16,7 @@
 #include "engine/queue/forward_gap.h"
 #include "engine/queue/forward_walk.h"
 #include "engine/queue/policy.h"
+#include "engine/queue/rate.h"
 #include "oxbow/group.h"
 #include "oxbow/list.h"
 #include "oxbow/stream.h"
@@ -216,6 +217,7 @@ static enum oxbow_err check_position(struct oxbow_txn *txn, const struct forward
 static enum oxbow_err raise_sent(struct oxbow_txn *txn, struct forward_table *t,
                                  struct forward_record *r, struct oxbow_id position)
 {
+    uint64_t entries = r->sent_entries;
     uint64_t bytes = 0;
     enum oxbow_err err;
 
@@ -225,6 +227,9 @@ static enum oxbow_err raise_sent(struct oxbow_txn *txn, struct forward_table *t,
     err = forward_walk_span(txn, t, r, r->sent, position,
                             &(struct forward_span){&r->sent_entries, &bytes});
     if (err == OXBOW_OK) {
+        if (rate_asked(txn)) {
+            rate_sent(txn, r->config.name, r->sent_entries - entries, bytes);
+        }
         err = forward_gap_cut(txn, r, position);
     }
     r->sent = position;

@@ -12,6 +12,7 @@
 #include "engine/base/codec.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy_list.h"
+#include "engine/queue/rate.h"
 #include "engine/queue/wait.h"
 
 #include <string.h>
@@ -286,7 +287,13 @@ static enum oxbow_err insert_at(struct list *l, uint64_t id, size_t slot, struct
     if (err == OXBOW_OK) {
         err = list_heal(l);
     }
-    return err == OXBOW_OK ? wait_touch(l->txn, &l->object) : err;
+    if (err == OXBOW_OK) {
+        if (rate_asked(l->txn)) {
+            rate_came(l->txn, &l->object, 1, value.len);
+        }
+        err = wait_touch(l->txn, &l->object);
+    }
+    return err;
 }
 
 enum oxbow_err oxbow_list_insert(struct oxbow_txn *txn, struct oxbow_bytes key, bool before,
@@ -414,6 +421,9 @@ static enum oxbow_err cull_apply(struct list *l, const struct list_view *v, cons
     l->bytes -= (c->count - c->far_count) * c->value.len;
     l->count -= c->count;
     l->sparse = true;
+    if (rate_asked(l->txn)) {
+        rate_left(l->txn, &l->object, c->count, c->count * c->value.len);
+    }
     return image_store(l, v, &image);
 }
 

@@ -9,6 +9,7 @@
 #include "engine/base/result.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy_list.h"
+#include "engine/queue/rate.h"
 #include "engine/queue/wait.h"
 
 #include <string.h>
@@ -154,14 +155,20 @@ static enum oxbow_err drop_step(struct list *l, enum oxbow_end end, uint64_t n,
 static enum oxbow_err take(struct list *l, enum oxbow_end end, uint64_t n,
                            struct oxbow_result *result)
 {
-    while (n > 0) {
+    uint64_t bytes = l->bytes;
+    uint64_t left = n;
+
+    while (left > 0) {
         uint64_t done = 0;
-        enum oxbow_err err = drop_step(l, end, n, result, &done);
+        enum oxbow_err err = drop_step(l, end, left, result, &done);
 
         if (err != OXBOW_OK) {
             return err;
         }
-        n -= done;
+        left -= done;
+    }
+    if (rate_asked(l->txn)) {
+        rate_left(l->txn, &l->object, n, bytes - l->bytes);
     }
     return OXBOW_OK;
 }
@@ -225,6 +232,9 @@ static enum oxbow_err drop_all(struct list *l)
         }
     }
     err = catalog_remove(l->txn, l->name);
+    if (rate_asked(l->txn)) {
+        rate_left(l->txn, &l->object, l->count, l->bytes);
+    }
     return err == OXBOW_OK ? policy_left(l->txn, l->object.tag, 0, 0) : err;
 }
 

@@ -12,6 +12,7 @@
 #include "engine/queue/boots.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy_list.h"
+#include "engine/queue/rate.h"
 #include "engine/queue/wait.h"
 
 #include <string.h>
@@ -158,20 +159,30 @@ static enum oxbow_err run_flush(struct list *l, enum oxbow_end end, struct run *
     return err;
 }
 
+static void tell_rate(const struct list *l, const struct oxbow_bytes *values, size_t count)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bytes += values[i].len;
+    }
+    rate_came(l->txn, &l->object, count, bytes);
+}
+
 enum oxbow_err list_append(struct list *l, enum oxbow_end end, const struct oxbow_bytes *values,
                            size_t count)
 {
     const struct list_end *e = &l->ends[end];
     struct list_entry entry;
     struct run run;
+    enum oxbow_err err;
     size_t i;
 
     run.image.len = LIST_BODY;
     run.count = 0;
     run.is_chunk = l->count == 0 || e->kind != list_kind_at(end);
     if (!run.is_chunk && l->policy != NULL) {
-        enum oxbow_err err = policy_list_stale(l, end, &run.is_chunk);
-
+        err = policy_list_stale(l, end, &run.is_chunk);
         if (err != OXBOW_OK) {
             return err;
         }
@@ -179,8 +190,8 @@ enum oxbow_err list_append(struct list *l, enum oxbow_end end, const struct oxbo
     run.room = CHUNK_MAX - (run.is_chunk ? LIST_BODY : e->to);
     for (i = 0; i < count; i++) {
         size_t size;
-        enum oxbow_err err = list_value_store(l, values[i], &entry);
 
+        err = list_value_store(l, values[i], &entry);
         if (err != OXBOW_OK) {
             return err;
         }
@@ -198,7 +209,11 @@ enum oxbow_err list_append(struct list *l, enum oxbow_end end, const struct oxbo
         run.room -= size;
         run.count++;
     }
-    return run_flush(l, end, &run);
+    err = run_flush(l, end, &run);
+    if (err == OXBOW_OK && rate_asked(l->txn)) {
+        tell_rate(l, values, count);
+    }
+    return err;
 }
 
 static enum oxbow_err push(struct list *l, enum oxbow_end end, const struct oxbow_bytes *values,

@@ -20,7 +20,8 @@ struct metric_store {
     uint64_t boot, life_device, endurance_ppm, lost, delayed, delayed_bytes;
 };
 struct metric_queue {
-    uint64_t unreadable, entries, bytes, oldest_ms, added, in_milli, out_milli;
+    uint64_t unreadable, entries, bytes, oldest_ms, added;
+    uint64_t in_milli, out_milli, in_bytes_milli, out_bytes_milli;
     uint64_t max_entries, max_bytes, full, refused;
 };
 struct metric_drops {
@@ -31,7 +32,7 @@ struct metric_group {
 };
 struct metric_forward {
     uint64_t backlog, backlog_bytes, unsent, oldest_ms, blocked_ms;
-    uint64_t sent, dropped, dropped_bytes, gaps, rewinds, refused;
+    uint64_t sent, sent_milli, sent_bytes_milli, dropped, dropped_bytes, gaps, rewinds, refused;
 };
 struct metric_source {
     uint64_t bindings, entries, routed, unroutable, alternated, dropped;
@@ -78,11 +79,9 @@ OXBOW_MUST_CHECK enum oxbow_err metric_read_source(struct oxbow_txn *txn, struct
 
 struct metric_watches;
 
-/* What is kept with the store: readings of rates, and who watches. */
+/* What is kept with the store: who watches. */
 struct metric_state {
     struct oxbow *db;
-    struct metric_rate *rates; /* by object: METRIC_RATE_SLOTS, NULL: nobody asked yet */
-    uint32_t rate_count;
     struct metric_watches *watches; /* NULL: none yet */
 };
 

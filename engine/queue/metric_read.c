@@ -1,39 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Reads the figures of a store, a queue, a group, a forward, and reckons rates from readings that are
- * kept in memory.
- *
- * A stream's rate is taken between now and the older of two kept readings; once the newer one is a
- * window old it becomes the older. Readings belong to objects, whose ids are never used again, so a
- * queue that is made anew begins anew. Counters that went back (a stream's count can be set) begin
- * anew as well.
- */
+/* Reads the figures of a store, a queue, a group, a forward. */
 #include "engine/base/buf.h"
 #include "engine/queue/metric.h"
 #include "engine/queue/policy.h"
+#include "engine/queue/rate.h"
 #include "oxbow/binding.h"
 #include "oxbow/delay.h"
 #include "oxbow/forward.h"
 #include "oxbow/group.h"
 #include "oxbow/group_options.h"
 #include "oxbow/stream.h"
-
-#include <string.h>
-
-#define RATE_SLOTS    (2 * OXBOW_RATE_QUEUES) /* a power of two */
-#define RATE_LEAST_MS 1000u
-
-struct reading {
-    uint64_t ms;
-    uint64_t in;
-    uint64_t out;
-};
-
-struct metric_rate {
-    uint64_t object; /* 0: free */
-    struct reading old;
-    struct reading newer;
-};
 
 static uint64_t known_or(bool known, uint64_t value)
 {
@@ -47,9 +23,6 @@ static void state_close(struct oxbow *db, void *p)
     const struct oxbow_alloc *alloc = &oxbow_port_of(db)->alloc;
     struct metric_state *s = p;
 
-    if (s->rates != NULL) {
-        mem_free(alloc, s->rates, RATE_SLOTS * sizeof *s->rates);
-    }
     if (s->watches != NULL) {
         metric_watches_free(alloc, s->watches);
     }
@@ -70,60 +43,6 @@ enum oxbow_err metric_state_get(struct oxbow_txn *txn, struct metric_state **out
         store_slot_set(db, STORE_SLOT_METRIC, s, state_close);
     }
     *out = s;
-    return OXBOW_OK;
-}
-
-/* Its place; *out NULL: there are too many. */
-static enum oxbow_err rate_find(struct oxbow_txn *txn, uint64_t object, struct metric_rate **out)
-{
-    struct metric_state *s;
-    uint64_t at = object & (RATE_SLOTS - 1);
-    enum oxbow_err err = metric_state_get(txn, &s);
-
-    *out = NULL;
-    if (err == OXBOW_OK && s->rates == NULL) {
-        s->rates = mem_new(&txn_port(txn)->alloc, RATE_SLOTS * sizeof *s->rates);
-        err = s->rates == NULL ? OXBOW_ENOMEM : OXBOW_OK;
-    }
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    while (s->rates[at].object != 0 && s->rates[at].object != object) {
-        at = (at + 1) & (RATE_SLOTS - 1);
-    }
-    if (s->rates[at].object == 0 && s->rate_count < OXBOW_RATE_QUEUES) {
-        s->rates[at] = (struct metric_rate){.object = object};
-        s->rate_count++;
-    }
-    *out = s->rates[at].object == object ? &s->rates[at] : NULL;
-    return OXBOW_OK;
-}
-
-static uint64_t per_second_milli(uint64_t from, uint64_t to, uint64_t ms)
-{
-    return (uint64_t)((double)(to - from) * 1e6 / (double)ms + 0.5);
-}
-
-static enum oxbow_err read_rates(struct oxbow_txn *txn, uint64_t object, const struct reading *now,
-                                 struct metric_queue *out)
-{
-    struct metric_rate *r;
-    enum oxbow_err err = rate_find(txn, object, &r);
-
-    if (err != OXBOW_OK || r == NULL) {
-        return err;
-    }
-    if (r->newer.ms == 0 || now->in < r->newer.in || now->out < r->newer.out ||
-        now->ms < r->newer.ms) {
-        r->old = r->newer = *now;
-    } else if (now->ms - r->newer.ms >= OXBOW_RATE_WINDOW_MS) {
-        r->old = r->newer;
-        r->newer = *now;
-    }
-    if (now->ms - r->old.ms >= RATE_LEAST_MS) {
-        out->in_milli = per_second_milli(r->old.in, now->in, now->ms - r->old.ms);
-        out->out_milli = per_second_milli(r->old.out, now->out, now->ms - r->old.ms);
-    }
     return OXBOW_OK;
 }
 
@@ -181,20 +100,31 @@ enum oxbow_err metric_read_store(struct oxbow_txn *txn, struct metric_store *out
 
 /* ---- a queue ---- */
 
-static enum oxbow_err read_stream(struct oxbow_txn *txn, struct oxbow_bytes key,
-                                  const struct object *object, struct metric_queue *out)
+static enum oxbow_err read_added(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                 struct metric_queue *out)
 {
     struct oxbow_stream_info info;
-    struct reading now;
     enum oxbow_err err = oxbow_stream_info(txn, key, &info);
 
-    if (err != OXBOW_OK) {
-        return err;
+    if (err == OXBOW_OK) {
+        out->added = info.entries_added;
     }
-    out->added = info.entries_added;
-    now =
-        (struct reading){txn_uptime_ms(txn), info.entries_added, info.entries_added - info.length};
-    return read_rates(txn, object->id, &now, out);
+    return err;
+}
+
+static enum oxbow_err read_rates(struct oxbow_txn *txn, const struct object *object,
+                                 struct metric_queue *out)
+{
+    struct rate rate;
+    enum oxbow_err err = rate_of_queue(txn, object->tag, &rate);
+
+    if (err == OXBOW_OK) {
+        out->in_milli = rate.in;
+        out->out_milli = rate.out;
+        out->in_bytes_milli = rate.in_bytes;
+        out->out_bytes_milli = rate.out_bytes;
+    }
+    return err;
 }
 
 static enum oxbow_err read_policy(struct oxbow_txn *txn, struct oxbow_bytes key,
@@ -226,6 +156,8 @@ static void unknown(struct metric_queue *out)
         .added = METRIC_UNKNOWN,
         .in_milli = METRIC_UNKNOWN,
         .out_milli = METRIC_UNKNOWN,
+        .in_bytes_milli = METRIC_UNKNOWN,
+        .out_bytes_milli = METRIC_UNKNOWN,
         .max_entries = METRIC_UNKNOWN,
         .max_bytes = METRIC_UNKNOWN,
         .full = METRIC_UNKNOWN,
@@ -253,7 +185,10 @@ enum oxbow_err metric_read_queue(struct oxbow_txn *txn, struct oxbow_bytes key,
         out->oldest_ms = info.entries == 0 ? 0 : info.oldest_age_ms;
     }
     if (err == OXBOW_OK && object.type == OXBOW_TYPE_STREAM) {
-        err = read_stream(txn, key, &object, out);
+        err = read_added(txn, key, out);
+    }
+    if (err == OXBOW_OK) {
+        err = read_rates(txn, &object, out);
     }
     if (err == OXBOW_OK) {
         err = read_policy(txn, key, out);
@@ -317,8 +252,12 @@ enum oxbow_err metric_read_forward(struct oxbow_txn *txn, const char *name,
                                    struct metric_forward *out)
 {
     struct oxbow_forward_status s;
+    struct rate rate;
     enum oxbow_err err = oxbow_forward_status(txn, name, &s);
 
+    if (err == OXBOW_OK) {
+        err = rate_of_forward(txn, name, &rate);
+    }
     if (err == OXBOW_OK) {
         *out = (struct metric_forward){
             .backlog = s.backlog_entries,
@@ -327,6 +266,8 @@ enum oxbow_err metric_read_forward(struct oxbow_txn *txn, const char *name,
             .oldest_ms = s.backlog_entries == 0 ? 0 : s.oldest_age_ms,
             .blocked_ms = known_or(s.blocked_by.ms != 0 || s.blocked_by.seq != 0, s.blocked_age_ms),
             .sent = s.sent_entries,
+            .sent_milli = rate.out,
+            .sent_bytes_milli = rate.out_bytes,
             .dropped = s.dropped_entries,
             .dropped_bytes = s.dropped_bytes,
             .gaps = s.gaps,

@@ -16,6 +16,7 @@
 #include "engine/queue/forward.h"
 #include "engine/queue/policy_age.h"
 #include "engine/queue/priority.h"
+#include "engine/queue/rate.h"
 #include "engine/queue/stream.h"
 #include "engine/queue/wait.h"
 
@@ -310,7 +311,11 @@ enum oxbow_err stream_append(struct stream *s, struct oxbow_id id, const struct 
     }
     s->length++;
     s->entries_added++;
-    s->bytes += len + (a.outside_len > 0 ? a.plain_len : 0);
+    len += a.outside_len > 0 ? a.plain_len : 0;
+    s->bytes += len;
+    if (rate_asked(s->txn)) {
+        rate_came(s->txn, &s->object, 1, len);
+    }
     s->last = id;
     if (s->length == 1) {
         s->first = id;

@@ -10,6 +10,7 @@
 #include "engine/base/codec.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/priority.h"
+#include "engine/queue/rate.h"
 #include "engine/queue/stream.h"
 
 #include <string.h>
@@ -122,6 +123,9 @@ static enum oxbow_err plan_apply(struct stream *s, const struct plan *p)
     }
     s->length -= p->count;
     s->bytes -= p->bytes;
+    if (rate_asked(s->txn)) {
+        rate_left(s->txn, &s->object, p->count, p->bytes);
+    }
     return err == OXBOW_OK && s->priorities ? priority_removed(s, p->priorities, p->kept == 0)
                                             : err;
 }

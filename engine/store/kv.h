@@ -219,6 +219,10 @@ void store_set_touch_hook(struct oxbow *db, void (*hook)(void *ctx, uint64_t obj
                           void *ctx);
 OXBOW_MUST_CHECK enum oxbow_err txn_touch(struct oxbow_txn *txn, uint64_t object);
 
+/* Called by each commit of a transaction that wrote, with the store's lock held, after it was applied;
+ * not when it failed. Must be short and must not call the store. NULL: none. */
+void store_set_commit_hook(struct oxbow *db, void (*hook)(void *ctx), void *ctx);
+
 /* A pointer that a layer keeps with the store (say, the blocked readers), with what frees it at
  * close. Read and set with the store's lock held. */
 enum store_slot {
@@ -232,9 +236,11 @@ enum store_slot {
     STORE_SLOT_BINDING,
     STORE_SLOT_CREDIT,
     STORE_SLOT_SCHEDULE,
+    STORE_SLOT_RATE,
     STORE_SLOT_COUNT
 };
 void *store_slot_get(struct oxbow *db, enum store_slot slot);
+void *txn_slot_get(const struct oxbow_txn *txn, enum store_slot slot); /* of txn_store */
 void store_slot_set(struct oxbow *db, enum store_slot slot, void *p,
                     void (*close)(struct oxbow *db, void *p));
 

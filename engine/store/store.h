@@ -168,6 +168,8 @@ struct oxbow {
 
     void (*touch_hook)(void *ctx, uint64_t object, uint64_t lsn); /* M */
     void *touch_ctx;
+    void (*commit_hook)(void *ctx); /* M */
+    void *commit_ctx;
     enum oxbow_err (*idle_hooks[STORE_IDLE_COUNT])(struct oxbow_txn *txn, bool *more); /* M */
 };
 

@@ -173,6 +173,9 @@ static void commit_writes(struct oxbow_txn *txn, bool wait)
 
     undo_commit(&txn->undo, db->active);
     note_commit(db, txn);
+    if (db->commit_hook != NULL) {
+        db->commit_hook(db->commit_ctx);
+    }
     ask_for_sync(db, txn, wait);
     if (db->hold.why != OXBOW_OK && db->event != NULL) {
         db->port->threads.event_set(db->event); /* it is as settled as it will be */
@@ -249,6 +252,14 @@ enum oxbow_err oxbow_txn_select(struct oxbow_txn *txn, uint32_t database)
 
 /* ---- surroundings ---- */
 
+void store_set_commit_hook(struct oxbow *db, void (*hook)(void *ctx), void *ctx)
+{
+    store_lock(db);
+    db->commit_hook = hook;
+    db->commit_ctx = ctx;
+    store_unlock(db);
+}
+
 uint64_t store_abort_count(const struct oxbow *db)
 {
     return db->aborts;
@@ -257,6 +268,11 @@ uint64_t store_abort_count(const struct oxbow *db)
 struct oxbow *txn_store(const struct oxbow_txn *txn)
 {
     return txn->db;
+}
+
+void *txn_slot_get(const struct oxbow_txn *txn, enum store_slot slot)
+{
+    return txn->db->slots[slot].p;
 }
 
 const struct oxbow_port *txn_port(const struct oxbow_txn *txn)

@@ -3,7 +3,7 @@
  * What can be told of a store while it works: figures of the store, of each queue, group and forward,
  * all of them rows of one table; and being told when one crosses a line.
  *
- * Nothing is counted for this that was not counted before: a store that nobody asks pays nothing.
+ * Nothing is counted for this before somebody asks: a store that nobody asks pays nothing.
  * Durations go by the store's own clock or the monotonic one, never by the wall clock.
  */
 #ifndef OXBOW_METRICS_H
@@ -87,11 +87,14 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_metrics_step(struct oxbow_txn *txn,
 OXBOW_MUST_CHECK enum oxbow_err oxbow_metrics_queue(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                     const struct oxbow_metrics_sink *sink);
 
-/* Rates (oxbow_queue_in_per_second, _out_per_second) are of streams, which count what was added to
- * them. They are taken between a reading now and one that is at least a second old: the last but one
+/* Rates (oxbow_queue_in_per_second, _out_per_second, the same in bytes, and what forwards send) are
+ * counted in memory from a queue's or forward's first reading on, by its name: one that is emptied
+ * and comes again is counted on. What is deleted, renamed or flushed with its name is not counted as
+ * leaving, nor is the difference in bytes when LSET replaces an element; transactions that are
+ * aborted count for nothing. They are taken between a reading now and one that is at least a second old: the last but one
  * of those that are kept every OXBOW_RATE_WINDOW_MS, so over one to two windows for who reads often,
  * and since the last reading for who reads seldom. By the monotonic clock. The first reading of a queue since
- * the store was opened has none. For the first OXBOW_RATE_QUEUES queues that are read. */
+ * the store was opened has none. For the first OXBOW_RATE_QUEUES queues and forwards that are read. */
 #define OXBOW_RATE_WINDOW_MS 10000u
 #define OXBOW_RATE_QUEUES    4096u
 

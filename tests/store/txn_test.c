@@ -155,6 +155,38 @@ static void touches_are_told_once_each_and_only_by_a_commit(void **state)
     store_set_touch_hook(rig->db, NULL, NULL);
 }
 
+static void on_commit(void *ctx)
+{
+    ++*(unsigned *)ctx;
+}
+
+static void a_commit_that_wrote_is_told_and_no_other(void **state)
+{
+    struct rig *rig = *state;
+    unsigned calls = 0;
+    struct oxbow_txn *txn = rig_begin(rig, 0);
+
+    store_set_commit_hook(rig->db, on_commit, &calls);
+    put(txn, BYTES("k"), BYTES("v"));
+    assert_int_equal(calls, 0);
+    commit(txn);
+    assert_int_equal(calls, 1);
+    commit(rig_begin(rig, 0));
+    txn = rig_begin(rig, 0);
+    put(txn, BYTES("k"), BYTES("w"));
+    rig_abort(txn);
+    txn = rig_begin(rig, 0);
+    put(txn, BYTES("k"), BYTES("w"));
+    assert_int_equal(txn_fail(txn, OXBOW_EIO), OXBOW_EIO);
+    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_EIO);
+    assert_int_equal(calls, 1);
+    store_set_commit_hook(rig->db, NULL, NULL);
+    txn = rig_begin(rig, 0);
+    put(txn, BYTES("k"), BYTES("x"));
+    commit(txn);
+    assert_int_equal(calls, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +196,7 @@ int main(void)
         KV_TEST(the_first_failure_is_the_one_that_commit_gives),
         KV_TEST(aborts_of_writers_are_counted),
         KV_TEST(touches_are_told_once_each_and_only_by_a_commit),
+        KV_TEST(a_commit_that_wrote_is_told_and_no_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,8 @@ struct group_rules {
     uint64_t exclusive_ms;
     uint32_t dead_len;  /* bytes of the names behind the record */
     uint32_t field_len; /* likewise, behind that */
-    uint64_t seed;      /* of the jitter */
+    bool dead_remove;
+    uint64_t seed; /* of the jitter */
     /* From here on: state, which changes with every delivery. */
     struct oxbow_id sweep; /* chunks from this id on have not been looked at by these rules */
     bool turn_new;         /* the next read of one entry tries new ones first */

@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+#define DEAD_AGAIN_MS 10000u
+
 static const struct oxbow_bytes names[DEAD_FIELDS] = {
     [DEAD_KEY] = {"oxbow.key", 9},
     [DEAD_GROUP] = {"oxbow.group", 11},
@@ -198,6 +200,35 @@ static enum oxbow_err letter_write(struct group *g, const struct oxbow_group *ca
     return err;
 }
 
+/* Takes the original out of its stream, unless somebody else wants it. Its stream's header is read
+ * anew: the letter may have been routed back to it. */
+static enum oxbow_err original_remove(struct group *g, struct oxbow_bytes key, struct oxbow_id id)
+{
+    const struct stream_removal one = {.ids = &id, .count = 1};
+    struct policy_drop drop = {.cause = OXBOW_DROP_DEAD_LETTER, .from = id, .to = id, .entries = 1};
+    struct stream *s = g->stream;
+    bool refers;
+    enum oxbow_err err = stream_load(s->txn, &s->object, s);
+
+    if (err == OXBOW_OK) {
+        err = group_refers(s, id, &refers);
+    }
+    if (err == OXBOW_OK && !refers) {
+        err = stream_removal_check(s, key, &one);
+    }
+    if (err != OXBOW_OK || refers) {
+        return err == OXBOW_EPROTECTED ? OXBOW_OK : err;
+    }
+    drop.bytes = s->bytes;
+    err = stream_remove_all(s, key, &one, &drop.entries);
+    drop.bytes -= s->bytes;
+    if (err == OXBOW_OK) {
+        err = policy_dropped_from(s->txn, key, &drop);
+        err = err == OXBOW_ERANGE || err == OXBOW_ENOTSUP ? OXBOW_OK : err;
+    }
+    return err;
+}
+
 enum oxbow_err dead_move(struct pending_table *t, const struct oxbow_group *called,
                          const struct pending *p, struct oxbow_bytes reason)
 {
@@ -218,9 +249,42 @@ enum oxbow_err dead_move(struct pending_table *t, const struct oxbow_group *call
         err = pending_remove(t, p->id);
         g->rules.dead += !gone;
     }
+    if (err == OXBOW_OK && !gone && g->rules.dead_remove) {
+        err = original_remove(g, called->key, p->id);
+    }
     if (err == OXBOW_OK) {
         err = policy_left(g->stream->txn, g->stream->object.tag, 0, 0);
     }
     oxbow_result_fini(&memory);
+    return err;
+}
+
+static enum oxbow_err postpone(struct pending_table *t, struct oxbow_id id, uint64_t due_ms)
+{
+    struct note note;
+    enum oxbow_err err = note_get(t->group, id, &note);
+
+    if (err == OXBOW_OK) {
+        note.has_due = true;
+        note.due_ms = due_ms;
+        err = note_put(t->group, id, &note);
+    }
+    return err == OXBOW_OK ? due_entry_by(t, id, due_ms) : err;
+}
+
+enum oxbow_err dead_give_up(struct pending_table *t, const struct oxbow_group *called,
+                            const struct pending *p, uint64_t now, bool *moved)
+{
+    static const struct oxbow_bytes reason = {"max-deliveries", 14};
+    struct group_rules *r = &t->group->rules;
+    enum oxbow_err err = dead_move(t, called, p, reason);
+
+    *moved = err == OXBOW_OK;
+    r->problem = *moved ? OXBOW_OK : r->problem;
+    if (dead_is_refusal(err)) {
+        r->refused++;
+        r->problem = (uint32_t)err;
+        err = postpone(t, p->id, now + DEAD_AGAIN_MS);
+    }
     return err;
 }

@@ -24,6 +24,11 @@ enum dead_field {
  * knows has changed nothing; other errors leave the transaction fit only for abort. */
 OXBOW_MUST_CHECK enum oxbow_err dead_move(struct pending_table *t, const struct oxbow_group *called,
                                           const struct pending *p, struct oxbow_bytes reason);
+/* The same for one that has used up its deliveries. *moved false: the dead letters do not take it; it
+ * stays, is not in the way of others, and is due again later. */
+OXBOW_MUST_CHECK enum oxbow_err dead_give_up(struct pending_table *t,
+                                             const struct oxbow_group *called,
+                                             const struct pending *p, uint64_t now, bool *moved);
 /* Whether the error says that the dead letters cannot take it now. */
 bool dead_is_refusal(enum oxbow_err err);
 

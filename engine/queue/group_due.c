@@ -241,8 +241,21 @@ enum oxbow_err due_entry_by(struct pending_table *t, struct oxbow_id id, uint64_
 
 enum oxbow_err due_first(struct group *g, uint64_t *due_ms, struct oxbow_id *base)
 {
+    uint64_t at = 0;
+    struct oxbow_id chunk = OXBOW_ID_MIN;
+    enum oxbow_err err = due_from(g, &at, &chunk);
+
+    if (err == OXBOW_OK) {
+        *due_ms = at;
+        *base = chunk;
+    }
+    return err;
+}
+
+enum oxbow_err due_from(struct group *g, uint64_t *due_ms, struct oxbow_id *base)
+{
     uint8_t low[KV_KEY_MAX];
-    struct oxbow_bytes want = at_key(low, g, 0, OXBOW_ID_MIN), key, value;
+    struct oxbow_bytes want = at_key(low, g, *due_ms, *base), key, value;
     size_t prefix = want.len - 8 - ID_KEY_LEN;
     struct kv_cursor cursor;
     enum oxbow_err err = kv_cursor_init(&cursor, g->stream->txn);

@@ -70,6 +70,8 @@ OXBOW_MUST_CHECK enum oxbow_err due_move(struct group *g, struct oxbow_id base, 
                                          uint64_t to_ms);
 /* The chunk to be looked at first, and when. OXBOW_ENOENT. */
 OXBOW_MUST_CHECK enum oxbow_err due_first(struct group *g, uint64_t *due_ms, struct oxbow_id *base);
+/* The same from that time and chunk on. */
+OXBOW_MUST_CHECK enum oxbow_err due_from(struct group *g, uint64_t *due_ms, struct oxbow_id *base);
 /* When something may be due; DUE_NEVER: never. */
 OXBOW_MUST_CHECK enum oxbow_err due_next(struct group *g, uint64_t *due_ms);
 

@@ -12,6 +12,7 @@
 #include "engine/base/result.h"
 #include "engine/queue/group_dead.h"
 #include "engine/queue/group_due.h"
+#include "engine/queue/group_idle.h"
 #include "engine/queue/group_key.h"
 #include "engine/queue/group_read.h"
 #include "engine/queue/group_rules.h"
@@ -24,7 +25,6 @@
 #define RETRIES_MAX    1024u /* entries that one read without a count delivers again */
 #define DEAD_MAX       16u   /* letters that one read writes: a transaction has a limit */
 #define HOLD_MAX       256u  /* new entries that wait for others of their key, passed in one read */
-#define DEAD_AGAIN_MS  10000u
 #define PENDING_FREE   4096u /* the quota has no say in fewer pending entries, as in group_read.c */
 #define KEYED_COST     160u  /* bytes of one with a key */
 #define ALARM_EMPTY_MS 50u   /* who found nothing does not look again sooner */
@@ -61,37 +61,12 @@ static bool last_chance(const struct group *g, const struct pending *p)
            p->deliveries + 1 == g->rules.max_deliveries;
 }
 
-/* The dead letters do not take it: it stays, and is not in the way of others. */
-static enum oxbow_err retry_postpone(struct retry *x, const struct pending *p, enum oxbow_err why)
-{
-    struct group *g = x->reader->group;
-    struct note note;
-    enum oxbow_err err = note_get(g, p->id, &note);
-
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    note.has_due = true;
-    note.due_ms = x->now + DEAD_AGAIN_MS;
-    g->rules.refused++;
-    g->rules.problem = (uint32_t)why;
-    err = note_put(g, p->id, &note);
-    return err == OXBOW_OK ? due_entry_by(&x->table, p->id, note.due_ms) : err;
-}
-
 static enum oxbow_err retry_dead(struct retry *x, const struct pending *p)
 {
-    static const struct oxbow_bytes reason = {"max-deliveries", 14};
-    struct group *g = x->reader->group;
-    enum oxbow_err err = dead_move(&x->table, x->reader->called, p, reason);
+    bool moved;
+    enum oxbow_err err = dead_give_up(&x->table, x->reader->called, p, x->now, &moved);
 
-    if (dead_is_refusal(err)) {
-        return retry_postpone(x, p, err);
-    }
-    if (err == OXBOW_OK) {
-        g->rules.problem = OXBOW_OK;
-        x->dead++;
-    }
+    x->dead += err == OXBOW_OK && moved;
     return err;
 }
 
@@ -468,6 +443,9 @@ static enum oxbow_err settle(struct retry *x, size_t retried)
     if (err == OXBOW_OK && x->changed) {
         group_clock_set(g);
         err = rules_save(g);
+    }
+    if (err == OXBOW_OK && x->changed && g->rules.max_deliveries > 0) {
+        err = group_idle_note(g, r->called);
     }
     return err == OXBOW_OK && x->changed ? group_save(g) : err;
 }

@@ -15,6 +15,8 @@
  *   | redelivered | dead | refused | problem | zero | dead | field |   all little endian; times in
  *   +-------------+------+---------+---------+------+------+-------+   ms; flags: 1 turn_new, 2 keyed
  *
+ * With dead_remove the fixed part is longer, by le64 flags: 1 dead_remove.
+ *
  * The names stand behind the fixed part, which says its own length: a later version may have a
  * longer one, of which this one reads what it knows. What it does not know it would lose when it
  * sets options, and refuses that (OXBOW_EFORMAT).
@@ -24,6 +26,7 @@
 #include "engine/base/codec.h"
 #include "engine/base/hash.h"
 #include "engine/base/result.h"
+#include "engine/queue/group_idle.h"
 #include "engine/queue/group_key.h"
 #include "engine/queue/wait.h"
 
@@ -31,9 +34,12 @@
 
 #define FORM      1u
 #define FIXED     136u
+#define LONGER    144u
 #define AT_STATE  72u
 #define FLAG_TURN 0x01u
 #define FLAG_KEYS 0x02u
+#define AT_MORE   136u
+#define MORE_DROP 0x01u
 
 #define FACTOR_DEFAULT 200u
 
@@ -62,10 +68,16 @@ static void state_encode(uint8_t *out, const struct group_rules *r)
     put_le32(out + 132, 0);
 }
 
-static void rules_encode(uint8_t out[FIXED], const struct group_rules *r)
+/* Length of the fixed part. */
+static uint32_t fixed_len(const struct group_rules *r)
+{
+    return r->dead_remove ? LONGER : FIXED;
+}
+
+static void rules_encode(uint8_t out[LONGER], const struct group_rules *r)
 {
     put_le32(out, FORM);
-    put_le32(out + 4, FIXED);
+    put_le32(out + 4, fixed_len(r));
     put_le64(out + 8, r->visibility_ms);
     put_le64(out + 16, r->retry_base_ms);
     put_le64(out + 24, r->retry_max_ms);
@@ -78,6 +90,7 @@ static void rules_encode(uint8_t out[FIXED], const struct group_rules *r)
     put_le32(out + 60, r->field_len);
     put_le64(out + 64, r->seed);
     state_encode(out, r);
+    put_le64(out + AT_MORE, r->dead_remove ? MORE_DROP : 0);
 }
 
 static enum oxbow_err rules_decode(struct oxbow_bytes value, struct group_rules *r,
@@ -113,7 +126,9 @@ static enum oxbow_err rules_decode(struct oxbow_bytes value, struct group_rules 
                               .redelivered = get_le64(p + 104),
                               .dead = get_le64(p + 112),
                               .refused = get_le64(p + 120),
-                              .problem = get_le32(p + 128)};
+                              .problem = get_le32(p + 128),
+                              .dead_remove =
+                                  fixed >= LONGER && (get_le64(p + AT_MORE) & MORE_DROP) != 0};
     *names = (struct oxbow_bytes){p + fixed, value.len - fixed};
     return OXBOW_OK;
 }
@@ -146,7 +161,7 @@ enum oxbow_err rules_load(struct group *g)
 enum oxbow_err rules_save(struct group *g)
 {
     uint8_t key[KV_KEY_MAX];
-    uint8_t fixed[FIXED];
+    uint8_t fixed[LONGER];
 
     rules_encode(fixed, &g->rules);
     return kv_patch(g->stream->txn, rules_key(key, g), AT_STATE,
@@ -195,16 +210,17 @@ static enum oxbow_err rules_put(struct group *g, struct oxbow_bytes dead, struct
 {
     struct oxbow_txn *txn = g->stream->txn;
     uint8_t key[KV_KEY_MAX];
-    uint8_t fixed[FIXED];
+    uint8_t fixed[LONGER];
+    uint32_t len = fixed_len(&g->rules);
     enum oxbow_err err;
 
     rules_encode(fixed, &g->rules);
-    err = kv_put(txn, rules_key(key, g), (struct oxbow_bytes){fixed, FIXED});
+    err = kv_put(txn, rules_key(key, g), (struct oxbow_bytes){fixed, len});
     if (err == OXBOW_OK && dead.len > 0) {
-        err = kv_patch(txn, rules_key(key, g), FIXED, dead);
+        err = kv_patch(txn, rules_key(key, g), len, dead);
     }
     return err == OXBOW_OK && field.len > 0
-               ? kv_patch(txn, rules_key(key, g), FIXED + dead.len, field)
+               ? kv_patch(txn, rules_key(key, g), len + dead.len, field)
                : err;
 }
 
@@ -255,6 +271,16 @@ static enum oxbow_err options_check(struct oxbow_group group, const struct oxbow
     return opt->max_deliveries > 0 && opt->dead_letter.len == 0 ? OXBOW_EINVAL : OXBOW_OK;
 }
 
+/* Whether a record says what this version would lose. */
+static bool says_more(struct oxbow_bytes value)
+{
+    const uint8_t *p = value.data;
+    uint32_t fixed = value.len >= 8 ? get_le32(p + 4) : 0;
+
+    return fixed > LONGER || (fixed == LONGER && value.len >= LONGER &&
+                              (get_le64(p + AT_MORE) & ~(uint64_t)MORE_DROP) != 0);
+}
+
 /* What stays of the old rules: counters, and what chance they were given. */
 static enum oxbow_err rules_begin(struct group *g)
 {
@@ -266,8 +292,7 @@ static enum oxbow_err rules_begin(struct group *g)
 
     if (g->ruled) {
         err = kv_get(g->stream->txn, rules_key(key, g), &value);
-        if (err == OXBOW_OK && value.len >= 8 &&
-            get_le32((const uint8_t *)value.data + 4) > FIXED) {
+        if (err == OXBOW_OK && says_more(value)) {
             return OXBOW_EFORMAT;
         }
         return err == OXBOW_ENOENT ? OXBOW_OK : err;
@@ -289,7 +314,8 @@ enum oxbow_err oxbow_group_options_set(struct oxbow_txn *txn, struct oxbow_group
         err = txn_readonly(txn) ? OXBOW_EREADONLY : group_find_any(txn, group, &s, &g);
     }
     if (err == OXBOW_OK) {
-        err = txn_reserve_bytes(txn, FIXED + opt->dead_letter.len + opt->key_field.len);
+        err = txn_reserve_bytes(txn, LONGER + IDLE_RECORD + opt->dead_letter.len +
+                                         opt->key_field.len + group.key.len + group.name.len);
     }
     if (err == OXBOW_OK) {
         err = txn_feature_require(txn, STORE_FEATURE_RULES);
@@ -308,6 +334,7 @@ enum oxbow_err oxbow_group_options_set(struct oxbow_txn *txn, struct oxbow_group
     g.rules.retry_jitter_percent = opt->retry_jitter_percent;
     g.rules.prefetch = opt->prefetch;
     g.rules.exclusive_ms = opt->exclusive_ms;
+    g.rules.dead_remove = opt->dead_remove;
     g.rules.dead_len = (uint32_t)opt->dead_letter.len;
     g.rules.field_len = (uint32_t)opt->key_field.len;
     g.rules.keyed = g.rules.keyed || opt->key_field.len > 0;
@@ -318,6 +345,9 @@ enum oxbow_err oxbow_group_options_set(struct oxbow_txn *txn, struct oxbow_group
     err = rules_put(&g, opt->dead_letter, opt->key_field);
     if (err == OXBOW_OK) {
         err = group_save(&g);
+    }
+    if (err == OXBOW_OK) {
+        err = opt->max_deliveries > 0 ? group_idle_note(&g, &group) : group_idle_forget(&g);
     }
     if (err == OXBOW_OK) {
         err = wait_touch(txn, &s.object); /* more may be visible now */
@@ -363,7 +393,8 @@ enum oxbow_err oxbow_group_options_get(struct oxbow_txn *txn, struct oxbow_group
                                             .prefetch = g.rules.prefetch,
                                             .dead_letter = memory->items[0],
                                             .key_field = memory->items[1],
-                                            .exclusive_ms = g.rules.exclusive_ms};
+                                            .exclusive_ms = g.rules.exclusive_ms,
+                                            .dead_remove = g.rules.dead_remove};
     }
     return OXBOW_OK;
 }

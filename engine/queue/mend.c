@@ -12,6 +12,7 @@
 #include "engine/queue/delay.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/forward_doubt.h"
+#include "engine/queue/group_idle.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/schedule.h"
 #include "engine/queue/string.h"
@@ -405,6 +406,7 @@ enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
     if (err == OXBOW_OK) {
         store_set_idle_hook(*out, STORE_IDLE_POLICY, policy_sweep);
         store_set_idle_hook(*out, STORE_IDLE_DUE, delay_idle);
+        store_set_idle_hook(*out, STORE_IDLE_GROUP, group_idle);
     }
     return err;
 }

@@ -28,6 +28,7 @@ enum kv_space {
     KV_SPACE_OBJECT = 0x20,  /* be64 object id, then what the data type wants */
     KV_SPACE_TIME = 0x28,    /* openings and what is known of their time: queue/boots.c */
     KV_SPACE_EXPIRE = 0x30,  /* by deadline */
+    KV_SPACE_GROUP = 0x34,   /* groups that write dead letters: queue/group_idle.c */
     KV_SPACE_ONCE = 0x38,    /* what was added once: queue/once_record.c */
     KV_SPACE_CRON = 0x3c,    /* schedules: queue/schedule_record.c */
     KV_SPACE_FORWARD = 0x40, /* forwards: queue/forward.c */
@@ -236,6 +237,7 @@ enum store_slot {
     STORE_SLOT_BINDING,
     STORE_SLOT_CREDIT,
     STORE_SLOT_SCHEDULE,
+    STORE_SLOT_GROUP,
     STORE_SLOT_RATE,
     STORE_SLOT_COUNT
 };

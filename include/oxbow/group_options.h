@@ -47,6 +47,9 @@ struct oxbow_group_options {
     uint64_t
         exclusive_ms; /* one consumer has the group for itself, until it was not heard of for so
                               long; 0: any number of them */
+    bool dead_remove; /* what goes to the dead letters is removed from its stream, unless another
+                         group has yet to read or ack it, or a forward to deliver it; told as
+                         dropped (policy.h) */
 };
 
 /* Sets a group's options, all of them. What is pending stays so, and what it was promised (by
@@ -163,7 +166,7 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_group_status(struct oxbow_txn *txn, struct
  *                     may be
  *
  * It is added, and the original acked in its group, in one transaction. The original stays in its
- * stream, as anything acked does.
+ * stream, as anything acked does, but with dead_remove.
  */
 
 struct oxbow_redrive_options {

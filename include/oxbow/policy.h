@@ -113,7 +113,8 @@ enum oxbow_drop_cause {
     OXBOW_DROP_LENGTH = 2,      /* "length": over max_entries */
     OXBOW_DROP_BYTES = 3,       /* "bytes": over max_bytes */
     OXBOW_DROP_QUOTA = 4,       /* "quota": not in use, a full store refuses */
-    OXBOW_DROP_DEAD_LETTER = 5, /* "dead-letter": not in use, a dead letter is not dropped */
+    OXBOW_DROP_DEAD_LETTER = 5, /* "dead-letter": moved to a group's dead letters (dead_remove of
+                                   group_options.h) */
     OXBOW_DROP_DELIVERED = 6,   /* "delivered": every group had acked it and every forward delivered
                                    it: beyond what is kept, or in the way at a limit */
     OXBOW_DROP_FORWARD = 7      /* "forward": dropped by a forward's budget */

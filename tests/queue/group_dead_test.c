@@ -2,6 +2,9 @@
 /* Dead letters: when, with what in them, and what happens when they cannot be written. */
 #include "tests/queue/group_fixture.h"
 
+#include "oxbow/forward.h"
+#include "oxbow/policy.h"
+
 #include <stdlib.h>
 
 static const struct oxbow_group_options TWICE = {
@@ -214,6 +217,82 @@ static void many_letters_are_written_in_bounded_steps(void **state)
     assert_string_equal(pending(f), "");
 }
 
+static void an_original_may_go_with_it_and_is_told_as_dropped(void **state)
+{
+    struct streams *f = *state;
+    struct oxbow_group_options opt = TWICE;
+    struct oxbow_group_options got;
+    struct oxbow_result memory = {0};
+    struct oxbow_drops drops;
+    struct oxbow_redrive out;
+
+    opt.dead_remove = true;
+    opt.key_field = BYTES("k");
+    setup(f, &opt, 3);
+    let_fail(f);
+    assert_int_equal(ack(f, 3), 1);
+    let_fail(f);
+    streams_reopen(f);
+    assert_ok(oxbow_group_options_get(f->txn, the_group(), &memory, &got));
+    assert_true(got.dead_remove);
+    assert_memory_equal(got.dead_letter.data, "dead", 4);
+    assert_memory_equal(got.key_field.data, "k", 1);
+    oxbow_result_fini(&memory);
+    take(f, "eve", 0);
+    take(f, "eve", 0);
+    pass(f, 1000);
+    take(f, "eve", 0);
+    take(f, "eve", 0);
+    assert_int_equal(length(f, "dead"), 2);
+    assert_int_equal(length(f, "s"), 1);
+    assert_ok(oxbow_policy_drops(f->txn, BYTES("s"), OXBOW_DROP_DEAD_LETTER, &drops));
+    assert_int_equal(drops.entries, 2);
+    assert_true(drops.bytes > 0);
+    assert_id(drops.from, "1-0");
+    assert_id(drops.to, "2-0");
+    assert_ok(oxbow_stream_read(f->txn, BYTES("s"), OXBOW_ID_MIN, 0, &f->result));
+    assert_int_equal(f->result.missed, 2);
+    assert_ok(oxbow_redrive(f->txn, BYTES("dead"), NULL, &out));
+    assert_int_equal(out.redriven, 2);
+    assert_int_equal(length(f, "s"), 3);
+}
+
+static void an_original_that_others_want_stays(void **state)
+{
+    struct streams *f = *state;
+    const struct oxbow_group other = {BYTES("s"), BYTES("h")};
+    struct oxbow_group_options opt = TWICE;
+    struct oxbow_drops drops;
+
+    opt.dead_remove = true;
+    setup(f, &opt, 1);
+    assert_ok(oxbow_group_create(f->txn, other, &(struct oxbow_group_create_options){0}));
+    let_fail(f);
+    let_fail(f);
+    take(f, "eve", 0);
+    assert_int_equal(length(f, "dead"), 1);
+    assert_int_equal(length(f, "s"), 1);
+    assert_err(oxbow_policy_drops(f->txn, BYTES("s"), OXBOW_DROP_DEAD_LETTER, &drops),
+               OXBOW_ENOENT);
+}
+
+static void an_original_that_a_forward_has_yet_to_deliver_stays(void **state)
+{
+    struct streams *f = *state;
+    const struct oxbow_forward_options forward = {
+        .key = BYTES("s"), .type = OXBOW_TYPE_STREAM, .target = BYTES("t")};
+    struct oxbow_group_options opt = TWICE;
+
+    opt.dead_remove = true;
+    setup(f, &opt, 1);
+    assert_ok(oxbow_forward_create(f->txn, "up", &forward));
+    let_fail(f);
+    let_fail(f);
+    take(f, "eve", 0);
+    assert_int_equal(length(f, "dead"), 1);
+    assert_int_equal(length(f, "s"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +305,9 @@ int main(void)
         TEST(an_original_that_is_gone_makes_no_letter),
         TEST(a_letter_that_is_too_long_comes_in_two_entries),
         TEST(many_letters_are_written_in_bounded_steps),
+        TEST(an_original_may_go_with_it_and_is_told_as_dropped),
+        TEST(an_original_that_others_want_stays),
+        TEST(an_original_that_a_forward_has_yet_to_deliver_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -405,6 +405,8 @@ static void transaction(struct run *r)
     size_t ops = 1 + rnd(r, 8);
 
     streams_begin(&r->f);
+    (void)bury_those_gone(r); /* by the store itself, when nobody read for long */
+    memcpy(&r->saved, &r->live, sizeof r->saved);
     for (size_t i = 0; i < ops; i++) {
         size_t pick = rnd(r, sizeof OPS / sizeof OPS[0]);
 
@@ -439,10 +441,11 @@ static void finish(struct run *r)
     struct model *m = &r->live;
     uint64_t left = m->top - m->last;
 
+    streams_begin(&r->f);
+    (void)bury_those_gone(r);
     for (uint64_t i = 1; i <= m->top; i++) {
         left += m->at[i].pending;
     }
-    streams_begin(&r->f);
     options(&r->f, &(struct oxbow_group_options){.visibility_ms = 1});
     pass(&r->f, 10000);
     for (int tries = 0; left > 0 && tries < 1000; tries++) {

@@ -261,18 +261,28 @@ static void damaged_rules_are_told(void **state)
     }
     /* A later version's: read as far as it is known, and not overwritten. */
     {
-        uint8_t longer[148] = {0};
+        uint8_t longer[156] = {0};
         struct oxbow_bytes value;
 
         assert_ok(kv_get(f->txn, k, &value));
         memcpy(longer, value.data, 136);
-        memcpy(longer + 144, "dead", 4);
-        longer[4] = 144;
+        memcpy(longer + 152, "dead", 4);
+        longer[4] = 152;
         assert_ok(kv_put(f->txn, k, (struct oxbow_bytes){longer, sizeof longer}));
         assert_ok(oxbow_group_options_get(f->txn, the_group(), &f->result, &opt));
         assert_int_equal(opt.dead_letter.len, 4);
         assert_memory_equal(opt.dead_letter.data, "dead", 4);
         assert_err(set(f, opt), OXBOW_EFORMAT);
+        memcpy(longer + 144, "dead", 4);
+        longer[4] = 144;
+        longer[137] = 1; /* a flag that is not known */
+        assert_ok(kv_put(f->txn, k, (struct oxbow_bytes){longer, 148}));
+        assert_ok(oxbow_group_options_get(f->txn, the_group(), &f->result, &opt));
+        assert_false(opt.dead_remove);
+        assert_err(set(f, opt), OXBOW_EFORMAT);
+        longer[137] = 0;
+        assert_ok(kv_put(f->txn, k, (struct oxbow_bytes){longer, 148}));
+        assert_ok(set(f, opt));
     }
 }
 

@@ -23,11 +23,10 @@
 
 #include <string.h>
 
-#define KEY_BYTES       34u
-#define VALUE_MAX       (1u + OXBOW_TTL_NAME_MAX)
-#define STEP_ENTRIES    64u
-#define RECORD_OVERHEAD 160u
-#define KIND_DEADLINE   0x30u
+#define KEY_BYTES     34u
+#define VALUE_MAX     (1u + OXBOW_TTL_NAME_MAX)
+#define STEP_ENTRIES  64u
+#define KIND_DEADLINE 0x30u
 
 /* Hangs on the store. */
 struct expire_state {
@@ -205,8 +204,6 @@ enum oxbow_err expire_hides(struct oxbow_txn *txn, uint64_t object, struct oxbow
 
 enum oxbow_err expire_check(struct oxbow_txn *txn, struct oxbow_bytes name, uint64_t ttl_ms)
 {
-    enum oxbow_err err;
-
     if (ttl_ms == 0) {
         return OXBOW_OK;
     }
@@ -216,8 +213,7 @@ enum oxbow_err expire_check(struct oxbow_txn *txn, struct oxbow_bytes name, uint
     if (name.len > OXBOW_TTL_NAME_MAX) {
         return OXBOW_ETOOBIG;
     }
-    err = txn_reserve_bytes(txn, name.len + RECORD_OVERHEAD);
-    return err == OXBOW_OK ? txn_feature_require(txn, STORE_FEATURE_TTL) : err;
+    return txn_feature_require(txn, STORE_FEATURE_TTL);
 }
 
 /* Takes away what it has. */
@@ -289,6 +285,9 @@ enum oxbow_err oxbow_stream_expire(struct oxbow_txn *txn, struct oxbow_bytes key
     struct stream s;
     enum oxbow_err err = txn_readonly(txn) ? OXBOW_EREADONLY : expire_check(txn, key, ttl_ms);
 
+    if (err == OXBOW_OK && ttl_ms > 0) {
+        err = txn_reserve_bytes(txn, key.len + EXPIRE_RECORDS);
+    }
     if (err == OXBOW_OK) {
         err = stream_find(txn, key, &s);
     }

@@ -13,7 +13,9 @@ struct expire_entry {
     struct oxbow_bytes name;
 };
 
-/* Before anything is written: OXBOW_EINVAL, OXBOW_ETOOBIG, OXBOW_EQUOTA. Fine for ttl_ms 0. */
+#define EXPIRE_RECORDS 160u /* bytes of the two records of an entry, its name apart */
+/* Before an entry is given one, EXPIRE_RECORDS and the name being reserved: OXBOW_EINVAL,
+ * OXBOW_ETOOBIG. Fine for ttl_ms 0. */
 OXBOW_MUST_CHECK enum oxbow_err expire_check(struct oxbow_txn *txn, struct oxbow_bytes name,
                                              uint64_t ttl_ms);
 /* Gives it a time to live; 0 takes it away. */

@@ -246,7 +246,9 @@ static enum oxbow_err push(struct list *l, enum oxbow_end end, const struct oxbo
 static enum oxbow_err push_check(struct oxbow_txn *txn, struct oxbow_bytes key, enum oxbow_end end,
                                  const struct oxbow_bytes *values, size_t count)
 {
+    struct policy_ask ask = {.key = key, .end = end};
     uint64_t bytes;
+    bool dropped;
     enum oxbow_err err;
 
     if (values == NULL || count == 0 || (end != OXBOW_LEFT && end != OXBOW_RIGHT)) {
@@ -259,7 +261,14 @@ static enum oxbow_err push_check(struct oxbow_txn *txn, struct oxbow_bytes key, 
         return OXBOW_ETOOBIG;
     }
     err = list_values_check(txn, values, count, &bytes);
-    return err == OXBOW_OK ? txn_reserve_bytes(txn, (size_t)bytes + key.len + PUSH_OVERHEAD) : err;
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    ask.bytes = (size_t)bytes + key.len + PUSH_OVERHEAD;
+    for (size_t i = 0; i < count; i++) {
+        ask.largest = values[i].len > ask.largest ? values[i].len : ask.largest;
+    }
+    return policy_reserve(txn, &ask, &dropped);
 }
 
 enum oxbow_err list_admit(struct oxbow_txn *txn, struct oxbow_bytes key, enum oxbow_end end,

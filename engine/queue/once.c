@@ -22,6 +22,7 @@ struct call {
     enum once_kind kind;
     struct oxbow_bytes name;
     uint64_t sequence;
+    enum oxbow_end end; /* of a list */
 };
 
 static enum oxbow_err call_check(const struct oxbow_once *once, struct call *c)
@@ -85,6 +86,8 @@ static enum oxbow_err call_begin(struct oxbow_txn *txn, const struct oxbow_once 
                                  struct call *c, struct oxbow_once_outcome *outcome)
 {
     static const struct oxbow_policy none;
+    struct policy_ask ask = {.key = c->key, .end = c->end};
+    bool dropped;
     enum oxbow_err err = call_check(once, c);
 
     if (err == OXBOW_OK && txn_readonly(txn)) {
@@ -101,9 +104,8 @@ static enum oxbow_err call_begin(struct oxbow_txn *txn, const struct oxbow_once 
     if (err == OXBOW_OK) {
         err = seen_before(c, outcome);
     }
-    return err == OXBOW_OK && !outcome->duplicate
-               ? txn_reserve_bytes(txn, c->name.len + RECORD_OVERHEAD)
-               : err;
+    ask.bytes = c->name.len + RECORD_OVERHEAD;
+    return err == OXBOW_OK && !outcome->duplicate ? policy_reserve(txn, &ask, &dropped) : err;
 }
 
 /* What comes after it. */
@@ -145,7 +147,7 @@ enum oxbow_err oxbow_once_push(struct oxbow_txn *txn, struct oxbow_bytes key, en
                                struct oxbow_once_outcome *outcome)
 {
     struct oxbow_once_outcome said = {0};
-    struct call c = {.key = key};
+    struct call c = {.key = key, .end = end};
     enum oxbow_err err = outcome == NULL ? OXBOW_EINVAL : call_begin(txn, once, &c, &said);
 
     if (err == OXBOW_OK && !said.duplicate) {

@@ -10,6 +10,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/store/kv.h"
+#include "oxbow/list.h"
 #include "oxbow/policy.h"
 
 /* A name that has a policy. */
@@ -24,10 +25,12 @@ struct policy_row {
     /* Of the replay window: policy_keep.c. */
     struct oxbow_id kept_to; /* up to there `kept_bytes` counts; 0-0: it counts nothing */
     uint64_t kept_bytes;
-    uint64_t kept_removed; /* how many entries had gone from the stream then */
-    uint64_t keep_due_ms;  /* when time will tell anew */
-    bool keep_more;        /* the last step was too short */
-    bool critical;         /* a newer version has set what this one must not pass over */
+    uint64_t kept_removed;  /* how many entries had gone from the stream then */
+    uint64_t keep_due_ms;   /* when time will tell anew */
+    bool keep_more;         /* the last step was too short */
+    bool settled;           /* not beyond its limits when it was last looked at */
+    uint64_t settle_due_ms; /* it is not worth another look before */
+    bool critical;          /* a newer version has set what this one must not pass over */
     struct oxbow_policy policy;
 };
 
@@ -42,6 +45,7 @@ struct policy_table {
     struct policy_row *rows;
     uint32_t slot_count; /* a power of two, 0 at first */
     uint32_t *slots;     /* 1 + the row's index, by tag; 0: free */
+    uint64_t shapes;     /* of all names, a bit each */
     struct buf names;
     uint32_t sweep; /* the row that is looked at next in this round: policy_sweep.c */
 };
@@ -139,7 +143,10 @@ OXBOW_MUST_CHECK enum oxbow_err policy_stream_room(struct stream *s, struct oxbo
                                                    const struct policy_room *more);
 /* After it, before the stream is saved: drops the oldest over the limits. */
 OXBOW_MUST_CHECK enum oxbow_err policy_stream_settle(struct stream *s, struct oxbow_bytes key,
-                                                     const struct policy_row *row);
+                                                     struct policy_row *row);
+/* One bounded step of dropping what is over the limits, without an append; *over: there is more. Saves. */
+OXBOW_MUST_CHECK enum oxbow_err policy_stream_shrink(struct stream *s, struct oxbow_bytes key,
+                                                     const struct policy_row *row, bool *over);
 
 /* One bounded step of removing what is too old; *due_ms is when to look again. Saves. */
 OXBOW_MUST_CHECK enum oxbow_err policy_stream_expire(struct stream *s, struct oxbow_bytes key,
@@ -165,6 +172,25 @@ struct policy_delivered {
 };
 OXBOW_MUST_CHECK enum oxbow_err policy_delivered(struct stream *s, struct oxbow_bytes key,
                                                  struct policy_delivered *out);
+
+/* ---- policy_quota.c ---- */
+
+/* What asks for room in the store. */
+struct policy_ask {
+    struct oxbow_bytes key; /* the queue's */
+    size_t bytes;           /* as txn_reserve_bytes takes them */
+    uint64_t largest;       /* value or entry of them */
+    enum oxbow_end end;     /* where a list grows */
+};
+/* txn_reserve_bytes for an append to a queue. One that drops the oldest gives up as much of its own as
+ * the append takes when the store is about to be full: *dropped, what was read of the queue is to be
+ * read again. Nothing is dropped for what is refused, but for what is delivered. */
+OXBOW_MUST_CHECK enum oxbow_err policy_reserve(struct oxbow_txn *txn, const struct policy_ask *ask,
+                                               bool *dropped);
+/* Whether the store has no room for the queue, which drops the oldest, and it has nothing to give up
+ * but what its forward has yet to deliver. */
+OXBOW_MUST_CHECK enum oxbow_err policy_quota_held(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                  const struct policy_row *row, bool *held);
 
 /* ---- policy_keep.c ---- */
 

@@ -89,6 +89,7 @@ enum oxbow_err oxbow_policy_info(struct oxbow_txn *txn, struct oxbow_bytes key,
     const struct oxbow_policy *p;
     struct policy_row *row;
     bool aged;
+    bool held = false;
     enum oxbow_err err;
 
     if (info == NULL) {
@@ -101,6 +102,9 @@ enum oxbow_err oxbow_policy_info(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (err == OXBOW_OK) {
         err = policy_depth(txn, key, &out);
     }
+    if (err == OXBOW_OK) {
+        err = policy_quota_held(txn, key, row, &held);
+    }
     if (err != OXBOW_OK) {
         return err;
     }
@@ -112,7 +116,7 @@ enum oxbow_err oxbow_policy_info(struct oxbow_txn *txn, struct oxbow_bytes key,
                (p->max_bytes > 0 && out.bytes >= p->max_bytes);
     aged = p->max_age_ms > 0 && out.oldest_age_ms != UINT64_MAX &&
            out.oldest_age_ms > p->max_age_ms + 2 * policy_rotate_ms(p);
-    if (out.over_entries > 0 || out.over_bytes > 0 || aged) {
+    if (out.over_entries > 0 || out.over_bytes > 0 || aged || held) {
         err = forward_of(txn, key, out.held_by);
     }
     if (err == OXBOW_OK) {

@@ -146,6 +146,25 @@ enum oxbow_err policy_list_settle(struct list *l, enum oxbow_end end, uint64_t a
     return err;
 }
 
+enum oxbow_err policy_list_give_up(struct list *l, const struct policy_row *row, enum oxbow_end end,
+                                   uint64_t bytes, bool *dropped)
+{
+    struct forward_edge edge;
+    uint64_t n = 0;
+    enum oxbow_err err = forward_edge(l->txn, l->name, &edge);
+
+    *dropped = false;
+    if (err != OXBOW_OK || edge.on || edge.forced || l->bytes < bytes) {
+        return err;
+    }
+    err = count_for(l, end, bytes, l->count, &n);
+    if (err == OXBOW_OK && n > 0) {
+        err = drop_counted(l, row, end, n, OXBOW_DROP_QUOTA);
+        *dropped = err == OXBOW_OK;
+    }
+    return list_close(l, err);
+}
+
 /* ---- age ---- */
 
 enum oxbow_err policy_list_attach(struct list *l)
@@ -205,6 +224,50 @@ static enum oxbow_err end_due(const struct list *l, enum oxbow_end end,
         }
     }
     return err == OXBOW_OK ? policy_span_due(l->txn, row, &span, due_ms) : err;
+}
+
+/* The end whose chunk was begun first: of a list that grew at one end alone, the other one. */
+static enum oxbow_err older_end(const struct list *l, enum oxbow_end *end)
+{
+    uint64_t ms[2];
+    struct list_view v[2];
+
+    for (int e = 0; e < 2; e++) {
+        struct chunk_head head;
+        enum oxbow_err err = list_view_load(l, l->ends[e].id, 1, &v[e]);
+
+        if (err == OXBOW_OK) {
+            err = head_of(&v[e], &head);
+        }
+        if (err == OXBOW_OK) {
+            err = policy_chunk_ms(l->txn, &head, &ms[e]);
+        }
+        if (err != OXBOW_OK) {
+            return err;
+        }
+    }
+    *end = ms[0] != ms[1]                           ? (ms[0] < ms[1] ? OXBOW_LEFT : OXBOW_RIGHT)
+           : v[1].kind == list_kind_at(OXBOW_RIGHT) ? OXBOW_LEFT
+                                                    : OXBOW_RIGHT;
+    return OXBOW_OK;
+}
+
+enum oxbow_err policy_list_shrink(struct list *l, struct policy_row *row, bool *over)
+{
+    enum oxbow_end end;
+    enum oxbow_err err;
+
+    *over = !policy_fits(&row->policy, l->count, l->bytes);
+    if (!*over) {
+        return OXBOW_OK;
+    }
+    err = older_end(l, &end);
+    l->policy = row;
+    if (err == OXBOW_OK) {
+        err = policy_list_settle(l, list_other(end), 0);
+    }
+    *over = !policy_fits(&row->policy, l->count, l->bytes);
+    return list_close(l, err);
 }
 
 /* Removes what is too old at one end. */

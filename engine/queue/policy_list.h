@@ -11,10 +11,19 @@
 OXBOW_MUST_CHECK enum oxbow_err policy_list_room(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                  const struct oxbow_bytes *values, size_t count,
                                                  bool *expired);
+/* Drops at least so many bytes at that end, for want of quota. Nothing when the list has fewer, or a
+ * forward carries it. Closes the list. */
+OXBOW_MUST_CHECK enum oxbow_err policy_list_give_up(struct list *l, const struct policy_row *row,
+                                                    enum oxbow_end end, uint64_t bytes,
+                                                    bool *dropped);
 /* After `added` values were, at that end, before list_close, to a list that was attached: drops the
  * oldest over the limits. */
 OXBOW_MUST_CHECK enum oxbow_err policy_list_settle(struct list *l, enum oxbow_end end,
                                                    uint64_t added);
+/* One bounded step of dropping what is over the limits, without a push, at the end that is older;
+ * *over: there is more. Closes the list. */
+OXBOW_MUST_CHECK enum oxbow_err policy_list_shrink(struct list *l, struct policy_row *row,
+                                                   bool *over);
 
 /* Before list_append: sets l->policy. */
 OXBOW_MUST_CHECK enum oxbow_err policy_list_attach(struct list *l);

@@ -219,6 +219,7 @@ static void table_empty(struct policy_table *t)
     t->count = 0;
     t->room = 0;
     t->slot_count = 0;
+    t->shapes = 0;
     t->sweep = 0;
     t->loaded = false;
 }
@@ -278,6 +279,20 @@ static enum oxbow_err row_add(struct oxbow_txn *txn, struct policy_table *t, uin
     return err;
 }
 
+/* One bit by a name's length and ends: most names that have no policy are told by it. 0: no name. */
+static uint64_t shape_of(struct oxbow_bytes name)
+{
+    const uint8_t *p = name.data;
+
+    return name.len == 0 ? 0 : (uint64_t)1 << ((name.len * 31 ^ p[0] * 17u ^ p[name.len - 1]) & 63);
+}
+
+/* Whether rows may hold what an abort has taken back. */
+static bool doubtful(const struct policy_table *t)
+{
+    return t->changed && t->aborts != store_abort_count(t->db);
+}
+
 static enum oxbow_err slots_fill(struct policy_table *t)
 {
     uint32_t size = 16;
@@ -297,6 +312,7 @@ static enum oxbow_err slots_fill(struct policy_table *t)
             at = (at + 1) & (size - 1);
         }
         t->slots[at] = i + 1;
+        t->shapes |= shape_of(policy_row_name(t, &t->rows[i]));
     }
     return OXBOW_OK;
 }
@@ -375,7 +391,7 @@ enum oxbow_err policy_table_get(struct oxbow_txn *txn, struct policy_table **out
         store_slot_set(db, STORE_SLOT_POLICY, t, table_close);
     }
     *out = t;
-    if (t->changed && t->aborts != store_abort_count(db)) {
+    if (doubtful(t)) {
         t->changed = false;
         t->loaded = false;
     }
@@ -449,6 +465,9 @@ enum oxbow_err policy_row(struct oxbow_txn *txn, struct oxbow_bytes key, struct 
     const struct policy_table *t = store_slot_get(txn_store(txn), STORE_SLOT_POLICY);
 
     *row = NULL;
-    return t != NULL && t->count == 0 && t->loaded && !t->changed ? OXBOW_OK
-                                                                  : row_find(txn, key, row);
+    if (t != NULL && t->loaded && (t->shapes == 0 || (t->shapes & shape_of(key)) == 0) &&
+        !doubtful(t)) {
+        return OXBOW_OK;
+    }
+    return row_find(txn, key, row);
 }

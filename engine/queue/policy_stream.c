@@ -6,7 +6,8 @@
  * 1. What a forward has not delivered stays, whatever the limit: a stream that drops the oldest then
  *    grows beyond it, one that refuses does not.
  * 2. Before an append is refused, what is delivered makes room: the consumers have had it.
- * 3. One append removes at most about STEP entries; after a limit was lowered the rest goes later.
+ * 3. One append removes at most about STEP entries; after a limit was lowered the rest goes later,
+ *    with the next appends or when the store has time (policy_sweep.c).
  */
 #include "engine/queue/forward.h"
 #include "engine/queue/group.h"
@@ -172,15 +173,35 @@ enum oxbow_err policy_stream_room(struct stream *s, struct oxbow_bytes key, stru
 }
 
 enum oxbow_err policy_stream_settle(struct stream *s, struct oxbow_bytes key,
-                                    const struct policy_row *row)
+                                    struct policy_row *row)
 {
     static const struct policy_room nothing;
+    enum oxbow_err err;
 
     if (row->policy.on_full != OXBOW_POLICY_DROP_OLDEST ||
         policy_fits(&row->policy, s->length, s->bytes)) {
         return OXBOW_OK;
     }
-    return cut_to(s, key, row, &nothing, NULL);
+    err = cut_to(s, key, row, &nothing, NULL);
+    row->settled = row->settled && policy_fits(&row->policy, s->length, s->bytes);
+    return err;
+}
+
+enum oxbow_err policy_stream_shrink(struct stream *s, struct oxbow_bytes key,
+                                    const struct policy_row *row, bool *over)
+{
+    static const struct policy_room nothing;
+    uint64_t length = s->length;
+    enum oxbow_err err = OXBOW_OK;
+
+    if (!policy_fits(&row->policy, s->length, s->bytes)) {
+        err = cut_to(s, key, row, &nothing, NULL);
+    }
+    if (err == OXBOW_OK && s->length < length) {
+        err = stream_save(s);
+    }
+    *over = !policy_fits(&row->policy, s->length, s->bytes);
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(s->txn, err);
 }
 
 /* ---- age ---- */

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What policies remove when the store has time: entries that are too old, and delivered ones beyond
- * what is kept. Called as idle work, a few queues and a bounded number of entries at a time.
+ * What policies remove when the store has time: entries that are too old, delivered ones beyond what
+ * is kept, and what is over a limit that was lowered. Called as idle work, a few queues and a bounded number of entries at a time.
  *
  * 1. For its limit of age a row is looked at when it is due, and at once after it was changed or read
  *    again: what is appended meanwhile is too young to matter before.
- * 2. For its replay window it is looked at in every round: nobody tells of acks.
+ * 2. For its limits a row is looked at after it was changed or read again, and as long as an append has
+ *    left it beyond them.
+ * 3. For its replay window it is looked at in every round: nobody tells of acks.
  */
 #include "engine/queue/policy_list.h"
 #include "engine/queue/stream.h"
 
 #define ROWS_STEP 16u
+#define HELD_MS   60000u /* what a forward holds over a limit is looked at again then */
 
 static enum oxbow_err expire(struct oxbow_txn *txn, struct oxbow_bytes key,
                              const struct policy_row *row, uint64_t *due_ms)
@@ -45,6 +48,41 @@ static enum oxbow_err keep(struct oxbow_txn *txn, struct oxbow_bytes key, struct
     return err == OXBOW_ENOENT || err == OXBOW_EWRONGTYPE ? OXBOW_OK : err;
 }
 
+static enum oxbow_err shrink(struct oxbow_txn *txn, struct oxbow_bytes key, struct policy_row *row)
+{
+    bool over = false;
+    uint64_t removed = 0;
+    struct object object;
+    struct stream s;
+    struct list l;
+    enum oxbow_err err = catalog_find(txn, key, &object);
+
+    if (err == OXBOW_OK && object.type == OXBOW_TYPE_STREAM) {
+        err = stream_load(txn, &object, &s);
+        if (err == OXBOW_OK) {
+            removed = s.length;
+            err = policy_stream_shrink(&s, key, row, &over);
+            removed -= s.length;
+        }
+    } else if (err == OXBOW_OK && object.type == OXBOW_TYPE_LIST) {
+        err = list_find(txn, key, &l);
+        if (err == OXBOW_OK) {
+            removed = l.count;
+            err = policy_list_shrink(&l, row, &over);
+            removed -= l.count;
+        }
+    }
+    row->settled = !over;
+    row->settle_due_ms = txn_clock_ms(txn) + (removed == 0 ? HELD_MS : 0);
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+static bool shrinks(const struct policy_row *row)
+{
+    return (row->policy.max_entries > 0 || row->policy.max_bytes > 0) && !row->settled &&
+           row->policy.on_full == OXBOW_POLICY_DROP_OLDEST && !row->critical;
+}
+
 static bool ages(const struct policy_row *row)
 {
     return row->policy.max_age_ms > 0 && !row->critical;
@@ -70,7 +108,11 @@ static enum oxbow_err look(struct oxbow_txn *txn, struct policy_table *t, struct
     if (err == OXBOW_OK && keeps(row)) {
         err = keep(txn, key, row, &row->keep_due_ms);
     }
+    if (err == OXBOW_OK && shrinks(row) && row->settle_due_ms <= txn_clock_ms(txn)) {
+        err = shrink(txn, key, row);
+    }
     if (err == OXBOW_ECORRUPT) {
+        row->settled = true;
         row->due_ms = txn_clock_ms(txn) + row->policy.max_age_ms;
         row->keep_more = false;
         err = OXBOW_OK;
@@ -93,6 +135,9 @@ static void round_end(struct oxbow_txn *txn, struct policy_table *t, bool *more)
         }
         if (keeps(row) && row->keep_due_ms < next) {
             next = row->keep_due_ms;
+        }
+        if (shrinks(row) && row->settle_due_ms < next) {
+            next = row->settle_due_ms;
         }
         *more = *more || (keeps(row) && row->keep_more);
     }
@@ -117,7 +162,8 @@ enum oxbow_err policy_sweep(struct oxbow_txn *txn, bool *more)
     for (; t->sweep < t->count && looked < ROWS_STEP; t->sweep++) {
         struct policy_row *row = &t->rows[t->sweep];
 
-        if (keeps(row) || (ages(row) && row->due_ms <= txn_clock_ms(txn))) {
+        if (keeps(row) || (ages(row) && row->due_ms <= txn_clock_ms(txn)) ||
+            (shrinks(row) && row->settle_due_ms <= txn_clock_ms(txn))) {
             err = look(txn, t, row);
             looked++;
         }

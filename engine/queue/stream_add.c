@@ -416,9 +416,16 @@ static enum oxbow_err add_begin(struct stream *s, struct add *a)
 {
     struct oxbow_txn *txn = s->txn;
     struct oxbow_bytes key = a->key;
+    struct policy_ask ask = {.key = key, .bytes = a->len + key.len, .largest = a->len};
     struct forward_edge edge;
-    enum oxbow_err err = txn_reserve_bytes(txn, a->len + key.len);
+    bool dropped;
+    enum oxbow_err err;
 
+    ask.bytes += a->ttl_ms > 0 ? key.len + EXPIRE_RECORDS : 0;
+    err = policy_reserve(txn, &ask, &dropped);
+    if (err == OXBOW_OK && dropped && a->found) {
+        err = stream_load(txn, &s->object, s);
+    }
     if (err == OXBOW_OK) {
         err = add_policy(s, a);
     }

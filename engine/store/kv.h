@@ -163,6 +163,15 @@ uint64_t txn_store_id(const struct oxbow_txn *txn); /* as in struct oxbow_stat *
 /* Pushes and appends call this before they write: OXBOW_EQUOTA when `bytes` more would not fit the
  * quota. What only deletes, acks or trims does not call it and may use the reserve. */
 OXBOW_MUST_CHECK enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes);
+/* Whether `bytes` more would leave less of the quota free than is kept for those who have nothing to
+ * give up: a queue that makes room by itself does so then. *free_bytes: how much it is to give up for
+ * them, more than `bytes` while the store as it lies on the device is above that line. Not while the
+ * store is in memory. */
+bool txn_quota_tight(const struct oxbow_txn *txn, size_t bytes, uint64_t *free_bytes);
+/* txn_reserve_bytes for one that gives up as much in the same transaction: what it gives up comes
+ * free with a checkpoint, until then it lives off what lies above the quota. OXBOW_EQUOTA when
+ * that is in danger as well. */
+OXBOW_MUST_CHECK enum oxbow_err txn_reserve_freed(struct oxbow_txn *txn, size_t bytes);
 /* Marks the transaction unusable: commit gives `err` and applies nothing. Returns `err`. */
 enum oxbow_err txn_fail(struct oxbow_txn *txn, enum oxbow_err err);
 /* Why it is fit only for abort; OXBOW_OK: it is not. */

@@ -20,6 +20,7 @@
 #define JOURNAL_MAX   (4u << 20)
 #define SMALL_FILES   (64u << 10)
 #define RECORDS_PART  1024u
+#define BAND_PART     64u /* of the quota, left to those who have nothing to give up */
 #define QUOTA_DEFAULT (sizeof(size_t) > 4 ? 1ull << 30 : 256ull << 20)
 #define COST_BYTES    (TREE_PAGE_BYTES / MEM_COST_PAGE)
 
@@ -39,10 +40,17 @@ uint64_t quota_reserve(const struct oxbow *db)
     return RESERVE_PAGES * TREE_PAGE_BYTES + 3 * db->largest_txn;
 }
 
+uint64_t quota_pages_most(const struct oxbow_config *c)
+{
+    uint64_t over = (uint64_t)c->dirty_pages * PAGES_OVER;
+
+    return c->dirty_pages + (over < PAGES_OVER_MAX ? over : PAGES_OVER_MAX);
+}
+
 /* What one checkpoint may need at most, and the next while the first one's pages are not free. */
 uint64_t quota_headroom(const struct oxbow_config *c)
 {
-    uint64_t pages = (uint64_t)c->dirty_pages * PAGES_OVER * TREE_PAGE_BYTES;
+    uint64_t pages = quota_pages_most(c) * TREE_PAGE_BYTES;
 
     return 2 * (pages + c->txn_bytes) + RESERVE_PAGES * TREE_PAGE_BYTES;
 }
@@ -240,6 +248,50 @@ enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
     err = reserve_file(db, bytes);
     if (err != OXBOW_OK) {
         db->freeze_soon = true; /* pages may come free with one */
+    }
+    return err;
+}
+
+/* Above it an append of a queue that drops the oldest makes its own room. */
+static uint64_t band_line(const struct oxbow *db)
+{
+    return db->config.quota_bytes - db->config.quota_bytes / BAND_PART;
+}
+
+/* Whether the active table has grown by as much as such queues may live off until a checkpoint. */
+static bool band_grown(const struct oxbow *db)
+{
+    return db->active->net * COST_BYTES > db->config.quota_bytes / BAND_PART;
+}
+
+bool quota_waits(const struct oxbow *db)
+{
+    return band_grown(db) && quota_used(db) > band_line(db);
+}
+
+bool txn_quota_tight(const struct oxbow_txn *txn, size_t bytes, uint64_t *free_bytes)
+{
+    const struct oxbow *db = txn->db;
+    uint64_t line = band_line(db);
+    uint64_t lies = (db->usage.pages - db->usage.free_pages) * TREE_PAGE_BYTES;
+
+    *free_bytes = lies > line ? 2 * (uint64_t)bytes : bytes;
+    return !db->in_memory && quota_used(db) + bytes > line;
+}
+
+enum oxbow_err txn_reserve_freed(struct oxbow_txn *txn, size_t bytes)
+{
+    struct oxbow *db = txn->db;
+    enum oxbow_err err = OXBOW_EQUOTA;
+
+    if ((txn->flags & OXBOW_TXN_READ) != 0) {
+        return OXBOW_EREADONLY;
+    }
+    if (!quota_overrun(db)) {
+        err = reserve_file(db, bytes);
+    }
+    if (err != OXBOW_OK || band_grown(db)) {
+        db->freeze_soon = true; /* what was given up comes free with a checkpoint */
     }
     return err;
 }

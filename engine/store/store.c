@@ -17,7 +17,7 @@
     (OXBOW_OPEN_EXISTING | OXBOW_OPEN_READONLY | OXBOW_OPEN_STRICT | OXBOW_OPEN_REPAIR)
 #define MAP_MIN_64         (1ull << 30)
 #define MAP_32             (512ull << 20)
-#define DIRTY_DEFAULT      1024u
+#define DIRTY_DEFAULT      3072u
 #define DIRTY_MIN          16u
 #define DIRTY_MAX          16384u
 #define MEMTABLE_DEFAULT   (4u << 20)

@@ -35,9 +35,10 @@
 #define JOURNAL_SEGMENTS   4u  /* where the configuration does not say */
 #define QUOTA_MIN          (1ull << 20)
 #define RESERVE_PAGES      64u /* and three times the largest transaction */
-/* The active table may grow to that many times `dirty_pages` while a checkpoint is under way: a
- * page is cheaper the more it collects. */
-#define PAGES_OVER 4u
+/* By how much the active table may outgrow `dirty_pages` while a checkpoint is under way: so many
+ * times, at most so many pages. A page is cheaper the more it collects. */
+#define PAGES_OVER     3u
+#define PAGES_OVER_MAX 1024u
 
 struct oxbow_txn {
     struct oxbow *db;
@@ -221,6 +222,8 @@ void store_fail(struct oxbow *db, enum oxbow_err err);
 
 uint64_t quota_used(const struct oxbow *db);
 uint64_t quota_reserve(const struct oxbow *db);
+/* Estimated pages that a table may reach, and so one checkpoint. */
+uint64_t quota_pages_most(const struct oxbow_config *c);
 uint64_t quota_headroom(const struct oxbow_config *c);
 /* Fills in quota_bytes and disk_bytes, where dirty_pages and txn_bytes are. */
 void quota_limits(struct oxbow_config *c);
@@ -232,6 +235,9 @@ bool quota_fits(const struct oxbow_config *c);
 uint64_t quota_data_limit(const struct oxbow_config *c);
 /* Whether the file comes so near to its limit that nothing may be added at all. */
 bool quota_overrun(const struct oxbow *db);
+/* Whether a writer waits for the checkpoint that is under way: near the quota, what queues give up of
+ * their own comes free only then. With the mutex. */
+bool quota_waits(const struct oxbow *db);
 /* Sees to it that the data file has room on the device for the tables. OXBOW_ENOSPC, OXBOW_EIO. */
 OXBOW_MUST_CHECK enum oxbow_err quota_reserve_file(struct oxbow *db);
 /* Before a value of more than a page: its run of pages may be put into a hole, so the device must

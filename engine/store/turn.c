@@ -45,7 +45,7 @@ bool table_overfull(const struct oxbow *db, const struct memtable *t)
         return false;
     }
     return device_over(db, t, 2) || t->arena.used >= bytes + bytes / 4 ||
-           t->cost >= (uint64_t)db->config.dirty_pages * PAGES_OVER * MEM_COST_PAGE;
+           t->cost >= quota_pages_most(&db->config) * MEM_COST_PAGE;
 }
 
 bool sync_due(const struct oxbow *db, const struct memtable *t)
@@ -74,6 +74,9 @@ static bool has_room(struct oxbow *db, bool interval)
 
     if (db->hold.why != OXBOW_OK) {
         return true;
+    }
+    if (db->frozen != NULL && quota_waits(db)) {
+        return false; /* what was given up comes free when this checkpoint ends */
     }
     if (overfull || (interval && stalled(db))) {
         db->freeze_wanted = db->freeze_wanted || overfull || !db->journal.on;

@@ -107,7 +107,7 @@ struct oxbow_config {
                                       0: 1 GiB, 32-bit: 256 MiB */
     uint64_t disk_bytes;           /* limit of all files on the device; 0: from quota_bytes */
     uint64_t map_bytes;            /* LMDB's map; 0: max(4 x quota, 1 GiB), 32-bit: 512 MiB */
-    uint32_t dirty_pages;          /* estimated pages that start a checkpoint; 0: 1024 */
+    uint32_t dirty_pages;          /* estimated pages that start a checkpoint; 0: 3072 */
     uint32_t memtable_bytes;       /* bytes that start a checkpoint; 0: 4 MiB */
     uint32_t checkpoint_ms;        /* age that starts a checkpoint; 0: 60,000 */
     uint32_t txn_bytes;            /* hard cap on one transaction; 0: 16 MiB */

@@ -93,7 +93,7 @@ struct oxbow_policy_info {
     uint64_t bytes;
     uint64_t
         over_entries; /* above max_entries, and so on: since a forward's protection won, or the */
-    uint64_t over_bytes;                     /* limit was lowered and nothing was appended since */
+    uint64_t over_bytes;                     /* limit was lowered and the store had no time since */
     char held_by[OXBOW_POLICY_HELD_MAX + 1]; /* the forward that has yet to deliver what is over a
                                                 limit or too old; "": none */
     bool full;              /* a limit is reached: the next append drops, is refused, or waits */
@@ -112,7 +112,7 @@ enum oxbow_drop_cause {
     OXBOW_DROP_AGE = 1,         /* "age": older than max_age_ms, or than their own time to live */
     OXBOW_DROP_LENGTH = 2,      /* "length": over max_entries */
     OXBOW_DROP_BYTES = 3,       /* "bytes": over max_bytes */
-    OXBOW_DROP_QUOTA = 4,       /* "quota": not in use, a full store refuses */
+    OXBOW_DROP_QUOTA = 4,       /* "quota": for want of room in the store, with drop-oldest */
     OXBOW_DROP_DEAD_LETTER = 5, /* "dead-letter": moved to a group's dead letters (dead_remove of
                                    group_options.h) */
     OXBOW_DROP_DELIVERED = 6,   /* "delivered": every group had acked it and every forward delivered

@@ -317,6 +317,51 @@ static enum oxbow_err source_release(struct oxbow_txn *txn, struct binding_table
     return n->bindings == 0 && !set ? source_remove(txn, t, n) : OXBOW_OK;
 }
 
+static bool is_unread(const struct binding_table *t, uint32_t id)
+{
+    for (uint32_t i = 0; i < t->unread_count; i++) {
+        if (t->unread[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A record that makes no sense goes, with what it counted. */
+static enum oxbow_err unread_remove(struct oxbow_txn *txn, struct binding_table *t, uint32_t id)
+{
+    static const enum binding_key_kind kinds[] = {BINDING_KEY_BINDING, BINDING_KEY_DROPS,
+                                                  BINDING_KEY_SOURCE, BINDING_KEY_COUNT};
+    enum oxbow_err err = OXBOW_OK;
+
+    binding_table_changed(t);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && err == OXBOW_OK; i++) {
+        err = record_del(txn, kinds[i], id);
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
+}
+
+enum oxbow_err oxbow_binding_unread(struct oxbow_txn *txn, uint32_t after, uint32_t *id)
+{
+    struct binding_table *t;
+    uint64_t least = UINT64_MAX;
+    enum oxbow_err err = id == NULL ? OXBOW_EINVAL : binding_table_get(txn, &t);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    for (uint32_t i = 0; i < t->unread_count; i++) {
+        if (t->unread[i] > after && t->unread[i] < least) {
+            least = t->unread[i];
+        }
+    }
+    if (least == UINT64_MAX) {
+        return OXBOW_ENOENT;
+    }
+    *id = (uint32_t)least;
+    return OXBOW_OK;
+}
+
 enum oxbow_err oxbow_unbind(struct oxbow_txn *txn, uint32_t id)
 {
     struct binding_table *t;
@@ -329,7 +374,7 @@ enum oxbow_err oxbow_unbind(struct oxbow_txn *txn, uint32_t id)
     }
     row = binding_row_from(t, id);
     if (row == NULL || row->id != id) {
-        return OXBOW_ENOENT;
+        return is_unread(t, id) ? unread_remove(txn, t, id) : OXBOW_ENOENT;
     }
     n = &t->nodes[row->source];
     binding_table_doubt(t);

@@ -128,10 +128,10 @@ struct binding_row {
 struct binding_table {
     struct oxbow *db;
     bool loaded;
-    bool changed;    /* since `aborts` was noted: an abort after it may have taken that back */
-    bool stale;      /* rows were removed: levels and types may be those of before */
-    bool refused;    /* the last append was, by a destination and not by its own stream */
-    uint64_t aborts; /* store_abort_count at the last change */
+    bool changed;     /* since `aborts` was noted: an abort after it may have taken that back */
+    bool stale;       /* rows were removed: levels and types may be those of before */
+    uint32_t refuser; /* the node that refused the last append, or BINDING_NOBODY */
+    uint64_t aborts;  /* store_abort_count at the last change */
     struct binding_node *nodes;
     uint32_t node_count, node_room;
     uint32_t sources; /* nodes that are one */
@@ -139,7 +139,9 @@ struct binding_table {
     uint32_t slot_count;
     struct binding_row *rows; /* ids ascend */
     uint32_t row_count, row_room;
-    uint32_t gone; /* rows that were removed */
+    uint32_t gone;    /* rows that were removed */
+    uint32_t *unread; /* ids of records that make no sense, bindings' before sources' */
+    uint32_t unread_count, unread_room;
     struct buf texts;
     struct binding_index index;
     uint32_t *work; /* of nodes, as many as there are */
@@ -216,7 +218,8 @@ OXBOW_MUST_CHECK enum oxbow_err binding_source(struct oxbow_txn *txn, struct oxb
 /* oxbow_stream_add to such a one. */
 OXBOW_MUST_CHECK enum oxbow_err binding_append(struct oxbow_txn *txn, struct binding_node *source,
                                                const struct binding_add *add, struct oxbow_id *id);
-/* Whether the last append was refused by a destination, so that room in the stream would not help. */
-bool binding_refused(const struct oxbow_txn *txn);
+/* Which destination refused the last append, so that room in the stream itself would not help; without
+ * bytes: none did. Borrowed until the next append. */
+struct oxbow_bytes binding_refuser(const struct oxbow_txn *txn);
 
 #endif

@@ -44,7 +44,7 @@ static enum oxbow_err source_find(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (err != OXBOW_OK || t->sources == 0 || key.len == 0) {
         return err;
     }
-    t->refused = false;
+    t->refuser = BINDING_NOBODY;
     err = binding_node_find(txn, t, key, out);
     if (err == OXBOW_OK && *out != NULL && !binding_node_is_source(*out)) {
         *out = NULL;
@@ -62,11 +62,12 @@ enum oxbow_err binding_source(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                                     : source_find(txn, key, out);
 }
 
-bool binding_refused(const struct oxbow_txn *txn)
+struct oxbow_bytes binding_refuser(const struct oxbow_txn *txn)
 {
     const struct binding_table *t = store_slot_get(txn_store(txn), STORE_SLOT_BINDING);
+    bool any = t != NULL && t->sources > 0 && t->refuser < t->node_count;
 
-    return t != NULL && t->refused;
+    return any ? binding_name(t, &t->nodes[t->refuser]) : (struct oxbow_bytes){NULL, 0};
 }
 
 /* ---- where it goes ---- */
@@ -249,7 +250,7 @@ static enum oxbow_err ask(struct route *r, const struct binding_node *n)
               ? list_admits(r->txn, name, list_value(r, row))
               : stream_admits(r->txn, name, r->add->fields, r->add->field_count);
     if (err != OXBOW_OK && txn_failed(r->txn) == OXBOW_OK) {
-        r->table->refused = true;
+        r->table->refuser = (uint32_t)(n - r->table->nodes);
         if (row != NULL) {
             row->refused++;
         }

@@ -4,18 +4,21 @@
  * another, and so are alternates. Read from the records at the first use, and again after a removal,
  * or an abort that may have taken a change back; a binding that is made is added in place.
  *
- * A record that is damaged, or that the rows there are would refuse (binding_row.c), is no row, and a
- * warning says so.
+ * A record that is damaged, or that the rows there are would refuse (binding_row.c), is no row: a
+ * warning says so, and its id is kept for who asks (oxbow_binding_unread).
  */
 #include "engine/queue/binding.h"
 
 #include "engine/base/codec.h"
 #include "engine/store/catalog.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-#define TEXTS_MAX   ((size_t)512 << 20)
-#define SLOTS_LEAST 16u
+#define TEXTS_MAX      ((size_t)512 << 20)
+#define SLOTS_LEAST    16u
+#define LINE_MAX_BYTES 128u
 
 /* ---- life ---- */
 
@@ -27,6 +30,7 @@ static void table_empty(struct binding_table *t)
     mem_free(alloc, t->slots, t->slot_count * sizeof *t->slots);
     mem_free(alloc, t->rows, t->row_room * sizeof *t->rows);
     mem_free(alloc, t->work, t->work_room * sizeof *t->work);
+    mem_free(alloc, t->unread, t->unread_room * sizeof *t->unread);
     buf_fini(&t->texts);
     binding_index_fini(&t->index);
     buf_init(&t->texts, alloc, TEXTS_MAX);
@@ -34,10 +38,12 @@ static void table_empty(struct binding_table *t)
     t->slots = NULL;
     t->rows = NULL;
     t->work = NULL;
+    t->unread = NULL;
     t->node_count = t->node_room = 0;
     t->slot_count = 0;
     t->row_count = t->row_room = 0;
     t->work_room = 0;
+    t->unread_count = t->unread_room = 0;
     t->sources = 0;
     t->gone = 0;
     t->stale = false;
@@ -218,12 +224,21 @@ enum oxbow_err binding_node_take(struct oxbow_txn *txn, struct binding_table *t,
 
 /* ---- reading ---- */
 
-static void tell_lost(struct oxbow_txn *txn)
+static enum oxbow_err note_unread(struct oxbow_txn *txn, struct binding_table *t, uint32_t id,
+                                  const char *what)
 {
     const struct oxbow_log *log = &txn_port(txn)->log;
+    uint32_t *ids = binding_grown(t, t->unread, &t->unread_room, t->unread_count, sizeof *ids);
+    char line[LINE_MAX_BYTES];
 
-    log->line(log->ctx, OXBOW_LOG_WARN,
-              "store: a binding cannot be read: entries do not go there until it is made again");
+    if (ids == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    t->unread = ids;
+    ids[t->unread_count++] = id;
+    (void)snprintf(line, sizeof line, "store: %s, number %" PRIu32, what, id);
+    log->line(log->ctx, OXBOW_LOG_WARN, line);
+    return OXBOW_OK;
 }
 
 /* One key below KV_SPACE_BINDING. */
@@ -232,16 +247,19 @@ static enum oxbow_err record_read(struct oxbow_txn *txn, struct binding_table *t
                                   struct oxbow_bytes value)
 {
     uint32_t id = get_be32(c->key + 2);
+    bool binding = c->key[1] == BINDING_KEY_BINDING;
 
-    if (err == OXBOW_OK && c->key[1] == BINDING_KEY_BINDING) {
+    if (err == OXBOW_OK && binding) {
         err = binding_row_add(txn, t, id, value);
     } else if (err == OXBOW_OK) {
         err = binding_source_add(txn, t, id, value);
     }
     if (err == OXBOW_ECORRUPT || err == OXBOW_ECYCLE || err == OXBOW_EDEPTH ||
         err == OXBOW_EWRONGTYPE) {
-        tell_lost(txn);
-        return OXBOW_OK;
+        err = note_unread(
+            txn, t, id,
+            binding ? "a binding cannot be read: entries do not go there until it is made again"
+                    : "what was set for a source cannot be read, until it is set again");
     }
     return err;
 }

@@ -94,7 +94,7 @@ static void first_went(struct oxbow_txn *txn, bool wall, struct oxbow_delay_id i
 static enum oxbow_err add_fields(struct oxbow_txn *txn, const struct delay *d)
 {
     const struct oxbow_alloc *alloc = &txn_port(txn)->alloc;
-    struct oxbow_stream_add_options opt = {.priority = 0};
+    struct oxbow_stream_add_options opt = {.undelayed = true};
     uint8_t priority = 0;
     struct oxbow_field few[FIELDS_STACK];
     struct oxbow_field *fields = few;

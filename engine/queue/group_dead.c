@@ -136,6 +136,7 @@ static bool too_long(const struct group *g, const struct oxbow_field *fields, ui
 static enum oxbow_err letter_add(const struct group *g, struct oxbow_bytes key,
                                  struct oxbow_field *fields, uint32_t count)
 {
+    static const struct oxbow_stream_add_options now = {.undelayed = true};
     struct oxbow_txn *txn = g->stream->txn;
     struct oxbow_field *ours = fields + count;
     char payload[ID_TEXT_MAX];
@@ -143,7 +144,7 @@ static enum oxbow_err letter_add(const struct group *g, struct oxbow_bytes key,
     enum oxbow_err err;
 
     if (!too_long(g, fields, count + DEAD_FIELDS)) {
-        return oxbow_stream_add(txn, key, NULL, fields, count + DEAD_FIELDS, NULL);
+        return oxbow_stream_add(txn, key, &now, fields, count + DEAD_FIELDS, NULL);
     }
     if (too_long(g, fields, count)) {
         return OXBOW_ETOOBIG;
@@ -152,13 +153,13 @@ static enum oxbow_err letter_add(const struct group *g, struct oxbow_bytes key,
     if (err != OXBOW_OK) {
         return err;
     }
-    err = oxbow_stream_add(txn, key, NULL, fields, count, &id);
+    err = oxbow_stream_add(txn, key, &now, fields, count, &id);
     if (err != OXBOW_OK) {
         return err;
     }
     id_to_text(payload, id);
     ours[DEAD_PAYLOAD].value = text_of(payload);
-    err = oxbow_stream_add(txn, key, NULL, ours, DEAD_FIELDS, NULL);
+    err = oxbow_stream_add(txn, key, &now, ours, DEAD_FIELDS, NULL);
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
 }
 

@@ -128,12 +128,13 @@ enum oxbow_err oxbow_once_add(struct oxbow_txn *txn, struct oxbow_bytes key,
                               const struct oxbow_once *once, const struct oxbow_field *fields,
                               uint32_t field_count, struct oxbow_once_outcome *outcome)
 {
+    const struct oxbow_stream_add_options opt = {.priority = once != NULL ? once->priority : 0};
     struct oxbow_once_outcome said = {0};
     struct call c = {.key = key};
     enum oxbow_err err = outcome == NULL ? OXBOW_EINVAL : call_begin(txn, once, &c, &said);
 
     if (err == OXBOW_OK && !said.duplicate) {
-        err = oxbow_stream_add(txn, key, NULL, fields, field_count, &said.id);
+        err = oxbow_stream_add(txn, key, &opt, fields, field_count, &said.id);
         err = err == OXBOW_OK ? call_end(&c, said.id) : err;
     }
     if (err == OXBOW_OK) {
@@ -148,7 +149,9 @@ enum oxbow_err oxbow_once_push(struct oxbow_txn *txn, struct oxbow_bytes key, en
 {
     struct oxbow_once_outcome said = {0};
     struct call c = {.key = key, .end = end};
-    enum oxbow_err err = outcome == NULL ? OXBOW_EINVAL : call_begin(txn, once, &c, &said);
+    enum oxbow_err err = outcome == NULL || (once != NULL && once->priority > 0)
+                             ? OXBOW_EINVAL
+                             : call_begin(txn, once, &c, &said);
 
     if (err == OXBOW_OK && !said.duplicate) {
         err = oxbow_list_push(txn, key, end, &value, 1, NULL);

@@ -8,6 +8,8 @@
 #include "engine/base/codec.h"
 #include "engine/base/result.h"
 #include "engine/queue/once.h"
+#include "oxbow/delay.h"
+#include "oxbow/expire.h"
 #include "oxbow/stream.h"
 
 #include <string.h>
@@ -42,6 +44,10 @@ static const struct oxbow_policy_field fields[] = {
      FIELD(priority_weights), 10, OXBOW_POLICY_WEIGHTS},
     {"priority-wait", "a priority that got nothing for so long gives one entry first", NULL,
      AGE_MAX, FIELD(priority_wait_ms), 11, OXBOW_POLICY_MS},
+    {"default-ttl", "time to live of entries of a stream that give none", NULL, OXBOW_TTL_MS_MAX,
+     FIELD(default_ttl_ms), 12, OXBOW_POLICY_MS},
+    {"default-delay", "how much later entries of a stream are added that give no time", NULL,
+     OXBOW_DELAY_MS_MAX, FIELD(default_delay_ms), 13, OXBOW_POLICY_MS},
 };
 
 #define FIELD_COUNT (sizeof fields / sizeof fields[0])
@@ -117,6 +123,23 @@ static enum oxbow_err newest_id(struct oxbow_txn *txn, uint32_t *id)
                : err;
 }
 
+/* What a version must know to open a store with that policy. */
+static enum oxbow_err features_require(struct oxbow_txn *txn, const struct oxbow_policy *policy)
+{
+    enum oxbow_err err = txn_feature_require(txn, STORE_FEATURE_POLICY);
+
+    if (err == OXBOW_OK && policy->default_ttl_ms > 0) {
+        err = txn_feature_require(txn, STORE_FEATURE_TTL);
+    }
+    if (err == OXBOW_OK && policy->default_delay_ms > 0) {
+        err = txn_feature_require(txn, STORE_FEATURE_DELAY);
+    }
+    if (err == OXBOW_OK && policy->priorities > 1) {
+        err = txn_feature_require(txn, STORE_FEATURE_PRIORITIES);
+    }
+    return err;
+}
+
 enum oxbow_err oxbow_policy_set(struct oxbow_txn *txn, struct oxbow_bytes key,
                                 const struct oxbow_policy *policy)
 {
@@ -152,10 +175,7 @@ enum oxbow_err oxbow_policy_set(struct oxbow_txn *txn, struct oxbow_bytes key,
         err = txn_reserve_bytes(txn, key.len + RECORD_OVERHEAD);
     }
     if (err == OXBOW_OK) {
-        err = txn_feature_require(txn, STORE_FEATURE_POLICY);
-    }
-    if (err == OXBOW_OK && policy->priorities > 1) {
-        err = txn_feature_require(txn, STORE_FEATURE_PRIORITIES);
+        err = features_require(txn, policy);
     }
     if (err != OXBOW_OK) {
         return err;

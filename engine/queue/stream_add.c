@@ -10,7 +10,6 @@
  */
 #include "engine/base/buf.h"
 #include "engine/base/codec.h"
-#include "engine/queue/binding.h"
 #include "engine/queue/boots.h"
 #include "engine/queue/expire.h"
 #include "engine/queue/forward.h"
@@ -391,18 +390,32 @@ struct add {
     uint32_t priority;
 };
 
-/* Asks the queue's policy for room. */
-static enum oxbow_err add_policy(struct stream *s, struct add *a)
+/* Finds the queue's policy, and what an entry gets from it. */
+static enum oxbow_err add_defaults(struct oxbow_txn *txn, struct add *a,
+                                   const struct oxbow_stream_add_options *opt)
 {
-    struct policy_room more = {.entries = 1};
-    enum oxbow_err err = policy_row(s->txn, a->key, &a->policy);
+    enum oxbow_err err = policy_row(txn, a->key, &a->policy);
 
+    a->priority = opt->priority;
+    a->ttl_ms = opt->ttl_ms == OXBOW_STREAM_TTL_NONE ? 0 : opt->ttl_ms;
+    if (err == OXBOW_OK && a->policy != NULL && opt->ttl_ms == 0) {
+        a->ttl_ms = a->policy->policy.default_ttl_ms;
+    }
     if (err == OXBOW_OK && a->priority > 0 &&
         (a->policy == NULL || a->priority >= a->policy->policy.priorities)) {
         err = OXBOW_EINVAL;
     }
-    if (err != OXBOW_OK || a->policy == NULL) {
-        return err;
+    return err == OXBOW_OK ? expire_check(txn, a->key, a->ttl_ms) : err;
+}
+
+/* Asks the queue's policy for room. */
+static enum oxbow_err add_policy(struct stream *s, struct add *a)
+{
+    struct policy_room more = {.entries = 1};
+    enum oxbow_err err = OXBOW_OK;
+
+    if (a->policy == NULL) {
+        return OXBOW_OK;
     }
     s->rotate_ms = policy_rotate_ms(&a->policy->policy);
     if (a->policy->policy.max_bytes > 0) {
@@ -479,6 +492,9 @@ enum oxbow_err stream_admits(struct oxbow_txn *txn, struct oxbow_bytes key,
     enum oxbow_err err = add_find(txn, key, &defaults, &s, &a.id);
 
     if (err == OXBOW_OK || err == OXBOW_ENOENT) {
+        err = add_defaults(txn, &a, &defaults);
+    }
+    if (err == OXBOW_OK) {
         err = add_policy(&s, &a);
     }
     return err == OXBOW_OK ? forward_room(txn, key, payload_of(fields, field_count)) : err;
@@ -499,10 +515,8 @@ enum oxbow_err stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (err == OXBOW_OK) {
         err = stream_trim_check(&opt->trim);
     }
-    a.ttl_ms = opt->ttl_ms;
-    a.priority = opt->priority;
-    if (err == OXBOW_OK) {
-        err = expire_check(txn, key, opt->ttl_ms);
+    if (err == OXBOW_OK && !txn_readonly(txn)) {
+        err = add_defaults(txn, &a, opt);
     }
     if (err == OXBOW_OK) {
         err = txn_readonly(txn) ? OXBOW_EREADONLY : add_find(txn, key, opt, &s, &a.id);
@@ -533,23 +547,4 @@ enum oxbow_err stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
         *id = a.id;
     }
     return OXBOW_OK;
-}
-
-enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
-                                const struct oxbow_stream_add_options *opt,
-                                const struct oxbow_field *fields, uint32_t field_count,
-                                struct oxbow_id *id)
-{
-    const struct binding_add add = {key, opt, fields, field_count};
-    struct binding_node *source = NULL;
-    enum oxbow_err err = OXBOW_OK;
-
-    if (opt == NULL || !opt->unrouted) {
-        err = binding_source(txn, key, &source);
-    }
-    if (err == OXBOW_OK) {
-        err = source == NULL ? stream_add(txn, key, opt, fields, field_count, id)
-                             : binding_append(txn, source, &add, id);
-    }
-    return err;
 }

@@ -86,7 +86,7 @@ struct oxbow_binding {
  * OXBOW_EQUOTA, OXBOW_ELEVEL (the store is of level 1: upgrade.h) */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_bind(struct oxbow_txn *txn,
                                            const struct oxbow_binding *binding, uint32_t *id);
-/* Removes one, of whatever database. OXBOW_ENOENT. */
+/* Removes one, of whatever database, or a record that oxbow_binding_unread tells of. OXBOW_ENOENT. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_unbind(struct oxbow_txn *txn, uint32_t id);
 
 struct oxbow_binding_info {
@@ -105,6 +105,13 @@ struct oxbow_binding_info {
  * none. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_binding_next(struct oxbow_txn *txn, uint32_t after,
                                                    struct oxbow_binding_info *info);
+
+/* The lowest id above `after` (0: the first) under which there is a record of a binding, or of what was
+ * set for a source, that makes no sense: it is damaged or of a later format, or others that were read
+ * before it would refuse it (OXBOW_ECYCLE, OXBOW_EDEPTH, OXBOW_EWRONGTYPE). It takes no part; a warning
+ * is logged whenever records are read. OXBOW_ENOENT: there is none. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_binding_unread(struct oxbow_txn *txn, uint32_t after,
+                                                     uint32_t *id);
 
 /* ---- sources ---- */
 

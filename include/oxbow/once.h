@@ -43,17 +43,18 @@ struct oxbow_once {
     struct oxbow_bytes id;
     struct oxbow_bytes producer;
     uint64_t sequence; /* from 1 on */
+    uint32_t
+        priority; /* of a stream's entry, as in struct oxbow_stream_add_options; a list's has 0 */
 };
 
 struct oxbow_once_outcome {
-    bool duplicate; /* it was there already: nothing was added */
-    struct oxbow_id
-        id; /* of the entry, or of the first one; 0-0 in a list, and for a sequence that is
-                           below the producer's last one */
+    bool duplicate;     /* it was there already: nothing was added */
+    struct oxbow_id id; /* of the entry, or of the first one; 0-0 in a list, for a sequence that is
+                           below the producer's last one, and where the queue puts entries off */
 };
 
 /* oxbow_stream_add, once. OXBOW_EINVAL: neither or both of id and producer, one over
- * OXBOW_ONCE_NAME_MAX, sequence 0. */
+ * OXBOW_ONCE_NAME_MAX, sequence 0, a priority that the queue does not have. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_once_add(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                const struct oxbow_once *once,
                                                const struct oxbow_field *fields,

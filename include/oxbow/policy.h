@@ -60,6 +60,10 @@ struct oxbow_policy {
                                   while all have some. 0: strict, a higher one always goes first */
     uint64_t priority_wait_ms; /* a priority that got nothing for so long gives one entry first; 0:
                                   strictly never */
+    /* What entries get that are added to a stream by name and say nothing of it themselves; 0: none.
+     * Changed for what is added from then on. */
+    uint64_t default_ttl_ms;   /* a time to live (expire.h), at most OXBOW_TTL_MS_MAX */
+    uint64_t default_delay_ms; /* they are added so much later (delay.h; oxbow_stream_add) */
 };
 /* The weight of a priority, 1 to 255; one that is left out weighs 1. */
 #define OXBOW_PRIORITY_WEIGHT(priority, weight) ((uint64_t)(uint8_t)(weight) << (8u * (priority)))

@@ -47,15 +47,18 @@ struct oxbow_stream_trim {
                             * 0: 10,000 as Redis without LIMIT; UINT64_MAX: Redis' LIMIT 0, none */
 };
 
+#define OXBOW_STREAM_TTL_NONE UINT64_MAX
 struct oxbow_stream_add_options {
     enum oxbow_id_mode id_mode;
     struct oxbow_id id;
     bool no_create; /* NOMKSTREAM: OXBOW_EAGAIN and nothing added if there is no such stream */
     struct oxbow_stream_trim trim; /* done after the entry was added */
-    uint64_t ttl_ms; /* how long it is given to readers (expire.h); 0: as long as it is there */
+    uint64_t ttl_ms; /* how long it is given to readers (expire.h); 0: as the stream's policy says
+                      * (policy.h), or as long as it is there; OXBOW_STREAM_TTL_NONE: the latter */
     bool unrouted;   /* it goes to this stream alone, whatever bindings (binding.h) lead from it */
     uint32_t priority; /* below `priorities` of the stream's policy (policy.h), the highest is given
                         * first; 0: the lowest, and all that there is without */
+    bool undelayed;    /* it is added now, whatever delay the stream's policy gives entries */
 };
 
 /* XADD. Appends one entry of 1 to any number of fields and gives its id. `opt` may be NULL for
@@ -69,6 +72,9 @@ struct oxbow_stream_add_options {
  * OXBOW_EFULL     the stream's policy leaves no room (policy.h); nothing is changed but that what is
  *                 delivered may have gone
  * OXBOW_EINVAL    no fields, or an impossible option, such as a priority that the policy does not have
+ * A stream whose policy has a default_delay_ms: an entry with an id of the store's making, without a
+ * time to live of its own, trim and no_create, becomes a delayed one (delay.h, whose errors these
+ * are); *id is 0-0 then, and it gets its id when it is due.
  * Where bindings lead on from the stream (binding.h), also what their destinations answer. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_add(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                  const struct oxbow_stream_add_options *opt,

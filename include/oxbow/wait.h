@@ -122,7 +122,7 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_group_read_wait(struct oxbow *db,
                                                       struct oxbow_result *results);
 
 /* Appends that wait for room: as oxbow_stream_add and oxbow_list_push, waiting while the queue's
- * policy has no room and says OXBOW_POLICY_BLOCK. Fair in the order of arrival among themselves: a
+ * policy has no room and says OXBOW_POLICY_BLOCK, or that of a destination of its bindings. Fair in the order of arrival among themselves: a
  * plain append does not stand in line. OXBOW_EFULL: the policy refuses. OXBOW_ETOOBIG: it would
  * never fit. Otherwise errors as there and as oxbow_wait_for. */
 struct oxbow_stream_add_wait_options {

@@ -71,6 +71,52 @@ static void records_that_make_a_circle_do_not_go_round(void **state)
     assert_int_equal(table(f)->row_count, 2);
 }
 
+static void write_record(struct streams *f, enum binding_key_kind kind, uint32_t id,
+                         struct oxbow_bytes record)
+{
+    uint8_t key[BINDING_KEY_MAX];
+
+    assert_ok(kv_put(f->txn, binding_key(key, kind, id), record));
+}
+
+static void what_makes_no_sense_is_told_and_can_be_removed(void **state)
+{
+    struct streams *f = *state;
+    const struct oxbow_binding back = from_to("b", "s");
+    uint8_t bytes[512];
+    struct buf buf = {.data = bytes, .cap = sizeof bytes, .len_max = sizeof bytes};
+    uint32_t good = bind_all(f, "s", "b"), id = 0;
+
+    assert_err(oxbow_binding_unread(f->txn, 0, &id), OXBOW_ENOENT);
+    assert_ok(binding_encode(&buf, &back, 0));
+    write_record(f, BINDING_KEY_BINDING, 1000, (struct oxbow_bytes){bytes, buf.len}); /* a circle */
+    write_record(f, BINDING_KEY_BINDING, 1001, (struct oxbow_bytes){"?", 1});
+    write_record(f, BINDING_KEY_SOURCE, 900, (struct oxbow_bytes){"??", 2});
+    write_record(f, BINDING_KEY_COUNT, 900, (struct oxbow_bytes){"??", 2});
+    streams_reopen(f);
+    for (uint32_t want = 900; want != 1002; want = want == 900 ? 1000 : want + 1) {
+        assert_ok(oxbow_binding_unread(f->txn, id, &id));
+        assert_int_equal(id, want);
+    }
+    assert_err(oxbow_binding_unread(f->txn, id, &id), OXBOW_ENOENT);
+    assert_err(oxbow_binding_unread(f->txn, UINT32_MAX, &id), OXBOW_ENOENT);
+    assert_err(oxbow_binding_unread(f->txn, 0, NULL), OXBOW_EINVAL);
+    assert_err(oxbow_unbind(f->txn, 999), OXBOW_ENOENT);
+    assert_ok(oxbow_unbind(f->txn, 1000));
+    assert_ok(oxbow_unbind(f->txn, 900));
+    streams_abort(f); /* they are there again */
+    streams_begin(f);
+    assert_ok(oxbow_binding_unread(f->txn, 0, &id));
+    assert_int_equal(id, 900);
+    for (id = 0; oxbow_binding_unread(f->txn, id, &id) == OXBOW_OK;) {
+        assert_ok(oxbow_unbind(f->txn, id));
+    }
+    assert_int_equal(id, 1001);
+    streams_reopen(f);
+    assert_err(oxbow_binding_unread(f->txn, 0, &id), OXBOW_ENOENT);
+    assert_ok(oxbow_unbind(f->txn, good));
+}
+
 static void a_source_without_its_record_still_passes_on(void **state)
 {
     struct streams *f = *state;
@@ -117,6 +163,7 @@ int main(void)
         TEST(it_is_read_at_the_first_use_and_after_an_abort),
         TEST(a_record_that_cannot_be_read_is_passed_over),
         TEST(records_that_make_a_circle_do_not_go_round),
+        TEST(what_makes_no_sense_is_told_and_can_be_removed),
         TEST(a_source_without_its_record_still_passes_on),
         TEST(names_of_other_databases_are_other_names),
     };

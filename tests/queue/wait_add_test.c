@@ -2,6 +2,7 @@
 #include "tests/queue/fixture.h"
 
 #include "engine/queue/wait.h"
+#include "oxbow/binding.h"
 #include "oxbow/policy.h"
 #include "oxbow/wait.h"
 
@@ -258,6 +259,53 @@ static void whatever_removes_from_a_stream_lets_an_append_in(void **state)
     }
 }
 
+static void a_full_destination_of_a_binding_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct pusher p = {0};
+    uint64_t len;
+
+    set(f, "d", (struct oxbow_policy){.max_entries = 1, .on_full = OXBOW_POLICY_BLOCK});
+    set(f, "e", (struct oxbow_policy){.max_entries = 1});
+    fixture_begin(f);
+    assert_ok(oxbow_bind(
+        f->txn, &(struct oxbow_binding){.source = bytes_of("k"), .destination = bytes_of("d")},
+        NULL));
+    fixture_commit(f);
+    assert_ok(add(f, "k", 0, 0));
+    assert_err(add(f, "k", 30, 0), OXBOW_ETIMEDOUT);
+    pusher_start(&p, f, 1, true);
+    fixture_begin(f);
+    assert_ok(oxbow_stream_trim(f->txn, bytes_of("d"),
+                                &(struct oxbow_stream_trim){.by = OXBOW_TRIM_MAXLEN}, NULL));
+    fixture_commit(f);
+    pusher_join(&p, OXBOW_OK);
+    fixture_begin(f);
+    assert_ok(oxbow_stream_len(f->txn, bytes_of("k"), &len));
+    assert_int_equal(len, 2);
+    assert_ok(oxbow_stream_len(f->txn, bytes_of("d"), &len));
+    assert_int_equal(len, 1);
+    assert_ok(oxbow_bind(
+        f->txn, &(struct oxbow_binding){.source = bytes_of("x"), .destination = bytes_of("e")},
+        NULL));
+    fixture_commit(f);
+    assert_ok(add(f, "x", 0, 0));
+    assert_err(add(f, "x", 1000000, 0), OXBOW_EFULL); /* one that refuses is not */
+    /* The stream itself, then the destination. */
+    set(f, "k", (struct oxbow_policy){.max_entries = 2, .on_full = OXBOW_POLICY_BLOCK});
+    pusher_start(&p, f, 1, true);
+    fixture_begin(f);
+    assert_ok(oxbow_stream_trim(f->txn, bytes_of("k"),
+                                &(struct oxbow_stream_trim){.by = OXBOW_TRIM_MAXLEN}, NULL));
+    fixture_commit(f);
+    nap_ms(50);
+    fixture_begin(f);
+    assert_ok(oxbow_stream_trim(f->txn, bytes_of("d"),
+                                &(struct oxbow_stream_trim){.by = OXBOW_TRIM_MAXLEN}, NULL));
+    fixture_commit(f);
+    pusher_join(&p, OXBOW_OK);
+}
+
 static void one_that_waits_can_be_canceled(void **state)
 {
     struct fixture *f = *state;
@@ -324,6 +372,7 @@ int main(void)
         T(pushes_go_on_in_the_order_of_arrival),
         T(room_for_several_lets_several_in),
         T(whatever_removes_from_a_stream_lets_an_append_in),
+        T(a_full_destination_of_a_binding_is_waited_for),
         T(one_that_waits_can_be_canceled),
         T(a_pop_that_aborts_lets_nobody_in),
         T(those_who_wait_for_room_and_for_elements_pass_all_on),

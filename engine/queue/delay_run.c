@@ -13,6 +13,7 @@
 #include "engine/base/codec.h"
 #include "engine/queue/boots.h"
 #include "engine/queue/expire.h"
+#include "engine/queue/key_expire.h"
 #include "engine/queue/once.h"
 #include "engine/queue/priority.h"
 #include "engine/queue/schedule.h"
@@ -293,6 +294,9 @@ enum oxbow_err delay_idle(struct oxbow_txn *txn, bool *more)
     }
     if (err == OXBOW_OK) {
         err = expire_step(txn, &reaping);
+    }
+    if (err == OXBOW_OK) {
+        err = key_expire_step(txn, &reaping);
     }
     if (err == OXBOW_OK) {
         err = schedule_idle(txn, &reaping);

@@ -233,6 +233,10 @@ enum oxbow_err oxbow_forward_create(struct oxbow_txn *txn, const char *name,
     if (err == OXBOW_OK) {
         err = forward_copy_put(txn, r);
     }
+    if (err == OXBOW_OK) {
+        err = oxbow_key_persist(txn, r->config.options.key,
+                                NULL); /* what is carried does not expire */
+    }
     forward_table_forget(t);
     return err;
 }

@@ -338,6 +338,11 @@ enum oxbow_err oxbow_list_trim(struct oxbow_txn *txn, struct oxbow_bytes key, in
     return list_close(&l, err);
 }
 
+static bool same_key(struct oxbow_bytes a, struct oxbow_bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
 /* The element that a move carries, once it is known that the move can be made. */
 static enum oxbow_err move_check(struct oxbow_txn *txn, struct oxbow_bytes from,
                                  struct oxbow_bytes to, const enum oxbow_end ends[2],
@@ -364,7 +369,7 @@ static enum oxbow_err move_check(struct oxbow_txn *txn, struct oxbow_bytes from,
     if (err != OXBOW_OK) {
         return err;
     }
-    if (from.len == to.len && memcmp(from.data, to.data, from.len) == 0) {
+    if (same_key(from, to)) {
         /* Nothing is added. */
         return ends[1] == OXBOW_LEFT ? forward_forbid_always(txn, to)
                                      : forward_admit(txn, to, result->items[0].len, 1);
@@ -418,6 +423,9 @@ enum oxbow_err oxbow_list_move(struct oxbow_txn *txn, struct oxbow_bytes from,
         return err;
     }
     err = list_find(txn, from, &l);
+    if (err == OXBOW_OK && l.count == 1 && same_key(from, to)) {
+        return OXBOW_OK; /* taken and added again the list would go, and its time to live with it */
+    }
     if (err == OXBOW_OK) {
         err = list_close(&l, take_noted(&l, from_end, 1, NULL));
     }

@@ -16,6 +16,7 @@
 #include "engine/queue/policy.h"
 #include "engine/queue/schedule.h"
 #include "engine/queue/string.h"
+#include "engine/store/catalog.h"
 #include "engine/store/memtable.h"
 
 #include <string.h>
@@ -175,6 +176,7 @@ static enum oxbow_err mend_next(struct mend *m, struct catalog_place *place,
     struct mend_object o = {.mend = m};
     struct oxbow_bytes name = {NULL, 0};
     uint8_t *copy = NULL;
+    bool gone = false;
     enum oxbow_err err = oxbow_txn_begin(m->db, &mend_step, &o.txn);
 
     if (err != OXBOW_OK) {
@@ -192,6 +194,9 @@ static enum oxbow_err mend_next(struct mend *m, struct catalog_place *place,
                 memcpy(copy, name.data, name.len);
             }
             o.name = (struct oxbow_bytes){copy, name.len};
+            err = catalog_expire_mend(o.txn, o.name, &gone);
+        }
+        if (err == OXBOW_OK && !gone) {
             err = mend_one(&o);
         }
     }

@@ -154,6 +154,9 @@ enum oxbow_err oxbow_string_set(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (err == OXBOW_EPROTECTED) {
         return err; /* asked before anything was changed */
     }
+    if (err == OXBOW_OK && object.deadline != 0) {
+        err = catalog_persist(txn, key, NULL);
+    }
     if (err == OXBOW_OK) {
         err = value_put(txn, object.id, value);
     }

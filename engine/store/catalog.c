@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The catalog's records and the four things that are done with a name: find, add, drop, move.
- * What objects leave behind is deleted by catalog_reap.c.
+ * What is done with a database as a whole is in catalog_database.c, what a key's deadline does in
+ * catalog_expire.c; what objects leave behind is deleted by catalog_reap.c.
  *
  *   KV_SPACE_CATALOG 00                               le64 next id, le64 hash seed
  *   KV_SPACE_CATALOG 01 u8 number                     le64 database id, le64 names in it
  *   KV_SPACE_CATALOG 02 be64 database id be64 hash be16 ordinal
- *                                                     u8 type, le64 object id, the name
+ *                                                     u8 type, le64 object id, and with 0x80 in
+ *                                                     the type le64 deadline, with 0x40 as well
+ *                                                     le64 when it was given; the name
  *   KV_SPACE_CATALOG 03 be64 database id              u8 number: should the number's record be lost
  *   KV_SPACE_REAP    01 be64 object id                u8 type
  *   KV_SPACE_REAP    02 be64 database id              u8 0
@@ -25,6 +28,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/hash.h"
+#include "engine/store/name_cache.h"
 
 #include <string.h>
 
@@ -33,21 +37,17 @@
 struct catalog {
     uint64_t seed;
     uint64_t mask;
-};
-
-/* Where a name is, or where it would go. */
-struct place {
-    uint64_t database; /* 0: the database number has no record */
-    uint64_t hash;
-    uint64_t count; /* names in the database */
-    uint16_t ordinal;
-    bool found;
-    struct object object;
+    struct name_cache names;
+    uint64_t aborts; /* store_abort_count of when a name was changed last */
+    bool changed;    /* since that was looked at: an abort may have taken the change back */
 };
 
 static void catalog_close(struct oxbow *db, void *p)
 {
-    mem_free(&oxbow_port_of(db)->alloc, p, sizeof(struct catalog));
+    struct catalog *cat = p;
+
+    name_cache_fini(&cat->names);
+    mem_free(&oxbow_port_of(db)->alloc, cat, sizeof *cat);
 }
 
 struct oxbow_bytes catalog_meta_key(uint8_t out[2])
@@ -77,17 +77,27 @@ struct oxbow_bytes catalog_name_key(uint8_t out[CATALOG_NAME_KEY], uint64_t data
     return (struct oxbow_bytes){out, CATALOG_NAME_KEY};
 }
 
-enum oxbow_err catalog_name_decode(struct oxbow_bytes value, struct object *object,
-                                   struct oxbow_bytes *name)
+enum oxbow_err catalog_name_decode(struct oxbow_bytes value, struct catalog_name *out)
 {
     const uint8_t *p = value.data;
+    size_t head = CATALOG_NAME_HEAD;
 
     if (value.len < CATALOG_NAME_HEAD) {
         return OXBOW_ECORRUPT;
     }
-    object->type = (enum oxbow_type)p[0];
-    object->id = get_le64(p + 1);
-    *name = (struct oxbow_bytes){p + CATALOG_NAME_HEAD, value.len - CATALOG_NAME_HEAD};
+    out->type = (enum oxbow_type)(p[0] & CATALOG_NAME_TYPE);
+    out->id = get_le64(p + 1);
+    out->deadline = 0;
+    out->made_ms = 0;
+    if ((p[0] & CATALOG_NAME_TIMED) != 0) {
+        head += (p[0] & CATALOG_NAME_MADE) != 0 ? 16 : 8;
+        if (value.len < head) {
+            return OXBOW_ECORRUPT;
+        }
+        out->deadline = get_le64(p + CATALOG_NAME_HEAD);
+        out->made_ms = head > CATALOG_NAME_HEAD + 8 ? get_le64(p + CATALOG_NAME_HEAD + 8) : 0;
+    }
+    out->name = (struct oxbow_bytes){p + head, value.len - head};
     return OXBOW_OK;
 }
 
@@ -145,6 +155,7 @@ enum oxbow_err catalog_attach(struct oxbow_txn *txn)
         return OXBOW_ENOMEM;
     }
     *cat = (struct catalog){.seed = meta[1], .mask = UINT64_MAX};
+    name_cache_init(&cat->names, &port->alloc);
     store_slot_set(txn_store(txn), STORE_SLOT_CATALOG, cat, catalog_close);
     store_set_idle_hook(txn_store(txn), STORE_IDLE_REAP, catalog_reap);
     return OXBOW_OK;
@@ -187,6 +198,7 @@ void catalog_hash_bits(struct oxbow *db, unsigned bits)
     struct catalog *cat = store_slot_get(db, STORE_SLOT_CATALOG);
 
     cat->mask = bits == 0 ? 0 : UINT64_MAX << (64 - bits);
+    name_cache_clear(&cat->names);
 }
 
 static uint64_t tag_of(uint64_t hash, uint32_t number)
@@ -207,8 +219,20 @@ enum oxbow_err catalog_tag(struct oxbow_txn *txn, struct oxbow_bytes name, uint6
     return err;
 }
 
-/* Looks for the name; invariant 1 says where to stop. */
-static enum oxbow_err locate(struct oxbow_txn *txn, struct oxbow_bytes name, struct place *at)
+/* Notes what the record says. */
+static enum oxbow_err found(struct oxbow_txn *txn, struct catalog_at *at,
+                            const struct catalog_name *record)
+{
+    at->found = true;
+    at->object.type = record->type;
+    at->object.id = record->id;
+    at->object.deadline = record->deadline;
+    at->made_ms = record->made_ms;
+    return catalog_expired(txn, record->deadline, record->made_ms, &at->expired);
+}
+
+/* Invariant 1 says where to stop. */
+enum oxbow_err catalog_locate(struct oxbow_txn *txn, struct oxbow_bytes name, struct catalog_at *at)
 {
     uint8_t key[CATALOG_NAME_KEY];
     uint64_t database[2];
@@ -221,28 +245,27 @@ static enum oxbow_err locate(struct oxbow_txn *txn, struct oxbow_bytes name, str
     if (err != OXBOW_OK) {
         return err;
     }
-    *at = (struct place){.database = database[0], .count = database[1]};
+    *at = (struct catalog_at){.database = database[0], .count = database[1]};
     at->hash = hash64(name.data, name.len, cat->seed) & cat->mask;
     at->object.tag = tag_of(at->hash, txn_database(txn));
     if (at->database == 0 || name.len > OXBOW_KEY_NAME_MAX) {
         return OXBOW_OK;
     }
     for (;;) {
+        struct catalog_name there;
         struct oxbow_bytes value;
-        struct oxbow_bytes there;
 
         err = kv_get(txn, catalog_name_key(key, at->database, at->hash, at->ordinal), &value);
         if (err != OXBOW_OK) {
             return err == OXBOW_ENOENT ? OXBOW_OK : err;
         }
-        err = catalog_name_decode(value, &at->object, &there);
+        err = catalog_name_decode(value, &there);
         if (err != OXBOW_OK) {
             return err;
         }
-        if (there.len == name.len &&
-            (name.len == 0 || memcmp(there.data, name.data, name.len) == 0)) {
-            at->found = true;
-            return OXBOW_OK;
+        if (there.name.len == name.len &&
+            (name.len == 0 || memcmp(there.name.data, name.data, name.len) == 0)) {
+            return found(txn, at, &there);
         }
         if (at->ordinal == UINT16_MAX) {
             return OXBOW_ERANGE;
@@ -251,17 +274,66 @@ static enum oxbow_err locate(struct oxbow_txn *txn, struct oxbow_bytes name, str
     }
 }
 
+/* What was remembered since a name was changed is forgotten if that may have been taken back. */
+static void names_check(struct oxbow_txn *txn, struct catalog *cat)
+{
+    if (cat->changed && cat->aborts != store_abort_count(txn_store(txn))) {
+        cat->changed = false;
+        name_cache_clear(&cat->names);
+    }
+}
+
+static void names_touch(struct oxbow_txn *txn, struct catalog *cat)
+{
+    names_check(txn, cat);
+    cat->changed = true;
+    cat->aborts = store_abort_count(txn_store(txn));
+}
+
+static void name_forget(struct oxbow_txn *txn, const struct catalog_at *at, struct oxbow_bytes name)
+{
+    struct catalog *cat = store_slot_get(txn_store(txn), STORE_SLOT_CATALOG);
+
+    names_touch(txn, cat);
+    name_cache_drop(&cat->names, txn_database(txn), at->hash, name);
+}
+
+void catalog_names_forget(struct oxbow_txn *txn)
+{
+    struct catalog *cat = store_slot_get(txn_store(txn), STORE_SLOT_CATALOG);
+
+    if (cat != NULL) {
+        names_touch(txn, cat);
+        name_cache_clear(&cat->names);
+    }
+}
+
 enum oxbow_err catalog_find(struct oxbow_txn *txn, struct oxbow_bytes name, struct object *out)
 {
-    struct place at;
-    enum oxbow_err err = locate(txn, name, &at);
+    uint32_t database = txn_database(txn);
+    struct catalog *cat;
+    struct catalog_at at;
+    uint64_t hash;
+    enum oxbow_err err = catalog_of(txn, &cat);
 
     if (err != OXBOW_OK) {
         return err;
     }
-    if (!at.found) {
+    names_check(txn, cat);
+    hash = hash64(name.data, name.len, cat->seed) & cat->mask;
+    if (name_cache_get(&cat->names, database, hash, name, out) &&
+        (out->deadline == 0 || out->deadline > txn_clock_ms(txn))) {
+        out->tag = tag_of(hash, database);
+        return OXBOW_OK;
+    }
+    err = catalog_locate(txn, name, &at);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (!at.found || at.expired) {
         return OXBOW_ENOENT;
     }
+    name_cache_put(&cat->names, database, hash, name, &at.object);
     *out = at.object;
     return OXBOW_OK;
 }
@@ -300,7 +372,7 @@ static enum oxbow_err id_take(struct oxbow_txn *txn, uint64_t *id)
     return catalog_pair_put(txn, catalog_meta_key(key), (const uint64_t[2]){*id + 1, cat->seed});
 }
 
-static enum oxbow_err count_put(struct oxbow_txn *txn, const struct place *at, uint64_t count)
+static enum oxbow_err count_put(struct oxbow_txn *txn, const struct catalog_at *at, uint64_t count)
 {
     uint8_t key[3];
 
@@ -308,41 +380,55 @@ static enum oxbow_err count_put(struct oxbow_txn *txn, const struct place *at, u
                             (const uint64_t[2]){at->database, count});
 }
 
-/* Writes the name's record where locate found that it would go. */
-static enum oxbow_err name_add(struct oxbow_txn *txn, struct place *at, struct oxbow_bytes name)
+enum oxbow_err catalog_name_put(struct oxbow_txn *txn, const struct catalog_at *at,
+                                struct oxbow_bytes name)
 {
-    uint8_t value[CATALOG_NAME_HEAD + SHORT_NAME];
+    uint8_t value[CATALOG_NAME_HEAD + 16 + SHORT_NAME];
     uint8_t key[CATALOG_NAME_KEY];
+    struct oxbow_bytes where = catalog_name_key(key, at->database, at->hash, at->ordinal);
+    size_t head = CATALOG_NAME_HEAD;
     bool is_short = name.len <= SHORT_NAME;
-    struct oxbow_bytes where;
     enum oxbow_err err;
+
+    name_forget(txn, at, name);
+    value[0] = (uint8_t)at->object.type;
+    put_le64(value + 1, at->object.id);
+    if (at->object.deadline != 0) {
+        value[0] |= CATALOG_NAME_TIMED | (at->made_ms != 0 ? CATALOG_NAME_MADE : 0);
+        put_le64(value + head, at->object.deadline);
+        put_le64(value + head + 8, at->made_ms);
+        head += at->made_ms != 0 ? 16 : 8;
+    }
+    if (is_short && name.len > 0) {
+        memcpy(value + head, name.data, name.len);
+    }
+    err = kv_put(txn, where, (struct oxbow_bytes){value, is_short ? head + name.len : head});
+    return err == OXBOW_OK && !is_short ? kv_patch(txn, where, head, name) : err;
+}
+
+/* Writes the name's record where it was found that it would go. */
+static enum oxbow_err name_add(struct oxbow_txn *txn, struct catalog_at *at,
+                               struct oxbow_bytes name)
+{
+    enum oxbow_err err = OXBOW_OK;
 
     if (at->database == 0) {
         err = id_take(txn, &at->database);
         if (err == OXBOW_OK) {
             err = catalog_home_put(txn, at->database, txn_database(txn));
         }
-        if (err != OXBOW_OK) {
-            return err;
-        }
     }
-    value[0] = (uint8_t)at->object.type;
-    put_le64(value + 1, at->object.id);
-    if (is_short && name.len > 0) {
-        memcpy(value + CATALOG_NAME_HEAD, name.data, name.len);
+    if (err == OXBOW_OK) {
+        err = catalog_name_put(txn, at, name);
     }
-    where = catalog_name_key(key, at->database, at->hash, at->ordinal);
-    err = kv_put(
-        txn, where,
-        (struct oxbow_bytes){value, is_short ? CATALOG_NAME_HEAD + name.len : CATALOG_NAME_HEAD});
-    if (err == OXBOW_OK && !is_short) {
-        err = kv_patch(txn, where, CATALOG_NAME_HEAD, name);
+    if (err == OXBOW_OK && at->object.deadline != 0) {
+        err = catalog_deadline_put(txn, at);
     }
     return err == OXBOW_OK ? count_put(txn, at, at->count + 1) : err;
 }
 
 /* Moves the record of ordinal `from` to ordinal `to`. */
-static enum oxbow_err name_shift(struct oxbow_txn *txn, const struct place *at, uint16_t from,
+static enum oxbow_err name_shift(struct oxbow_txn *txn, const struct catalog_at *at, uint16_t from,
                                  uint16_t to)
 {
     const struct oxbow_alloc *alloc = &txn_port(txn)->alloc;
@@ -366,12 +452,14 @@ static enum oxbow_err name_shift(struct oxbow_txn *txn, const struct place *at, 
 }
 
 /* Removes the name's record: the last one of its hash takes its place (invariant 1). */
-static enum oxbow_err name_drop(struct oxbow_txn *txn, const struct place *at)
+static enum oxbow_err name_drop(struct oxbow_txn *txn, const struct catalog_at *at,
+                                struct oxbow_bytes name)
 {
     uint8_t key[CATALOG_NAME_KEY];
     uint16_t last = at->ordinal;
     enum oxbow_err err = OXBOW_OK;
 
+    name_forget(txn, at, name);
     while (last < UINT16_MAX) {
         struct oxbow_bytes value;
 
@@ -391,13 +479,41 @@ static enum oxbow_err name_drop(struct oxbow_txn *txn, const struct place *at)
     if (err == OXBOW_OK) {
         err = kv_del(txn, catalog_name_key(key, at->database, at->hash, last));
     }
+    if (err == OXBOW_OK && at->object.deadline != 0) {
+        err = catalog_deadline_del(txn, at);
+    }
     return err == OXBOW_OK ? count_put(txn, at, at->count - 1) : err;
+}
+
+enum oxbow_err catalog_drop(struct oxbow_txn *txn, const struct catalog_at *at,
+                            struct oxbow_bytes name)
+{
+    enum oxbow_err err = name_drop(txn, at, name);
+
+    if (err == OXBOW_OK) {
+        err = catalog_reap_add(txn, REAP_OBJECT, at->object.id, (uint8_t)at->object.type);
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
+}
+
+/* catalog_locate for those who write: a key that has expired goes first. */
+static enum oxbow_err locate(struct oxbow_txn *txn, struct oxbow_bytes name, struct catalog_at *at)
+{
+    enum oxbow_err err = catalog_locate(txn, name, at);
+
+    if (err == OXBOW_OK && at->expired) {
+        err = catalog_expire_at(txn, at, name);
+        if (err == OXBOW_OK) {
+            err = catalog_locate(txn, name, at);
+        }
+    }
+    return err;
 }
 
 enum oxbow_err catalog_open(struct oxbow_txn *txn, struct oxbow_bytes name, enum oxbow_type type,
                             struct object *out, bool *made)
 {
-    struct place at;
+    struct catalog_at at;
     enum oxbow_err err;
 
     if (name.len > OXBOW_KEY_NAME_MAX) {
@@ -427,7 +543,7 @@ enum oxbow_err catalog_open(struct oxbow_txn *txn, struct oxbow_bytes name, enum
 
 enum oxbow_err catalog_remove_empty(struct oxbow_txn *txn, struct oxbow_bytes name)
 {
-    struct place at;
+    struct catalog_at at;
     enum oxbow_err err = locate(txn, name, &at);
 
     if (err != OXBOW_OK) {
@@ -436,207 +552,118 @@ enum oxbow_err catalog_remove_empty(struct oxbow_txn *txn, struct oxbow_bytes na
     if (!at.found) {
         return OXBOW_ENOENT;
     }
-    err = name_drop(txn, &at);
+    err = name_drop(txn, &at, name);
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
 }
 
 enum oxbow_err catalog_remove(struct oxbow_txn *txn, struct oxbow_bytes name)
 {
-    struct place at;
+    struct catalog_at at;
     enum oxbow_err err = locate(txn, name, &at);
 
     if (err != OXBOW_OK) {
         return err;
     }
-    if (!at.found) {
-        return OXBOW_ENOENT;
+    return at.found ? catalog_drop(txn, &at, name) : OXBOW_ENOENT;
+}
+
+/* Whether `to` may be had for the object: what is there goes. */
+static enum oxbow_err rename_room(struct oxbow_txn *txn, struct oxbow_bytes to, bool only_new,
+                                  const struct object *object)
+{
+    struct catalog_at there;
+    enum oxbow_err err = locate(txn, to, &there);
+
+    if (err != OXBOW_OK || !there.found) {
+        return err;
     }
-    err = name_drop(txn, &at);
-    if (err == OXBOW_OK) {
-        err = catalog_reap_add(txn, REAP_OBJECT, at.object.id, (uint8_t)at.object.type);
+    if (only_new) {
+        return OXBOW_EEXIST;
     }
-    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
+    return there.object.id == object->id ? OXBOW_OK : catalog_drop(txn, &there, to);
 }
 
 enum oxbow_err catalog_rename(struct oxbow_txn *txn, struct oxbow_bytes from, struct oxbow_bytes to,
                               bool only_new, struct object *out)
 {
-    struct place at;
-    struct object object;
-    struct object there;
+    struct catalog_at at;
+    struct catalog_at moved;
     enum oxbow_err err;
 
     if (to.len > OXBOW_KEY_NAME_MAX) {
         return OXBOW_ETOOBIG;
     }
-    err = catalog_find(txn, from, &object);
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    err = catalog_find(txn, to, &there);
-    if (err != OXBOW_OK && err != OXBOW_ENOENT) {
-        return err;
-    }
-    if (err == OXBOW_OK && only_new) {
-        return OXBOW_EEXIST;
-    }
-    if (err == OXBOW_OK && there.id == object.id) {
-        *out = object;
-        return OXBOW_OK;
-    }
+    err = locate(txn, from, &moved);
     if (err == OXBOW_OK) {
-        err = catalog_remove(txn, to);
-        if (err != OXBOW_OK) {
-            return txn_fail(txn, err);
-        }
+        err = moved.found ? rename_room(txn, to, only_new, &moved.object) : OXBOW_ENOENT;
     }
-    err = catalog_remove_empty(txn, from);
     if (err == OXBOW_OK) {
         err = locate(txn, to, &at);
     }
-    if (err == OXBOW_OK) {
-        object.tag = at.object.tag;
-        at.object = object;
-        err = name_add(txn, &at, to);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (!at.found) {
+        err = catalog_remove_empty(txn, from);
+        if (err == OXBOW_OK) {
+            err = locate(txn, to, &at); /* the first was of the same hash, perhaps */
+        }
+        moved.object.tag = at.object.tag;
+        at.object = moved.object;
+        at.made_ms = moved.made_ms;
+        if (err == OXBOW_OK) {
+            err = name_add(txn, &at, to);
+        }
     }
     if (err != OXBOW_OK) {
         return txn_fail(txn, err);
     }
-    *out = object;
+    *out = at.object;
     return OXBOW_OK;
 }
 
-/* Calls `each` for the record that a cursor found, if it is one of the database's names. */
-static enum oxbow_err scan_one(struct oxbow_bytes key, struct oxbow_bytes value,
-                               enum oxbow_err (*each)(void *ctx, struct oxbow_bytes name,
-                                                      const struct object *o),
-                               void *ctx)
+/* In the other database, or back. */
+static enum oxbow_err locate_in(struct oxbow_txn *txn, uint32_t database, struct oxbow_bytes name,
+                                struct catalog_at *at)
 {
-    struct oxbow_bytes name;
-    struct object object = {0};
-    enum oxbow_err err;
+    enum oxbow_err err = oxbow_txn_select(txn, database);
 
-    if (key.len != CATALOG_NAME_KEY) {
-        return OXBOW_ECORRUPT;
-    }
-    err = catalog_name_decode(value, &object, &name);
-    return err == OXBOW_OK ? each(ctx, name, &object) : err;
+    return err == OXBOW_OK ? locate(txn, name, at) : err;
 }
 
-enum oxbow_err catalog_scan(struct oxbow_txn *txn, uint64_t *cursor, size_t count,
-                            enum oxbow_err (*each)(void *ctx, struct oxbow_bytes name,
-                                                   const struct object *o),
-                            void *ctx)
+enum oxbow_err catalog_move(struct oxbow_txn *txn, struct oxbow_bytes name, uint32_t database,
+                            struct object *out)
 {
-    uint8_t from[CATALOG_NAME_KEY];
-    uint64_t database[2];
-    uint64_t last = 0;
-    uint64_t next = 0;
-    size_t given = 0;
-    struct oxbow_bytes key;
-    struct oxbow_bytes value;
-    struct kv_cursor c;
-    enum oxbow_err err =
-        catalog_pair_get(txn, catalog_number_key(from, txn_database(txn)), database);
+    uint32_t own = txn_database(txn);
+    struct catalog_at at;
+    struct catalog_at moved;
+    enum oxbow_err err = locate(txn, name, &moved);
 
+    if (err == OXBOW_OK && !moved.found) {
+        err = OXBOW_ENOENT;
+    }
     if (err == OXBOW_OK) {
-        err = kv_cursor_init(&c, txn);
+        err = locate_in(txn, database, name, &at);
     }
-    if (err != OXBOW_OK) {
+    if (err == OXBOW_OK && at.found) {
+        err = OXBOW_EEXIST;
+    }
+    if (oxbow_txn_select(txn, own) != OXBOW_OK || err != OXBOW_OK) {
         return err;
     }
-    err = kv_cursor_seek(&c, catalog_name_key(from, database[0], *cursor, 0), &key, &value);
-    while (err == OXBOW_OK && key.len >= 18 && memcmp(key.data, from, 10) == 0) {
-        uint64_t hash = get_be64((const uint8_t *)key.data + 10);
-
-        if (given >= count && hash != last) {
-            next = hash;
-            break;
-        }
-        err = scan_one(key, value, each, ctx);
-        if (err != OXBOW_OK) {
-            break;
-        }
-        last = hash;
-        given++;
-        err = kv_cursor_next(&c, &key, &value);
+    err = catalog_remove_empty(txn, name);
+    if (err == OXBOW_OK) {
+        err = locate_in(txn, database, name, &at);
     }
-    kv_cursor_fini(&c);
-    if (err != OXBOW_OK && err != OXBOW_ENOENT) {
-        return err;
+    if (err == OXBOW_OK) {
+        moved.object.tag = at.object.tag;
+        at.object = moved.object;
+        at.made_ms = moved.made_ms;
+        err = name_add(txn, &at, name);
     }
-    *cursor = next;
+    if (oxbow_txn_select(txn, own) != OXBOW_OK || err != OXBOW_OK) {
+        return txn_fail(txn, err == OXBOW_OK ? OXBOW_EINVAL : err);
+    }
+    *out = at.object;
     return OXBOW_OK;
-}
-
-enum oxbow_err catalog_count(struct oxbow_txn *txn, uint64_t *count)
-{
-    uint64_t database[2];
-    uint8_t key[3];
-    enum oxbow_err err =
-        catalog_pair_get(txn, catalog_number_key(key, txn_database(txn)), database);
-
-    if (err == OXBOW_OK) {
-        *count = database[1];
-    }
-    return err;
-}
-
-enum oxbow_err catalog_flush(struct oxbow_txn *txn)
-{
-    uint64_t database[2];
-    uint8_t key[3];
-    struct oxbow_bytes where = catalog_number_key(key, txn_database(txn));
-    enum oxbow_err err = catalog_pair_get(txn, where, database);
-
-    if (err != OXBOW_OK || database[1] == 0) {
-        return err;
-    }
-    err = kv_del(txn, where);
-    if (err == OXBOW_OK) {
-        err = catalog_home_put(txn, database[0], CATALOG_DATABASES);
-    }
-    if (err == OXBOW_OK) {
-        err = catalog_reap_add(txn, REAP_DATABASE, database[0], 0);
-    }
-    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
-}
-
-static enum oxbow_err database_put(struct oxbow_txn *txn, uint32_t number, const uint64_t pair[2])
-{
-    uint8_t key[3];
-    enum oxbow_err err;
-
-    if (pair[0] == 0) {
-        return kv_del(txn, catalog_number_key(key, number));
-    }
-    err = catalog_pair_put(txn, catalog_number_key(key, number), pair);
-    return err == OXBOW_OK ? catalog_home_put(txn, pair[0], number) : err;
-}
-
-enum oxbow_err catalog_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b)
-{
-    uint64_t pair_a[2];
-    uint64_t pair_b[2];
-    uint8_t key[3];
-    enum oxbow_err err;
-
-    if (a >= CATALOG_DATABASES || b >= CATALOG_DATABASES) {
-        return OXBOW_ENODB;
-    }
-    if (a == b) {
-        return OXBOW_OK;
-    }
-    err = catalog_pair_get(txn, catalog_number_key(key, a), pair_a);
-    if (err == OXBOW_OK) {
-        err = catalog_pair_get(txn, catalog_number_key(key, b), pair_b);
-    }
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    err = database_put(txn, a, pair_b);
-    if (err == OXBOW_OK) {
-        err = database_put(txn, b, pair_a);
-    }
-    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
 }

@@ -6,7 +6,8 @@
  * RENAME, FLUSHDB and SWAPDB touch only the catalog; what an object leaves behind is reaped in
  * bounded steps by the store's idle hook, across re-opens. Two names of one hash are told apart by
  * the names themselves. Every function is called by the thread that holds the transaction and
- * works in the transaction's database, its own writes included. Besides the errors named, all give
+ * works in the transaction's database, its own writes included. A key that has expired is not there
+ * for any of them, but for catalog_count until it was removed. Besides the errors named, all give
  * what kv_get and kv_put give; OXBOW_ECORRUPT also for records that make no sense.
  */
 #ifndef OXBOW_STORE_CATALOG_H
@@ -23,6 +24,8 @@ struct object {
                      be waited for before there is an object. Other names may share it by chance.
                      Lives in memory alone: it differs from store to store */
     enum oxbow_type type;
+    uint64_t deadline; /* 0: it does not expire. It is there while the store's clock shows less, and
+                          may be for longer; in what catalog_find and its like give */
 };
 
 /* The tag that stands for all names of all databases: a SWAPDB or FLUSHDB touched it. */
@@ -53,9 +56,14 @@ OXBOW_MUST_CHECK enum oxbow_err catalog_rename(struct oxbow_txn *txn, struct oxb
                                                struct oxbow_bytes to, bool only_new,
                                                struct object *out);
 
-/* Calls `each` for names in the order of their hashes, from the hash *cursor on, until at least
- * `count` (at least 1) were given; all names of one hash come together. *cursor is then where to go
- * on, 0 at the end. `each` must not write; its error ends the scan. Names that are there from the
+/* Gives the object the same name in another database, where there must be none: OXBOW_EEXIST. *out is the
+ * object there. OXBOW_ENOENT, OXBOW_ENODB. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_move(struct oxbow_txn *txn, struct oxbow_bytes name,
+                                             uint32_t database, struct object *out);
+
+/* Calls `each` for names in the order of their hashes, from *cursor on, until at least `count` (at
+ * least 1) were given; all names of one cursor (engine/base/scan.h) come together. *cursor is then
+ * where to go on, 0 at the end; there is nothing beyond SCAN_CURSOR_MAX. `each` must not write; its error ends the scan. Names that are there from the
  * first call to the last are all given, whatever else comes, goes or is renamed meanwhile. */
 OXBOW_MUST_CHECK enum oxbow_err
 catalog_scan(struct oxbow_txn *txn, uint64_t *cursor, size_t count,
@@ -71,6 +79,30 @@ OXBOW_MUST_CHECK enum oxbow_err catalog_swap(struct oxbow_txn *txn, uint32_t a, 
 /* The tag of a name in the transaction's database, be it there or not. Never CATALOG_TAG_ALL. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_tag(struct oxbow_txn *txn, struct oxbow_bytes name,
                                             uint64_t *tag);
+
+/* ---- deadlines, by the store's clock: catalog_expire.c ---- */
+
+/* The key goes in ttl_ms, at least 1; the caller has reserved CATALOG_DEADLINE_BYTES and asked for
+ * STORE_FEATURE_KEY_EXPIRY. OXBOW_ENOENT. */
+#define CATALOG_DEADLINE_BYTES 128u
+OXBOW_MUST_CHECK enum oxbow_err catalog_expire(struct oxbow_txn *txn, struct oxbow_bytes name,
+                                               uint64_t ttl_ms);
+/* It stays; *had may be NULL. OXBOW_ENOENT. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_persist(struct oxbow_txn *txn, struct oxbow_bytes name,
+                                                bool *had);
+/* How long it still has, at least 1; UINT64_MAX: for ever. OXBOW_ENOENT. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_ttl(struct oxbow_txn *txn, struct oxbow_bytes name,
+                                            uint64_t *left_ms);
+/* Removes what has expired, at most `max` keys, earliest first; *more: there may be more. `gone` is
+ * called after each, in its database; its error ends it. Asks to be called again in time. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_expire_step(struct oxbow_txn *txn, size_t max,
+                                                    enum oxbow_err (*gone)(struct oxbow_txn *txn,
+                                                                           struct oxbow_bytes name),
+                                                    bool *more);
+/* After a salvage, of a name in the transaction's database: its deadline has its place again. *gone: it
+ * has expired, and idle work will remove it. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_expire_mend(struct oxbow_txn *txn, struct oxbow_bytes name,
+                                                    bool *gone);
 
 /* One bounded step of reaping; *more says whether there is anything left. The idle hook. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_reap(struct oxbow_txn *txn, bool *more);
@@ -126,5 +158,11 @@ OXBOW_MUST_CHECK enum oxbow_err object_blob_write(struct oxbow_txn *txn, uint64_
                                                   struct oxbow_bytes data, uint64_t *blob);
 OXBOW_MUST_CHECK enum oxbow_err object_blob_delete(struct oxbow_txn *txn, uint64_t id,
                                                    uint64_t blob);
+/* How many bytes of records an object has; it stops counting above `max`, and what it then gives is more.
+ * OXBOW_ENOTSUP: it has blobs. */
+OXBOW_MUST_CHECK enum oxbow_err object_bytes(struct oxbow_txn *txn, uint64_t id, uint64_t max,
+                                             uint64_t *bytes);
+/* Gives one that has no records yet those of another, which has no blobs. */
+OXBOW_MUST_CHECK enum oxbow_err object_copy(struct oxbow_txn *txn, uint64_t from, uint64_t to);
 
 #endif

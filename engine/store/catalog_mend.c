@@ -122,17 +122,16 @@ static enum oxbow_err name_file(struct oxbow_txn *txn, const uint8_t key[CATALOG
     uint64_t database = get_be64(key + 2);
     uint32_t ordinal = (uint32_t)key[18] << 8 | key[19];
     uint8_t to[CATALOG_NAME_KEY];
-    struct oxbow_bytes name;
+    struct catalog_name record;
     struct oxbow_bytes there;
-    struct object object;
     uint64_t hash = 0;
     uint32_t free_at = 0;
     uint8_t *copy;
-    enum oxbow_err err = catalog_name_decode(value, &object, &name);
+    enum oxbow_err err = catalog_name_decode(value, &record);
 
     *moved = false;
     if (err == OXBOW_OK) {
-        err = catalog_hash(txn, name, &hash);
+        err = catalog_hash(txn, record.name, &hash);
     }
     if (err != OXBOW_OK || (hash == get_be64(key + 10) && ordinal == 0)) {
         return err;
@@ -332,6 +331,7 @@ enum oxbow_err catalog_mend(struct oxbow_txn *txn, struct catalog_mend *out, boo
     enum oxbow_err err = mend_meta(txn);
 
     memset(out, 0, sizeof *out);
+    catalog_names_forget(txn);
     if (err == OXBOW_OK) {
         err = mend_names(txn, more);
     }
@@ -344,6 +344,7 @@ enum oxbow_err catalog_next(struct oxbow_txn *txn, struct catalog_place *place, 
                             struct object *object, struct oxbow_bytes *name)
 {
     uint8_t key[KV_KEY_MAX] = {KV_SPACE_CATALOG, CATALOG_NAME};
+    struct catalog_name record = {.id = 0};
     struct oxbow_bytes value;
     struct numbers n;
     size_t len = 2;
@@ -363,9 +364,11 @@ enum oxbow_err catalog_next(struct oxbow_txn *txn, struct catalog_place *place, 
     }
     memcpy(place->key, key, len);
     place->key_len = (uint8_t)len;
-    memset(object, 0, sizeof *object);
     *database = number_of(&n, get_be64(key + 2));
-    return catalog_name_decode(value, object, name);
+    err = catalog_name_decode(value, &record);
+    *object = (struct object){.id = record.id, .type = record.type, .deadline = record.deadline};
+    *name = record.name;
+    return err;
 }
 
 enum oxbow_err catalog_next_object(struct oxbow_txn *txn, uint64_t *id, uint64_t *keys,

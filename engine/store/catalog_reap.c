@@ -158,8 +158,7 @@ static enum oxbow_err reap_database(struct oxbow_txn *txn, struct kv_cursor *c, 
     struct oxbow_bytes start = catalog_name_key(from, id, 0, 0);
     struct oxbow_bytes key;
     struct oxbow_bytes value;
-    struct oxbow_bytes name;
-    struct object object;
+    struct catalog_name record;
     unsigned i;
 
     for (i = 0; i < STEP_NAMES; i++) {
@@ -170,13 +169,22 @@ static enum oxbow_err reap_database(struct oxbow_txn *txn, struct kv_cursor *c, 
             return kv_del(txn, reap_key(copy, REAP_DATABASE, id));
         }
         if (err == OXBOW_OK) {
-            err = catalog_name_decode(value, &object, &name);
+            err = catalog_name_decode(value, &record);
         }
         if (err != OXBOW_OK) {
             return err;
         }
         memcpy(copy, key.data, key.len);
-        err = catalog_reap_add(txn, REAP_OBJECT, object.id, (uint8_t)object.type);
+        if (record.deadline != 0) {
+            const struct catalog_at at = {.database = id,
+                                          .hash = get_be64(copy + 10),
+                                          .object = {.id = record.id, .deadline = record.deadline}};
+
+            err = catalog_deadline_del(txn, &at);
+        }
+        if (err == OXBOW_OK) {
+            err = catalog_reap_add(txn, REAP_OBJECT, record.id, (uint8_t)record.type);
+        }
         if (err == OXBOW_OK) {
             err = kv_del(txn, (struct oxbow_bytes){copy, sizeof(copy)});
         }

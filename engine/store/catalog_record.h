@@ -11,7 +11,33 @@ enum catalog_kind { CATALOG_META = 0, CATALOG_DATABASE = 1, CATALOG_NAME = 2, CA
 enum reap_kind { REAP_OBJECT = 1, REAP_DATABASE = 2 };
 
 #define CATALOG_NAME_KEY  20u
-#define CATALOG_NAME_HEAD 9u /* type and object id, before the name */
+#define CATALOG_NAME_HEAD 9u /* type and object id, before the deadline and the name */
+
+/* In the byte of the type. */
+#define CATALOG_NAME_TYPE  0x3fu
+#define CATALOG_NAME_MADE  0x40u
+#define CATALOG_NAME_TIMED 0x80u
+
+/* A name's record, decoded. */
+struct catalog_name {
+    enum oxbow_type type;
+    uint64_t id;
+    uint64_t deadline; /* 0: none */
+    uint64_t made_ms;  /* what the store's clock showed when it was given; 0: it is not early */
+    struct oxbow_bytes name;
+};
+
+/* Where a name is, or where it would go. */
+struct catalog_at {
+    uint64_t database; /* 0: the database number has no record */
+    uint64_t hash;
+    uint64_t count; /* names in the database */
+    uint64_t made_ms;
+    uint16_t ordinal;
+    bool found;
+    bool expired; /* found, but nobody is to see it any more */
+    struct object object;
+};
 
 struct oxbow_bytes catalog_name_key(uint8_t out[CATALOG_NAME_KEY], uint64_t database, uint64_t hash,
                                     uint16_t ordinal);
@@ -25,17 +51,41 @@ OXBOW_MUST_CHECK enum oxbow_err catalog_pair_put(struct oxbow_txn *txn, struct o
 OXBOW_MUST_CHECK enum oxbow_err catalog_hash(struct oxbow_txn *txn, struct oxbow_bytes name,
                                              uint64_t *hash);
 uint64_t catalog_seed(const struct oxbow *db);
+/* Whoever changes records of names otherwise than by the functions of catalog.h says so first. */
+void catalog_names_forget(struct oxbow_txn *txn);
 /* Notes which number a database id goes by; CATALOG_DATABASES: none any more. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_home_put(struct oxbow_txn *txn, uint64_t database,
                                                  uint32_t number);
-/* Sets id and type; *name points into the value. OXBOW_ECORRUPT. */
-OXBOW_MUST_CHECK enum oxbow_err catalog_name_decode(struct oxbow_bytes value, struct object *object,
-                                                    struct oxbow_bytes *name);
+/* `name` points into the value. OXBOW_ECORRUPT. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_name_decode(struct oxbow_bytes value,
+                                                    struct catalog_name *out);
+OXBOW_MUST_CHECK enum oxbow_err catalog_locate(struct oxbow_txn *txn, struct oxbow_bytes name,
+                                               struct catalog_at *at);
+/* Writes the name's record as `at` says: object, made_ms. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_name_put(struct oxbow_txn *txn, const struct catalog_at *at,
+                                                 struct oxbow_bytes name);
+/* Removes a name that is there, and queues its object for reaping. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_drop(struct oxbow_txn *txn, const struct catalog_at *at,
+                                             struct oxbow_bytes name);
 /* Whether an object or a database id is queued for reaping. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_reap_has(struct oxbow_txn *txn, enum reap_kind kind,
                                                  uint64_t id, bool *has);
 /* Queues it; `note` goes into the record. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_reap_add(struct oxbow_txn *txn, enum reap_kind kind,
                                                  uint64_t id, uint8_t note);
+
+/* ---- deadlines: catalog_expire.c ---- */
+
+/* Whether that deadline has come. One comparison for 0. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_expired(struct oxbow_txn *txn, uint64_t deadline,
+                                                uint64_t made_ms, bool *expired);
+/* Adds or takes away the deadline's place in the order of time. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_deadline_put(struct oxbow_txn *txn,
+                                                     const struct catalog_at *at);
+OXBOW_MUST_CHECK enum oxbow_err catalog_deadline_del(struct oxbow_txn *txn,
+                                                     const struct catalog_at *at);
+/* catalog_drop for a key that has expired: it is told so. */
+OXBOW_MUST_CHECK enum oxbow_err
+catalog_expire_at(struct oxbow_txn *txn, const struct catalog_at *at, struct oxbow_bytes name);
 
 #endif

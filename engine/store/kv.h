@@ -188,6 +188,7 @@ enum store_feature {
     STORE_FEATURE_BINDING,    /* bindings of streams */
     STORE_FEATURE_CRON,       /* schedules */
     STORE_FEATURE_PRIORITIES, /* streams with priorities */
+    STORE_FEATURE_KEY_EXPIRY, /* keys that expire */
     STORE_FEATURE_COUNT
 };
 /* To be called by what writes something that needs the feature, before it does: notes in the same
@@ -248,6 +249,7 @@ enum store_slot {
     STORE_SLOT_SCHEDULE,
     STORE_SLOT_GROUP,
     STORE_SLOT_RATE,
+    STORE_SLOT_KEY_EXPIRY,
     STORE_SLOT_COUNT
 };
 void *store_slot_get(struct oxbow *db, enum store_slot slot);

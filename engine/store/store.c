@@ -208,6 +208,7 @@ void store_release(struct oxbow *db)
     }
     mem_free(alloc, db->txn.touched, db->txn.touched_cap * sizeof *db->txn.touched);
     free_threads(db);
+    expired_fini(db);
     journal_close(db);
     directory_close(db);
     if (db->config.dir != NULL) {

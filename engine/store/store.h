@@ -13,6 +13,7 @@
 #define OXBOW_STORE_STORE_H
 
 #include "engine/store/clock.h"
+#include "engine/store/expired.h"
 #include "engine/store/hold.h"
 #include "engine/store/journal.h"
 #include "engine/store/kv.h"
@@ -142,8 +143,9 @@ struct oxbow {
     uint32_t level;                 /* T, and M to change: of the format, confirmed */
     struct store_features features; /* T */
     bool newer;                     /* at open: refused as a newer version's */
-    bool aside;               /* at open: what is there was refused so, and is to be set aside */
-    struct store_clock clock; /* T */
+    bool aside;                  /* at open: what is there was refused so, and is to be set aside */
+    struct store_clock clock;    /* T */
+    struct expired_ring expired; /* T */
     struct oxbow_recovery recovery;
     bool cut_off;              /* the opening before this one was not closed */
     bool commit_doubt;         /* a meta page was destroyed: the last checkpoint may be missing */

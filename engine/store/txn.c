@@ -202,6 +202,7 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     if (txn->writes > 0) {
         commit_writes(txn, wait);
     }
+    expired_settle(db, true);
     at = db->lsn_applied;
     ask_for_idle_work(db, txn);
     if (txn->touched_count > 0) {
@@ -231,6 +232,7 @@ void oxbow_txn_abort(struct oxbow_txn *txn)
 
     CHECK(db->port, txn->cursors == 0);
     undo_abort(&txn->undo, db->active);
+    expired_settle(db, false);
     journal_drop(db);
     if (!txn_readonly(txn)) {
         db->aborts++;

@@ -51,7 +51,8 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_key_rename(struct oxbow_txn *txn, struct o
 /* SCAN: names into result->items, in the order of their hashes. Start with *cursor 0; done when it
  * is 0 again. About `count` names a call (0: 10, as Redis' default; at most 10,000), never an
  * unbounded number. As Redis promises: what is there from the first call to the last is given at
- * least once, what comes or goes meanwhile may or may not be; cursors stay good across restarts.
+ * least once, what comes or goes meanwhile may or may not be; cursors stay good across restarts, and
+ * are below 2^53, so a client may keep them in a double.
  * OXBOW_EINVAL: count over 10,000. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_scan(struct oxbow_txn *txn, uint64_t *cursor,
                                                size_t count, struct oxbow_result *result);
@@ -61,6 +62,56 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_key_count(struct oxbow_txn *txn, uint64_t 
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_flush(struct oxbow_txn *txn);
 /* SWAPDB: O(1). Wakes all who wait for keys of the two. OXBOW_ENODB; OXBOW_EPROTECTED. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b);
+
+
+/* ---- keys that expire ----
+ *
+ * A key of any type may have a time to live. It counts by the store's own clock (time.h): neither
+ * jumps of the wall clock nor reboots end or prolong it, and time without power counts as far as it can
+ * be known. When it is over the key is not there for any function any more, seen from the beginning of
+ * the next transaction (within one, the clock stands still); it is removed by the next write to its
+ * name or by idle work, within milliseconds (expired.h tells which), and DBSIZE counts it until then.
+ *
+ * As in Redis: what changes a value keeps its time to live (pushes, appends, INCR), what replaces it
+ * takes that away (SET); RENAME carries it along, to a name that then has no other. What a forward
+ * carries does not expire: EXPIRE is refused, and a new forward takes the time to live of its key away. */
+
+/* NX: only if it has none; XX: only if it has one; GT, LT: only if the new one is later, earlier; none
+ * counts as for ever. NX goes with no other, GT not with LT. */
+#define OXBOW_EXPIRE_NX 1u
+#define OXBOW_EXPIRE_XX 2u
+#define OXBOW_EXPIRE_GT 4u
+#define OXBOW_EXPIRE_LT 8u
+
+enum oxbow_expire_done {
+    OXBOW_EXPIRE_NOT,    /* no such key, or the conditions did not allow it */
+    OXBOW_EXPIRE_SET,    /* it has that time to live */
+    OXBOW_EXPIRE_DELETED /* that was over already: the key is deleted */
+};
+
+/* PEXPIRE. A ttl_ms of 0 or less deletes the key. There is no upper limit.
+ * OXBOW_EINVAL: flags that do not go together, or unknown ones. OXBOW_EPROTECTED: a forward carries the
+ * key. OXBOW_EQUOTA. OXBOW_ELEVEL: the store is of level 1 (upgrade.h). All leave the transaction as it
+ * was. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_key_expire(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                 int64_t ttl_ms, uint32_t flags,
+                                                 enum oxbow_expire_done *done);
+/* PEXPIREAT: the distance from what the wall clock shows now, be it believed or not (who names the time
+ * is taken to have read the same clock), as PEXPIRE would have it. A clock that is set afterwards does
+ * not move it. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_key_expire_at(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                    int64_t wall_ms, uint32_t flags,
+                                                    enum oxbow_expire_done *done);
+/* PERSIST. *had, which may be NULL: there is such a key, and it had a time to live. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_key_persist(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                  bool *had);
+/* PTTL: how long it still has, at least 1; UINT64_MAX: for ever. OXBOW_ENOENT. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_key_ttl(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                              uint64_t *left_ms);
+/* PEXPIRETIME: what the wall clock will show then if nobody sets it; UINT64_MAX: never. Within a
+ * millisecond or so of what PEXPIREAT was given. OXBOW_ENOENT. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_key_expire_time(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                                      uint64_t *wall_ms);
 
 #ifdef __cplusplus
 }

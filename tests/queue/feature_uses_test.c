@@ -152,6 +152,13 @@ static enum oxbow_err priorities_of_a_queue(struct oxbow_txn *txn)
     return oxbow_policy_set(txn, BYTES("s"), &(struct oxbow_policy){.priorities = 2});
 }
 
+static enum oxbow_err a_key_that_expires(struct oxbow_txn *txn)
+{
+    enum oxbow_expire_done done;
+
+    return oxbow_key_expire(txn, BYTES("l"), 1000, 0, &done);
+}
+
 static const struct use {
     const char *feature;
     enum oxbow_err (*first)(struct oxbow_txn *txn);
@@ -177,6 +184,7 @@ static const struct use {
     {"bindings", a_source_that_keeps_nothing, NULL},
     {"schedules", a_schedule, NULL},
     {"priorities", priorities_of_a_queue, "policies"},
+    {"key-expiry", a_key_that_expires, NULL},
 };
 
 #define USES (sizeof uses / sizeof *uses)

@@ -272,6 +272,22 @@ static void trim_keeps_a_range(void **state)
     assert_int_equal(count, 0);
 }
 
+static void a_lone_element_that_goes_round_keeps_its_lists_time_to_live(void **state)
+{
+    struct fixture *f = *state;
+    enum oxbow_expire_done done;
+    uint64_t left;
+
+    push(f, "a", OXBOW_RIGHT);
+    assert_ok(oxbow_key_expire(f->txn, KEY, 100000, 0, &done));
+    assert_int_equal(done, OXBOW_EXPIRE_SET);
+    assert_ok(oxbow_list_move(f->txn, KEY, KEY, OXBOW_LEFT, OXBOW_RIGHT, &f->result));
+    assert_items(f, "a");
+    assert_list(f, "a");
+    assert_ok(oxbow_key_ttl(f->txn, KEY, &left));
+    assert_in_range(left, 1, 100000);
+}
+
 static void move_goes_between_lists_and_round_one(void **state)
 {
     struct fixture *f = *state;
@@ -506,6 +522,7 @@ int main(void)
         TEST(insert_finds_its_pivot_from_the_left),
         TEST(remove_counts_from_either_end),
         TEST(trim_keeps_a_range),
+        TEST(a_lone_element_that_goes_round_keeps_its_lists_time_to_live),
         TEST(move_goes_between_lists_and_round_one),
         TEST(pos_honours_rank_count_and_maxlen),
         TEST(peek_stops_by_count_and_by_bytes_but_gives_one),

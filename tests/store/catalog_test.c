@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/queue/fixture.h"
 
+#include "engine/base/scan.h"
 #include "engine/store/catalog.h"
 
 #include <stdlib.h>
@@ -397,6 +398,7 @@ static void run_scan(unsigned bits, uint64_t *rng)
     struct object o;
     char name[24];
     uint64_t cursor = 0;
+    size_t beyond = 0;
     unsigned calls = 0;
 
     fixture_init(&f, NULL);
@@ -409,6 +411,7 @@ static void run_scan(unsigned bits, uint64_t *rng)
     memset(&seen, 0, sizeof(seen));
     do {
         assert_ok(catalog_scan(f.txn, &cursor, 1 + fixture_random(rng) % 5, note_one, &seen));
+        assert_true(cursor <= SCAN_CURSOR_MAX);
         for (unsigned k = 0; k < 5; k++) {
             snprintf(name, sizeof(name), "x%u", (unsigned)(fixture_random(rng) % 100));
             if (fixture_random(rng) % 2 == 0) {
@@ -422,6 +425,9 @@ static void run_scan(unsigned bits, uint64_t *rng)
     for (unsigned i = 0; i < 50; i++) {
         assert_true(seen.stable[i]);
     }
+    cursor = SCAN_CURSOR_MAX + 1; /* there is nothing beyond */
+    assert_ok(catalog_scan(f.txn, &cursor, 10, count_one, &beyond));
+    assert_true(cursor == 0 && beyond == 0);
     fixture_fini(&f);
 }
 

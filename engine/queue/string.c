@@ -1,207 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strings: one record to a key. A long value is a blob of the object's, and the record says which.
+ * SET and GET with all that goes with them, APPEND and ranges: what concerns a value as bytes. Numbers are
+ * in string_number.c, bits in string_bit.c, the records in string_record.c.
  *
- *   0        1      2       8
- *   +--------+------+-------+------------------------------------------
- *   | format | kind | zeros | kind 0: the value
- *   |   1    |      |       | kind 1: le64 blob, le64 length of the value
- *   +--------+------+-------+------------------------------------------
- *
- * A value that is replaced keeps its object: what refers to the key is not told of a new one.
+ * What a key of another type held is deleted by oxbow_key_delete, which asks the forwards: that is why
+ * strings live beside the queues.
  */
 #include "engine/queue/string.h"
 
-#include "engine/base/buf.h"
-#include "engine/base/codec.h"
 #include "engine/base/result.h"
-#include "engine/store/catalog.h"
+#include "engine/queue/key_expire.h"
 #include "oxbow/key.h"
 
 #include <string.h>
 
-#define STRING_KIND_VALUE OBJECT_KIND_TYPE /* no tail: the record */
-#define STRING_FORMAT     1u
-#define STRING_HEAD       8u
-#define STRING_INLINE     0u
-#define STRING_BLOB       1u
-#define INLINE_MAX        ((size_t)64 * 1024)
-#define SET_OVERHEAD      256u /* name record and the like, generously */
+#define SET_FLAGS (OXBOW_SET_NX | OXBOW_SET_XX | OXBOW_SET_KEEPTTL | OXBOW_SET_GET)
 
-/* A record, decoded. */
-struct string {
-    struct oxbow_bytes value; /* of an inline one; borrowed */
-    uint64_t blob;            /* 0: it is inline */
-    uint64_t len;
-};
+/* ---- reading ---- */
 
-static struct oxbow_bytes record_key(uint8_t out[KV_KEY_MAX], uint64_t object)
+/* The value's bytes [pos, pos + len) as the result's item. */
+static enum oxbow_err give(const struct string *s, uint64_t pos, size_t len,
+                           struct oxbow_result *result)
 {
-    return (struct oxbow_bytes){out, object_key(out, object, STRING_KIND_VALUE, NULL, 0)};
-}
+    uint8_t *space = NULL;
+    enum oxbow_err err = result_begin(result, &txn_port(s->txn)->alloc, len);
 
-static enum oxbow_err record_get(struct oxbow_txn *txn, uint64_t object, struct string *out)
-{
-    uint8_t key[KV_KEY_MAX];
-    struct oxbow_bytes record;
-    const uint8_t *p;
-    enum oxbow_err err = kv_get(txn, record_key(key, object), &record);
-
-    if (err != OXBOW_OK) {
-        return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
-    }
-    p = record.data;
-    if (record.len < STRING_HEAD || p[0] != STRING_FORMAT || p[1] > STRING_BLOB ||
-        (p[1] == STRING_BLOB && record.len != STRING_HEAD + 16)) {
-        return OXBOW_ECORRUPT;
-    }
-    *out = (struct string){.value = {p + STRING_HEAD, record.len - STRING_HEAD},
-                           .len = record.len - STRING_HEAD};
-    if (p[1] == STRING_BLOB) {
-        out->blob = get_le64(p + STRING_HEAD);
-        out->len = get_le64(p + STRING_HEAD + 8);
-    }
-    return p[1] == STRING_BLOB && out->blob == 0 ? OXBOW_ECORRUPT : OXBOW_OK;
-}
-
-/* ---- set ---- */
-
-static enum oxbow_err inline_put(struct oxbow_txn *txn, uint64_t object, struct oxbow_bytes value)
-{
-    const struct oxbow_alloc *alloc = &txn_port(txn)->alloc;
-    size_t len = STRING_HEAD + value.len;
-    uint8_t key[KV_KEY_MAX];
-    uint8_t *record = mem_new(alloc, len);
-    enum oxbow_err err;
-
-    if (record == NULL) {
-        return OXBOW_ENOMEM;
-    }
-    record[0] = STRING_FORMAT;
-    record[1] = STRING_INLINE;
-    if (value.len > 0) {
-        memcpy(record + STRING_HEAD, value.data, value.len);
-    }
-    err = kv_put(txn, record_key(key, object), (struct oxbow_bytes){record, len});
-    mem_free(alloc, record, len);
-    return err;
-}
-
-static enum oxbow_err value_put(struct oxbow_txn *txn, uint64_t object, struct oxbow_bytes value)
-{
-    uint8_t record[STRING_HEAD + 16] = {STRING_FORMAT, STRING_BLOB};
-    uint8_t key[KV_KEY_MAX];
-    uint64_t blob;
-    enum oxbow_err err;
-
-    if (value.len <= INLINE_MAX) {
-        return inline_put(txn, object, value);
-    }
-    err = object_blob_write(txn, object, value, &blob);
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    put_le64(record + STRING_HEAD, blob);
-    put_le64(record + STRING_HEAD + 8, value.len);
-    return kv_put(txn, record_key(key, object), (struct oxbow_bytes){record, sizeof record});
-}
-
-/* Finds or makes the object; *old is what it held. A key of another type is overwritten. */
-static enum oxbow_err object_take(struct oxbow_txn *txn, struct oxbow_bytes key,
-                                  struct object *object, struct string *old)
-{
-    bool made;
-    enum oxbow_err err = catalog_find(txn, key, object);
-
-    *old = (struct string){.blob = 0};
-    if (err == OXBOW_OK && object->type == OXBOW_TYPE_STRING) {
-        err = record_get(txn, object->id, old);
-        return err == OXBOW_ECORRUPT ? OXBOW_OK : err; /* what it held is replaced in any case */
-    }
     if (err == OXBOW_OK) {
-        err = oxbow_key_delete(txn, key, NULL);
+        err = result_item_space(result, len, &space);
     }
-    if (err == OXBOW_OK || err == OXBOW_ENOENT) {
-        err = catalog_open(txn, key, OXBOW_TYPE_STRING, object, &made);
-    }
-    return err;
-}
-
-enum oxbow_err oxbow_string_set(struct oxbow_txn *txn, struct oxbow_bytes key,
-                                struct oxbow_bytes value)
-{
-    struct object object;
-    struct string old;
-    enum oxbow_err err;
-
-    if ((value.data == NULL && value.len > 0) || (key.data == NULL && key.len > 0)) {
-        return OXBOW_EINVAL;
-    }
-    if (txn_readonly(txn)) {
-        return OXBOW_EREADONLY;
-    }
-    if (value.len > txn_entry_bytes_max(txn) || key.len > OXBOW_KEY_NAME_MAX) {
-        return OXBOW_ETOOBIG;
-    }
-    err = txn_reserve_bytes(txn, value.len + key.len + SET_OVERHEAD);
-    if (err == OXBOW_OK) {
-        err = txn_feature_require(txn, STORE_FEATURE_STRING);
-    }
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    err = object_take(txn, key, &object, &old);
-    if (err == OXBOW_EPROTECTED) {
-        return err; /* asked before anything was changed */
-    }
-    if (err == OXBOW_OK && object.deadline != 0) {
-        err = catalog_persist(txn, key, NULL);
-    }
-    if (err == OXBOW_OK) {
-        err = value_put(txn, object.id, value);
-    }
-    if (err == OXBOW_OK && old.blob != 0) {
-        err = object_blob_delete(txn, object.id, old.blob);
-        err = err == OXBOW_ENOENT ? OXBOW_OK : err;
-    }
-    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
-}
-
-/* ---- get ---- */
-
-static enum oxbow_err string_find(struct oxbow_txn *txn, struct oxbow_bytes key, struct string *out)
-{
-    struct object object;
-    enum oxbow_err err = catalog_find_typed(txn, key, OXBOW_TYPE_STRING, &object);
-
-    return err == OXBOW_OK ? record_get(txn, object.id, out) : err;
-}
-
-enum oxbow_err oxbow_string_get(struct oxbow_txn *txn, struct oxbow_bytes key,
-                                struct oxbow_result *result)
-{
-    struct string s = {.blob = 0};
-    uint8_t *space;
-    enum oxbow_err err;
-
-    if (result == NULL || (key.data == NULL && key.len > 0)) {
-        return OXBOW_EINVAL;
-    }
-    err = string_find(txn, key, &s);
-    if (err == OXBOW_OK && s.len > SIZE_MAX / 2) {
-        err = OXBOW_ECORRUPT;
-    }
-    if (err == OXBOW_OK) {
-        err = result_begin(result, &txn_port(txn)->alloc, (size_t)s.len);
-    }
-    if (err == OXBOW_OK && s.blob == 0) {
-        err = result_item(result, s.value);
-    } else if (err == OXBOW_OK) {
-        err = result_item_space(result, (size_t)s.len, &space);
-        if (err == OXBOW_OK) {
-            err = kv_blob_read(txn, s.blob, 0, space, (size_t)s.len);
-            err = err == OXBOW_ENOENT || err == OXBOW_ERANGE ? OXBOW_ECORRUPT : err;
-        }
+    if (err == OXBOW_OK && len > 0) {
+        err = string_read(s, pos, space, len);
     }
     if (err == OXBOW_OK) {
         result_finish(result);
@@ -209,38 +37,234 @@ enum oxbow_err oxbow_string_get(struct oxbow_txn *txn, struct oxbow_bytes key,
     return err;
 }
 
+enum oxbow_err oxbow_string_get(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                struct oxbow_result *result)
+{
+    struct string s;
+    enum oxbow_err err = result == NULL ? OXBOW_EINVAL : string_find(txn, key, &s);
+
+    if (err == OXBOW_OK && s.object.id == 0) {
+        err = OXBOW_ENOENT;
+    }
+    return err == OXBOW_OK ? give(&s, 0, (size_t)s.len, result) : err;
+}
+
 enum oxbow_err oxbow_string_len(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t *len)
 {
-    struct string s = {.blob = 0};
-    enum oxbow_err err;
+    struct string s;
+    enum oxbow_err err = len == NULL ? OXBOW_EINVAL : string_find(txn, key, &s);
 
-    if (len == NULL || (key.data == NULL && key.len > 0)) {
-        return OXBOW_EINVAL;
-    }
-    err = string_find(txn, key, &s);
-    if (err == OXBOW_OK || err == OXBOW_ENOENT) {
-        *len = err == OXBOW_OK ? s.len : 0;
-        return OXBOW_OK;
+    if (err == OXBOW_OK) {
+        *len = s.len;
     }
     return err;
 }
 
-/* ---- after a salvage ---- */
-
-enum oxbow_err mend_string(struct mend_object *o)
+enum oxbow_err oxbow_string_range(struct oxbow_txn *txn, struct oxbow_bytes key, int64_t from,
+                                  int64_t to, struct oxbow_result *result)
 {
-    struct oxbow_loss loss = {.kind = OXBOW_LOSS_KEY, .object = o->object.id, .entries = 1};
-    struct string s = {.blob = 0};
-    bool whole = false;
-    enum oxbow_err err = record_get(o->txn, o->object.id, &s);
+    struct string s;
+    uint64_t first;
+    uint64_t last;
+    enum oxbow_err err = result == NULL ? OXBOW_EINVAL : string_find(txn, key, &s);
 
-    if (err == OXBOW_OK && s.blob != 0) {
-        err = mend_blob_there(o->txn, s.blob, s.len, &whole);
-        err = err == OXBOW_OK && !whole ? OXBOW_ECORRUPT : err;
-    }
-    if (err != OXBOW_ECORRUPT) {
+    if (err != OXBOW_OK) {
         return err;
     }
-    err = mend_tell(o, loss);
-    return err == OXBOW_OK ? catalog_remove(o->txn, o->name) : err;
+    if ((from < 0 && to < from) || !string_span(s.len, from, to, &first, &last)) {
+        return give(&s, 0, 0, result);
+    }
+    return give(&s, first, (size_t)(last - first + 1), result);
+}
+
+bool string_span(uint64_t len, int64_t from, int64_t to, uint64_t *first, uint64_t *last)
+{
+    int64_t n = (int64_t)len; /* at most SIZE_MAX / 2, or eight times what one entry may have */
+
+    if (len == 0) {
+        return false;
+    }
+    from = from < 0 ? (from < -n ? 0 : n + from) : from;
+    to = to < 0 ? (to < -n ? 0 : n + to) : to;
+    to = to >= n ? n - 1 : to;
+    *first = (uint64_t)from;
+    *last = (uint64_t)to;
+    return from <= to;
+}
+
+/* ---- setting ---- */
+
+/* What stands against it, and whether it is to be done: the conditions, and what is given of before. */
+static enum oxbow_err set_look(struct string *s, const struct oxbow_string_set_options *opt,
+                               struct oxbow_result *old, bool *go)
+{
+    const struct oxbow_alloc *alloc = &txn_port(s->txn)->alloc;
+    bool there;
+    enum oxbow_err err = string_find(s->txn, s->key, s);
+
+    if (err == OXBOW_ECORRUPT && (opt->flags & OXBOW_SET_GET) == 0 && s->object.id != 0) {
+        err = OXBOW_OK; /* what it held is replaced in any case */
+    }
+    there = s->other || s->object.id != 0;
+    if (err == OXBOW_EWRONGTYPE && (opt->flags & OXBOW_SET_GET) == 0) {
+        err = OXBOW_OK;
+    }
+    if (err == OXBOW_OK && (opt->flags & OXBOW_SET_GET) != 0) {
+        err = there ? give(s, 0, (size_t)s->len, old) : result_begin(old, alloc, 0);
+        if (err == OXBOW_OK && !there) {
+            result_finish(old);
+        }
+    }
+    *go = !((opt->flags & OXBOW_SET_NX) != 0 && there) &&
+          !((opt->flags & OXBOW_SET_XX) != 0 && !there);
+    return err;
+}
+
+/* Removes what is in the way. */
+static enum oxbow_err make_room(struct string *s)
+{
+    enum oxbow_err err;
+
+    if (!s->other) {
+        return OXBOW_OK;
+    }
+    err = oxbow_key_delete(s->txn, s->key, NULL);
+    return err == OXBOW_OK || err == OXBOW_EPROTECTED ? err : txn_fail(s->txn, err);
+}
+
+static enum oxbow_err set(struct string *s, struct oxbow_bytes value,
+                          const struct oxbow_string_set_options *opt, int64_t ttl_ms)
+{
+    bool timed = opt->ttl_ms > 0 || opt->expire_wall_ms > 0;
+    bool over = timed && ttl_ms <= 0;
+    uint64_t left_ms = UINT64_MAX; /* of what is in the way, and is to stay */
+    enum oxbow_err err = string_admit(s, value.len + (timed ? CATALOG_DEADLINE_BYTES : 0));
+
+    if (err == OXBOW_OK && timed) {
+        err = key_expire_check(s->txn, s->key);
+    }
+    if (err == OXBOW_OK && s->other && (opt->flags & OXBOW_SET_KEEPTTL) != 0) {
+        err = catalog_ttl(s->txn, s->key, &left_ms);
+    }
+    if (err == OXBOW_OK) {
+        err = over ? oxbow_key_delete(s->txn, s->key, NULL) : make_room(s);
+    }
+    if (err != OXBOW_OK || over) {
+        return err;
+    }
+    if (s->object.deadline != 0 && !timed && (opt->flags & OXBOW_SET_KEEPTTL) == 0) {
+        err = catalog_persist(s->txn, s->key, NULL);
+    }
+    if (err == OXBOW_OK) {
+        err = string_put(s, value);
+    }
+    left_ms = timed ? (uint64_t)ttl_ms : left_ms;
+    if (err == OXBOW_OK && left_ms != UINT64_MAX) {
+        err = catalog_expire(s->txn, s->key, left_ms);
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(s->txn, err);
+}
+
+static bool options_ok(const struct oxbow_string_set_options *opt, const struct oxbow_result *old)
+{
+    uint32_t both = OXBOW_SET_NX | OXBOW_SET_XX;
+    int times =
+        (opt->ttl_ms != 0) + (opt->expire_wall_ms != 0) + ((opt->flags & OXBOW_SET_KEEPTTL) != 0);
+
+    return (opt->flags & ~SET_FLAGS) == 0 && (opt->flags & both) != both && times <= 1 &&
+           opt->ttl_ms >= 0 && opt->expire_wall_ms >= 0 &&
+           ((opt->flags & OXBOW_SET_GET) == 0 || old != NULL);
+}
+
+enum oxbow_err oxbow_string_set_with(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                     struct oxbow_bytes value,
+                                     const struct oxbow_string_set_options *opt, bool *done,
+                                     struct oxbow_result *old)
+{
+    struct string s = {.txn = txn, .key = key};
+    int64_t ttl_ms;
+    bool go;
+    enum oxbow_err err;
+
+    if ((value.data == NULL && value.len > 0) || opt == NULL || !options_ok(opt, old)) {
+        return OXBOW_EINVAL;
+    }
+    if (txn_readonly(txn)) {
+        return OXBOW_EREADONLY;
+    }
+    err = set_look(&s, opt, old, &go);
+    ttl_ms = opt->expire_wall_ms != 0 ? key_expire_span(txn, opt->expire_wall_ms) : opt->ttl_ms;
+    if (err == OXBOW_OK && go) {
+        err = set(&s, value, opt, ttl_ms);
+    }
+    if (err == OXBOW_OK && done != NULL) {
+        *done = go;
+    }
+    return err;
+}
+
+enum oxbow_err oxbow_string_set(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                struct oxbow_bytes value)
+{
+    const struct oxbow_string_set_options plain = {.flags = 0};
+
+    return oxbow_string_set_with(txn, key, value, &plain, NULL, NULL);
+}
+
+enum oxbow_err oxbow_string_take(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                 struct oxbow_result *result)
+{
+    enum oxbow_err err = txn_readonly(txn) ? OXBOW_EREADONLY : oxbow_string_get(txn, key, result);
+
+    return err == OXBOW_OK ? oxbow_key_delete(txn, key, NULL) : err;
+}
+
+/* ---- changing ---- */
+
+enum oxbow_err oxbow_string_write(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t pos,
+                                  struct oxbow_bytes bytes, uint64_t *len)
+{
+    struct string s;
+    uint64_t end = 0;
+    enum oxbow_err err = bytes.data == NULL && bytes.len > 0 ? OXBOW_EINVAL
+                         : txn_readonly(txn)                 ? OXBOW_EREADONLY
+                                                             : string_find(txn, key, &s);
+
+    if (err == OXBOW_OK && bytes.len > 0) {
+        end = pos > UINT32_MAX ? UINT64_MAX : pos + bytes.len;
+        end = end > s.len ? end : s.len;
+        err = string_admit(&s, end);
+        if (err == OXBOW_OK) {
+            err = string_patch(&s, pos, bytes);
+        }
+    } else if (err == OXBOW_OK) {
+        end = s.len;
+    }
+    if (err == OXBOW_OK && len != NULL) {
+        *len = end;
+    }
+    return err;
+}
+
+enum oxbow_err oxbow_string_append(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                   struct oxbow_bytes bytes, uint64_t *len)
+{
+    struct string s;
+    uint64_t end;
+    enum oxbow_err err = bytes.data == NULL && bytes.len > 0 ? OXBOW_EINVAL
+                         : txn_readonly(txn)                 ? OXBOW_EREADONLY
+                                                             : string_find(txn, key, &s);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    end = s.len + bytes.len;
+    err = string_admit(&s, end);
+    if (err == OXBOW_OK) {
+        err = s.object.id == 0 ? string_put(&s, bytes) : string_patch(&s, s.len, bytes);
+    }
+    if (err == OXBOW_OK && len != NULL) {
+        *len = end;
+    }
+    return err;
 }

@@ -63,6 +63,25 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_key_flush(struct oxbow_txn *txn);
 /* SWAPDB: O(1). Wakes all who wait for keys of the two. OXBOW_ENODB; OXBOW_EPROTECTED. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b);
 
+/* MOVE: the key goes to another database, with its time to live, if there is none of that name: *moved says
+ * whether. Wakes those who wait for it there. O(1). OXBOW_EINVAL: it is the same database; OXBOW_ENODB;
+ * OXBOW_EPROTECTED. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_key_move(struct oxbow_txn *txn, struct oxbow_bytes key,
+                                               uint32_t database, bool *moved);
+/* COPY into a database, with its time to live; `to` must not be there, or with `replace` goes. *copied says
+ * whether it was done: not without a `from`. It is one transaction, so what can be copied is bounded: a
+ * string of any length; other keys with at most OXBOW_KEY_COPY_BYTES_MAX bytes of records, else
+ * OXBOW_ETOOBIG. OXBOW_ENOTSUP: a stream, whose groups and forwards have a life of their own; another key that
+ * holds values over 64 KiB. OXBOW_EINVAL: `to` is `from`. OXBOW_EPROTECTED: a forward carries `to`.
+ * OXBOW_ENODB, OXBOW_EQUOTA. All these leave the transaction as it was. */
+#define OXBOW_KEY_COPY_BYTES_MAX (1024u * 1024u)
+OXBOW_MUST_CHECK enum oxbow_err oxbow_key_copy(struct oxbow_txn *txn, struct oxbow_bytes from,
+                                               uint32_t database, struct oxbow_bytes to,
+                                               bool replace, bool *copied);
+/* RANDOMKEY: some key's name into result->items[0]. OXBOW_ENOENT: there is none. Names are found by a random
+ * hash, so each is about as likely as any other, and no two calls need differ. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_key_random(struct oxbow_txn *txn,
+                                                 struct oxbow_result *result);
 
 /* ---- keys that expire ----
  *

@@ -19,7 +19,7 @@ import tempfile
 # behind it. The rest is what compilers call by themselves.
 OUTSIDE = re.compile(
     r"(__)?mem(cpy|cmp|move|set|chr)(_chk)?|str(len|nlen|cmp|ncmp|r?chr|str)|"
-    r"v?snprintf|__v?snprintf_chk|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__tls_get_addr|"
+    r"(__isoc23_)?strto(ld|d)|v?snprintf|__v?snprintf_chk|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__tls_get_addr|"
     r"__(u?div|u?mod|u?divmod|mul|ashl|ashr|lshr|clz|ctz|popcount|bswap)[sdt]i[234]|"
     r"__atomic_\w+|__aeabi_\w+|oxbow_port_default")
 LMDB = re.compile(r"mdb_\w+")

@@ -31,9 +31,9 @@ LAYERS = {
     "tests/": ["include/oxbow/", "engine/", "port/", "tools/", "boards/", "tests/"],
 }
 # All that code without a system below it may take from C11. <stdio.h> is for snprintf: symbols.py
-# sees to it that nothing else comes from there. <errno.h> is for its names, which LMDB answers with.
-ENGINE_SYSTEM = {"errno.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h",
-                 "stdint.h", "stdio.h", "stdnoreturn.h", "string.h", "inttypes.h"}
+# sees to it that nothing else comes from there; <stdlib.h> is for strtod and strtold. <errno.h> is for its names, which LMDB answers with.
+ENGINE_SYSTEM = {"errno.h", "float.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h",
+                 "stdint.h", "stdio.h", "stdlib.h", "stdnoreturn.h", "string.h", "inttypes.h"}
 # Foreign libraries: where each may be included; outside of tests.
 FOREIGN = [
     (r"lmdb\.h", ["engine/store/", "tools/oxbow/bench_peer_lmdb.c"]),

@@ -43,7 +43,7 @@ PLANTED = [
     ("foreign", "engine/store/zz.c", S + "#include <lmdb.h>\n"),
     ("foreign", "engine/queue/x.c", S + "#include <lmdb.h>\n"),
     ("foreign", "engine/base/x.c", S + "#include <unistd.h>\n"),
-    ("foreign", "engine/base/x.c", S + "#include <stdlib.h>\n"),
+    ("foreign", "engine/base/x.c", S + "#include <time.h>\n"),
     ("foreign", "engine/base/x.c", S + "  #  include <time.h>\n"),
     ("foreign", "include/oxbow/x.h", S + "#include <sys/types.h>\n"),
     ("foreign", "port/posix/x.c", S + "#include <uv.h>\n"),

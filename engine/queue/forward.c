@@ -10,6 +10,7 @@
 #include "engine/base/result.h"
 #include "engine/queue/forward_doubt.h"
 #include "engine/queue/forward_gap.h"
+#include "engine/queue/forward_meanwhile.h"
 #include "engine/queue/forward_record.h"
 #include "engine/queue/forward_walk.h"
 #include "oxbow/group.h"
@@ -219,6 +220,9 @@ enum oxbow_err oxbow_forward_create(struct oxbow_txn *txn, const char *name,
     r->config.epoch = identity.epoch;
     err = default_target(txn, r);
     if (err == OXBOW_OK) {
+        err = forward_meanwhile_target(txn, r);
+    }
+    if (err == OXBOW_OK) {
         err = taken(txn, t, r);
     }
     if (err == OXBOW_OK) {
@@ -255,7 +259,8 @@ enum oxbow_err oxbow_forward_change(struct oxbow_txn *txn, const char *name,
     }
     now = &r->config.options;
     if ((wanted.key.len > 0 && !same(wanted.key, now->key)) ||
-        (wanted.target.len > 0 && !same(wanted.target, now->target)) ||
+        (wanted.target.len > 0 && !same(wanted.target, now->target) &&
+         !forward_meanwhile_same(txn, r, wanted.target)) ||
         (wanted.type != OXBOW_TYPE_NONE && wanted.type != now->type)) {
         return OXBOW_EINVAL;
     }
@@ -298,6 +303,9 @@ enum oxbow_err oxbow_forward_remove(struct oxbow_txn *txn, const char *name)
     }
     if (err == OXBOW_OK) {
         err = forward_doubt_del(txn, r->config.id);
+    }
+    if (err == OXBOW_OK) {
+        err = forward_meanwhile_del(txn, r->config.id);
     }
     forward_table_forget(t);
     return err;

@@ -14,6 +14,7 @@
 #include "engine/base/result.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/forward_gap.h"
+#include "engine/queue/forward_meanwhile.h"
 #include "engine/queue/forward_walk.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/rate.h"
@@ -189,6 +190,12 @@ enum oxbow_err oxbow_forward_fetch(struct oxbow_txn *txn, const char *name,
     }
     result_finish(result);
     err = fetch_next(txn, r, &w, result, &b);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (b.count > 0) {
+        err = forward_meanwhile_note(txn, r, b.last);
+    }
     if (err != OXBOW_OK) {
         return err;
     }

@@ -23,6 +23,7 @@
 #include "engine/queue/list.h"
 
 #include "engine/base/codec.h"
+#include "engine/queue/once.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/wait.h"
 
@@ -158,6 +159,9 @@ enum oxbow_err list_close(struct list *l, enum oxbow_err err)
         head_encode(head, l);
         err = l->fresh ? kv_put(l->txn, head_key(key, l), value)
                        : kv_patch(l->txn, head_key(key, l), 0, value);
+    }
+    if (err == OXBOW_OK && l->sparse) {
+        err = once_list_edited(l->txn, l->name, l->object.id);
     }
     if (err == OXBOW_OK) {
         err = policy_left(l->txn, l->object.tag, l->count, l->bytes);

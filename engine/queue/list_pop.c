@@ -8,6 +8,7 @@
 #include "engine/base/codec.h"
 #include "engine/base/result.h"
 #include "engine/queue/forward.h"
+#include "engine/queue/once.h"
 #include "engine/queue/policy_list.h"
 #include "engine/queue/rate.h"
 #include "engine/queue/wait.h"
@@ -21,6 +22,10 @@ enum oxbow_err list_heal(struct list *l)
 
     if (!l->sparse || l->count == 0 || !list_is_single(l)) {
         return OXBOW_OK;
+    }
+    err = once_list_edited(l->txn, l->name, l->object.id);
+    if (err != OXBOW_OK) {
+        return err;
     }
     l->sparse = false;
     if (left->id < LIST_SERIAL_BEYOND) {

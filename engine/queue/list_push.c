@@ -11,6 +11,7 @@
 #include "engine/base/codec.h"
 #include "engine/queue/boots.h"
 #include "engine/queue/forward.h"
+#include "engine/queue/once.h"
 #include "engine/queue/policy_list.h"
 #include "engine/queue/rate.h"
 #include "engine/queue/wait.h"
@@ -173,6 +174,7 @@ enum oxbow_err list_append(struct list *l, enum oxbow_end end, const struct oxbo
                            size_t count)
 {
     const struct list_end *e = &l->ends[end];
+    const uint64_t hi = l->hi;
     struct list_entry entry;
     struct run run;
     enum oxbow_err err;
@@ -210,6 +212,9 @@ enum oxbow_err list_append(struct list *l, enum oxbow_end end, const struct oxbo
         run.count++;
     }
     err = run_flush(l, end, &run);
+    if (err == OXBOW_OK && !l->sparse) {
+        err = once_list_pushed(l->txn, l->name, end == OXBOW_RIGHT ? hi : l->lo, count);
+    }
     if (err == OXBOW_OK && rate_asked(l->txn)) {
         tell_rate(l, values, count);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opens stores, and goes through one that was salvaged before anybody sees it: names first, then each object that has one. What an
+ * Goes through a store that was salvaged before anybody sees it: names first, then each object that has one. What an
  * object of a type must look like is known to mend_list.c, mend_stream.c and mend_group.c.
  *
  * Invariants: (1) Every step is a transaction and may be done again: a crash costs nothing but
@@ -12,7 +12,6 @@
 #include "engine/queue/delay.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/forward_doubt.h"
-#include "engine/queue/group_idle.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/schedule.h"
 #include "engine/queue/string.h"
@@ -402,16 +401,4 @@ enum oxbow_err mend_store(struct oxbow *db)
         err = forward_doubt_open(db);
     }
     return err == OXBOW_ENOENT ? OXBOW_OK : err == OXBOW_EREADONLY ? OXBOW_ECORRUPT : err;
-}
-
-enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
-{
-    enum oxbow_err err = store_open(config, mend_store, out);
-
-    if (err == OXBOW_OK) {
-        store_set_idle_hook(*out, STORE_IDLE_POLICY, policy_sweep);
-        store_set_idle_hook(*out, STORE_IDLE_DUE, delay_idle);
-        store_set_idle_hook(*out, STORE_IDLE_GROUP, group_idle);
-    }
-    return err;
 }

@@ -53,6 +53,8 @@ static const struct oxbow_metric rows[] = {
     S("in_memory_transactions", "", G, 1, held, "Transactions that are held in memory only."),
     S("in_memory_seconds", "seconds", G, 1000000, held_us, "For how long the store has been in memory."),
     S("in_memory_total", "", C, 1, held_times, "Times that the store went into memory since it was opened."),
+    S("stand_in", "", G, 1, stand_in, "1 if the store could not be opened and this is its stand-in."),
+    S("device_back", "", G, 1, device_back, "1 if this is a stand-in and the store can be opened now."),
     S("boot", "", G, 1, boot, "How often the store was opened."),
     S("life_written_bytes_total", "bytes", C, 1, life_device, "Written to the device since the store was made."),
     S("endurance_used_ratio", "ratio", G, 1000000, endurance_ppm, "Part of the device's endurance that this store has used."),

@@ -16,7 +16,7 @@ struct metric_store {
     uint64_t quota, used, reserve, file, free, holes, disk_max, memtable;
     uint64_t checkpoints, device, payload, keys, values_bad;
     uint64_t journal, journal_frames, journal_bytes, journal_syncs;
-    uint64_t in_memory, held, held_us, held_times;
+    uint64_t in_memory, held, held_us, held_times, stand_in, device_back;
     uint64_t boot, life_device, endurance_ppm, lost, delayed, delayed_bytes;
 };
 struct metric_queue {

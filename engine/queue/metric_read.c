@@ -88,6 +88,8 @@ enum oxbow_err metric_read_store(struct oxbow_txn *txn, struct metric_store *out
         .held = stat.memory_held,
         .held_us = stat.memory_us,
         .held_times = stat.memory_times,
+        .stand_in = stat.stand_in,
+        .device_back = stat.device_back,
         .boot = stat.boot,
         .life_device = wear.life.journal_bytes + wear.life.checkpoint_bytes + wear.life.other_bytes,
         .endurance_ppm = known_or(wear.endurance_bytes > 0, wear.used_ppm),

@@ -8,6 +8,12 @@
  *   KV_SPACE_ONCE be32 queue 's'                   -> le64 newest number, le64 oldest
  *   KV_SPACE_ONCE ff ff ff ff be32 queue           -> the queue's policy is gone, its keys go
  *
+ * In a stand-in also:
+ *
+ *   KV_SPACE_ONCE be32 queue 'e' be64 ms be64 seq  -> an entry's object, number, kind, name
+ *   KV_SPACE_ONCE be32 queue 'b' be64 hash u8 slot -> as 'p': how far the store knew the producer
+ *   KV_SPACE_ONCE be32 queue 'x' be64 object       -> its indexes say nothing: it was edited
+ *
  * The queue is the id of its policy, which is never used twice; 0xffffffff is none.
  *
  * Invariants: (1) Slots of one hash are dense from 0. (2) Every number from oldest to newest has an 'o'
@@ -176,6 +182,66 @@ enum oxbow_err once_del(const struct once *o, enum once_kind kind, struct oxbow_
     return err == OXBOW_OK ? slot_del(o, kind, hash_of(o, name), slot) : err;
 }
 
+/* A key of kind 'i' or 'p' of the queue. */
+static bool is_name(const struct once *o, struct oxbow_bytes key, struct once_name *at)
+{
+    const uint8_t *p = key.data;
+
+    if (key.len != 15 || p[0] != KV_SPACE_ONCE || get_be32(p + 1) != o->queue ||
+        (p[5] != ONCE_ID && p[5] != ONCE_PRODUCER)) {
+        return false;
+    }
+    at->kind = (enum once_kind)p[5];
+    at->hash = get_be64(p + 6);
+    at->slot = p[14];
+    return true;
+}
+
+static enum oxbow_err next_of_kind(const struct once *o, enum once_kind kind, struct once_name *at)
+{
+    uint8_t want[KEY_MAX];
+    struct oxbow_bytes key = slot_key(want, o, kind, at->hash, at->slot);
+    struct oxbow_bytes value;
+    struct oxbow_bytes name;
+    struct kv_cursor c;
+    enum oxbow_err err = kv_cursor_init(&c, o->txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = kv_cursor_seek_in(&c, key, 6, &key, &value);
+    if (err == OXBOW_OK && (!is_name(o, key, at) || at->kind != kind)) {
+        err = OXBOW_ENOENT;
+    }
+    if (err == OXBOW_OK) {
+        err = decode(value, &at->seen, &name);
+    }
+    if (err == OXBOW_OK && name.len > sizeof at->name) {
+        err = OXBOW_ECORRUPT;
+    }
+    if (err == OXBOW_OK) {
+        at->len = name.len;
+        memcpy(at->name, name.data, name.len);
+    }
+    kv_cursor_fini(&c);
+    return err;
+}
+
+enum oxbow_err once_next(const struct once *o, struct once_name *at)
+{
+    enum once_kind kind = at->kind == ONCE_PRODUCER ? ONCE_PRODUCER : ONCE_ID;
+    enum oxbow_err err;
+
+    at->slot += at->len > 0; /* below 256: slots are few */
+    err = next_of_kind(o, kind, at);
+    if (err == OXBOW_ENOENT && kind == ONCE_ID) {
+        at->hash = 0;
+        at->slot = 0;
+        err = next_of_kind(o, ONCE_PRODUCER, at);
+    }
+    return err;
+}
+
 /* ---- the window ---- */
 
 /* Newest and oldest number; 0 and 1 before the first. */
@@ -293,6 +359,117 @@ enum oxbow_err once_order(const struct once *o, struct oxbow_bytes name, struct 
                      (struct oxbow_bytes){value, sizeof value});
     }
     return err;
+}
+
+/* ---- entries of a stand-in ---- */
+
+#define PLACE_FIXED 17u
+
+static struct oxbow_bytes place_key(uint8_t out[KEY_MAX], const struct once *o, struct oxbow_id id)
+{
+    size_t n = prefix(out, o->queue, 'e');
+
+    put_be64(out + n, id.ms);
+    put_be64(out + n + 8, id.seq);
+    return (struct oxbow_bytes){out, n + 16};
+}
+
+static struct oxbow_bytes blur_key(uint8_t out[KEY_MAX], const struct once *o, uint64_t object)
+{
+    size_t n = prefix(out, o->queue, 'x');
+
+    put_be64(out + n, object);
+    return (struct oxbow_bytes){out, n + 8};
+}
+
+enum oxbow_err once_place_put(const struct once *o, const struct once_place *place,
+                              enum once_kind kind, struct oxbow_bytes name, uint64_t number)
+{
+    uint8_t value[PLACE_FIXED + OXBOW_ONCE_NAME_MAX];
+    uint8_t key[KEY_MAX];
+
+    put_le64(value, place->object);
+    put_le64(value + 8, number);
+    value[16] = (uint8_t)kind;
+    memcpy(value + PLACE_FIXED, name.data, name.len);
+    return kv_put(o->txn, place_key(key, o, place->id),
+                  (struct oxbow_bytes){value, PLACE_FIXED + name.len});
+}
+
+static enum oxbow_err place_decode(struct oxbow_bytes value, uint64_t *object, struct once_name *at)
+{
+    const uint8_t *p = value.data;
+
+    if (value.len <= PLACE_FIXED || value.len > PLACE_FIXED + OXBOW_ONCE_NAME_MAX ||
+        (p[16] != ONCE_ID && p[16] != ONCE_PRODUCER)) {
+        return OXBOW_ECORRUPT;
+    }
+    *object = get_le64(p);
+    at->seen = (struct once_seen){.number = get_le64(p + 8)};
+    at->kind = (enum once_kind)p[16];
+    at->len = value.len - PLACE_FIXED;
+    memcpy(at->name, p + PLACE_FIXED, at->len);
+    return OXBOW_OK;
+}
+
+enum oxbow_err once_place_get(const struct once *o, const struct once_place *place,
+                              struct once_name *at)
+{
+    uint8_t key[KEY_MAX];
+    struct oxbow_bytes value;
+    uint64_t object = 0;
+    enum oxbow_err err = kv_get(o->txn, place_key(key, o, place->id), &value);
+
+    if (err == OXBOW_OK) {
+        err = place_decode(value, &object, at);
+    }
+    if (err != OXBOW_OK || object != place->object) {
+        return err == OXBOW_OK ? OXBOW_ENOENT : err;
+    }
+    err = kv_get(o->txn, blur_key(key, o, object), &value);
+    return err == OXBOW_OK ? OXBOW_ENOENT : err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+enum oxbow_err once_place_del(const struct once *o, struct oxbow_id id)
+{
+    uint8_t key[KEY_MAX];
+    enum oxbow_err err = kv_del(o->txn, place_key(key, o, id));
+
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+enum oxbow_err once_place_find(const struct once *o, struct oxbow_id from, bool last,
+                               struct once_place *place, struct once_name *at)
+{
+    uint8_t want[KEY_MAX];
+    struct oxbow_bytes key = place_key(want, o, from);
+    struct oxbow_bytes value;
+    struct kv_cursor c;
+    enum oxbow_err err = kv_cursor_init(&c, o->txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = last ? kv_cursor_seek_back_in(&c, key, 6, &key, &value)
+               : kv_cursor_seek_in(&c, key, 6, &key, &value);
+    if (err == OXBOW_OK && key.len != 22) {
+        err = OXBOW_ECORRUPT;
+    }
+    if (err == OXBOW_OK) {
+        const uint8_t *p = key.data;
+
+        place->id = (struct oxbow_id){get_be64(p + 6), get_be64(p + 14)};
+        err = place_decode(value, &place->object, at);
+    }
+    kv_cursor_fini(&c);
+    return err;
+}
+
+enum oxbow_err once_place_blur(const struct once *o, uint64_t object)
+{
+    uint8_t key[KEY_MAX];
+
+    return kv_put(o->txn, blur_key(key, o, object), (struct oxbow_bytes){NULL, 0});
 }
 
 /* ---- queues that are gone ---- */

@@ -296,7 +296,7 @@ static bool act(struct oxbow *db, uint64_t now)
         db->idle_more = STORE_IDLE_ALL;
         return true;
     }
-    if (held && hold_act(db, now)) {
+    if ((held && hold_act(db, now)) || stand_in_act(db, now)) {
         return true;
     }
     if (!held && db->frozen != NULL) {
@@ -335,6 +335,9 @@ static uint64_t nothing_until(const struct oxbow *db, uint64_t now)
     }
     if (db->hold.why != OXBOW_OK) {
         delay = hold_until(db, now);
+    }
+    if (stand_in_until(db, now) < delay) {
+        delay = stand_in_until(db, now);
     }
     if (idle_wanted(db) && !(db->idle_waits && (db->busy || table_full(db, db->active))) &&
         (delay == UINT64_MAX || db->idle_at_us < now + delay)) {

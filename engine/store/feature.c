@@ -35,6 +35,7 @@ static const struct oxbow_feature rows[STORE_FEATURE_COUNT] = {
     {"bindings", "streams whose entries go to other queues as well", OXBOW_FEATURE_WRITES, 6, 2},
     {"schedules", "entries that are added again and again", OXBOW_FEATURE_WRITES, 3, 2},
     {"priorities", "streams whose entries have priorities", OXBOW_FEATURE_NEEDS, 1, 2},
+    {"stand-ins", "entries that came from a stand-in", OXBOW_FEATURE_HAS, 8, 2},
     {"key-expiry", "keys that expire", OXBOW_FEATURE_NEEDS, 2, 2},
 };
 

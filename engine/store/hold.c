@@ -253,12 +253,17 @@ uint64_t hold_until(const struct oxbow *db, uint64_t now)
 enum oxbow_err oxbow_return(struct oxbow *db)
 {
     enum oxbow_err err = OXBOW_OK;
-    uint64_t ended;
+    uint64_t begun;
 
     store_lock(db);
-    ended = db->hold.ended;
+    if (store_stands_in(db)) {
+        err = stand_in_return(db);
+        store_unlock(db);
+        return err;
+    }
+    begun = db->hold.begun; /* what these found may be over */
     db->waiting++;
-    while (db->hold.why != OXBOW_OK && db->hold.ended == ended && err == OXBOW_OK) {
+    while (db->hold.why != OXBOW_OK && db->hold.ended <= begun && err == OXBOW_OK) {
         err = db->closing ? OXBOW_ECLOSED : OXBOW_OK;
         db->hold.asked = true;
         db->port->threads.cond_signal(db->work);

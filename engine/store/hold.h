@@ -20,7 +20,8 @@ struct hold {
     uint64_t since_us;   /* M */
     uint64_t try_us;     /* M: when the next try is due */
     uint32_t tries;      /* M: that failed in a row */
-    uint64_t ended;      /* M: tries that are over, since open */
+    uint64_t begun;      /* M: tries, since open */
+    uint64_t ended;      /* M: of them, those that are over */
     uint64_t times;      /* M: since open */
     bool asked;          /* M: somebody wants a try now */
     bool over;           /* M: the last try of a store that is to close has failed */

@@ -400,6 +400,7 @@ void hold_try(struct oxbow *db)
     struct oxbow *side = NULL;
     enum oxbow_err err;
 
+    db->hold.begun++;
     store_unlock(db);
     err = side_open(db, &side);
     store_lock(db);

@@ -188,6 +188,7 @@ enum store_feature {
     STORE_FEATURE_BINDING,    /* bindings of streams */
     STORE_FEATURE_CRON,       /* schedules */
     STORE_FEATURE_PRIORITIES, /* streams with priorities */
+    STORE_FEATURE_STAND_IN,   /* entries that came from a stand-in */
     STORE_FEATURE_KEY_EXPIRY, /* keys that expire */
     STORE_FEATURE_COUNT
 };

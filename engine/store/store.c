@@ -211,6 +211,7 @@ void store_release(struct oxbow *db)
     expired_fini(db);
     journal_close(db);
     directory_close(db);
+    stand_in_free(db);
     if (db->config.dir != NULL) {
         union {
             const char *in;
@@ -340,6 +341,8 @@ struct oxbow *store_new(const struct oxbow_config *filled)
     if (db != NULL) {
         db->port = filled->port;
         db->config = *filled;
+        db->config.stand_in = NULL; /* borrowed, and for oxbow_open alone */
+        db->stand.given = filled->stand_in != NULL;
         db->lock_fd = -1;
         db->data_fd = -1;
         db->sync = filled->sync;
@@ -429,7 +432,8 @@ enum oxbow_err store_open(const struct oxbow_config *config,
     }
     filled = *config;
     filled.port = config->port != NULL ? config->port : oxbow_port_default();
-    err = fill_config(&filled);
+    err = stand_in_check(config);
+    err = err == OXBOW_OK ? fill_config(&filled) : err;
     if (err == OXBOW_OK) {
         err = open_mended(&filled, mend, &db, &attempt);
     }
@@ -542,6 +546,7 @@ void oxbow_stat(struct oxbow *db, struct oxbow_stat *out)
     out->memory_max = db->config.on_failure == OXBOW_FAILURE_MEMORY ? db->config.memory_max : 0;
     out->memory_held = out->in_memory ? db->lsn_applied - db->lsn_durable : 0;
     out->memory_times = db->hold.times;
+    stand_in_stat(db, out);
     store_unlock(db);
 }
 

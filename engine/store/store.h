@@ -19,6 +19,7 @@
 #include "engine/store/kv.h"
 #include "engine/store/memtable.h"
 #include "engine/store/space.h"
+#include "engine/store/stand_in.h"
 #include "engine/store/tree.h"
 #include "engine/store/undo.h"
 #include "engine/store/wear.h"
@@ -168,6 +169,7 @@ struct oxbow {
     struct space space;        /* C */
     uint64_t hole_pages;       /* M: as of the last retire */
     struct hold hold;
+    struct stand_in stand; /* M */
 
     void (*touch_hook)(void *ctx, uint64_t object, uint64_t lsn); /* M */
     void *touch_ctx;

@@ -105,6 +105,7 @@ enum oxbow_err oxbow_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
 
     store_lock(db);
     err = sync_wait(db, lsn, timeout_ms);
+    err = err == OXBOW_OK && store_stands_in(db) ? OXBOW_EVOLATILE : err;
     store_unlock(db);
     return err;
 }
@@ -115,6 +116,7 @@ enum oxbow_err oxbow_flush(struct oxbow *db)
 
     store_lock(db);
     err = sync_wait(db, db->lsn_applied, -1);
+    err = err == OXBOW_OK && store_stands_in(db) ? OXBOW_EVOLATILE : err;
     store_unlock(db);
     return err;
 }

@@ -217,7 +217,9 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
         err = journal_written(db, at);
     }
     if (err == OXBOW_OK || err == OXBOW_EVOLATILE) {
-        err = told && db->hold.why != OXBOW_OK && at > db->lsn_durable ? OXBOW_EVOLATILE : OXBOW_OK;
+        bool held = (db->hold.why != OXBOW_OK && at > db->lsn_durable) || store_stands_in(db);
+
+        err = told && held ? OXBOW_EVOLATILE : OXBOW_OK;
     }
     store_unlock(db);
     if ((err == OXBOW_OK || err == OXBOW_EVOLATILE) && lsn != NULL) {

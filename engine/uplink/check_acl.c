@@ -11,6 +11,7 @@
 
 struct rights {
     bool stream, list, wait, waitaof;
+    bool meanwhile; /* a stand-in of the store may send, too */
 };
 
 /* Glob characters stand for themselves. No pattern may hold a blank or a zero, and on a command line
@@ -34,7 +35,8 @@ static void add_escaped(struct text *t, const char *key, size_t len)
 }
 
 /* Keys outside oxbow:{device}: are named one by one, lists with their cursor. */
-static void add_keys(struct text *t, const struct oxbow_identity *id, const struct oxbow_forward *f)
+static void add_keys(struct text *t, const struct oxbow_identity *id, const struct oxbow_forward *f,
+                     bool meanwhile)
 {
     char own[OXBOW_DEVICE_MAX + 16];
     struct text prefix = text_in(own, sizeof(own));
@@ -50,6 +52,11 @@ static void add_keys(struct text *t, const struct oxbow_identity *id, const stru
     text_add(t, " ~");
     add_escaped(t, key, target.len);
     if (f->options.type != OXBOW_TYPE_LIST) {
+        if (meanwhile) {
+            text_add(t, " ~");
+            add_escaped(t, key, target.len);
+            text_add(t, ":meanwhile:*");
+        }
         return;
     }
     open = memchr(key, '{', target.len);
@@ -85,7 +92,7 @@ static enum oxbow_err add_forwards(struct oxbow_txn *txn, const struct oxbow_ide
         rights->stream = rights->stream || f->options.type == OXBOW_TYPE_STREAM;
         rights->wait = rights->wait || f->options.confirm == OXBOW_CONFIRM_REPLICAS;
         rights->waitaof = rights->waitaof || f->options.confirm == OXBOW_CONFIRM_AOF;
-        add_keys(t, id, f);
+        add_keys(t, id, f, rights->meanwhile);
     }
     oxbow_result_fini(&names);
     return err;
@@ -117,11 +124,11 @@ static void add_commands(struct text *t, enum oxbow_uplink_mode mode, const stru
 }
 
 static enum oxbow_err write_line(struct oxbow_txn *txn, const char *user,
-                                 enum oxbow_uplink_mode mode, struct oxbow_forward *f,
-                                 struct text *t)
+                                 enum oxbow_uplink_mode mode, bool meanwhile,
+                                 struct oxbow_forward *f, struct text *t)
 {
     struct oxbow_identity id;
-    struct rights rights = {false, false, false, false};
+    struct rights rights = {.meanwhile = meanwhile};
     enum oxbow_err err = oxbow_identity_get(txn, &id);
 
     if (err) {
@@ -145,14 +152,17 @@ enum oxbow_err oxbow_uplink_acl_line(struct oxbow *db, const char *user,
     struct oxbow_forward *f = mem_new(alloc, sizeof(*f));
     struct oxbow_txn *txn = NULL;
     enum oxbow_err err = f == NULL ? OXBOW_ENOMEM : oxbow_txn_begin(db, &opt, &txn);
+    struct oxbow_stat stat;
     struct text t;
+
+    oxbow_stat(db, &stat);
 
     if (cap == 0) {
         err = err ? err : OXBOW_ETOOBIG;
     }
     if (!err) {
         t = text_in(out, cap);
-        err = write_line(txn, user, mode, f, &t);
+        err = write_line(txn, user, mode, stat.memory_max > 0 && !stat.stand_in, f, &t);
         if (!err && t.cut) {
             err = OXBOW_ETOOBIG;
         }

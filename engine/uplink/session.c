@@ -84,15 +84,18 @@ static enum oxbow_err identity_read(struct oxbow_uplink *u)
     oxbow_txn_abort(txn);
     text_add(&key, "oxbow:{");
     text_add(&key, u->identity.device);
-    text_add(&key, "}:owner");
+    text_add(&key, u->stand_in ? "}:owner:meanwhile" : "}:owner");
     return err;
 }
 
 static enum oxbow_err session_init(struct oxbow_uplink *u, const struct oxbow_uplink_config *config)
 {
     const struct oxbow_threads *threads = &u->port->threads;
+    struct oxbow_stat stat;
     enum oxbow_err err = settings_init(u, config);
 
+    oxbow_stat(u->db, &stat);
+    u->stand_in = stat.stand_in;
     if (!err) {
         err = identity_read(u);
     }

@@ -191,8 +191,9 @@ struct oxbow_uplink {
     bool flush;       /* do not linger */
     bool flows_loaded;
     bool closing;
+    bool stand_in; /* of the store: it sends streams alone, and has an owner key of its own */
     char function[64];
-    char owner_key[OXBOW_DEVICE_MAX + 24];
+    char owner_key[OXBOW_DEVICE_MAX + 40];
     char redirect_host[OXBOW_UPLINK_HOST_MAX + 1];
     struct oxbow_uplink_secret secret;
     char hosts[OXBOW_UPLINK_TARGETS_MAX][OXBOW_UPLINK_HOST_MAX + 1];

@@ -85,6 +85,15 @@ static enum oxbow_err put_guard(struct oxbow_uplink *u, const struct flow *f, si
     return err ? err : put_key(u, f);
 }
 
+/* Whether it has that already: it came from a stand-in. */
+static bool says_time(const struct oxbow_entry *e)
+{
+    const struct oxbow_field *last = e->field_count > 0 ? &e->fields[e->field_count - 1] : NULL;
+
+    return last != NULL && last->name.len == sizeof(OXBOW_FORWARD_TIME) - 1 &&
+           memcmp(last->name.data, OXBOW_FORWARD_TIME, last->name.len) == 0;
+}
+
 /* Whether an entry gets its time beside its fields. A repeated batch may say more of it than the one
  * before: only one of them is ever applied. */
 static bool entry_timed(const struct oxbow_uplink *u, size_t i)
@@ -92,7 +101,7 @@ static bool entry_timed(const struct oxbow_uplink *u, size_t i)
     const struct oxbow_entry *e = &u->result.entries[i];
 
     return u->result.times != NULL && 2 * ((uint64_t)e->field_count + 1) <= GUARD_FIELDS_MAX &&
-           !oxbow_true_time_is_id(&u->result.times[i], e->id);
+           !oxbow_true_time_is_id(&u->result.times[i], e->id) && !says_time(e);
 }
 
 /* Names and values. */
@@ -362,8 +371,12 @@ static enum oxbow_err batch_fetch(struct oxbow_uplink *u, struct flow *f, struct
     struct oxbow_forward_fetch want = {
         .after = f->next, .bytes = batch_bytes(u, f), .count = f->f.options.batch_count};
     struct oxbow_txn *txn = NULL;
-    enum oxbow_err err = oxbow_txn_begin(u->db, &opt, &txn);
+    enum oxbow_err err;
 
+    if (u->stand_in) { /* it notes how far it has been sent, before it is */
+        opt = (struct oxbow_txn_options){.sync = OXBOW_SYNC_ALWAYS};
+    }
+    err = oxbow_txn_begin(u->db, &opt, &txn);
     if (err) {
         return err;
     }
@@ -373,6 +386,7 @@ static enum oxbow_err batch_fetch(struct oxbow_uplink *u, struct flow *f, struct
         return err;
     }
     err = oxbow_txn_commit(txn, &load->lsn);
+    err = err == OXBOW_EVOLATILE ? OXBOW_OK : err;
     if (!err && load->lsn != 0 && load->lsn == u->own_last) {
         load->lsn = u->own_first - 1;
     }

@@ -293,6 +293,8 @@ void oxbow_uplink_status(struct oxbow_uplink *u, struct oxbow_uplink_status *out
     out->state = u->state;
     out->paused = u->paused;
     out->in_memory = stat.in_memory;
+    out->stand_in = stat.stand_in;
+    out->device_back = stat.device_back;
     out->trouble_age_ms = out->trouble == OXBOW_TROUBLE_NONE ? 0 : (now - u->trouble_us) / 1000;
     out->connected_ms = u->state == OXBOW_UPLINK_IS_UP ? (now - u->state_us) / 1000 : 0;
     if (u->state == OXBOW_UPLINK_IS_WAITING && u->try_us > now) {

@@ -195,7 +195,7 @@ static void owner_answer(struct oxbow_uplink *u, const struct reply *r)
         owner_take(u, false);
     } else if (strcmp(n->text, u->identity.owner) == 0) {
         u->owner_known = true;
-    } else if (u->adopt) {
+    } else if (u->adopt || u->stand_in) { /* a stand-in's keys are nobody else's */
         session_log(u, OXBOW_LOG_WARN, "taking over from owner", n->text);
         owner_take(u, true);
     } else {

@@ -104,7 +104,8 @@ enum oxbow_forward_deleted {
 struct oxbow_forward_options {
     struct oxbow_bytes key;    /* the local key, in the transaction's database; may not exist yet */
     enum oxbow_type type;      /* OXBOW_TYPE_STREAM or OXBOW_TYPE_LIST */
-    struct oxbow_bytes target; /* the target's key; empty: oxbow:{<device>}:<key> */
+    struct oxbow_bytes target; /* the target's key; empty: oxbow:{<device>}:<key>. A stand-in
+                                  (oxbow_config.stand_in) adds ":meanwhile:<its store id in hex>" */
     enum oxbow_forward_select select;
     struct oxbow_bytes group; /* for OXBOW_SELECT_ACKED; need not exist yet: nothing is sent then */
     enum oxbow_forward_confirm confirm;
@@ -129,7 +130,8 @@ struct oxbow_forward_options {
 
 /* Makes a forward of an existing or future key. Everything that is in the key already will be
  * sent. A key has at most one forward, a target key at most one forward of this store.
- * OXBOW_EINVAL     a field out of range; a name with other characters; a list with KEEP or ACKED; a
+ * OXBOW_EINVAL     a field out of range; a target too long, a stand-in's addition included; a name
+ *                  with other characters; a list with KEEP or ACKED; a
  *                  target key with '}' but without a hash tag
  * OXBOW_EEXIST     the name, the key or the target is taken
  * OXBOW_EWRONGTYPE the key holds another type

@@ -70,7 +70,8 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_once_push(struct oxbow_txn *txn, struct ox
 OXBOW_MUST_CHECK enum oxbow_err oxbow_once_sequence(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                     struct oxbow_bytes producer,
                                                     uint64_t *sequence);
-/* Forgets a producer that will not come again. OXBOW_ENOENT. */
+/* Forgets a producer that will not come again. OXBOW_ENOENT. In a stand-in it goes through what is noted
+ * of entries there: OXBOW_ETXNBIG where these are more than a transaction holds. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_once_forget(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                   struct oxbow_bytes producer);
 

@@ -73,7 +73,8 @@ enum oxbow_on_foreign {
 
 /* What a store does whose device has failed: a write or a sync, or what a checkpoint needs, gave
  * OXBOW_EIO, OXBOW_ENOSPC, OXBOW_EREADONLY, OXBOW_ENOENT or OXBOW_ESYS. Damage and lack of memory stop
- * it in any case, and so does what keeps a store from being opened: oxbow_open then gives its error.
+ * it in any case. What keeps a store from being opened is oxbow_open's error, or the beginning of a
+ * stand-in (oxbow_config.stand_in).
  *
  * A store in memory goes on with all that it had and takes on what comes, up to `memory_max`, until
  * its device can be written again: it tries by itself after a second, then at longer and longer
@@ -127,6 +128,16 @@ struct oxbow_config {
                                          memory, 1 MiB to 128 MiB; 0: 16 MiB. What adds is refused there
                                          (OXBOW_EQUOTA); what deletes, acks or moves on may take a quarter
                                          more, and while they are tidied up they are there twice */
+    /* With `memory` alone: a directory on a file system in memory (/dev/shm/oxbow), for when `dir`
+     * cannot be opened because of its device (OXBOW_EIO, OXBOW_ENOENT, OXBOW_EREADONLY,
+     * OXBOW_ENOSPC, OXBOW_ESYS). oxbow_open then gives a stand-in: an empty store there, or the one
+     * that was used before, with `memory_max` for a quota. It does all that a store does, says so in
+     * oxbow_stat (in_memory, stand_in), and its commits are OXBOW_EVOLATILE; an end of the program
+     * it survives, a power cut not. It looks for the device now and then (oxbow_stat.device_back);
+     * who opens the store again then has all that was left there merged into it before oxbow_open
+     * returns: oxbow_recovery, docs/STORAGE.md. Made if absent (its parent is not). Neither `dir`
+     * nor in it nor around it (OXBOW_EINVAL). NULL: none */
+    const char *stand_in;
 };
 
 /* Opens the store, making it if absent. Recovers, verifies, and says in the log what it found. If the
@@ -207,9 +218,11 @@ uint64_t oxbow_durable_lsn(struct oxbow *db);
  * newest durable one, or while the store is in memory the newest committed one. */
 uint64_t oxbow_settled_lsn(struct oxbow *db);
 
-/* Has a store that is in memory try its device now, and waits until that is done. OXBOW_OK: it is on
- * its device, as it was before perhaps. Otherwise what kept it from there: OXBOW_EIO and whatever
- * oxbow_open gives. The rest is as before the call. OXBOW_ECLOSED, OXBOW_EFAILED. */
+/* Has a store that is in memory try its device now, and waits until that is done: a try that began
+ * after the call, whatever one that was under way gives. OXBOW_OK: it is on its device, as it was
+ * before perhaps. Otherwise what kept it from there: OXBOW_EIO and whatever
+ * oxbow_open gives. The rest is as before the call. A stand-in looks for the device:
+ * OXBOW_EAGAIN, it is back (oxbow_stat.device_back). OXBOW_ECLOSED, OXBOW_EFAILED. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_return(struct oxbow *db);
 
 /* Asks for a sync of everything up to `lsn` without waiting for it. */
@@ -256,6 +269,11 @@ struct oxbow_stat {
     uint64_t memory_max;        /* oxbow_config.memory_max; 0: the policy is `stop` */
     uint64_t memory_held;       /* transactions that are held in memory only */
     uint64_t memory_times;      /* how often that happened since open */
+    bool stand_in; /* this is a stand-in (oxbow_config.stand_in), in memory for as long as it is
+                         open; memory_held counts this opening's transactions */
+    bool
+        device_back; /* and the store could be opened now, as far as can be seen: close this one and
+                         open it */
 };
 
 /* Fills *out. Never waits for the device. */
@@ -308,6 +326,10 @@ struct oxbow_recovery {
     uint32_t foreign;       /* the N of the directory `foreign-N` into which this opening moved what
                                it found; 0: nothing was set aside */
     uint32_t foreign_files; /* how many files and directories are in it; the log names them */
+    uint64_t merged;        /* entries that were brought from stand-ins (oxbow_config.stand_in) */
+    enum oxbow_err
+        merge_left; /* OXBOW_OK: nothing is left in a stand-in. Otherwise something is, and
+                                  why; the next opening goes on with it */
 };
 
 /* Fills *out; it does not change while the store is open. */

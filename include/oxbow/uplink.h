@@ -233,7 +233,9 @@ const char *oxbow_uplink_state_name(enum oxbow_uplink_state state);
 struct oxbow_uplink_status {
     enum oxbow_uplink_state state;
     bool paused;
-    bool in_memory; /* the store's device has failed: what is sent now is not durable here */
+    bool in_memory;   /* the store's device has failed: what is sent now is not durable here */
+    bool stand_in;    /* it could not be opened: streams go to keys of their own, lists wait */
+    bool device_back; /* and can be now: oxbow_stat.device_back */
     char target[OXBOW_UPLINK_HOST_MAX + 8]; /* host:port of the present or last connection */
     char about[96];                         /* what the driver said of it */
     char server[32];                        /* version of the target, "" unknown */
@@ -315,7 +317,8 @@ void oxbow_uplink_findings(struct oxbow_uplink *u, const struct oxbow_uplink_fin
                            size_t *count);
 
 /* Writes the ACL SETUSER line with the least rights that this device's session needs for its
- * present forwards, zero-ended, into out. The password is left as "#<sha256>". `user` NULL: the
+ * present forwards, zero-ended, into out; with OXBOW_FAILURE_MEMORY also those of stand-ins for the
+ * keys that they send to. The password is left as "#<sha256>". `user` NULL: the
  * device's name. A blank, a quote or a zero in a key, which no such line can say, is "?" there, any
  * byte. OXBOW_ETOOBIG: does not fit; OXBOW_ENOENT: no identity. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_uplink_acl_line(struct oxbow *db, const char *user,

@@ -4,6 +4,7 @@
 #include "engine/queue/boots.h"
 
 #include "tests/queue/stream_fixture.h"
+#include "tests/support/fault.h"
 
 #define HOUR     3600000u
 #define DAY      (24u * (uint64_t)HOUR)
@@ -159,6 +160,55 @@ static void a_range_gives_them_beside_its_entries(void **state)
     assert_ok(oxbow_stream_range(f->txn, text_bytes("s"), &plain, &f->result));
     assert_int_equal(f->result.entry_count, 5);
     assert_null(f->result.times);
+}
+
+/* The device fails before the store knows the time, and is back when it does. */
+static void what_was_held_in_memory_keeps_its_true_time(void **state)
+{
+    enum { STEP = 100 }; /* the device is looked for after a second */
+    struct streams *f = *state;
+    uint64_t truth = f->rig.wall_ms + DAY;
+    struct oxbow_id ids[4];
+    struct oxbow_stat stat;
+    struct fault fault;
+
+    fault_init(&fault, &f->rig.port);
+    f->rig.config.port = &fault.port;
+    f->rig.config.sync = OXBOW_SYNC_ALWAYS;
+    f->rig.config.journal = OXBOW_JOURNAL_ON; /* which is written by the port */
+    f->rig.config.on_failure = OXBOW_FAILURE_MEMORY;
+    reboot(f);
+    ids[0] = add(f);
+    rig_pass_ms(&f->rig, STEP);
+    streams_commit(f);
+    fault_arm_files(&fault, FAULT_WRITING, 1, UINT64_MAX, OXBOW_EIO);
+    for (unsigned i = 1; i <= 3; i++) {
+        streams_begin(f);
+        if (i == 3) {
+            f->rig.wall_ms = truth + 3 * STEP; /* the link came */
+        }
+        ids[i] = add(f);
+        rig_pass_ms(&f->rig, STEP);
+        assert_err(rig_try_commit(f->txn, NULL), OXBOW_EVOLATILE);
+        f->txn = NULL;
+    }
+    oxbow_stat(f->rig.db, &stat);
+    assert_true(stat.in_memory);
+    fault_disarm(&fault);
+    assert_ok(oxbow_return(f->rig.db));
+    streams_begin(f);
+    for (unsigned i = 0; i <= 3; i++) {
+        expect(f, ids[i], true, truth + i * STEP, truth + i * STEP);
+    }
+    reboot(f);
+    for (unsigned i = 0; i <= 3; i++) {
+        expect(f, ids[i], true, truth + i * STEP, truth + i * STEP);
+    }
+    streams_commit(f);
+    rig_close(&f->rig);
+    f->rig.config.port = &f->rig.port;
+    rig_open(&f->rig);
+    streams_begin(f);
 }
 
 static void a_true_time_has_a_text(void **state)
@@ -394,6 +444,7 @@ int main(void)
         TEST(what_was_written_in_1970_is_dated_when_the_clock_is_set_in_the_same_opening),
         TEST(what_was_written_in_1970_is_bounded_by_the_openings_that_know_the_time),
         TEST(a_range_gives_them_beside_its_entries),
+        TEST(what_was_held_in_memory_keeps_its_true_time),
         TEST(a_true_time_has_a_text),
         TEST(an_id_tells_the_time_within_two_seconds),
         TEST(what_nobody_knows_is_said_to_be_unknown),

@@ -7,6 +7,7 @@
  */
 #include "engine/base/codec.h"
 #include "engine/base/hash.h"
+#include "engine/queue/merge.h"
 #include "engine/store/store.h"
 #include "oxbow/binding.h"
 #include "oxbow/delay.h"
@@ -123,6 +124,13 @@ static enum oxbow_err a_patrol_that_finds_something(struct oxbow_txn *txn)
     return oxbow_list_patrol(txn, &opt, &out);
 }
 
+static enum oxbow_err a_batch_from_a_stand_in(struct oxbow_txn *txn)
+{
+    const struct merge_mark mark = {.stand_in = 7, .batch = 1, .kind = MERGE_DELAY, .count = 1};
+
+    return merge_mark_put(txn, &mark);
+}
+
 static enum oxbow_err a_key_with_one_value(struct oxbow_txn *txn)
 {
     return oxbow_string_set(txn, BYTES("k"), BYTES("v"));
@@ -180,6 +188,7 @@ static const struct use {
     {"group-options", an_exclusive_consumer, NULL},
     {"patrols", a_patrol_that_finds_something, NULL},
     {"strings", a_key_with_one_value, NULL},
+    {"stand-ins", a_batch_from_a_stand_in, NULL},
     {"bindings", a_binding, NULL},
     {"bindings", a_source_that_keeps_nothing, NULL},
     {"schedules", a_schedule, NULL},

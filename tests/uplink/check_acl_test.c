@@ -76,6 +76,21 @@ static void without_an_identity_there_is_none(void **state)
                      OXBOW_ENOENT);
 }
 
+static void a_store_with_the_policy_names_the_keys_of_stand_ins(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_close(rig);
+    rig->config.on_failure = OXBOW_FAILURE_MEMORY;
+    rig_open(rig);
+    identify(rig);
+    forward(rig, "a", OXBOW_TYPE_STREAM, "", OXBOW_CONFIRM_MASTER);
+    forward(rig, "b", OXBOW_TYPE_STREAM, "b*", OXBOW_CONFIRM_MASTER);
+    forward(rig, "c", OXBOW_TYPE_LIST, "oxbow:{d}:c", OXBOW_CONFIRM_MASTER);
+    assert_string_equal(line(rig, NULL, OXBOW_UPLINK_SCRIPT),
+                        HEAD " ~b\\* ~b\\*:meanwhile:*" ALWAYS SCRIPT STREAM LIST);
+}
+
 static void each_mode_has_its_commands(void **state)
 {
     struct rig *rig = *state;
@@ -204,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(without_an_identity_there_is_none),
         TEST(each_mode_has_its_commands),
+        TEST(a_store_with_the_policy_names_the_keys_of_stand_ins),
         TEST(a_stream_under_the_device_needs_no_key_of_its_own),
         TEST(a_list_elsewhere_is_named_with_its_cursor),
         TEST(a_key_without_a_tag_is_its_own),

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oxbow_open: the store, or what stands in for it while its device is gone. What a stand-in is, and
+ * what becomes of what it holds: store/stand_in.h, merge.h.
+ */
+#include "engine/queue/delay.h"
+#include "engine/queue/group_idle.h"
+#include "engine/queue/mend.h"
+#include "engine/queue/merge.h"
+#include "engine/queue/policy.h"
+
+#include <string.h>
+
+static void log_line(const struct oxbow_config *config, const char *text)
+{
+    const struct oxbow_port *port = config->port != NULL ? config->port : oxbow_port_default();
+
+    port->log.line(port->log.ctx, OXBOW_LOG_ERROR, text);
+}
+
+/* Takes a store as a stand-in for that directory. OXBOW_EFORMAT: it is somebody's own.
+ * OXBOW_EAGAIN: it is being merged. */
+static enum oxbow_err claim(struct oxbow *db, const struct oxbow_config *config)
+{
+    const struct oxbow_txn_options opt = {.sync = OXBOW_SYNC_ALWAYS};
+    struct stand_in_record record;
+    struct oxbow_txn *txn;
+    size_t len = strlen(config->dir);
+    bool empty = false;
+    enum oxbow_err err = oxbow_txn_begin(db, &opt, &txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = stand_in_get(txn, &record);
+    if (err == OXBOW_OK && record.state == STAND_IN_NONE) {
+        err = merge_is_empty(txn, &empty);
+        record = (struct stand_in_record){.state = STAND_IN_USED, .dir = {config->dir, len}};
+        if (err == OXBOW_OK) {
+            err = empty ? stand_in_put(txn, &record) : OXBOW_EFORMAT;
+        }
+    } else if (err == OXBOW_OK) {
+        if (record.dir.len != len || memcmp(record.dir.data, config->dir, len) != 0) {
+            err = OXBOW_EFORMAT;
+        } else if (record.state >= STAND_IN_MERGING) {
+            err = OXBOW_EAGAIN;
+        }
+    }
+    return mend_finish(txn, err);
+}
+
+/* The n-th one. Errors as claim, and store_open's. */
+static enum oxbow_err open_one(const struct oxbow_config *config, uint32_t n, enum oxbow_err why,
+                               struct oxbow **out)
+{
+    char dir[STAND_IN_DIR_MAX];
+    struct oxbow_config one;
+    struct oxbow *db;
+    bool there;
+    enum oxbow_err err;
+
+    stand_in_config(config, n, dir, &one);
+    err = one.port->files.mkdir(one.port->files.ctx, config->stand_in);
+    err = err == OXBOW_EEXIST ? OXBOW_OK : err;
+    if (err == OXBOW_OK) {
+        err = stand_in_look(&one, &there);
+    }
+    if (err == OXBOW_OK) {
+        err = store_open(&one, mend_store, &db);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = claim(db, config);
+    if (err == OXBOW_OK) {
+        err = stand_in_begin(db, config, why);
+    }
+    if (err == OXBOW_OK) {
+        *out = db;
+        return OXBOW_OK;
+    }
+    if (oxbow_close(db) != OXBOW_OK) {
+        log_line(config, "store: what could not be its stand-in could not be closed either");
+    }
+    return err;
+}
+
+/* The last one that there is, which is the one that was used last; 1 when there is none. */
+static enum oxbow_err newest(const struct oxbow_config *config, uint32_t *out)
+{
+    enum oxbow_err err = OXBOW_OK;
+    uint32_t n;
+
+    *out = 1;
+    for (n = 1; n <= STAND_IN_MAX && err == OXBOW_OK; n++) {
+        char dir[STAND_IN_DIR_MAX];
+        struct oxbow_config one;
+        bool there = false;
+
+        stand_in_config(config, n, dir, &one);
+        err = stand_in_look(&one, &there);
+        *out = there ? n : *out;
+    }
+    return err;
+}
+
+/* They are merged in the order of their numbers: one that is older than all that there are would have its
+ * entries go before theirs. It is used only when there is no other. */
+static enum oxbow_err open_stand_in(const struct oxbow_config *config, enum oxbow_err why,
+                                    struct oxbow **out)
+{
+    enum oxbow_err err;
+    uint32_t first;
+    uint32_t i;
+
+    if (config->stand_in == NULL) {
+        log_line(config, "store: it cannot be opened, and no place for a stand-in is given "
+                         "(oxbow_config.stand_in)");
+        return why;
+    }
+    err = newest(config, &first);
+    err = err == OXBOW_OK ? OXBOW_EAGAIN : err;
+    for (i = 0; i < STAND_IN_MAX && err == OXBOW_EAGAIN; i++) {
+        uint32_t n = (first - 1 + i) % STAND_IN_MAX + 1;
+
+        err = open_one(config, n, why, out);
+        if (err == OXBOW_OK && n < first) {
+            log_line(config, "store: what this stand-in takes will be merged before what older "
+                             "ones still hold");
+        }
+    }
+    if (err != OXBOW_OK) {
+        log_line(config, err == OXBOW_EFORMAT
+                             ? "store: the place for a stand-in holds another store"
+                             : "store: a stand-in cannot be opened either");
+    }
+    return err == OXBOW_OK ? OXBOW_OK : why;
+}
+
+enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
+{
+    struct oxbow *db = NULL;
+    enum oxbow_err err = store_open(config, mend_store, &db);
+
+    if (err == OXBOW_OK && config->stand_in != NULL) {
+        merge_stand_ins(db, config);
+    } else if (err != OXBOW_OK && err != OXBOW_EINVAL && stand_in_takes(config, err)) {
+        err = open_stand_in(config, err, &db);
+    }
+    if (err == OXBOW_OK) {
+        store_set_idle_hook(db, STORE_IDLE_POLICY, policy_sweep);
+        store_set_idle_hook(db, STORE_IDLE_DUE, delay_idle);
+        store_set_idle_hook(db, STORE_IDLE_GROUP, group_idle);
+        *out = db;
+    }
+    return err;
+}

@@ -22,6 +22,7 @@
 #include "engine/base/id.h"
 #include "engine/uplink/backoff.h"
 #include "engine/uplink/command.h"
+#include "engine/uplink/pace.h"
 #include "engine/uplink/reply.h"
 #include "engine/uplink/trouble.h"
 #include "engine/uplink/window.h"
@@ -157,6 +158,7 @@ struct oxbow_uplink {
     size_t flow_count, flow_cap;
     uint64_t revision; /* of the store's forwards, as loaded */
     size_t turn;
+    struct pace pace;             /* of config.rate_bytes_s_max */
     uint64_t persist_us;          /* not before; NEVER_US: nothing to persist */
     uint64_t own_first, own_last; /* LSNs of the last writes in a row that were the session's */
     struct oxbow_result result;

@@ -361,7 +361,11 @@ static enum offer batch_look(struct oxbow_uplink *u, struct flow *f)
 static uint64_t batch_bytes(const struct oxbow_uplink *u, const struct flow *f)
 {
     uint64_t bytes = f->f.options.batch_bytes ? f->f.options.batch_bytes : u->config.batch_bytes;
+    uint64_t second = u->config.rate_bytes_s_max;
 
+    if (second != 0 && second < bytes) { /* what is urgent does not wait for longer than that */
+        bytes = second < SESSION_BATCH_MIN ? SESSION_BATCH_MIN : second;
+    }
     return bytes < u->batch_limit ? bytes : u->batch_limit;
 }
 
@@ -511,6 +515,7 @@ static enum offer batch_write(struct oxbow_uplink *u, struct flow *f, const stru
     q->payload = load->batch.bytes;
     q->last = load->last;
     q->mark = window_sent(&u->window, (uint32_t)(u->out.len - start), u->now_us);
+    pace_spend(&u->pace, q->mark.bytes, u->config.rate_bytes_s_max, u->now_us);
     f->inflight++;
     f->inflight_bytes += q->mark.bytes;
     f->deficit -= q->mark.bytes;

@@ -305,6 +305,7 @@ void oxbow_uplink_status(struct oxbow_uplink *u, struct oxbow_uplink_status *out
     out->rate_bytes_s = u->window.rate;
     out->window_bytes = u->window.bytes;
     out->inflight_bytes = u->window.inflight;
+    out->pace_ms = pace_allows(&u->pace, now) ? 0 : (u->pace.free_us - now + 999) / 1000;
     u->port->threads.mutex_unlock(u->mutex);
 }
 

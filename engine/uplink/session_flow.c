@@ -15,6 +15,8 @@
  * being a batch: a flow may send while its deficit is above zero, and gets weight x batch size
  * when its turn comes.
  *
+ * A cap (pace.h) stands before all of them: when it lets a batch go, it goes to whose turn it is then.
+ *
  * 1. While inflight > 0, prev is the position after the last batch in flight.
  * 2. A flow that is not READY sends no batch.
  */
@@ -343,7 +345,8 @@ static bool pump_fair(struct oxbow_uplink *u)
 static bool pump_may(const struct oxbow_uplink *u)
 {
     return u->state == OXBOW_UPLINK_IS_UP && !u->paused && !u->reload_wanted && !u->stopping &&
-           u->flow_count > 0 && u->out.len - u->out_pos < SESSION_OUT_AHEAD &&
+           u->flow_count > 0 && pace_allows(&u->pace, u->now_us) &&
+           u->out.len - u->out_pos < SESSION_OUT_AHEAD &&
            u->request_count + 8 < SESSION_REQUESTS_MAX;
 }
 
@@ -383,6 +386,9 @@ uint64_t flows_wake_us(const struct oxbow_uplink *u)
     uint64_t wake = NEVER_US;
     size_t i;
 
+    if (u->state == OXBOW_UPLINK_IS_UP && !u->paused) {
+        wake = wake_later(u, wake, u->pace.free_us); /* once for each batch */
+    }
     for (i = 0; i < u->flow_count; i++) {
         const struct flow *f = &u->flows[i];
 

@@ -35,6 +35,7 @@ static bool settings_fit(const struct oxbow_uplink_config *c)
 {
     return c->database <= 15 && c->owner <= 1 && within(c->window_bytes_max, 32768, 8u << 20) &&
            within(c->batch_bytes, 1024, 262144) && within(c->linger_ms, 1, 60000) &&
+           (c->rate_bytes_s_max == 0 || c->rate_bytes_s_max >= OXBOW_UPLINK_RATE_MIN) &&
            within(c->backoff_base_ms, 1, 3600000) && within(c->backoff_cap_ms, 1000, 3600000) &&
            (unsigned)c->mode <= OXBOW_UPLINK_MULTI;
 }

@@ -45,6 +45,7 @@ extern "C" {
 
 #define OXBOW_UPLINK_TARGETS_MAX 8u
 #define OXBOW_UPLINK_HOST_MAX    255u
+#define OXBOW_UPLINK_RATE_MIN    64u  /* bytes a second that a cap may be set to, at least */
 #define OXBOW_UPLINK_SECRET_MAX  511u /* bytes of a user name or password */
 
 struct oxbow_uplink; /* a session */
@@ -112,6 +113,10 @@ struct oxbow_uplink_config {
     uint32_t ping_ms;              /* UINT32_MAX: never */
     uint32_t confirm_ms;           /* WAIT and WAITAOF at most so often; 0: 2000 */
     uint32_t persist_ms;           /* cursors are written at most so often; 0: 1000 */
+    uint32_t rate_bytes_s_max;     /* a cap on batches, in bytes a second as they are handed to TLS,
+                                      over all forwards and connections; urgent forwards go first
+                                      within it. Batches are of at most a second's worth then. At
+                                      least OXBOW_UPLINK_RATE_MIN; 0: as fast as link and target go */
     uint32_t owner;                /* 0: check the owner key; 1: do not (targets that forbid it) */
     bool start_paused;             /* as after OXBOW_UPLINK_PAUSE */
     bool check;                    /* a check instead of a session: see "checks" below */
@@ -249,6 +254,7 @@ struct oxbow_uplink_status {
     uint64_t rate_bytes_s; /* best delivery rate of the last seconds */
     uint64_t window_bytes;
     uint64_t inflight_bytes;
+    uint64_t pace_ms;         /* until the cap lets the next batch go; 0: now, or there is no cap */
     int64_t skew_ms;          /* target's clock minus ours; INT64_MIN: unknown */
     uint64_t target_clock_ms; /* what it said last, for a clock floor; 0: unknown */
     /* counted since open */

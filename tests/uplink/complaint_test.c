@@ -315,6 +315,69 @@ static void complaint_15_no_more_is_under_way_than_the_window_allows(void **stat
     peer_close(&p);
 }
 
+#define RATE    10000u
+#define PACED_S 60u
+
+/* A link that others share, or that is paid by the byte: no more than so much in any time, also over a
+ * new connection, an alarm goes before the backlog within it, and waiting costs one timer a batch. */
+static void complaint_15_a_cap_in_bytes_a_second_holds_and_what_is_urgent_goes_first(void **state)
+{
+    uint64_t expect = 1, alarms = 0, told = 0, batches = 0, asked = 0;
+    uint64_t began, before, spent;
+    struct batch b;
+    struct peer p;
+
+    (void)state;
+    peer_open(&p);
+    p.config.rate_bytes_s_max = RATE;
+    p.config.batch_bytes = 262144;
+    add_forward(&p, "backlog", (struct oxbow_forward_options){.linger_ms = -1});
+    add_forward(&p, "live", (struct oxbow_forward_options){.urgent = true});
+    add(&p, "backlog", 1, 10000, 100);
+    peer_session(&p);
+    peer_connect(&p);
+    peer_greet(&p);
+    (void)peer_command(&p);
+    (void)peer_command(&p);
+    peer_guard(&p, 0, "0-0");
+    peer_guard(&p, 0, "0-0");
+    began = now_us();
+    before = peer_status(&p).bytes_out;
+    while (now_us() - began < PACED_S * (uint64_t)1000000) {
+        uint64_t wait = now_us();
+
+        asked++;
+        if (!batch_of(peer_command(&p), &b)) {
+            oxbow_uplink_next(p.u, &p.next);
+            assert_true(p.next.wake_us > wait && p.next.wake_us - wait < 3 * 1000000u);
+            assert_true(peer_status(&p).pace_ms > 0);
+            wire_clock_jump(p.next.wake_us - wait);
+            oxbow_uplink_tick(p.u);
+            continue;
+        }
+        batches++;
+        spent = peer_status(&p).bytes_out - before;
+        /* One batch is of a second's worth and what frames it. */
+        assert_true(spent <= RATE * (now_us() - began) / 1000000 + RATE / 10 + 2 * RATE);
+        if (strcmp(b.key, "live") == 0) {
+            assert_int_equal(b.first, 1000000 + alarms);
+            told++;
+        } else {
+            assert_int_equal(told, alarms); /* the first to go since */
+            assert_int_equal(b.first, expect);
+            expect = b.last + 1;
+            alarms++;
+            add(&p, "live", 1000000 + alarms, 1000000 + alarms, 20);
+        }
+        accept(&p, &b);
+    }
+    spent = peer_status(&p).bytes_out - before;
+    assert_in_range(spent, RATE * (PACED_S - 3), RATE * (PACED_S + 3));
+    assert_true(batches >= 50 && alarms >= 25);
+    assert_true(asked <= 4 * batches);
+    peer_close(&p);
+}
+
 /* 23. The cellular bill: each small entry its own packet, keepalives all day, nobody knows the sum. */
 static void complaint_23_small_entries_share_their_overhead_and_idle_costs_nothing(void **state)
 {
@@ -371,6 +434,7 @@ int main(void)
         cmocka_unit_test(complaint_14_live_data_goes_first_and_the_backlog_apart),
         cmocka_unit_test(complaint_15_an_overloaded_target_is_not_hammered),
         cmocka_unit_test(complaint_15_a_fleet_does_not_come_all_at_once),
+        cmocka_unit_test(complaint_15_a_cap_in_bytes_a_second_holds_and_what_is_urgent_goes_first),
         cmocka_unit_test(complaint_15_no_more_is_under_way_than_the_window_allows),
         cmocka_unit_test(complaint_23_small_entries_share_their_overhead_and_idle_costs_nothing),
     };

@@ -446,6 +446,12 @@ static void bad_settings_are_refused(void **state)
     p.config.batch_bytes = 262145;
     assert_int_equal(oxbow_uplink_open(p.db, &p.config, &u), OXBOW_EINVAL);
     p.config.batch_bytes = 262144;
+    p.config.rate_bytes_s_max = OXBOW_UPLINK_RATE_MIN - 1;
+    assert_int_equal(oxbow_uplink_open(p.db, &p.config, &u), OXBOW_EINVAL);
+    p.config.rate_bytes_s_max = OXBOW_UPLINK_RATE_MIN;
+    assert_int_equal(oxbow_uplink_open(p.db, &p.config, &u), OXBOW_OK);
+    oxbow_uplink_close(u);
+    p.config.rate_bytes_s_max = 0;
     assert_int_equal(oxbow_uplink_open(p.db, &p.config, &u), OXBOW_OK);
     oxbow_uplink_close(u);
     peer_close(&p);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Results: buffers of payload bytes, items, fields, entries and times. While a fill runs the memory
- * may move, so items and fields hold positions in the payload and entries hold counts; finish turns
- * them into pointers, in place.
+ * Results: buffers of payload bytes, items, scores, fields, entries and times. While a fill runs the
+ * memory may move, so items and fields hold positions in the payload and entries hold counts; finish
+ * turns them into pointers, in place.
  *
  * 1. The reader's pointers and counts are set by finish alone and zeroed by begin.
  * 2. A failed call adds nothing, not even a half of a field.
@@ -36,6 +36,7 @@ struct oxbow_result_memory {
     struct buf fields;  /* union slot, two each: name, value */
     struct buf entries; /* struct oxbow_entry, `fields` unset */
     struct buf times;   /* struct oxbow_true_time */
+    struct buf scores;  /* double */
 };
 
 static void buf_restart(struct buf *b, size_t len_max)
@@ -63,12 +64,14 @@ enum oxbow_err result_begin(struct oxbow_result *r, const struct oxbow_alloc *al
         buf_init(&m->fields, &m->alloc, SIZE_MAX);
         buf_init(&m->entries, &m->alloc, SIZE_MAX);
         buf_init(&m->times, &m->alloc, SIZE_MAX);
+        buf_init(&m->scores, &m->alloc, SIZE_MAX);
     }
     buf_restart(&m->payload, bytes_max);
     buf_restart(&m->items, SIZE_MAX);
     buf_restart(&m->fields, SIZE_MAX);
     buf_restart(&m->entries, SIZE_MAX);
     buf_restart(&m->times, SIZE_MAX);
+    buf_restart(&m->scores, SIZE_MAX);
     *r = (struct oxbow_result){.memory = m};
     return OXBOW_OK;
 }
@@ -86,6 +89,7 @@ void oxbow_result_fini(struct oxbow_result *result)
     buf_fini(&m->fields);
     buf_fini(&m->entries);
     buf_fini(&m->times);
+    buf_fini(&m->scores);
     alloc = m->alloc;
     mem_free(&alloc, m, sizeof *m);
     *result = (struct oxbow_result){0};
@@ -130,6 +134,11 @@ enum oxbow_err result_item(struct oxbow_result *r, struct oxbow_bytes item)
         bytes_copy(space, item);
     }
     return err;
+}
+
+enum oxbow_err result_score(struct oxbow_result *r, double score)
+{
+    return buf_append(&r->memory->scores, &score, sizeof score);
 }
 
 enum oxbow_err result_entry(struct oxbow_result *r, struct oxbow_id id, uint32_t priority)
@@ -227,6 +236,7 @@ void result_finish(struct oxbow_result *r)
     slots_finish(&m->fields, m->payload.data);
     r->items = (void *)m->items.data;
     r->item_count = m->items.len / sizeof(union slot);
+    r->scores = m->scores.len > 0 ? (void *)m->scores.data : NULL;
     r->entry_count = m->entries.len / sizeof *entry;
     for (i = 0; i < r->entry_count; i++) {
         entry[i].fields = entry[i].field_count > 0 ? field : NULL;

@@ -27,6 +27,8 @@ OXBOW_MUST_CHECK enum oxbow_err result_item(struct oxbow_result *r, struct oxbow
  * the result; it may be NULL when len is 0. */
 OXBOW_MUST_CHECK enum oxbow_err result_item_space(struct oxbow_result *r, size_t len,
                                                   uint8_t **space);
+/* The score of an item: one for each, in their order, or none at all. */
+OXBOW_MUST_CHECK enum oxbow_err result_score(struct oxbow_result *r, double score);
 /* Starts an entry; the fields that follow are its own. */
 OXBOW_MUST_CHECK enum oxbow_err result_entry(struct oxbow_result *r, struct oxbow_id id,
                                              uint32_t priority);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goes through a store that was salvaged before anybody sees it: names first, then each object that has one. What an
- * object of a type must look like is known to mend_list.c, mend_stream.c and mend_group.c.
+ * object of a type must look like is known to mend_list.c, mend_stream.c, mend_group.c and mend_members.c.
  *
  * Invariants: (1) Every step is a transaction and may be done again: a crash costs nothing but
  * beginning anew. (2) The salvage's state goes last, so a store is never served half mended.
@@ -99,6 +99,10 @@ static enum oxbow_err mend_one(struct mend_object *o)
         return mend_stream(o);
     case OXBOW_TYPE_STRING:
         return mend_string(o);
+    case OXBOW_TYPE_HASH:
+    case OXBOW_TYPE_SET:
+    case OXBOW_TYPE_ZSET:
+        return mend_members(o);
     default:
         return OXBOW_OK;
     }

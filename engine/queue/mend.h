@@ -38,6 +38,8 @@ OXBOW_MUST_CHECK enum oxbow_err mend_store(struct oxbow *db);
 
 OXBOW_MUST_CHECK enum oxbow_err mend_list(struct mend_object *o);
 OXBOW_MUST_CHECK enum oxbow_err mend_stream(struct mend_object *o);
+/* A hash, a set or a sorted set: what is lost is told, and what has no root is gone. */
+OXBOW_MUST_CHECK enum oxbow_err mend_members(struct mend_object *o);
 
 /* After a stream is mended that lacks what `loss` says, and is on record so: its forward, if there is
  * one, is to tell the target in the entries' place. */

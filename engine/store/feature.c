@@ -37,6 +37,7 @@ static const struct oxbow_feature rows[STORE_FEATURE_COUNT] = {
     {"priorities", "streams whose entries have priorities", OXBOW_FEATURE_NEEDS, 1, 2},
     {"stand-ins", "entries that came from a stand-in", OXBOW_FEATURE_HAS, 8, 2},
     {"key-expiry", "keys that expire", OXBOW_FEATURE_NEEDS, 2, 2},
+    {"members", "hashes, sets and sorted sets", OXBOW_FEATURE_HAS, 16, 2},
 };
 
 static const uint8_t key[] = {KV_SPACE_STORE, STORE_KEY_FEATURES};

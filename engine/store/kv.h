@@ -190,6 +190,7 @@ enum store_feature {
     STORE_FEATURE_PRIORITIES, /* streams with priorities */
     STORE_FEATURE_STAND_IN,   /* entries that came from a stand-in */
     STORE_FEATURE_KEY_EXPIRY, /* keys that expire */
+    STORE_FEATURE_MEMBERS,    /* hashes, sets and sorted sets */
     STORE_FEATURE_COUNT
 };
 /* To be called by what writes something that needs the feature, before it does: notes in the same

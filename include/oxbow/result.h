@@ -31,6 +31,7 @@ struct oxbow_true_time; /* time.h */
 struct oxbow_result {
     const struct oxbow_bytes *items; /* list elements, names */
     size_t item_count;
+    const double *scores; /* of each item, when they are a sorted set's members; else NULL */
     const struct oxbow_entry *entries; /* stream entries */
     size_t entry_count;
     uint64_t missed; /* of a read of what is new in a stream: entries that its policy dropped after

@@ -13,12 +13,15 @@
 #include "oxbow/delay.h"
 #include "oxbow/expire.h"
 #include "oxbow/group_options.h"
+#include "oxbow/hash.h"
 #include "oxbow/once.h"
 #include "oxbow/patrol.h"
 #include "oxbow/policy.h"
 #include "oxbow/schedule.h"
+#include "oxbow/set.h"
 #include "oxbow/string.h"
 #include "oxbow/upgrade.h"
+#include "oxbow/zset.h"
 #include "tests/queue/stream_fixture.h"
 
 #include <stdlib.h>
@@ -136,6 +139,21 @@ static enum oxbow_err a_key_with_one_value(struct oxbow_txn *txn)
     return oxbow_string_set(txn, BYTES("k"), BYTES("v"));
 }
 
+static enum oxbow_err a_hash(struct oxbow_txn *txn)
+{
+    return oxbow_hash_set(txn, BYTES("h"), &field, 1, NULL);
+}
+
+static enum oxbow_err a_set(struct oxbow_txn *txn)
+{
+    return oxbow_set_add(txn, BYTES("m"), &field.name, 1, NULL);
+}
+
+static enum oxbow_err a_sorted_set(struct oxbow_txn *txn)
+{
+    return oxbow_zset_add(txn, BYTES("z"), 0, &(struct oxbow_scored){BYTES("m"), 1}, 1, NULL);
+}
+
 static enum oxbow_err a_binding(struct oxbow_txn *txn)
 {
     return oxbow_bind(txn, &(struct oxbow_binding){.source = BYTES("s"), .destination = BYTES("d")},
@@ -188,6 +206,9 @@ static const struct use {
     {"group-options", an_exclusive_consumer, NULL},
     {"patrols", a_patrol_that_finds_something, NULL},
     {"strings", a_key_with_one_value, NULL},
+    {"members", a_hash, NULL},
+    {"members", a_set, NULL},
+    {"members", a_sorted_set, NULL},
     {"stand-ins", a_batch_from_a_stand_in, NULL},
     {"bindings", a_binding, NULL},
     {"bindings", a_source_that_keeps_nothing, NULL},

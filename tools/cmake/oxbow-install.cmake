@@ -16,7 +16,7 @@ function(oxbow_bundle name)
     set_target_properties(oxbow_bundle_${name} PROPERTIES EXPORT_NAME ${name})
     add_library(oxbow::${name} ALIAS oxbow_bundle_${name})
 endfunction()
-oxbow_bundle(oxbow oxbow_queue oxbow_store oxbow_posix oxbow_base)
+oxbow_bundle(oxbow oxbow_keyval oxbow_queue oxbow_store oxbow_posix oxbow_base)
 oxbow_bundle(uplink oxbow_uv oxbow_uplink oxbow_mbedtls oxbow_bundle_oxbow)
 
 get_property(libraries GLOBAL PROPERTY OXBOW_LIBRARIES)

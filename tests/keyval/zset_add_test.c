@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ZADD with all its flags, ZREM, ZPOPMIN and ZPOPMAX; replies as those of redis-server 7.0. */
+#include "tests/keyval/zset_fixture.h"
+
+#include "oxbow/list.h"
+
+#include <math.h>
+
+static void flags_decide_who_is_added_and_who_is_changed(void **state)
+{
+    /* On a set with m=5: the score given, and what is to come of it. */
+    static const struct {
+        unsigned flags;
+        const char *member;
+        double score;
+        unsigned added;
+        unsigned changed;
+        bool done;
+        double after;
+    } rows[] = {
+        {0, "m", 5, 0, 0, true, 5},
+        {0, "m", 6, 0, 1, true, 6},
+        {0, "new", 6, 1, 0, true, 6},
+        {OXBOW_ZSET_NX, "m", 6, 0, 0, false, 5},
+        {OXBOW_ZSET_NX, "new", 6, 1, 0, true, 6},
+        {OXBOW_ZSET_XX, "m", 6, 0, 1, true, 6},
+        {OXBOW_ZSET_XX, "new", 6, 0, 0, false, 6},
+        {OXBOW_ZSET_GT, "m", 4, 0, 0, false, 5},
+        {OXBOW_ZSET_GT, "m", 5, 0, 0, false, 5},
+        {OXBOW_ZSET_GT, "m", 6, 0, 1, true, 6},
+        {OXBOW_ZSET_GT, "new", 4, 1, 0, true, 4},
+        {OXBOW_ZSET_LT, "m", 6, 0, 0, false, 5},
+        {OXBOW_ZSET_LT, "m", 4, 0, 1, true, 4},
+        {OXBOW_ZSET_LT | OXBOW_ZSET_XX, "new", 4, 0, 0, false, 4},
+        {OXBOW_ZSET_INCR, "m", 1.5, 0, 1, true, 6.5},
+        {OXBOW_ZSET_INCR, "m", 0, 0, 0, true, 5},
+        {OXBOW_ZSET_INCR, "new", 1.5, 1, 0, true, 1.5},
+        {OXBOW_ZSET_INCR | OXBOW_ZSET_NX, "m", 1, 0, 0, false, 5},
+        {OXBOW_ZSET_INCR | OXBOW_ZSET_XX, "new", 1, 0, 0, false, 1},
+        {OXBOW_ZSET_INCR | OXBOW_ZSET_GT, "m", -1, 0, 0, false, 5},
+        {OXBOW_ZSET_INCR | OXBOW_ZSET_LT, "m", -1, 0, 1, true, 4},
+    };
+    struct streams *f = *state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct oxbow_zset_added out;
+        double score = 0;
+
+        zadd(f, "z", 0, 5, "m");
+        out = zadd(f, "z", rows[i].flags, rows[i].score, rows[i].member);
+        assert_int_equal(out.added, rows[i].added);
+        assert_int_equal(out.changed, rows[i].changed);
+        assert_int_equal(out.done, rows[i].done);
+        assert_true(out.score == rows[i].after);
+        assert_err(oxbow_zset_score(f->txn, BYTES("z"), text_bytes(rows[i].member), &score),
+                   rows[i].done || rows[i].member[0] == 'm' ? OXBOW_OK : OXBOW_ENOENT);
+        zcheck(f, "z");
+        assert_ok(oxbow_key_delete(f->txn, BYTES("z"), NULL));
+    }
+    assert_false(zadd(f, "none", OXBOW_ZSET_XX, 1, "m").done);
+    assert_ok(oxbow_key_count(f->txn, &(uint64_t){0}));
+}
+
+static void several_are_added_in_the_order_given(void **state)
+{
+    const struct oxbow_scored s[] = {
+        {BYTES("a"), 3}, {BYTES("b"), 1}, {BYTES("a"), 2}, {BYTES(""), -1}};
+    struct streams *f = *state;
+    struct oxbow_zset_added out;
+
+    assert_ok(oxbow_zset_add(f->txn, BYTES("z"), 0, s, 4, &out));
+    assert_int_equal(out.added, 3);
+    assert_int_equal(out.changed, 1);
+    streams_reopen(f);
+    assert_string_equal(zall(f, "z"), "=-1 b=1 a=2");
+}
+
+static void infinities_are_scores_and_their_difference_is_none(void **state)
+{
+    const struct oxbow_scored minus = {BYTES("a"), -INFINITY};
+    const struct oxbow_scored nan = {BYTES("a"), NAN};
+    struct streams *f = *state;
+    struct oxbow_zset_added out;
+
+    zadd(f, "z", 0, INFINITY, "a");
+    zadd(f, "z", 0, -INFINITY, "b");
+    assert_string_equal(zall(f, "z"), "b=-inf a=inf");
+    assert_err(oxbow_zset_add(f->txn, BYTES("z"), OXBOW_ZSET_INCR, &minus, 1, &out), OXBOW_ERANGE);
+    assert_err(oxbow_zset_add(f->txn, BYTES("z"), 0, &nan, 1, &out), OXBOW_EINVAL);
+    streams_reopen(f); /* the refusals left the transaction as it was */
+    assert_string_equal(zall(f, "z"), "b=-inf a=inf");
+}
+
+static void members_are_removed_and_the_key_with_the_last(void **state)
+{
+    const struct oxbow_bytes members[] = {BYTES("a"), BYTES("x"), BYTES("a"), BYTES("b")};
+    struct streams *f = *state;
+    uint64_t n;
+
+    assert_ok(oxbow_zset_remove(f->txn, BYTES("z"), members, 4, &n));
+    assert_int_equal(n, 0);
+    zadd(f, "z", 0, 1, "a");
+    zadd(f, "z", 0, 1, "b");
+    assert_ok(oxbow_zset_remove(f->txn, BYTES("z"), members, 3, &n));
+    assert_int_equal(n, 1);
+    assert_ok(oxbow_zset_remove(f->txn, BYTES("z"), members, 4, &n));
+    assert_int_equal(n, 1);
+    assert_ok(oxbow_key_count(f->txn, &n));
+    assert_int_equal(n, 0);
+}
+
+static void both_ends_are_popped_outermost_first(void **state)
+{
+    struct streams *f = *state;
+    uint64_t n;
+
+    assert_ok(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MIN, 3, &f->result));
+    assert_int_equal(f->result.item_count, 0);
+    zadd(f, "z", 0, 1, "a");
+    zadd(f, "z", 0, 1, "b");
+    zadd(f, "z", 0, 2, "c");
+    zadd(f, "z", 0, 3, "d");
+    assert_ok(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MAX, 0, &f->result));
+    assert_int_equal(f->result.item_count, 0);
+    assert_ok(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MAX, 1, &f->result));
+    assert_string_equal(scored_text(&f->result), "d=3");
+    assert_ok(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MIN, 2, &f->result));
+    assert_string_equal(scored_text(&f->result), "a=1 b=1");
+    zcheck(f, "z");
+    assert_ok(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MIN, UINT64_MAX, &f->result));
+    assert_string_equal(scored_text(&f->result), "c=2");
+    assert_ok(oxbow_key_count(f->txn, &n));
+    assert_int_equal(n, 0);
+}
+
+/* More than one transaction can take out one by one. */
+static void a_large_set_is_popped_whole_or_not_at_all(void **state)
+{
+    enum { MANY = 24000, STEP = 4000 };
+    const struct oxbow_zset_range but_one = {.start = 1, .stop = -1};
+    struct streams *f = *state;
+    uint64_t n = 0;
+    char member[16];
+
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < MANY; i++) {
+            snprintf(member, sizeof member, "m%06d", i);
+            zadd(f, "z", 0, i, member);
+            if (i % STEP == STEP - 1) {
+                streams_commit(f);
+                streams_begin(f);
+            }
+        }
+        assert_err(oxbow_zset_range_remove(f->txn, BYTES("z"), &but_one, &n), OXBOW_ETXNBIG);
+        streams_abort(f);
+        streams_begin(f);
+        assert_err(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MIN, MANY - 1, &f->result),
+                   OXBOW_ETXNBIG);
+        streams_abort(f);
+        streams_begin(f);
+        assert_ok(oxbow_zset_pop(f->txn, BYTES("z"), round == 0 ? OXBOW_ZSET_MIN : OXBOW_ZSET_MAX,
+                                 MANY, &f->result));
+        assert_int_equal(f->result.item_count, MANY);
+        for (int i = 0; i < MANY; i++) {
+            assert_true(f->result.scores[i] == (double)(round == 0 ? i : MANY - 1 - i));
+        }
+        streams_commit(f);
+        streams_begin(f);
+        assert_ok(oxbow_key_count(f->txn, &n));
+        assert_int_equal(n, 0);
+    }
+}
+
+static void bad_input_is_refused_and_changes_nothing(void **state)
+{
+    static const unsigned bad[] = {OXBOW_ZSET_NX | OXBOW_ZSET_XX, OXBOW_ZSET_NX | OXBOW_ZSET_GT,
+                                   OXBOW_ZSET_NX | OXBOW_ZSET_LT, OXBOW_ZSET_GT | OXBOW_ZSET_LT,
+                                   0x20};
+    const struct oxbow_scored two[] = {{BYTES("a"), 1}, {BYTES("b"), 2}};
+    const struct oxbow_scored null = {{NULL, 1}, 1};
+    const struct oxbow_scored big = {
+        {"", (size_t)txn_entry_bytes_max(((struct streams *)*state)->txn) + 1}, 1};
+    const struct oxbow_bytes element = BYTES("e");
+    struct streams *f = *state;
+    uint64_t n;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_err(oxbow_zset_add(f->txn, BYTES("z"), bad[i], two, 1, NULL), OXBOW_EINVAL);
+    }
+    assert_err(oxbow_zset_add(f->txn, BYTES("z"), OXBOW_ZSET_INCR, two, 2, NULL), OXBOW_EINVAL);
+    assert_err(oxbow_zset_add(f->txn, BYTES("z"), 0, two, 0, NULL), OXBOW_EINVAL);
+    assert_err(oxbow_zset_add(f->txn, BYTES("z"), 0, NULL, 1, NULL), OXBOW_EINVAL);
+    assert_err(oxbow_zset_add(f->txn, BYTES("z"), 0, &null, 1, NULL), OXBOW_EINVAL);
+    assert_err(oxbow_zset_add(f->txn, BYTES("z"), 0, &big, 1, NULL), OXBOW_ETOOBIG);
+    assert_err(oxbow_zset_pop(f->txn, BYTES("z"), (enum oxbow_zset_end)2, 1, &f->result),
+               OXBOW_EINVAL);
+    assert_err(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MIN, 1, NULL), OXBOW_EINVAL);
+    assert_err(oxbow_zset_remove(f->txn, BYTES("z"), &null.member, 1, NULL), OXBOW_EINVAL);
+    assert_ok(oxbow_key_count(f->txn, &n));
+    assert_int_equal(n, 0);
+    assert_ok(oxbow_list_push(f->txn, BYTES("z"), OXBOW_RIGHT, &element, 1, NULL));
+    assert_err(oxbow_zset_add(f->txn, BYTES("z"), 0, two, 2, NULL), OXBOW_EWRONGTYPE);
+    assert_err(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MIN, 1, &f->result), OXBOW_EWRONGTYPE);
+    assert_err(oxbow_zset_remove(f->txn, BYTES("z"), &element, 1, NULL), OXBOW_EWRONGTYPE);
+    streams_commit(f);
+    f->txn = rig_begin(&f->rig, OXBOW_TXN_READ);
+    assert_err(oxbow_zset_add(f->txn, BYTES("y"), 0, two, 2, NULL), OXBOW_EREADONLY);
+    assert_err(oxbow_zset_pop(f->txn, BYTES("y"), OXBOW_ZSET_MIN, 1, &f->result), OXBOW_EREADONLY);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(flags_decide_who_is_added_and_who_is_changed),
+        TEST(several_are_added_in_the_order_given),
+        TEST(infinities_are_scores_and_their_difference_is_none),
+        TEST(members_are_removed_and_the_key_with_the_last),
+        TEST(both_ends_are_popped_outermost_first),
+        TEST(a_large_set_is_popped_whole_or_not_at_all),
+        TEST(bad_input_is_refused_and_changes_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -67,9 +67,18 @@ class Bench(unittest.TestCase):
         out, _ = self.bench("--only", "10M: open after", "--large", "--json")
         row = json.loads(out)[0]
         self.assertEqual(row["state"], "measured")
+        self.assertEqual(row["case"], "1M: open after kill -9", "the size that was measured")
         self.assertGreater(row["p50_us"], 0)
         _, told = self.bench("--only", "10M: open after", code=2)
         self.assertIn("no case is called like", told)
+
+    def test_what_a_queue_can_be_given_is_measured_beside_a_plain_one(self):
+        rows = self.rows("--only", "stream add")
+        self.assertEqual(len(rows), 6)
+        rows |= self.rows("--only", "waiting: a sequence")
+        for who, row in rows.items():
+            with self.subTest(who):
+                self.assertEqual(row["state"], "measured")
 
     def test_without_the_library_nothing_is_slowed_in_silence(self):
         _, told = self.bench("--sync-delay", "5", code=3, OXBOW_SLOWSYNC="/none/slowsync.so")

@@ -94,8 +94,8 @@ class BadInputTest(unittest.TestCase):
         uplink.terminate()
         return uplink.communicate(timeout=30)[1]
 
-    def drain(self, store: Path | None = None) -> None:
-        self.oxbow("uplink", "run", self.target, "--plain", "--drain", store=store)
+    def drain(self, *more: str, store: Path | None = None) -> None:
+        self.oxbow("uplink", "run", self.target, "--plain", "--drain", *more, store=store)
 
     def add(self, key: str, *values: str, store: Path | None = None) -> None:
         for value in values:
@@ -103,6 +103,18 @@ class BadInputTest(unittest.TestCase):
 
     def values(self, key: str) -> list[str]:
         return [entry[1][1].decode() for entry in self.redis.do("XRANGE", key, "-", "+")]
+
+    def test_a_cap_in_bytes_a_second_holds_on_a_real_link(self) -> None:
+        self.serve()
+        self.oxbow("identity", "dev", "board-1")
+        self.oxbow("forward", "add", "s", "s", "--target", "{t}:s")
+        self.add("s", *("x" * 1000 for _ in range(12)))
+        began = time.monotonic()
+        self.drain("--max-rate", "4k")
+        took = time.monotonic() - began
+        self.assertGreater(took, 1.5)  # 12 KB, of which the first batch goes at once
+        self.assertLess(took, 20)
+        self.assertEqual(len(self.values("{t}:s")), 12)
 
     def test_a_target_key_of_another_type_stops_its_own_forward_alone(self) -> None:
         self.serve()

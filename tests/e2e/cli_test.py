@@ -646,6 +646,66 @@ class Cli(unittest.TestCase):
             self.assertIn("--memory-max", self.error(*run, "--memory-max=" + size, code=2))
         self.error("push", "k", "v", "--on-failure=memory", code=2)
 
+    def test_a_cap_on_the_link_is_a_number_of_bytes(self):
+        self.out("push", "k", "v")
+        for rate in ("0", "63", "-1", "fast", "5G", ""):
+            self.assertIn("--max-rate", self.error("uplink", "run", "127.0.0.1:1", "--plain",
+                                                   "--max-rate=" + rate, code=2))
+
+    def stand_in(self):
+        """A place for one; its store is made, holds one element, and is away."""
+        self.out("push", "k", "first")
+        self.out("identity", "dev")
+        os.rename(self.dir, self.dir + ".away")
+        return "--stand-in=" + os.path.join(self.top, "memory")
+
+    def test_a_stand_in_takes_what_comes_and_is_merged(self):
+        place = self.stand_in()
+        done = self.run_cli(place, "push", "k", "second")
+        self.assertEqual(done.stdout.decode(), "length  1\n")
+        self.assertIn("CANNOT BE OPENED", done.stderr.decode())
+        self.assertEqual(json.loads(self.out(place, "stat", "--json"))["in_memory"],
+                         "OXBOW_ENOENT")
+        self.assertFalse(os.path.exists(self.dir))
+        os.rename(self.dir + ".away", self.dir)
+        done = self.run_cli(place, "push", "k", "third")
+        self.assertEqual(done.stdout.decode(), "length  3\n")
+        self.assertIn("came from a stand-in", done.stderr.decode())
+        self.assertIsNone(json.loads(self.out("stat", "--json"))["in_memory"])
+        self.assertEqual([self.out("pop", "k") for _ in range(3)],
+                         ["first\n", "second\n", "third\n"])
+
+    def test_bad_places_for_a_stand_in_are_refused(self):
+        self.out("push", "k", "v")
+        for place in (self.dir, self.dir + "/in", self.top, ""):
+            self.assertIn("OXBOW_EINVAL", self.error("--stand-in=" + place, "push", "k", "v",
+                                                    code=3))
+        self.assertIn("--on-failure", self.error("--stand-in=/dev/shm/x", "uplink", "run",
+                                                 "127.0.0.1:1", "--plain", "--on-failure=stop",
+                                                 code=2))
+
+    def test_an_uplink_goes_over_to_the_store_when_its_device_is_back(self):
+        place = self.stand_in()
+        self.out(place, "identity", "dev")
+        self.out(place, "push", "k", "second")
+        run = subprocess.Popen([PROGRAM, "-d", self.dir, place, "uplink", "run", "127.0.0.1:1",
+                                "--plain"], stderr=subprocess.PIPE)
+        try:
+            said = b""
+            while b"CANNOT BE OPENED" not in said:
+                said = run.stderr.readline()
+                self.assertTrue(said)
+            os.rename(self.dir + ".away", self.dir)
+            while b"came from a stand-in" not in said:
+                said = run.stderr.readline()
+                self.assertTrue(said)
+            run.send_signal(signal.SIGINT)
+            self.assertEqual(run.wait(timeout=60), 0)
+        finally:
+            run.kill()
+            run.stderr.close()
+        self.assertEqual([self.out("pop", "k") for _ in range(2)], ["first\n", "second\n"])
+
     def test_upgrade_tells_the_level_and_stat_what_is_used(self):
         self.out("push", "k", "v")
         self.assertEqual(json.loads(self.out("upgrade", "--json")), {"was": 2, "level": 2})
@@ -733,6 +793,26 @@ class Cli(unittest.TestCase):
         self.out("bind", "a", "b")
         self.assertIn("OXBOW_ECYCLE", self.error("bind", "b", "a", code=3))
         self.assertIn("OXBOW_ETOOBIG", self.error("bind", "s", "d" * 1025, code=3))
+
+    def test_check_tells_of_a_binding_that_makes_no_sense(self):
+        self.out("bind", "orders", "billing-of-all-orders")
+        self.out("bind", "orders", "other")
+        self.assertEqual(json.loads(self.out("check", "--json"))["findings"], 0)
+        path = os.path.join(self.dir, "data.mdb")
+        with open(path, "rb") as f:
+            data = bytearray(f.read())
+        at = 0
+        while (at := data.find(b"ordersbilling-of-all-orders", at)) >= 0:
+            data[at] ^= 0x20
+            at += 1
+        with open(path, "wb") as f:
+            f.write(data)
+        done = self.run_cli("check", "--json", code=3)
+        self.assertEqual(json.loads(done.stdout)["findings"], 2)  # the value, and what it was
+        self.assertIn(b"binding 2: its record makes no sense", done.stderr)
+        self.out("unbind", "2")
+        self.assertEqual(json.loads(self.out("check", "--json"))["verdict"], "sound")
+        self.assertEqual(len(json.loads(self.out("bindings", "--json"))), 1)
 
     def test_bindings_can_be_loaded_from_a_file(self):
         file = os.path.join(self.top, "queues")
@@ -905,6 +985,46 @@ class Cli(unittest.TestCase):
         self.assertEqual(by_key(first), by_key(second))
         self.assertEqual(len(by_key(first)), 5)
         self.assertIn("already", self.error("import", path, code=3, directory=other))
+
+    def test_what_redis_does_not_know_is_exported_too(self):
+        self.out("-n", "2", "queue", "set", "jobs", "max-entries=100", "on-full=drop-oldest",
+                 "priorities=3", "priority-weights=1,2,4", "default-ttl=7d")
+        self.out("-n", "2", "add", "--priority", "2", "--ttl", "0", "jobs", "k", "high")
+        self.out("-n", "2", "add", "--ttl", "0", "jobs", "k", "low")
+        self.out("-n", "2", "group", "create", "jobs", "g")
+        self.out("-n", "2", "group", "options", "jobs", "g", "visibility=30s", "max-deliveries=5",
+                 "dead-letter=dead", "dead-letter-remove=yes", "key-field=k", "exclusive=1m")
+        self.out("queue", "set", "limited", "max-bytes=1M")
+        self.out("bind", "src", "dst", "headers", "a", "1", "b", "2")
+        self.out("bind", "src", "li", "list=v", "direct", "kind", "alarm")
+        self.out("route", "src", "keep=no", "alternate=rest")
+        self.out("schedule", "add", "hourly", "every 1h", "jobs", "k", "tick")
+        self.out("schedule", "push", "daily", "0 3 * * *", "li", "value", "--offset=-02:00")
+        self.out("schedule", "pause", "daily")
+        data = self.run_cli("export").stdout
+        other = os.path.join(self.top, "other")
+        self.run_cli("import", directory=other, stdin=data)
+        self.assertEqual(self.run_cli("export", directory=other).stdout, data)
+        for show in (("bindings",), ("routes",), ("-n", "2", "group", "options", "jobs", "g")):
+            self.assertEqual(self.out(*show, directory=other), self.out(*show))
+        held = ("entries", "bytes", "oldest_ms", "oldest", "full", "dropped")
+        for show in (("queue", "show", "--json"), ("-n", "2", "queue", "show", "--json")):
+            first, second = ([{k: v for k, v in row.items() if k not in held}
+                              for row in json.loads(self.out(*show, directory=where))]
+                             for where in (self.dir, other))
+            self.assertEqual(first, second)
+        rows = json.loads(self.out("-n", "2", "queue", "priorities", "jobs", "--json",
+                                   directory=other))
+        self.assertEqual([row["entries"] for row in rows], [1, 0, 1])
+        plain = self.run_cli("export", "--redis").stdout
+        self.assertNotIn(b"OXBOW", plain)
+        self.assertIn(b"oxbow-export 1", plain)
+        third = os.path.join(self.top, "third")
+        self.run_cli("import", directory=third, stdin=plain) # as exports of before
+        self.assertEqual(plain.count(b"XADD"), 2)
+        for bad in (data.replace(b"max-entries", b"max-entriez", 1),
+                    data.replace(b"OXBOW.GROUP", b"OXBOW.GRAUP", 1)):
+            self.error("import", code=3, directory=os.path.join(self.top, "bad"), stdin=bad)
 
     def test_a_stream_that_ends_with_the_last_possible_id_is_exported_once(self):
         last = "18446744073709551615-18446744073709551615"

@@ -101,6 +101,19 @@ int bench_take_most(const struct bench_run *run, struct bench_sample *out);
 int bench_once_few(const struct bench_run *run, struct bench_sample *out);
 int bench_once_many(const struct bench_run *run, struct bench_sample *out);
 int bench_once_most(const struct bench_run *run, struct bench_sample *out);
+int bench_sequence_few(const struct bench_run *run, struct bench_sample *out);
+int bench_sequence_many(const struct bench_run *run, struct bench_sample *out);
+int bench_sequence_most(const struct bench_run *run, struct bench_sample *out);
+
+/* bench_features.c: the same work with and without what a queue can be given. */
+int bench_stream_plain(const struct bench_run *run, struct bench_sample *out);
+int bench_stream_memory(const struct bench_run *run, struct bench_sample *out);
+int bench_stream_others(const struct bench_run *run, struct bench_sample *out);
+int bench_stream_policy(const struct bench_run *run, struct bench_sample *out);
+int bench_stream_forward(const struct bench_run *run, struct bench_sample *out);
+int bench_stream_bound(const struct bench_run *run, struct bench_sample *out);
+int bench_group_plain(const struct bench_run *run, struct bench_sample *out);
+int bench_group_options(const struct bench_run *run, struct bench_sample *out);
 
 /* The peers (bench_peer_*.c). */
 int bench_raw_durable(const struct bench_run *run, struct bench_sample *out);

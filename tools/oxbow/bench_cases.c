@@ -2,7 +2,6 @@
 /* oxbow's side of each case, through the public API alone, and the table of cases. */
 #include "tools/oxbow/bench_oxbow.h"
 
-#include "oxbow/group.h"
 #include "oxbow/list.h"
 #include "oxbow/policy.h"
 #include "oxbow/stream.h"
@@ -230,66 +229,6 @@ static int pop_64(const struct bench_run *run, struct bench_sample *out)
     return bench_store_close(run, &s, count, out);
 }
 
-static int stream_add(const struct bench_run *run, struct bench_sample *out)
-{
-    uint64_t count = bench_scaled(run, 2000000);
-    struct bench_store s;
-
-    if (bench_store_open(run, OXBOW_SYNC_INTERVAL, &s) != 0 || bench_add(s.db, count, BATCH) != 0) {
-        return -1;
-    }
-    bench_store_stop(&s, count, out);
-    return bench_store_close(run, &s, count, out);
-}
-
-/* One batch, in a transaction for each of the two. */
-static int read_and_ack(struct oxbow *db, struct oxbow_group group, struct oxbow_result *result)
-{
-    const struct oxbow_group_read_options opt = {.count = BATCH};
-    struct oxbow_id ids[BATCH];
-    struct oxbow_txn *txn;
-    uint64_t acked;
-
-    TRY(oxbow_txn_begin(db, NULL, &txn));
-    TRY(oxbow_group_read(txn, group, (struct oxbow_bytes){"c", 1}, &opt, result));
-    for (size_t i = 0; i < result->entry_count; i++) {
-        ids[i] = result->entries[i].id;
-    }
-    TRY(oxbow_txn_commit(txn, NULL));
-    TRY(oxbow_txn_begin(db, NULL, &txn));
-    TRY(oxbow_group_ack(txn, group, ids, result->entry_count, &acked));
-    TRY(oxbow_txn_commit(txn, NULL));
-    return acked > 0 && acked == result->entry_count ? 0 : -1;
-}
-
-static int group_read_ack(const struct bench_run *run, struct bench_sample *out)
-{
-    const struct oxbow_group group = {{"s", 1}, {"g", 1}};
-    const struct oxbow_group_create_options from_start = {0};
-    uint64_t count = bench_scaled(run, 500000);
-    struct oxbow_result result = {0};
-    struct oxbow_txn *txn;
-    struct bench_store s;
-    uint64_t got = 0;
-
-    if (bench_store_open(run, OXBOW_SYNC_INTERVAL, &s) != 0 || bench_add(s.db, count, BATCH) != 0) {
-        return -1;
-    }
-    TRY(oxbow_txn_begin(s.db, NULL, &txn));
-    TRY(oxbow_group_create(txn, group, &from_start));
-    TRY(oxbow_txn_commit(txn, NULL));
-    bench_store_start(run, &s);
-    while (got < count) {
-        if (read_and_ack(s.db, group, &result) != 0) {
-            return -1;
-        }
-        got += result.entry_count;
-    }
-    bench_store_stop(&s, count, out);
-    oxbow_result_fini(&result);
-    return bench_store_close(run, &s, count, out);
-}
-
 static int catch_up(const struct bench_run *run, struct bench_sample *out)
 {
     uint64_t count = bench_scaled(run, 1000000);
@@ -343,8 +282,15 @@ const struct bench_case bench_cases[] = {
                     {"drops the oldest", policy_drops},
                     {"a limit of age", policy_age}}},
     {.name = "pop, 64 to a txn", .contenders = {{"oxbow", pop_64}}},
-    {.name = "stream add, 64 to a txn", .contenders = {{"oxbow", stream_add}}},
-    {.name = "group read and ack, 64", .contenders = {{"oxbow", group_read_ack}}},
+    {.name = "stream add, 64 to a txn",
+     .contenders = {{"oxbow", bench_stream_plain},
+                    {"on_failure = memory", bench_stream_memory},
+                    {"all has another queue", bench_stream_others},
+                    {"has a policy", bench_stream_policy},
+                    {"is forwarded", bench_stream_forward},
+                    {"is bound to another", bench_stream_bound}}},
+    {.name = "group read and ack, 64",
+     .contenders = {{"oxbow", bench_group_plain}, {"group has options", bench_group_options}}},
     {.name = "catch-up read, 1000",
      .contenders = {{"oxbow", catch_up}, {"LMDB cursor", bench_lmdb_read}}},
     {.name = "waiting: put off",
@@ -359,6 +305,8 @@ const struct bench_case bench_cases[] = {
                     {"100,000", bench_take_many}}},
     {.name = "waiting: add once",
      .contenders = {{"1,000 remembered", bench_once_few}, {"100,000", bench_once_many}}},
+    {.name = "waiting: a sequence",
+     .contenders = {{"1,000 producers", bench_sequence_few}, {"100,000", bench_sequence_many}}},
     {.name = "10M waiting: put off",
      .contenders = {{"10,000,000 wait", bench_delay_most}},
      .large = true},
@@ -370,6 +318,9 @@ const struct bench_case bench_cases[] = {
      .large = true},
     {.name = "10M waiting: add once",
      .contenders = {{"10,000,000", bench_once_most}},
+     .large = true},
+    {.name = "10M waiting: a sequence",
+     .contenders = {{"10,000,000 producers", bench_sequence_most}},
      .large = true},
     {.name = "10M: clean open", .contenders = {{"oxbow", bench_large_open}}, .large = true},
     {.name = "10M: open after kill -9",

@@ -38,13 +38,24 @@ bool bench_failed(enum oxbow_err err, const char *what)
     return err != OXBOW_OK;
 }
 
+static enum oxbow_on_failure on_failure;
+
+void bench_store_holds(void)
+{
+    on_failure = OXBOW_FAILURE_MEMORY;
+}
+
 static int open_dir(const struct bench_run *run, enum oxbow_sync sync, uint32_t flags,
                     struct oxbow **db)
 {
     static struct oxbow_port port; /* lives longer than the store */
     char dir[4096];
-    const struct oxbow_config config = {
-        .dir = dir, .port = &port, .flags = flags, .sync = sync, .quota_bytes = (uint64_t)8 << 30};
+    const struct oxbow_config config = {.dir = dir,
+                                        .port = &port,
+                                        .flags = flags,
+                                        .sync = sync,
+                                        .quota_bytes = (uint64_t)8 << 30,
+                                        .on_failure = flags == 0 ? on_failure : OXBOW_FAILURE_STOP};
 
     port = *oxbow_port_default();
     port.files.sync = counted_sync;

@@ -25,6 +25,8 @@ struct bench_store {
     uint64_t syncs;   /* of the port's files until then */
 };
 
+/* What is opened from now on in this process goes on in memory if its device fails. */
+void bench_store_holds(void);
 int bench_store_open(const struct bench_run *run, enum oxbow_sync sync, struct bench_store *s);
 /* What is measured begins now. */
 void bench_store_start(const struct bench_run *run, struct bench_store *s);

@@ -14,8 +14,11 @@
 struct bench_report {
     struct out *out; /* NULL: for people */
     unsigned rounds;
+    double scale;
     const char *last; /* case */
 };
+
+#define NAME_BYTES 64u
 
 /* Figures mean nothing without these. */
 static void describe(FILE *to, const struct bench_run *run, unsigned rounds)
@@ -79,6 +82,7 @@ struct bench_report *bench_report_open(bool json, const struct bench_run *run, u
     }
     describe(json ? stderr : stdout, run, rounds);
     report->rounds = rounds;
+    report->scale = run->scale;
     if (json) {
         report->out = out_open(true, false, columns);
     } else {
@@ -167,6 +171,30 @@ static const char *rate_text(char out[24], double rate)
     return out;
 }
 
+/* A name with the size that was measured: cases of ten million are smaller on a smaller scale. */
+static const char *name_text(const struct bench_report *report, const char *name,
+                             char out[NAME_BYTES])
+{
+    static const char *const sizes[] = {"10,000,000", "10M"};
+    char number[24];
+    size_t i = 0;
+
+    while (i < 2 && strstr(name, sizes[i]) == NULL) {
+        i++;
+    }
+    if (i == 2 || report->scale == 1) {
+        return name;
+    }
+    if (i == 0) {
+        (void)rate_text(number, 1e7 * report->scale);
+    } else {
+        (void)snprintf(number, sizeof number, "%.4gM", 10 * report->scale);
+    }
+    (void)snprintf(out, NAME_BYTES, "%.*s%s%s", (int)(strstr(name, sizes[i]) - name), name, number,
+                   strstr(name, sizes[i]) + strlen(sizes[i]));
+    return out;
+}
+
 static const char *small_text(char out[16], double v)
 {
     if (v <= 0) {
@@ -181,21 +209,23 @@ static void print_row(struct bench_report *report, const struct bench_case *c, s
 {
     const struct bench_sample *s = &samples[report->rounds / 2];
     double spread = (samples[report->rounds - 1].rate - samples[0].rate) / s->rate;
+    char names[2][NAME_BYTES];
+    const char *name = name_text(report, c->contenders[who].name, names[0]);
     char text[8][24];
 
     if (report->last != c->name) {
-        printf("\n%-24s %10s %6s %5s %7s %7s %7s %7s %7s %7s %6s %4s\n", c->name, "per s", "spread",
-               "ratio", "p50", "p99.9", "worst", "anon", "meter", "disk", "m/sync", "ckpt");
+        printf("\n%-24s %10s %6s %5s %7s %7s %7s %7s %7s %7s %6s %4s\n",
+               name_text(report, c->name, names[1]), "per s", "spread", "ratio", "p50", "p99.9",
+               "worst", "anon", "meter", "disk", "m/sync", "ckpt");
         report->last = c->name;
     }
     if (s->absent || s->failed || s->rate <= 0) {
-        printf("  %-22s %10s\n", c->contenders[who].name,
-               s->absent ? "skipped: not installed" : "failed");
+        printf("  %-22s %10s\n", name, s->absent ? "skipped: not installed" : "failed");
         return;
     }
-    printf("  %-22s %10s %6.2f %5.2f %7s %7s %7s", c->contenders[who].name,
-           rate_text(text[0], s->rate), spread, own / s->rate, time_text(text[1], MEDIAN(half_us)),
-           time_text(text[2], MEDIAN(p999_us)), time_text(text[3], MEDIAN(worst_us)));
+    printf("  %-22s %10s %6.2f %5.2f %7s %7s %7s", name, rate_text(text[0], s->rate), spread,
+           own / s->rate, time_text(text[1], MEDIAN(half_us)), time_text(text[2], MEDIAN(p999_us)),
+           time_text(text[3], MEDIAN(worst_us)));
     printf(" %7s %7s %7s %6s %4llu\n", size_text(text[4], (double)s->anon_bytes),
            size_text(text[5], MEDIAN(device_bytes)), size_text(text[6], MEDIAN(disk_bytes)),
            small_text(text[7], MEDIAN(messages_per_sync)), (unsigned long long)s->checkpoints);
@@ -217,9 +247,10 @@ static void add_row(struct bench_report *report, const struct bench_case *c, siz
 {
     const struct bench_sample *s = &samples[report->rounds / 2];
     struct out *out = report->out;
+    char name[NAME_BYTES];
 
-    out_text(out, c->name);
-    out_text(out, c->contenders[who].name);
+    out_text(out, name_text(report, c->name, name));
+    out_text(out, name_text(report, c->contenders[who].name, name));
     out_real(out, s->rate, 1);
     out_real(out, s->rate > 0 ? (samples[report->rounds - 1].rate - samples[0].rate) / s->rate : 0,
              3);

@@ -337,3 +337,71 @@ int bench_once_most(const struct bench_run *run, struct bench_sample *out)
     return measure(run, &(struct plan){make_window, remember, look_up, bench_scaled(run, most)},
                    out);
 }
+
+/* ---- sequences ---- */
+
+static int push_next(struct oxbow_txn *txn, uint64_t producer, uint64_t sequence)
+{
+    uint8_t payload[BENCH_PAYLOAD];
+    const struct oxbow_bytes value = {payload, sizeof payload};
+    const struct oxbow_once once = {.producer = {&producer, sizeof producer}, .sequence = sequence};
+    struct oxbow_once_outcome outcome;
+
+    bench_payload(payload, producer);
+    TRY(oxbow_once_push(txn, (struct oxbow_bytes){"q", 1}, OXBOW_RIGHT, &once, value, &outcome));
+    return outcome.duplicate ? -1 : 0;
+}
+
+/* Each producer's first one. */
+static int begin_sequences(struct oxbow_txn *txn, uint64_t first, uint32_t count)
+{
+    for (uint64_t i = first; i < first + count; i++) {
+        if (push_next(txn, scatter(i), 1) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Some producer's next one: `first` is how many producers there were, and what was pushed since. */
+static int go_on(struct oxbow_txn *txn, uint64_t first, uint32_t count, uint64_t producers)
+{
+    for (uint64_t i = first; producers > 0 && i < first + count; i++) {
+        if (push_next(txn, scatter(scatter(i) % producers), i + 2) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int go_on_few(struct oxbow_txn *txn, uint64_t first, uint32_t count)
+{
+    return go_on(txn, first, count, FEW);
+}
+
+static int go_on_many(struct oxbow_txn *txn, uint64_t first, uint32_t count)
+{
+    return go_on(txn, first, count, MANY);
+}
+
+/* `first` is little above their number: one in fifty goes to a producer that is new. */
+static int go_on_most(struct oxbow_txn *txn, uint64_t first, uint32_t count)
+{
+    return go_on(txn, first, count, first);
+}
+
+int bench_sequence_few(const struct bench_run *run, struct bench_sample *out)
+{
+    return measure(run, &(struct plan){NULL, begin_sequences, go_on_few, FEW}, out);
+}
+
+int bench_sequence_many(const struct bench_run *run, struct bench_sample *out)
+{
+    return measure(run, &(struct plan){NULL, begin_sequences, go_on_many, MANY}, out);
+}
+
+int bench_sequence_most(const struct bench_run *run, struct bench_sample *out)
+{
+    return measure(run, &(struct plan){NULL, begin_sequences, go_on_most, bench_scaled(run, MOST)},
+                   out);
+}

@@ -2,10 +2,12 @@
 /*
  * oxbow check: two passes. The first reads every page and every value with the store's own reader,
  * which trusts nothing. The second opens what was found sound, walks every queue and holds its
- * counters against its content.
+ * counters against its content, and asks for bindings that take no part.
  */
 #include "oxbow/check.h"
 
+#include "oxbow/binding.h"
+#include "oxbow/expired.h"
 #include "oxbow/group.h"
 #include "oxbow/key.h"
 #include "oxbow/list.h"
@@ -222,6 +224,7 @@ static enum oxbow_err check_database(struct checker *c)
     const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ, .database = c->database};
     uint64_t cursor = 0;
     uint64_t expected = 0;
+    uint64_t expired = 0;
     uint64_t found = 0;
     enum oxbow_err err = oxbow_txn_begin(c->cli->db, &opt, &c->txn);
 
@@ -229,6 +232,9 @@ static enum oxbow_err check_database(struct checker *c)
         return err;
     }
     err = oxbow_key_count(c->txn, &expected);
+    if (err == OXBOW_OK) {
+        err = oxbow_expired_waiting(c->txn, &expired);
+    }
     do {
         if (err == OXBOW_OK) {
             err = oxbow_key_scan(c->txn, &cursor, SLICE, &c->names);
@@ -242,7 +248,7 @@ static enum oxbow_err check_database(struct checker *c)
     oxbow_txn_abort(c->txn);
     if (err == OXBOW_OK) {
         c->key = (struct oxbow_bytes){"(all)", 5};
-        hold(c, "keys", found, expected);
+        hold(c, "keys", found + expired, expected);
     }
     return err;
 }
@@ -258,6 +264,26 @@ static enum oxbow_err on_loss(void *ctx, const struct oxbow_loss *loss)
     return OXBOW_OK;
 }
 
+static enum oxbow_err check_bindings(struct checker *c)
+{
+    const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ};
+    uint32_t id = 0;
+    enum oxbow_err err = oxbow_txn_begin(c->cli->db, &opt, &c->txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    while ((err = oxbow_binding_unread(c->txn, id, &id)) == OXBOW_OK) {
+        c->findings++;
+        fprintf(stderr,
+                "%sbinding %" PRIu32 ": its record makes no sense: nothing goes there. Make it "
+                "again, and remove this one with oxbow unbind %" PRIu32 "\n",
+                c->progress ? "\r\033[K" : "", id, id);
+    }
+    oxbow_txn_abort(c->txn);
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
 static int check_queues(struct checker *c)
 {
     enum oxbow_err err =
@@ -268,6 +294,9 @@ static int check_queues(struct checker *c)
     }
     for (c->database = 0; err == OXBOW_OK && c->database < DATABASES; c->database++) {
         err = check_database(c);
+    }
+    if (err == OXBOW_OK) {
+        err = check_bindings(c);
     }
     if (err == OXBOW_OK) {
         err = oxbow_losses(c->cli->db, on_loss, c);

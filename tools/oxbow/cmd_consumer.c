@@ -15,7 +15,7 @@
 
 #define REDRIVE_STEP 100u
 
-enum setting_kind { SETTING_AGE, SETTING_COUNT, SETTING_NAME };
+enum setting_kind { SETTING_AGE, SETTING_COUNT, SETTING_NAME, SETTING_YES };
 
 /* A group's options as words: one row each. */
 static const struct setting {
@@ -33,6 +33,7 @@ static const struct setting {
     {"prefetch", SETTING_COUNT, offsetof(struct oxbow_group_options, prefetch)},
     {"key-field", SETTING_NAME, offsetof(struct oxbow_group_options, key_field)},
     {"exclusive", SETTING_AGE, offsetof(struct oxbow_group_options, exclusive_ms)},
+    {"dead-letter-remove", SETTING_YES, offsetof(struct oxbow_group_options, dead_remove)},
 };
 
 #define SETTINGS (sizeof settings / sizeof settings[0])
@@ -138,6 +139,10 @@ static bool setting_apply(struct oxbow_group_options *opt, const char *word)
         if (s->kind == SETTING_AGE) {
             return age_of(value, at);
         }
+        if (s->kind == SETTING_YES) {
+            *(bool *)at = strcmp(value, "yes") == 0;
+            return *(bool *)at || strcmp(value, "no") == 0;
+        }
         if (!number_of(value, strlen(value), UINT32_MAX, &n)) {
             return false;
         }
@@ -163,6 +168,8 @@ static int print_options(const struct cli *cli, const struct oxbow_group_options
             out_age(out, *(const uint64_t *)at);
         } else if (settings[i].kind == SETTING_COUNT) {
             out_number(out, *(const uint32_t *)at);
+        } else if (settings[i].kind == SETTING_YES) {
+            out_text(out, *(const bool *)at ? "yes" : "no");
         } else {
             out_bytes(out, *(const struct oxbow_bytes *)at);
         }

@@ -12,6 +12,7 @@
 #include "oxbow/string.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/move.h"
+#include "tools/oxbow/move_settings.h"
 #include "tools/oxbow/resp_file.h"
 
 #include <errno.h>
@@ -30,6 +31,8 @@ struct exporter {
     struct oxbow *db;
     struct resp_file file;
     uint32_t database;
+    bool plain; /* Redis' commands alone */
+    bool said;  /* which database this is */
     uint64_t keys;
     uint64_t skipped; /* pending entries whose entry is gone from the stream */
     struct oxbow_result slice;
@@ -70,9 +73,14 @@ static enum oxbow_err export_list(struct exporter *x, struct oxbow_bytes key)
 
 static void write_entry(struct exporter *x, struct oxbow_bytes key, const struct oxbow_entry *e)
 {
-    resp_command(&x->file, 3 + 2 * (size_t)e->field_count);
-    resp_text(&x->file, "XADD");
+    bool priority = e->priority > 0 && !x->plain;
+
+    resp_command(&x->file, (priority ? 4 : 3) + 2 * (size_t)e->field_count);
+    resp_text(&x->file, priority ? "OXBOW.XADD" : "XADD");
     resp_arg(&x->file, key);
+    if (priority) {
+        resp_number(&x->file, e->priority);
+    }
     resp_id(&x->file, e->id);
     for (uint32_t i = 0; i < e->field_count; i++) {
         resp_arg(&x->file, e->fields[i].name);
@@ -196,7 +204,10 @@ static enum oxbow_err export_group(struct exporter *x, struct oxbow_txn *txn,
         resp_arg(&x->file, group.name);
         resp_arg(&x->file, x->consumers.items[i]);
     }
-    return err == OXBOW_OK ? export_pending(x, txn, group) : err;
+    if (err == OXBOW_OK) {
+        err = export_pending(x, txn, group);
+    }
+    return err == OXBOW_OK && !x->plain ? settings_group(txn, &x->file, group) : err;
 }
 
 static enum oxbow_err export_stream(struct exporter *x, struct oxbow_bytes key)
@@ -204,8 +215,15 @@ static enum oxbow_err export_stream(struct exporter *x, struct oxbow_bytes key)
     struct oxbow_result groups = {0};
     struct oxbow_stream_info info;
     struct oxbow_txn *txn;
-    enum oxbow_err err = export_entries(x, key);
+    enum oxbow_err err = begin(x, &txn);
 
+    if (err == OXBOW_OK) {
+        err = x->plain ? OXBOW_OK : settings_priorities(txn, &x->file, key);
+        oxbow_txn_abort(txn);
+    }
+    if (err == OXBOW_OK) {
+        err = export_entries(x, key);
+    }
     if (err == OXBOW_OK) {
         err = begin(x, &txn);
     }
@@ -254,24 +272,19 @@ static enum oxbow_err export_string(struct exporter *x, struct oxbow_bytes key)
     return err;
 }
 
-static enum oxbow_err export_key(struct exporter *x, struct oxbow_bytes key)
+/* What is left of its time to live: a time of the wall clock may be one that is wrong here. */
+static void write_ttl(struct exporter *x, struct oxbow_bytes key, uint64_t left_ms)
 {
-    enum oxbow_type type;
-    struct oxbow_txn *txn;
-    enum oxbow_err err = begin(x, &txn);
+    if (left_ms != UINT64_MAX) {
+        resp_command(&x->file, 3);
+        resp_text(&x->file, "PEXPIRE");
+        resp_arg(&x->file, key);
+        resp_number(&x->file, left_ms);
+    }
+}
 
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    err = oxbow_key_type(txn, key, &type);
-    oxbow_txn_abort(txn);
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    x->keys++;
-    if (isatty(STDERR_FILENO)) {
-        fprintf(stderr, "\r\033[Kkey %" PRIu64 ", %" PRIu64 " MiB", x->keys, x->file.bytes >> 20);
-    }
+static enum oxbow_err export_value(struct exporter *x, struct oxbow_bytes key, enum oxbow_type type)
+{
     switch (type) {
     case OXBOW_TYPE_LIST:
         return export_list(x, key);
@@ -284,10 +297,71 @@ static enum oxbow_err export_key(struct exporter *x, struct oxbow_bytes key)
     }
 }
 
+/* One that expires meanwhile is left out, or what is left of it by then. */
+static enum oxbow_err export_key(struct exporter *x, struct oxbow_bytes key)
+{
+    enum oxbow_type type;
+    uint64_t left_ms = UINT64_MAX;
+    struct oxbow_txn *txn;
+    enum oxbow_err err = begin(x, &txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = oxbow_key_type(txn, key, &type);
+    if (err == OXBOW_OK && type != OXBOW_TYPE_NONE) {
+        err = oxbow_key_ttl(txn, key, &left_ms);
+    }
+    oxbow_txn_abort(txn);
+    if (err != OXBOW_OK || type == OXBOW_TYPE_NONE) {
+        return err;
+    }
+    x->keys++;
+    if (isatty(STDERR_FILENO)) {
+        fprintf(stderr, "\r\033[Kkey %" PRIu64 ", %" PRIu64 " MiB", x->keys, x->file.bytes >> 20);
+    }
+    err = export_value(x, key, type);
+    if (err == OXBOW_OK) {
+        write_ttl(x, key, left_ms);
+    }
+    return err == OXBOW_ENOENT && left_ms != UINT64_MAX ? OXBOW_OK : err;
+}
+
+/* Before the first command of a database. */
+static void say_database(struct exporter *x)
+{
+    if (!x->said) {
+        resp_command(&x->file, 2);
+        resp_text(&x->file, "SELECT");
+        resp_number(&x->file, x->database);
+        x->said = true;
+    }
+}
+
+static enum oxbow_err export_settings(struct exporter *x)
+{
+    struct oxbow_txn *txn;
+    enum oxbow_err err = begin(x, &txn);
+
+    bool any = false;
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = settings_any(txn, &any);
+    if (err == OXBOW_OK && any) {
+        say_database(x);
+        err = settings_database(txn, &x->file, x->database);
+    }
+    oxbow_txn_abort(txn);
+    return err;
+}
+
 static enum oxbow_err export_database(struct exporter *x)
 {
     uint64_t cursor = 0;
-    bool said = false;
+
+    x->said = false;
 
     do {
         struct oxbow_txn *txn;
@@ -299,19 +373,14 @@ static enum oxbow_err export_database(struct exporter *x)
         err = oxbow_key_scan(txn, &cursor, KEYS, &x->names);
         oxbow_txn_abort(txn);
         for (size_t i = 0; err == OXBOW_OK && i < x->names.item_count; i++) {
-            if (!said) {
-                resp_command(&x->file, 2);
-                resp_text(&x->file, "SELECT");
-                resp_number(&x->file, x->database);
-                said = true;
-            }
+            say_database(x);
             err = export_key(x, x->names.items[i]);
         }
         if (err != OXBOW_OK) {
             return err;
         }
     } while (cursor != 0);
-    return OXBOW_OK;
+    return x->plain ? OXBOW_OK : export_settings(x);
 }
 
 static void write_mark(struct resp_file *f, const char *text)
@@ -326,7 +395,7 @@ static enum oxbow_err export_all(struct exporter *x)
     char mark[64];
     enum oxbow_err err = OXBOW_OK;
 
-    write_mark(&x->file, MOVE_FIRST);
+    write_mark(&x->file, x->plain ? MOVE_PLAIN : MOVE_FIRST);
     for (x->database = 0; err == OXBOW_OK && x->database < DATABASES; x->database++) {
         err = export_database(x);
     }
@@ -376,6 +445,7 @@ int move_export(struct cli *cli)
         return cli_fail("export", OXBOW_ENOMEM);
     }
     x->db = cli->db;
+    x->plain = cli->opt.redis != 0;
     x->file.file = path != NULL ? fopen(path, "wxe") : stdout;
     if (x->file.file == NULL) {
         fprintf(stderr, "oxbow: export: %s: %s\n", path, strerror(errno));

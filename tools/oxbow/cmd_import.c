@@ -12,6 +12,7 @@
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/entry.h"
 #include "tools/oxbow/move.h"
+#include "tools/oxbow/move_settings.h"
 #include "tools/oxbow/resp_file.h"
 
 #include <errno.h>
@@ -80,7 +81,7 @@ static bool id_arg(struct oxbow_bytes arg, struct oxbow_id *out)
 static enum oxbow_err on_echo(struct importer *m, const struct oxbow_bytes *args, size_t count)
 {
     (void)count;
-    if (is(args[1], MOVE_FIRST)) {
+    if (is(args[1], MOVE_FIRST) || is(args[1], MOVE_PLAIN)) {
         m->begun = true;
     }
     return OXBOW_OK;
@@ -108,9 +109,22 @@ static enum oxbow_err on_set(struct importer *m, const struct oxbow_bytes *args,
     return count == 3 ? oxbow_string_set(m->txn, args[1], args[2]) : OXBOW_EPARSE;
 }
 
-static enum oxbow_err on_xadd(struct importer *m, const struct oxbow_bytes *args, size_t count)
+static enum oxbow_err on_pexpire(struct importer *m, const struct oxbow_bytes *args, size_t count)
 {
-    struct oxbow_stream_add_options opt = {.id_mode = OXBOW_ID_EXPLICIT, .unrouted = true};
+    enum oxbow_expire_done done;
+    uint64_t ms;
+
+    if (count != 3 || !number_arg(args[2], &ms) || ms > INT64_MAX) {
+        return OXBOW_EPARSE;
+    }
+    return oxbow_key_expire(m->txn, args[1], (int64_t)ms, 0, &done);
+}
+
+static enum oxbow_err add_entry(struct importer *m, const struct oxbow_bytes *args, size_t count,
+                                uint32_t priority)
+{
+    struct oxbow_stream_add_options opt = {
+        .id_mode = OXBOW_ID_EXPLICIT, .unrouted = true, .priority = priority};
     struct oxbow_field small[FIELDS_STACK];
     struct oxbow_field *fields = small;
     size_t at = 2;
@@ -142,6 +156,29 @@ static enum oxbow_err on_xadd(struct importer *m, const struct oxbow_bytes *args
         free(fields);
     }
     return err;
+}
+
+static enum oxbow_err on_xadd(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    return add_entry(m, args, count, 0);
+}
+
+/* OXBOW.XADD key priority id ... */
+static enum oxbow_err on_priority(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    struct oxbow_bytes key = args[1];
+    uint64_t priority;
+
+    if (!number_arg(args[2], &priority) || priority >= OXBOW_PRIORITIES_MAX) {
+        return OXBOW_EPARSE;
+    }
+    m->file.args[2] = key; /* what stands behind the number is XADD's */
+    return add_entry(m, m->file.args + 1, count - 1, (uint32_t)priority);
+}
+
+static enum oxbow_err on_settings(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    return settings_run(m->txn, args, count);
 }
 
 static enum oxbow_err on_xsetid(struct importer *m, const struct oxbow_bytes *args, size_t count)
@@ -200,9 +237,21 @@ static const struct import_row {
     size_t args_min;
     enum oxbow_err (*run)(struct importer *m, const struct oxbow_bytes *args, size_t count);
 } rows[] = {
-    {"ECHO", 2, on_echo},     {"SELECT", 2, on_select}, {"RPUSH", 3, on_rpush},
-    {"XADD", 5, on_xadd},     {"XSETID", 3, on_xsetid}, {"XGROUP", 5, on_xgroup},
-    {"XCLAIM", 6, on_xclaim}, {"SET", 3, on_set},
+    {"ECHO", 2, on_echo},
+    {"SELECT", 2, on_select},
+    {"RPUSH", 3, on_rpush},
+    {"XADD", 5, on_xadd},
+    {"XSETID", 3, on_xsetid},
+    {"XGROUP", 5, on_xgroup},
+    {"XCLAIM", 6, on_xclaim},
+    {"SET", 3, on_set},
+    {"PEXPIRE", 3, on_pexpire},
+    {"OXBOW.XADD", 6, on_priority},
+    {"OXBOW.POLICY", 2, on_settings},
+    {"OXBOW.GROUP", 3, on_settings},
+    {"OXBOW.BIND", 10, on_settings},
+    {"OXBOW.SOURCE", 4, on_settings},
+    {"OXBOW.SCHEDULE", 12, on_settings},
 };
 
 static enum oxbow_err run_one(struct importer *m)

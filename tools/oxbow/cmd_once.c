@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Subcommands of idempotent producers: what is added twice under one name is there once. */
 #include "oxbow/once.h"
+#include "oxbow/stream.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/out.h"
 
@@ -73,6 +74,10 @@ static int run_add(struct cli *cli)
     if (code != EXIT_DONE) {
         return code;
     }
+    if (cli->opt.priority < 0 || cli->opt.priority >= (int)OXBOW_PRIORITIES_MAX) {
+        return cli_usage(cli, "--priority: want 0 to %u", OXBOW_PRIORITIES_MAX - 1);
+    }
+    once.priority = (uint32_t)cli->opt.priority;
     code = cli_fields(cli, "once add", &fields, &count);
     if (code != EXIT_DONE) {
         return code;
@@ -153,6 +158,8 @@ static const struct option_row push_options[] = {
 
 static const struct option_row add_options[] = {
     ONCE_ROWS,
+    {"priority", 0, OPTION_INT, offsetof(struct options, priority), "N",
+     "the higher, the sooner groups are given it (default: 0; queue set KEY priorities=N)"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 

@@ -269,6 +269,7 @@ static const char *const stat_columns[] = {"store",
                                            "features",
                                            "losses",
                                            "newest_loss",
+                                           "in_memory",
                                            NULL};
 
 struct losses {
@@ -341,6 +342,11 @@ static int run_stat(struct cli *cli)
     print_journal(cli, &stat, out);
     print_format(cli, out);
     print_losses(cli, out);
+    if (stat.in_memory) { /* of this program's own stores that is a stand-in */
+        out_text(out, oxbow_err_name(stat.memory_why));
+    } else {
+        out_none(out);
+    }
     return out_close(out) ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -425,6 +431,14 @@ static const struct option_row del_options[] = {
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 
+static const struct option_row export_options[] = {
+    {"redis", 0, OPTION_FLAG, offsetof(struct options, redis), NULL,
+     "what Redis has no commands for is left out: policies, options of groups, priorities, "
+     "bindings, "
+     "schedules"},
+    {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
+};
+
 const struct command commands_store[] = {
     {"stat", "", 0, 0, COMMAND_READ, "sizes, sequence numbers, quota, policy and wear", run_stat,
      NULL},
@@ -438,7 +452,7 @@ const struct command commands_store[] = {
     {"repair", "", 0, 0, 0, "mend a damaged store, and list what it has lost", repair_main,
      repair_options},
     {"export", "[FILE]", 0, 1, COMMAND_READ,
-     "write everything as Redis commands, to move or keep it", move_export, NULL},
+     "write everything as Redis commands, to move or keep it", move_export, export_options},
     {"import", "[FILE]", 0, 1, 0, "make a store of what export wrote", move_import, NULL},
     {"del", "KEY...", 1, SIZE_MAX, COMMAND_EXIST, "delete keys", run_del, del_options},
     {0},

@@ -31,12 +31,17 @@ static int run_add(struct cli *cli)
     }
     if (cli->opt.ttl != NULL &&
         (!when_age(cli->opt.ttl, &opt.ttl_ms) || opt.ttl_ms > OXBOW_TTL_MS_MAX)) {
-        return cli_usage(cli, "--ttl %s: want a time like 500ms, 90s, 5m, 2h, 7d", cli->opt.ttl);
+        return cli_usage(cli, "--ttl %s: want a time like 500ms, 90s, 5m, 2h, 7d, or 0 for none",
+                         cli->opt.ttl);
+    }
+    if (cli->opt.ttl != NULL && opt.ttl_ms == 0) {
+        opt.ttl_ms = OXBOW_STREAM_TTL_NONE;
     }
     if (cli->opt.priority < 0 || cli->opt.priority >= (int)OXBOW_PRIORITIES_MAX) {
         return cli_usage(cli, "--priority: want 0 to %u", OXBOW_PRIORITIES_MAX - 1);
     }
     opt.priority = (uint32_t)cli->opt.priority;
+    opt.undelayed = cli->opt.now;
     if (cli->opt.maxlen > 0) {
         opt.trim = (struct oxbow_stream_trim){.by = OXBOW_TRIM_MAXLEN,
                                               .maxlen = (uint64_t)cli->opt.maxlen};
@@ -128,6 +133,8 @@ static const struct option_row add_options[] = {
     {"id", 0, OPTION_TEXT, offsetof(struct options, id), "ID", "*, MS-* or MS-SEQ (default: *)"},
     {"maxlen", 0, OPTION_COUNT, offsetof(struct options, maxlen), "N",
      "then keep only the newest N entries"},
+    {"now", 0, OPTION_FLAG, offsetof(struct options, now), NULL,
+     "whatever delay the queue gives entries (queue set KEY default-delay=TIME)"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 

@@ -4,7 +4,10 @@
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/out.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static int run_set(struct cli *cli)
 {
@@ -58,8 +61,57 @@ static int run_get(struct cli *cli)
     return code;
 }
 
+static int print_number(const struct cli *cli, int64_t value)
+{
+    char text[24];
+    struct oxbow_bytes bytes = {text, 0};
+
+    bytes.len = (size_t)snprintf(text, sizeof text, "%" PRId64, value);
+    return print_value(cli, bytes);
+}
+
+static int run_incr(struct cli *cli)
+{
+    struct oxbow_txn *txn;
+    long long by = 1;
+    int64_t value = 0;
+    char *end;
+    enum oxbow_err err;
+    int code;
+
+    if (cli->arg_count > 1) {
+        errno = 0;
+        by = strtoll(cli->args[1], &end, 10);
+        if (errno != 0 || end == cli->args[1] || *end != '\0') {
+            return cli_usage(cli, "incr: %s: want a whole number", cli->args[1]);
+        }
+    }
+    err = cli_begin(cli, 0, &txn);
+    if (err != OXBOW_OK) {
+        return cli_fail("incr", err);
+    }
+    code = cli_finish(txn, "incr", oxbow_string_add(txn, bytes_of(cli->args[0]), by, &value));
+    return code == EXIT_DONE ? print_number(cli, value) : code;
+}
+
+static int run_append(struct cli *cli)
+{
+    struct oxbow_txn *txn;
+    enum oxbow_err err = cli_begin(cli, 0, &txn);
+
+    if (err != OXBOW_OK) {
+        return cli_fail("append", err);
+    }
+    err = oxbow_string_append(txn, bytes_of(cli->args[0]), bytes_of(cli->args[1]), NULL);
+    return cli_finish(txn, "append", err);
+}
+
 const struct command commands_string[] = {
     {"set", "KEY VALUE", 2, 2, COMMAND_STORE, "set a key to a value", run_set, NULL},
     {"get", "KEY", 1, 1, COMMAND_READ, "print a key's value", run_get, NULL},
+    {"incr", "KEY [N]", 1, 2, COMMAND_STORE, "add to the number that a key holds, and print it",
+     run_incr, NULL},
+    {"append", "KEY VALUE", 2, 2, COMMAND_STORE, "append to the value that a key holds", run_append,
+     NULL},
     {0},
 };

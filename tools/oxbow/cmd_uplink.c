@@ -213,21 +213,31 @@ static void show_progress(struct oxbow_uplink *u)
     }
 }
 
-/* Until everything is confirmed (--drain), or for ever; Ctrl-C ends it in order. */
-static int carry(struct cli *cli, struct link *l)
+static bool device_is_back(const struct cli *cli)
+{
+    struct oxbow_stat stat;
+
+    oxbow_stat(cli->db, &stat);
+    return stat.device_back;
+}
+
+/* Until everything is confirmed (--drain), or for ever; Ctrl-C ends it in order, and *back a
+ * stand-in's. */
+static int carry(struct cli *cli, struct link *l, bool *back)
 {
     struct oxbow_uplink_status s;
     enum oxbow_err err = OXBOW_ETIMEDOUT;
 
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    while (!interrupted && err == OXBOW_ETIMEDOUT) {
+    while (!interrupted && err == OXBOW_ETIMEDOUT && !*back) {
         if (cli->opt.drain) {
             err = oxbow_uplink_drain(l->uplink, NULL, POLL_MS);
         } else {
             usleep(POLL_MS * 1000);
         }
         show_progress(l->uplink);
+        *back = err == OXBOW_ETIMEDOUT && device_is_back(cli);
     }
     oxbow_uplink_status(l->uplink, &s);
     finish(l);
@@ -239,9 +249,37 @@ static int carry(struct cli *cli, struct link *l)
     return cli->opt.drain && err != OXBOW_OK ? EXIT_NOTHING : EXIT_DONE;
 }
 
+static int parse_rate(const struct cli *cli, struct link *l)
+{
+    uint64_t rate = 0;
+
+    if (cli->opt.max_rate != NULL && (!cli_size(cli->opt.max_rate, &rate) ||
+                                      rate < OXBOW_UPLINK_RATE_MIN || rate > UINT32_MAX)) {
+        return cli_usage(cli, "--max-rate %s: bytes a second, like 20k, at least %u",
+                         cli->opt.max_rate, OXBOW_UPLINK_RATE_MIN);
+    }
+    l->session.rate_bytes_s_max = (uint32_t)rate;
+    return EXIT_DONE;
+}
+
+/* The store instead of its stand-in, which it takes up. */
+static int open_again(struct cli *cli, struct link *l)
+{
+    enum oxbow_err err = oxbow_close(cli->db);
+
+    cli->db = NULL;
+    if (err != OXBOW_OK) {
+        return cli_fail("closing the stand-in", err);
+    }
+    err = cli_open_store(cli);
+    l->driver.db = cli->db;
+    return err == OXBOW_OK ? EXIT_DONE : cli_fail_open(cli, false, err);
+}
+
 static int run_run(struct cli *cli)
 {
     struct link *l = calloc(1, sizeof *l);
+    bool back;
     int code;
 
     if (l == NULL) {
@@ -249,11 +287,20 @@ static int run_run(struct cli *cli)
     }
     code = parse_link(cli, l);
     if (code == EXIT_DONE) {
-        code = start(l);
+        code = parse_rate(cli, l);
     }
-    if (code == EXIT_DONE) {
-        code = carry(cli, l);
-    }
+    do {
+        back = false;
+        if (code == EXIT_DONE) {
+            code = start(l);
+        }
+        if (code == EXIT_DONE) {
+            code = carry(cli, l, &back);
+        }
+        if (back && !interrupted) {
+            code = open_again(cli, l);
+        }
+    } while (back && !interrupted && code == EXIT_DONE);
     free(l);
     return code;
 }
@@ -303,6 +350,8 @@ static const struct option_row run_options[] = {
     LINK_OPTIONS,
     {"drain", 0, OPTION_FLAG, offsetof(struct options, drain), NULL,
      "end when everything is confirmed"},
+    {"max-rate", 0, OPTION_TEXT, offsetof(struct options, max_rate), "SIZE",
+     "bytes a second at most (default: as fast as it goes)"},
     {"on-failure", 0, OPTION_TEXT, offsetof(struct options, failure), "stop|memory",
      "what to do when the store's device fails: stop (default), or go on in memory until it is "
      "back"},

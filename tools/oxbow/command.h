@@ -32,6 +32,8 @@ struct options {
     char *foreign;   /* --on-foreign */
     char *failure;   /* --on-failure, of what stays for long */
     char *memory;    /* --memory-max */
+    char *max_rate;  /* of the uplink */
+    char *stand_in;  /* --stand-in */
     int help, version;
     /* of subcommands */
     int right, left, existing, reverse, noack, history, make_stream, at_end, force, quick, list,
@@ -52,6 +54,8 @@ struct options {
     int dry_run, forget;
     char *delay, *reason;
     int priority;
+    int now;
+    int redis;
     int dead;
     char *timeout, *dead_list;
     long long max_returns;
@@ -77,6 +81,7 @@ struct cli {
     struct oxbow *db;       /* open when the row says so */
     struct oxbow_port port; /* that stores are opened with: it outlives them */
     char owner[32];         /* "process 7": who has the store, if it did not open for that */
+    bool may_stand_in;      /* --stand-in holds for what is opened now */
 };
 
 #define COMMAND_STORE 0x01u /* opens the store, making it if absent */
@@ -106,6 +111,7 @@ extern const struct option_row global_options[];
 extern const struct command commands_list[];
 extern const struct command commands_stream[];
 extern const struct command commands_string[];
+extern const struct command commands_key[];
 extern const struct command commands_binding[];
 extern const struct command commands_group[];
 extern const struct command commands_queue[];
@@ -147,6 +153,8 @@ bool cli_size(const char *text, uint64_t *bytes);
 /* The port for its stores: what they log goes below a line of progress. */
 const struct oxbow_port *cli_port(struct cli *cli);
 /* Opens a store in `dir` as the command line's options say. */
+/* The command's own store, as its row says, into cli->db; also after it was closed. */
+OXBOW_MUST_CHECK enum oxbow_err cli_open_store(struct cli *cli);
 OXBOW_MUST_CHECK enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags,
                                          struct oxbow **out);
 

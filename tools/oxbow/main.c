@@ -37,28 +37,20 @@ const struct option_row global_options[] = {
      "whether the store has a journal (default on; off removes it)"},
     {"on-foreign", 0, OPTION_TEXT, offsetof(struct options, foreign), "refuse|set-aside",
      "what to do with files there that are no store of this version (default refuse)"},
+    {"stand-in", 0, OPTION_TEXT, offsetof(struct options, stand_in), "DIR",
+     "a place in memory for when a store that was made cannot be opened; merged when it can"},
     {"help", 'h', OPTION_FLAG, offsetof(struct options, help), NULL, "this help"},
     {"version", 0, OPTION_FLAG, offsetof(struct options, version), NULL, "the version"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 
-const struct command *const command_groups[] = {commands_list,
-                                                commands_stream,
-                                                commands_string,
-                                                commands_binding,
-                                                commands_group,
-                                                commands_consumer,
-                                                commands_queue,
-                                                commands_store,
-                                                commands_forward,
-                                                commands_uplink,
-                                                commands_time,
-                                                commands_delay,
-                                                commands_schedule,
-                                                commands_once,
-                                                commands_metrics,
-                                                commands_self,
-                                                NULL};
+const struct command *const command_groups[] = {
+    commands_list,     commands_stream,   commands_string,
+    commands_key,      commands_binding,  commands_group,
+    commands_consumer, commands_queue,    commands_store,
+    commands_forward,  commands_uplink,   commands_time,
+    commands_delay,    commands_schedule, commands_once,
+    commands_metrics,  commands_self,     NULL};
 
 const struct command *command_next(size_t *group, size_t *row)
 {
@@ -155,6 +147,9 @@ int cli_finish(struct oxbow_txn *txn, const char *what, enum oxbow_err err)
         return cli_fail(what, err);
     }
     err = oxbow_txn_commit(txn, NULL);
+    if (err == OXBOW_EVOLATILE) { /* the log has said that this is a stand-in */
+        return EXIT_DONE;
+    }
     return err == OXBOW_OK ? EXIT_DONE : cli_fail(what, err);
 }
 
@@ -404,7 +399,11 @@ enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct
     if (o->memory != NULL && !cli_size(o->memory, &config.memory_max)) {
         return OXBOW_EINVAL;
     }
-
+    if (cli->may_stand_in && o->stand_in != NULL) {
+        config.on_failure = OXBOW_FAILURE_MEMORY;
+        config.stand_in = o->stand_in;
+        config.flags = (flags | OXBOW_OPEN_EXISTING) & ~OXBOW_OPEN_READONLY;
+    }
     if (endurance_text(cli) != NULL && !cli_size(endurance_text(cli), &config.endurance_bytes)) {
         return OXBOW_EINVAL;
     }
@@ -431,18 +430,25 @@ static void add_due(struct cli *cli, enum oxbow_err (*run)(struct oxbow_txn *txn
     }
     if (run(txn, 0, &added, NULL) != OXBOW_OK || added == 0) {
         oxbow_txn_abort(txn);
-    } else if (oxbow_txn_commit(txn, NULL) != OXBOW_OK) {
-        fputs("oxbow: entries that are due could not be added\n", stderr);
+    } else {
+        enum oxbow_err err = oxbow_txn_commit(txn, NULL);
+
+        if (err != OXBOW_OK && err != OXBOW_EVOLATILE) {
+            fputs("oxbow: entries that are due could not be added\n", stderr);
+        }
     }
 }
 
-static enum oxbow_err open_store(struct cli *cli)
+enum oxbow_err cli_open_store(struct cli *cli)
 {
     bool read = (cli->command->flags & COMMAND_READ) != 0;
-    enum oxbow_err err = cli_open(
-        cli, cli_dir(cli),
-        (makes_store(cli) ? 0 : OXBOW_OPEN_EXISTING) | (read ? OXBOW_OPEN_READONLY : 0), &cli->db);
+    enum oxbow_err err;
 
+    cli->may_stand_in = true;
+    err = cli_open(cli, cli_dir(cli),
+                   (makes_store(cli) ? 0 : OXBOW_OPEN_EXISTING) | (read ? OXBOW_OPEN_READONLY : 0),
+                   &cli->db);
+    cli->may_stand_in = false;
     if (err == OXBOW_OK && !read) {
         add_due(cli, oxbow_schedule_run);
         add_due(cli, oxbow_delay_run);
@@ -467,6 +473,9 @@ static int check_globals(const struct cli *cli)
     }
     if (o->failure != NULL && word_of(failures, o->failure) == 0) {
         return cli_usage(cli, "--on-failure %s: stop or memory", o->failure);
+    }
+    if (o->stand_in != NULL && o->failure != NULL && strcmp(o->failure, "memory") != 0) {
+        return cli_usage(cli, "--stand-in goes with --on-failure memory");
     }
     if (o->memory != NULL &&
         (!cli_size(o->memory, &size) || size < MEMORY_LEAST || size > MEMORY_MOST)) {
@@ -500,7 +509,7 @@ static int run(struct cli *cli)
         return code;
     }
     if ((cli->command->flags & (COMMAND_STORE | COMMAND_EXIST | COMMAND_READ)) != 0) {
-        err = open_store(cli);
+        err = cli_open_store(cli);
         if (err != OXBOW_OK) {
             return cli_fail_open(cli, makes_store(cli), err);
         }

@@ -5,7 +5,8 @@
 
 #include "tools/oxbow/command.h"
 
-#define MOVE_FIRST "oxbow-export 1"
+#define MOVE_FIRST "oxbow-export 2" /* with commands of our own: move_settings.c */
+#define MOVE_PLAIN "oxbow-export 1" /* Redis' alone */
 #define MOVE_LAST  "oxbow-export-end "
 
 int move_export(struct cli *cli);

@@ -7,10 +7,11 @@
 # Distinct means: within a seed; seeds share no contents but an empty store's.
 # Ends at the first failure with the command that repeats it; failing states are kept below
 # BUILD-DIR/crash-failures. OXBOW_SEED sets the first seed, PER_SEED (1000) how many states each
-# gives, JOBS (2) the processes at work, WHAT (controls states damage cuts) what is done.
+# gives, JOBS (2) the processes at work, WHAT (controls states damage cuts) what is done, SUBJECT the
+# workload of the states (several by turns).
 set -euo pipefail
 
-[ $# -ge 1 ] || { sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n '3,12s/^# \{0,1\}//p' "$0"; exit 2; }
 wanted=$1
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${2:-$top/build/release}
@@ -38,7 +39,8 @@ run() {
     return 255
 }
 export -f run
-export work build per_seed keep
+[ -z "${SUBJECT:-}" ] || SUBJECT="--subject $SUBJECT"
+export work build per_seed keep SUBJECT=${SUBJECT:-}
 
 # Runs a command for each line of standard input, `jobs` at a time.
 each() {
@@ -72,6 +74,7 @@ report() {
         END { printf "states possible %d, distinct %d; of recoveries cut short %d; not written to afterwards %d; held to what was written %d\n", p, d, r, o, w }'
     sums recovered 1
     sums branch 1 | tee "$work/branch"
+    sums marks 1 | tee "$work/marks"
     sums verdicts 1
     cat "$work"/states.* | awk '$1 == "said" { n = $2; $1 = $2 = $3 = ""; sum[$0] += n }
         END { for (line in sum) printf "said %9d x%s\n", sum[line], line }' | sort -k2,2nr
@@ -90,7 +93,7 @@ states() {
     while have=$(distinct) && ((have < wanted)); do
         count=$(((wanted - have + per_seed - 1) / per_seed))
         seq "$seed" $((seed + count - 1)) | each \
-            'run "$work/states.{}" "$build/bin/crash_lab" --draw --seed {} --images "$per_seed" --jobs 1 --save "$keep"'
+            'run "$work/states.{}" "$build/bin/crash_lab" --draw $SUBJECT --seed {} --images "$per_seed" --jobs 1 --save "$keep"'
         seed=$((seed + count))
     done
     report
@@ -99,6 +102,10 @@ states() {
     # Damage is no branch that a power cut may take.
     if ((wanted >= 100000)) && grep -oE '[a-z-]+ 0( |$)' "$work/branch" | grep -v '^damage'; then
         echo "campaign: no recovery went the ways above" >&2
+        exit 1
+    fi
+    if ((wanted >= 10000)) && grep -oE '[a-z-]+ 0( |$)' "$work/marks"; then
+        echo "campaign: no workload came by the above" >&2
         exit 1
     fi
 }

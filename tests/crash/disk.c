@@ -200,7 +200,7 @@ static void load_file(struct disk *d, const char *path, uint64_t inode)
     close(fd);
 }
 
-/* Two levels are as deep as a store goes. */
+/* What a directory has is added behind what is known, directories among it. */
 static void load_dir(struct disk *d, const char *base, const char *below)
 {
     char path[4096], name[4096];
@@ -230,8 +230,7 @@ struct disk *disk_open(const struct record *record, const char *base)
     if (base == NULL)
         return d;
     load_dir(d, base, "");
-    size_t top = d->names.count;
-    for (size_t i = 0; i < top; i++)
+    for (size_t i = 0; i < d->names.count; i++)
         if (d->names.at[i].inode == 0)
             load_dir(d, base, d->names.at[i].path);
     return d;

@@ -116,6 +116,8 @@ void judge_store_config(struct oxbow_config *config, const char *dir)
                               .journal = shape.segments == 0 ? OXBOW_JOURNAL_OFF : OXBOW_JOURNAL_ON,
                               .journal_segments = shape.segments,
                               .journal_bytes = shape.segment_bytes};
+    if (shape.quota_bytes != 0)
+        config->quota_bytes = shape.quota_bytes;
     if (shape.holes) {
         config->quota_bytes = 4u << 20;
         config->txn_bytes = 96u << 10;
@@ -139,7 +141,7 @@ uint64_t judge_hash_store(const struct subject *s, struct oxbow *db, enum oxbow_
 {
     struct dump d = {0};
     *err = s->dump_store(db, &d);
-    uint64_t hash = lab_hash(d.bytes, d.len, 7);
+    uint64_t hash = lab_hash(d.bytes, d.len, DUMP_SEED);
     dump_free(&d);
     return hash;
 }
@@ -174,8 +176,11 @@ static bool lsn_fits(uint64_t lsn, uint64_t first)
 /* Which step a store stands at. */
 static bool place(const struct judge_config *c, struct oxbow *db, struct verdict *v)
 {
-    enum oxbow_err err;
-    uint64_t hash = judge_hash_store(c->path->subject, db, &err);
+    struct dump d = {0};
+    enum oxbow_err err = c->path->subject->dump_store(db, &d);
+    uint64_t hash = lab_hash(d.bytes, d.len, DUMP_SEED);
+    v->marks = d.marks;
+    dump_free(&d);
     if (err != OXBOW_OK)
         return say(v, VERDICT_NO_READ, "dump: %s", oxbow_err_name(err));
     uint64_t step = path_find(c->path, hash);
@@ -361,6 +366,7 @@ static pid_t start_child(const struct judge_config *config, const char *base,
         return pid;
     judging = true;
     subject_kv_ballast(false); /* which would wait for idle work at every state */
+    subject_drops_hurry();
     for (size_t i = first; i < count; i += jobs) {
         char dir[4096];
         snprintf(dir, sizeof dir, "%s/%zu", base, i);

@@ -35,6 +35,7 @@ struct verdict {
     uint64_t store_id;
     struct oxbow_recovery recovery;
     uint32_t branches; /* bits: the ways that its recovery went */
+    uint32_t marks;    /* bits: what the subject saw in it */
     char reason[200];
     char log[VERDICT_LOGS][96]; /* what recovery said, digits as # */
     uint64_t deeper;            /* states of its own recovery that were judged */
@@ -45,8 +46,9 @@ struct judge_shape {
     unsigned segments; /* of the journal; 0: there is none */
     uint32_t segment_bytes;
     uint32_t memtable_bytes;
-    uint32_t flags; /* of oxbow_open */
-    bool holes;     /* space is given back: small limits, and a workload with something to give */
+    uint32_t quota_bytes; /* 0: so much that nothing comes near it */
+    uint32_t flags;       /* of oxbow_open */
+    bool holes; /* space is given back: small limits, and a workload with something to give */
 };
 
 struct judge_config {

@@ -296,6 +296,8 @@ static int conclude(const struct lab *lab)
     uint64_t count = lab->tally.failed;
     bool broken = !lab->opt.mutant->survives || subject_find(lab->opt.subject)->broken,
          wanted = lab->opt.expect_caught && broken, pass = (count > 0) == wanted;
+    const char *unseen =
+        lab->opt.drawn ? NULL : tally_unseen(&lab->tally, subject_find(lab->opt.subject)->marks);
     printf("%s      seed %llu, %ld s, %u lives: ", pass ? "PASS" : "FAIL",
            (unsigned long long)lab->opt.seed, (long)(time(NULL) - lab->started), lab->life.number);
     if (wanted)
@@ -305,7 +307,9 @@ static int conclude(const struct lab *lab)
     else
         printf("%llu of %llu states are bad\n", (unsigned long long)count,
                (unsigned long long)lab->tally.images);
-    return pass ? 0 : 1;
+    if (unseen != NULL)
+        printf("FAIL      no state showed what the workload is to come by: %s\n", unseen);
+    return pass && unseen == NULL ? 0 : 1;
 }
 
 static void prepare(struct lab *lab)
@@ -355,7 +359,7 @@ int main(int argc, char **argv)
            lab->opt.shape.segments, lab->opt.mutant->name, (unsigned long long)lab->opt.seed);
     lab->started = time(NULL);
     live_all(lab);
-    tally_report(&lab->tally);
+    tally_report(&lab->tally, subject_find(lab->opt.subject)->marks);
     status = conclude(lab);
     finish(lab);
     return status;

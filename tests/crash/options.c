@@ -12,9 +12,10 @@
 
 static const char usage[] =
     "crash_lab: cuts the power of a store in every way and looks at what is left\n"
-    "  --subject NAME     kv (default), queue, policy, retry, time, exactly, apart, route\n"
+    "  --subject NAME     kv (default), queue, policy, retry, time, exactly, apart, route,\n"
+    "                     priority, groups, torn, drops, spilt\n"
     "  --seed N           default: from the clock, or OXBOW_SEED\n"
-    "  --draw             the seed decides on all that makes up the workload\n"
+    "  --draw             the seed decides on all that makes up the workload but what is given\n"
     "  --steps N          transactions of the workload; default 12\n"
     "  --lives N          the store goes on from N - 1 of its power cuts; default 1\n"
     "  --policy P         always (default), interval, none, mixed: each transaction its own\n"
@@ -176,7 +177,8 @@ static void draw(struct options *o)
 {
     static const char *const subjects[] = {"kv", "queue", "kv", "queue", "retry"};
     uint64_t random = o->seed * 0x9e3779b97f4a7c15u;
-    o->subject = subjects[lab_random(&random) % (sizeof subjects / sizeof subjects[0])];
+    const char *drawn = subjects[lab_random(&random) % (sizeof subjects / sizeof subjects[0])];
+    o->subject = o->subject != NULL ? o->subject : drawn;
     o->steps = 10 + (unsigned)(lab_random(&random) % 31);
     o->lives = 1 + (unsigned)(lab_random(&random) % 4);
     o->policy = (enum oxbow_sync)(lab_random(&random) % (OXBOW_SYNC_NONE + 1));
@@ -272,7 +274,6 @@ bool options_read(struct options *o, int argc, char **argv, int *status)
 {
     const char *env = getenv("OXBOW_SEED");
     *o = (struct options){
-        .subject = "kv",
         .seed = env != NULL ? number(env) : (uint64_t)time(NULL),
         .steps = 12,
         .lives = 1,
@@ -298,6 +299,9 @@ bool options_read(struct options *o, int argc, char **argv, int *status)
         }
     if (o->drawn)
         draw(o);
+    if (o->subject == NULL)
+        o->subject = "kv";
+    o->shape.quota_bytes = subject_find(o->subject)->quota_bytes;
     o->enumerate.seed = o->seed;
     return true;
 }

@@ -10,7 +10,7 @@ uint64_t path_hash(const struct subject *s, const struct model *m)
 {
     struct dump d = {0};
     s->dump_model(m, &d);
-    uint64_t hash = lab_hash(d.bytes, d.len, 7);
+    uint64_t hash = lab_hash(d.bytes, d.len, DUMP_SEED);
     dump_free(&d);
     return hash;
 }

@@ -11,12 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct record record;
 static size_t base_len;
 static unsigned lying;
 static unsigned fail_one_in;
 static uint64_t fail_random;
+static const char *memory;
 
 /* ---- the record ---- */
 
@@ -95,6 +97,56 @@ static struct event *add(struct event e)
     return &record.events[record.count++];
 }
 
+/* ---- what lies in memory ---- */
+
+void recorder_memory(const char *path)
+{
+    memory = path;
+}
+
+static bool in_memory(const char *path)
+{
+    size_t len = memory == NULL ? 0 : strlen(memory);
+    return len > 0 && strncmp(path, memory, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+static bool file_in_memory(const struct iofile *f)
+{
+    char link[64], path[4096];
+    if (memory == NULL)
+        return false;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", f->fd);
+    ssize_t len = readlink(link, path, sizeof path - 1);
+    if (len <= (ssize_t)base_len)
+        return false;
+    path[len] = '\0';
+    return in_memory(path + base_len);
+}
+
+/* After an event of a file or a name: had it been synced, nothing would be in flight. */
+static void settle_file(const struct iofile *f)
+{
+    if (file_in_memory(f))
+        add((struct event){.kind = EVENT_SYNC,
+                           .file = f->ino,
+                           .len = IOHOOK_TO_END,
+                           .begin = record.count,
+                           .number = EVENT_OF_MEMORY});
+}
+
+static void settle_name(const char *path)
+{
+    char *dir = relative(path);
+    char *slash = strrchr(dir, '/');
+    if (slash == NULL || !in_memory(dir)) {
+        free(dir);
+        return;
+    }
+    *slash = '\0';
+    add((struct event){
+        .kind = EVENT_DIRSYNC, .path = dir, .begin = record.count, .number = EVENT_OF_MEMORY});
+}
+
 void recorder_mark(enum event_kind kind, uint64_t number)
 {
     iohook_lock();
@@ -113,17 +165,20 @@ void on_write(struct iofile *f, uint64_t pos, const struct iovec *iov, int count
         have += iov[i].iov_len;
     }
     add((struct event){.kind = EVENT_WRITE, .file = f->ino, .pos = pos, .len = len, .data = data});
+    settle_file(f);
 }
 
 void on_resize(struct iofile *f, uint64_t old, uint64_t size)
 {
     (void)old;
     add((struct event){.kind = EVENT_RESIZE, .file = f->ino, .pos = size});
+    settle_file(f);
 }
 
 void on_zero(struct iofile *f, uint64_t pos, uint64_t len)
 {
     add((struct event){.kind = EVENT_ZERO, .file = f->ino, .pos = pos, .len = len});
+    settle_file(f);
 }
 
 /* 0 means that the device lies, so a token is the number of events and one. */
@@ -153,12 +208,14 @@ void on_create(const char *path, struct iofile *f)
 {
     add((struct event){
         .kind = EVENT_CREATE, .path = relative(path), .file = f == NULL ? 0 : f->ino});
+    settle_name(path);
 }
 
 void on_unlink(const char *path, struct iofile *f)
 {
     (void)f;
     add((struct event){.kind = EVENT_UNLINK, .path = relative(path)});
+    settle_name(path);
 }
 
 void on_rename(const char *from, const char *to, struct iofile *f, struct iofile *replaced)
@@ -168,16 +225,19 @@ void on_rename(const char *from, const char *to, struct iofile *f, struct iofile
                        .path = relative(to),
                        .from = relative(from),
                        .file = f == NULL ? 0 : f->ino});
+    settle_name(to);
 }
 
 void on_mkdir(const char *path)
 {
     add((struct event){.kind = EVENT_MKDIR, .path = relative(path)});
+    settle_name(path);
 }
 
 void on_rmdir(const char *path)
 {
     add((struct event){.kind = EVENT_RMDIR, .path = relative(path)});
+    settle_name(path);
 }
 
 uint64_t on_dirsync_begin(const char *dir)

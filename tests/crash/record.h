@@ -33,13 +33,15 @@ enum event_kind {
     EVENT_KINDS
 };
 
+#define EVENT_OF_MEMORY 1u
+
 struct event {
     enum event_kind kind;
     uint64_t file;
     uint64_t pos, len;
-    uint64_t number;
-    size_t begin;  /* of a sync: the number of events when it started */
-    uint8_t *data; /* of a write */
+    uint64_t number; /* of a sync: EVENT_OF_MEMORY, it settles the event before it */
+    size_t begin;    /* of a sync: the number of events when it started */
+    uint8_t *data;   /* of a write */
     char *path, *from;
 };
 
@@ -64,6 +66,10 @@ void recorder_mark(enum event_kind kind, uint64_t number);
 #define RECORD_LIE_DATA 1u
 #define RECORD_LIE_DIR  2u
 void recorder_lie(unsigned lie);
+
+/* What is below that path, relative to the directory above the watched one, lies in memory: it is there as
+ * soon as it is written, synced or not. For all records from then on; NULL: nothing does. */
+void recorder_memory(const char *path);
 
 /* One sync in so many fails, by chance; 0: none does. */
 void recorder_fail(unsigned one_in, uint64_t seed);

@@ -306,19 +306,20 @@ static enum oxbow_err use(struct oxbow *db)
     return err;
 }
 
+/* *err: of what came after the opening. */
 static bool open_and_hear(const char *dir, uint32_t flags, struct oxbow **db, struct told *told,
-                          struct verdict *v)
+                          struct verdict *v, enum oxbow_err *err)
 {
     struct oxbow_config config;
     judge_store_config(&config, dir);
     config.flags = flags;
     memset(told, 0, sizeof *told);
-    enum oxbow_err err = oxbow_open(&config, db);
-    if (err != OXBOW_OK)
-        return say(v, VERDICT_NO_OPEN, "open: %s", oxbow_err_name(err));
-    err = oxbow_losses(*db, hear, told);
+    enum oxbow_err opened = oxbow_open(&config, db);
+    if (opened != OXBOW_OK)
+        return say(v, VERDICT_NO_OPEN, "open: %s", oxbow_err_name(opened));
+    *err = oxbow_losses(*db, hear, told);
     v->step = told->count;
-    return err == OXBOW_OK || say(v, VERDICT_NO_READ, "losses: %s", oxbow_err_name(err));
+    return *err == OXBOW_OK || say(v, VERDICT_NO_READ, "losses: %s", oxbow_err_name(*err));
 }
 
 static bool sound(const char *dir, struct verdict *v)
@@ -342,15 +343,19 @@ static void judge(const struct judge_config *c, const char *base, struct verdict
     struct oxbow *db = NULL;
     struct told told;
     enum oxbow_err err = OXBOW_OK;
-    bool good = open_and_hear(dir, 0, &db, &told, v);
+    bool good = open_and_hear(dir, 0, &db, &told, v, &err);
     if (deaf)
         memset(&told, 0, sizeof told);
     good = good && compare(c, db, &told, v, &err);
-    if (!good && err == OXBOW_ECORRUPT) { /* told by a read; a repair makes sense of it */
+    if (!good && (err == OXBOW_ECORRUPT || err == OXBOW_EFAILED)) {
+        /* Told by a read: a repair makes sense of it. Or idle work has met it and the store has
+         * failed: then the next opening does, as a restart would. */
+        uint32_t flags = err == OXBOW_ECORRUPT ? OXBOW_OPEN_REPAIR : 0;
+        enum oxbow_err closed = oxbow_close(db);
         v->deeper = 1;
-        good = oxbow_close(db) == OXBOW_OK;
+        good = closed == OXBOW_OK || (flags == 0 && closed == OXBOW_ECORRUPT);
         db = NULL;
-        good = good && open_and_hear(dir, OXBOW_OPEN_REPAIR, &db, &told, v);
+        good = good && open_and_hear(dir, flags, &db, &told, v, &err);
         if (deaf)
             memset(&told, 0, sizeof told);
         good = good && compare(c, db, &told, v, &err);
@@ -360,7 +365,7 @@ static void judge(const struct judge_config *c, const char *base, struct verdict
         enum oxbow_err closed = oxbow_close(db);
         if (err != OXBOW_OK || closed != OXBOW_OK) { /* met only now: the next open looks at all */
             v->deeper = 1;
-            good = open_and_hear(dir, 0, &db, &told, v);
+            good = open_and_hear(dir, 0, &db, &told, v, &err);
             err = good ? use(db) : OXBOW_OK;
             closed = good ? oxbow_close(db) : OXBOW_OK;
         }
@@ -372,7 +377,7 @@ static void judge(const struct judge_config *c, const char *base, struct verdict
     }
     if (good && !sound(dir, v)) { /* what nobody touched: a repair makes that good, too */
         v->deeper = 1;
-        good = open_and_hear(dir, OXBOW_OPEN_REPAIR, &db, &told, v) &&
+        good = open_and_hear(dir, OXBOW_OPEN_REPAIR, &db, &told, v, &err) &&
                oxbow_close(db) == OXBOW_OK && sound(dir, v);
     }
     if (good)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Queues at their limits as a subject: lists and a stream whose policies drop the oldest or refuse,
- * and change under way. After a cut limits are kept to the entry, what was dropped is gone and
+ * and change under way (what is over a lowered limit is dropped in the same step). After a cut limits are kept to the entry, what was dropped is gone and
  * counted, and nothing else is.
  *
  * Each step adds an entry to the stream, whose ids count the steps, so no two states are alike.
@@ -139,11 +139,15 @@ static void change(struct step *s, unsigned q)
     struct queue *m = &s->model->queues[q];
     struct oxbow_policy p = {.max_entries = 2 + draw(s, 10)};
 
-    m->max = p.max_entries;
     m->refuses = q != THE && draw(s, 2) == 0;
+    if (q == THE && p.max_entries < m->count)
+        p.max_entries = m->count; /* nothing is to be added that would cut it down in this step */
+    m->max = p.max_entries;
     p.on_full = m->refuses ? OXBOW_POLICY_REFUSE : OXBOW_POLICY_DROP_OLDEST;
     if (live(s))
         s->err = oxbow_policy_set(s->txn, key_of(q), &p);
+    if (!m->refuses && m->count > m->max)
+        push(s, q); /* else the store would cut it down at a time of its own */
 }
 
 static void act(struct step *s)

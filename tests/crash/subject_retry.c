@@ -2,12 +2,17 @@
 /*
  * A group whose consumers fail, die and come back, as a subject: redeliveries, dead letters, redrive.
  *
- * Every step adds an entry, and the dump has how many there were, so that no two states are alike. What is due is so at once or in ten
- * years, so that the model needs no clock; letters have ids of their own, so they are dumped by
- * where they come from. Entries leave the stream only while they are no letters: then a redriven one
- * keeps its id.
+ * Every step adds an entry, and the dump has how many there were, so that no two states are alike.
+ * What is due is so at once or in ten years, so that the model needs no clock; letters have ids of
+ * their own, so they are dumped by where they come from. Entries leave the stream only while they are
+ * no letters: then a redriven one keeps its id.
+ *
+ * What is due and has used up its deliveries is doomed: the store buries it between two steps or
+ * leaves that to the next read. Each step leaves a list of what it doomed; by that such an entry is
+ * dumped as a letter, whichever it is, and the next step begins with a read.
  */
 #include "oxbow/group_options.h"
+#include "oxbow/list.h"
 #include "tests/crash/harness.h"
 #include "tests/crash/subject.h"
 
@@ -56,6 +61,7 @@ static struct oxbow_bytes text_of(const char *text)
 }
 
 static const struct oxbow_group group = {{"s", 1}, {"g", 1}};
+static const struct oxbow_bytes doomed_list = {"doomed", 6};
 
 static bool live(const struct step *s)
 {
@@ -290,12 +296,32 @@ static void redrive(struct step *s)
         s->err = oxbow_redrive(s->txn, (struct oxbow_bytes){"dead", 4}, &opt, &out);
 }
 
+static bool is_doomed(const struct entry *e)
+{
+    return e->pending && e->due && e->deliveries >= DELIVERIES;
+}
+
 static size_t doomed(const struct model *m)
 {
     size_t count = 0;
     for (size_t i = 0; i < m->count; i++)
-        count += m->at[i].pending && m->at[i].due && m->at[i].deliveries >= DELIVERIES;
+        count += is_doomed(&m->at[i]);
     return count;
+}
+
+/* Writes down what is doomed, in place of what was before. */
+static void note_doomed(struct step *s)
+{
+    const struct model *m = s->model;
+    if (live(s))
+        s->err = oxbow_list_trim(s->txn, doomed_list, 1, 0);
+    for (size_t i = 0; i < m->count && live(s); i++) {
+        char number[24];
+        (void)snprintf(number, sizeof number, "%llu", (unsigned long long)m->at[i].number);
+        struct oxbow_bytes value = text_of(number);
+        if (is_doomed(&m->at[i]))
+            s->err = oxbow_list_push(s->txn, doomed_list, OXBOW_RIGHT, &value, 1, NULL);
+    }
 }
 
 static void act(struct step *s)
@@ -329,10 +355,13 @@ static enum oxbow_err retry_step(struct model *m, uint64_t seed, uint64_t step, 
         return s.err;
     if (m->count == 0)
         make(&s);
+    if (doomed(m) > 0)
+        read_all(&s);
     add(&s, step + 1);
     size_t acts = 1 + draw(&s, 6);
     for (size_t i = 0; i < acts; i++)
         act(&s);
+    note_doomed(&s);
     oxbow_result_fini(&s.result);
     if (s.txn == NULL)
         return OXBOW_OK;
@@ -352,7 +381,7 @@ static void dump_letter(struct dump *d, uint64_t number, uint64_t mark)
 
 static void retry_dump_model(const struct model *m, struct dump *out)
 {
-    uint64_t pending = 0, letters = 0;
+    uint64_t pending = 0, letters = 0, dead = m->dead;
     if (m->count == 0) {
         dump_number(out, 0);
         return;
@@ -360,8 +389,10 @@ static void retry_dump_model(const struct model *m, struct dump *out)
     dump_number(out, 1);
     for (size_t i = 0; i < m->count; i++) {
         const struct entry *e = &m->at[i];
-        pending += e->pending;
-        letters += e->letter;
+        bool letter = e->letter || (is_doomed(e) && e->there);
+        pending += e->pending && !is_doomed(e);
+        letters += letter;
+        dead += letter && !e->letter;
         if (e->there) {
             dump_number(out, e->number);
             dump_number(out, e->mark);
@@ -371,17 +402,17 @@ static void retry_dump_model(const struct model *m, struct dump *out)
     dump_number(out, m->last);
     dump_number(out, pending);
     for (size_t i = 0; i < m->count; i++)
-        if (m->at[i].pending) {
+        if (m->at[i].pending && !is_doomed(&m->at[i])) {
             dump_number(out, m->at[i].number);
             dump_bytes(out, text_of(consumer_names[m->at[i].consumer]));
             dump_number(out, m->at[i].deliveries);
         }
     dump_number(out, letters);
     for (size_t i = 0; i < m->count; i++)
-        if (m->at[i].letter)
+        if (m->at[i].letter || (is_doomed(&m->at[i]) && m->at[i].there))
             dump_letter(out, m->at[i].number, m->at[i].mark);
     dump_number(out, m->redelivered);
-    dump_number(out, m->dead);
+    dump_number(out, dead);
 }
 
 static uint64_t number_of(struct oxbow_bytes text)
@@ -395,58 +426,131 @@ struct letter {
     uint64_t number, mark;
 };
 
+/* What a dump collects. */
+struct view {
+    struct oxbow_txn *txn;
+    struct letter *entries; /* of the stream, in its order */
+    size_t entry_count;
+    struct letter *letters; /* those of the dead letters, and those that are doomed to be some */
+    size_t letter_count;
+    size_t buried; /* of the latter */
+    uint64_t *doomed;
+    size_t doomed_count;
+    struct oxbow_pending *rows;
+    size_t row_count;
+    struct oxbow_result names;
+};
+
 static int letter_compare(const void *a, const void *b)
 {
     const struct letter *x = a, *y = b;
     return (x->number > y->number) - (x->number < y->number);
 }
 
-static enum oxbow_err dump_letters(struct oxbow_txn *txn, struct dump *out)
+static enum oxbow_err take_entries(struct view *v)
 {
     struct oxbow_result r = {0};
     struct oxbow_stream_range all = {.from = OXBOW_ID_MIN, .to = OXBOW_ID_MAX};
-    enum oxbow_err err = oxbow_stream_range(txn, (struct oxbow_bytes){"dead", 4}, &all, &r);
-    struct letter *letters = lab_alloc((r.entry_count + 1) * sizeof *letters);
+    enum oxbow_err err = oxbow_stream_range(v->txn, group.key, &all, &r);
+    v->entries = lab_alloc((r.entry_count + 1) * sizeof *v->entries);
+    for (size_t i = 0; i < r.entry_count && err == OXBOW_OK; i++)
+        v->entries[v->entry_count++] =
+            (struct letter){r.entries[i].id.ms, number_of(r.entries[i].fields[0].value)};
+    oxbow_result_fini(&r);
+    return err;
+}
+
+static enum oxbow_err take_letters(struct view *v)
+{
+    struct oxbow_result r = {0};
+    struct oxbow_stream_range all = {.from = OXBOW_ID_MIN, .to = OXBOW_ID_MAX};
+    enum oxbow_err err = oxbow_stream_range(v->txn, (struct oxbow_bytes){"dead", 4}, &all, &r);
+    v->letters = lab_alloc((r.entry_count + v->entry_count + 1) * sizeof *v->letters);
     for (size_t i = 0; i < r.entry_count && err == OXBOW_OK; i++) {
         const struct oxbow_entry *e = &r.entries[i];
         /* v, then the letter's own, of which the third is the id. */
         if (e->field_count != 10)
             err = OXBOW_ECORRUPT;
         else
-            letters[i] =
+            v->letters[v->letter_count++] =
                 (struct letter){number_of(e->fields[3].value), number_of(e->fields[0].value)};
     }
-    qsort(letters, r.entry_count, sizeof *letters, letter_compare);
-    dump_number(out, r.entry_count);
-    for (size_t i = 0; i < r.entry_count; i++)
-        dump_letter(out, letters[i].number, letters[i].mark);
-    free(letters);
     oxbow_result_fini(&r);
     return err;
 }
 
-static enum oxbow_err dump_pending(struct oxbow_txn *txn, uint64_t count, struct dump *out)
+static enum oxbow_err take_doomed(struct view *v)
 {
-    struct oxbow_pending *rows = lab_alloc((count + 1) * sizeof *rows);
-    struct oxbow_pending_filter all = {.to = OXBOW_ID_MAX, .count = count + 1};
-    struct oxbow_result names = {0};
-    size_t found = 0;
-    enum oxbow_err err = oxbow_group_pending(txn, group, &all, &names, rows, &found);
-    dump_number(out, found);
-    for (size_t i = 0; i < found && err == OXBOW_OK; i++) {
-        dump_number(out, rows[i].id.ms);
-        dump_bytes(out, rows[i].consumer);
-        dump_number(out, rows[i].deliveries);
-    }
-    oxbow_result_fini(&names);
-    free(rows);
+    struct oxbow_result r = {0};
+    enum oxbow_err err = oxbow_list_range(v->txn, doomed_list, 0, -1, &r);
+    v->doomed = lab_alloc((r.item_count + 1) * sizeof *v->doomed);
+    for (size_t i = 0; i < r.item_count && err == OXBOW_OK; i++)
+        v->doomed[v->doomed_count++] = number_of(r.items[i]);
+    oxbow_result_fini(&r);
     return err;
+}
+
+static bool is_noted(const struct view *v, uint64_t number)
+{
+    for (size_t i = 0; i < v->doomed_count; i++)
+        if (v->doomed[i] == number)
+            return true;
+    return false;
+}
+
+/* A pending entry that is doomed goes to the letters, as it would with the next read. */
+static void bury_row(struct view *v, uint64_t number)
+{
+    for (size_t i = 0; i < v->entry_count; i++)
+        if (v->entries[i].number == number) {
+            v->letters[v->letter_count++] = v->entries[i];
+            v->buried++;
+        }
+}
+
+static enum oxbow_err take_pending(struct view *v, uint64_t count)
+{
+    struct oxbow_pending_filter all = {.to = OXBOW_ID_MAX, .count = count + 1};
+    size_t found = 0;
+    v->rows = lab_alloc((count + 1) * sizeof *v->rows);
+    enum oxbow_err err = oxbow_group_pending(v->txn, group, &all, &v->names, v->rows, &found);
+    if (err == OXBOW_OK && found != count)
+        return OXBOW_ECORRUPT;
+    for (size_t i = 0; i < found && err == OXBOW_OK; i++) {
+        if (is_noted(v, v->rows[i].id.ms))
+            bury_row(v, v->rows[i].id.ms);
+        else
+            v->rows[v->row_count++] = v->rows[i];
+    }
+    return err;
+}
+
+static void dump_view(const struct view *v, const struct oxbow_stream_info *stream,
+                      const struct oxbow_group_info *info, const struct oxbow_group_status *status,
+                      struct dump *out)
+{
+    dump_number(out, 1);
+    for (size_t i = 0; i < v->entry_count; i++)
+        dump_letter(out, v->entries[i].number, v->entries[i].mark);
+    dump_number(out, stream->entries_added);
+    dump_number(out, info->last_id.ms);
+    dump_number(out, v->row_count);
+    for (size_t i = 0; i < v->row_count; i++) {
+        dump_number(out, v->rows[i].id.ms);
+        dump_bytes(out, v->rows[i].consumer);
+        dump_number(out, v->rows[i].deliveries);
+    }
+    qsort(v->letters, v->letter_count, sizeof *v->letters, letter_compare);
+    dump_number(out, v->letter_count);
+    for (size_t i = 0; i < v->letter_count; i++)
+        dump_letter(out, v->letters[i].number, v->letters[i].mark);
+    dump_number(out, status->redelivered);
+    dump_number(out, status->dead_letters + v->buried);
 }
 
 static enum oxbow_err dump_txn(struct oxbow_txn *txn, struct dump *out)
 {
-    struct oxbow_result r = {0};
-    struct oxbow_stream_range all = {.from = OXBOW_ID_MIN, .to = OXBOW_ID_MAX};
+    struct view v = {.txn = txn};
     struct oxbow_stream_info stream = {0};
     struct oxbow_group_info info;
     struct oxbow_group_status status;
@@ -455,29 +559,25 @@ static enum oxbow_err dump_txn(struct oxbow_txn *txn, struct dump *out)
         dump_number(out, 0);
         return OXBOW_OK;
     }
-    dump_number(out, 1);
     if (err == OXBOW_OK)
-        err = oxbow_stream_range(txn, group.key, &all, &r);
-    for (size_t i = 0; i < r.entry_count && err == OXBOW_OK; i++) {
-        dump_number(out, r.entries[i].id.ms);
-        dump_number(out, number_of(r.entries[i].fields[0].value));
-    }
-    oxbow_result_fini(&r);
+        err = take_entries(&v);
+    if (err == OXBOW_OK)
+        err = take_letters(&v);
+    if (err == OXBOW_OK)
+        err = take_doomed(&v);
+    if (err == OXBOW_OK)
+        err = take_pending(&v, info.pending);
     if (err == OXBOW_OK)
         err = oxbow_stream_info(txn, group.key, &stream);
-    if (err == OXBOW_OK) {
-        dump_number(out, stream.entries_added);
-        dump_number(out, info.last_id.ms);
-        err = dump_pending(txn, info.pending, out);
-    }
-    if (err == OXBOW_OK)
-        err = dump_letters(txn, out);
     if (err == OXBOW_OK)
         err = oxbow_group_status(txn, group, &status);
-    if (err == OXBOW_OK) {
-        dump_number(out, status.redelivered);
-        dump_number(out, status.dead_letters);
-    }
+    if (err == OXBOW_OK)
+        dump_view(&v, &stream, &info, &status, out);
+    oxbow_result_fini(&v.names);
+    free(v.entries);
+    free(v.letters);
+    free(v.doomed);
+    free(v.rows);
     return err;
 }
 

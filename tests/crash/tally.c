@@ -137,6 +137,8 @@ void tally_verdict(struct tally *t, struct found *f, const struct verdict *v)
     t->deeper += v->deeper;
     for (int b = 0; b < BRANCHES; b++)
         t->by_branch[b] += v->branches >> b & 1;
+    for (unsigned i = 0; i < SUBJECT_MARKS; i++)
+        t->by_mark[i] += v->marks >> i & 1;
     for (unsigned i = 0; i < VERDICT_LOGS; i++)
         count_log(t, v->log[i]);
     if (v->kind != VERDICT_GOOD) {
@@ -153,7 +155,15 @@ void tally_verdict(struct tally *t, struct found *f, const struct verdict *v)
 
 /* ---- the report ---- */
 
-void tally_report(const struct tally *t)
+const char *tally_unseen(const struct tally *t, const char *const *marks)
+{
+    for (unsigned i = 0; marks != NULL && marks[i] != NULL; i++)
+        if (t->by_mark[i] == 0)
+            return marks[i];
+    return NULL;
+}
+
+void tally_report(const struct tally *t, const char *const *marks)
 {
     printf("states    %llu possible, %llu distinct; of recoveries cut short %llu; not written to "
            "afterwards %llu; where less than a power cut must leave more %llu\n",
@@ -171,6 +181,9 @@ void tally_report(const struct tally *t)
     for (int b = 0; b < BRANCHES; b++)
         printf(" %s %llu", branch_name((enum branch)b), (unsigned long long)t->by_branch[b]);
     printf("\n");
+    for (unsigned i = 0; marks != NULL && marks[i] != NULL; i++)
+        printf("%s %s %llu%s", i == 0 ? "marks    " : "", marks[i],
+               (unsigned long long)t->by_mark[i], marks[i + 1] == NULL ? "\n" : "");
     for (size_t i = 0; i < TALLY_LOGS && t->logs[i].count > 0; i++)
         printf("said      %7llu x %s\n", (unsigned long long)t->logs[i].count, t->logs[i].line);
     printf("verdicts ");

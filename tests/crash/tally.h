@@ -39,6 +39,7 @@ struct tally {
     uint64_t states, images, deeper, failed, stopped;
     uint64_t by_strategy[STRATEGIES], by_verdict[VERDICT_KINDS], lost, risen, remade;
     uint64_t by_branch[BRANCHES];
+    uint64_t by_mark[SUBJECT_MARKS];
     uint64_t at_issued, at_acked, between, empty, process;
     struct {
         char line[96];
@@ -59,6 +60,9 @@ struct found *tally_find(struct tally *t, uint64_t hash, bool *is_new);
 void tally_tighten(struct tally *t, struct found *f, const struct state *s,
                    const struct promise *now);
 void tally_verdict(struct tally *t, struct found *f, const struct verdict *v);
-void tally_report(const struct tally *t);
+/* `marks`: of the subject. */
+void tally_report(const struct tally *t, const char *const *marks);
+/* A mark that no state showed; NULL: all were seen. */
+const char *tally_unseen(const struct tally *t, const char *const *marks);
 
 #endif

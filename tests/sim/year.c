@@ -20,13 +20,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LIVES_MAX     400u
-#define LIFE_REAL_S   120   /* a life that takes longer hangs */
+#define LIFE_REAL_S   600   /* a life that takes longer hangs */
+#define QUIET_REAL_MS 60000 /* one that says nothing for so long is looked at */
 #define CLOCK_REST_MS 2000u /* of real time, that a device may have lived after its last word */
 
 static const char *const control_names[CONTROLS] = {
@@ -124,23 +126,42 @@ static _Noreturn void live(const char *order)
     device_live(&life);
 }
 
-static void hear_life(struct year *y, int fd)
+static void hear_life(struct year *y, int fd, pid_t pid)
 {
     static struct listener l;
     struct tell t;
-    l = (struct listener){.fd = fd};
+    l = (struct listener){.fd = fd, .quiet_ms = QUIET_REAL_MS, .pid = pid};
     while (listen_next(&l, &t))
         account_hear(&y->account, &t);
     close(fd);
 }
 
+/* What ended a process, in words. */
+static void fail_death(struct year *y, int status, const struct rusage *used)
+{
+    char how[64];
+    long ms = (used->ru_utime.tv_sec + used->ru_stime.tv_sec) * 1000 +
+              (used->ru_utime.tv_usec + used->ru_stime.tv_usec) / 1000;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+        snprintf(how, sizeof how, "went on for more than %d s of real time", LIFE_REAL_S);
+    else if (WIFSIGNALED(status))
+        snprintf(how, sizeof how, "was ended by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else
+        snprintf(how, sizeof how, "ended with exit code %d", WEXITSTATUS(status));
+    account_fail(&y->account,
+                 "life %llu %s, and was not to: it had %ld ms of the processor, the last it told "
+                 "was transaction %llu at %llu",
+                 (unsigned long long)y->life.idx, how, ms, (unsigned long long)y->account.serial,
+                 (unsigned long long)(y->account.true_ms - START_MS));
+}
+
 /* How a life ended that was to end by itself or by a cut. */
-static void judge_death(struct year *y, int status, bool cut)
+static void judge_death(struct year *y, int status, const struct rusage *used, bool cut)
 {
     bool struck = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     if (!struck && !y->account.ended && y->account.failures == 0)
-        account_fail(&y->account, "life %llu ended with status %x, and was not to",
-                     (unsigned long long)y->life.idx, (unsigned)status);
+        fail_death(y, status, used);
     if (struck && !cut)
         account_fail(&y->account, "life %llu was killed by nobody",
                      (unsigned long long)y->life.idx);
@@ -151,6 +172,7 @@ static void judge_death(struct year *y, int status, bool cut)
 
 static bool run_life(struct year *y, uint64_t cut_at)
 {
+    struct rusage used;
     int p[2], status = 0;
     write_order(y);
     fflush(stdout);
@@ -162,10 +184,10 @@ static bool run_life(struct year *y, uint64_t cut_at)
         become_device(y, cut_at);
     }
     close(p[1]);
-    hear_life(y, p[0]);
-    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+    hear_life(y, p[0], pid);
+    if (pid < 0 || wait4(pid, &status, 0, &used) != pid)
         lab_die("lost", "the device");
-    judge_death(y, status, cut_at != 0);
+    judge_death(y, status, &used, cut_at != 0);
     return WIFSIGNALED(status);
 }
 

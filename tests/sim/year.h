@@ -3,6 +3,7 @@
  * A year offline: what its parts share.
  *
  *   year.c          the run: lives, their ends, the controls; knows the true time
+ *   year_queues.c   its queues and their limits
  *   year_device.c   one life of the device: a process of its own, on the real store
  *   year_work.c     what it does in a step: appends, consumers, bursts
  *   year_task.c     and with groups that have options: failing consumers, dead letters, redrive
@@ -14,6 +15,7 @@
  *   year_judge.c    its verdict on every entry
  *   year_rules.c    on deliveries, their order and their times
  *   year_target.c   what arrived
+ *   year_stuck.c    what a life is at that says nothing any more
  *
  * Each entry has a number of its own, ascending over all queues and lives; each transaction has one
  * too, and leaves it in the store. So the store says by itself which transactions are in it.

@@ -89,7 +89,7 @@ static void count_add(struct account *a, const struct tell *t, struct item *it)
     it->added_ms = a->txn_ms;
     it->clock_ms = a->txn_clock;
     it->span_ms = t->v[2];
-    it->life = a->lives;
+    it->life = (uint32_t)t->v[3];
 }
 
 static void count_pop(struct account *a, const struct tell *t, struct item *it)
@@ -313,8 +313,10 @@ static void hear_add(struct account *a, const struct tell *t)
 {
     uint64_t **list = &a->numbers_of[t->queue];
     size_t *count = &a->number_count[t->queue], *room = &a->number_room[t->queue];
+    struct tell noted = *t;
+    noted.v[3] = a->lives; /* what a cut left open is counted in the next one */
     (void)account_make(a, t->number);
-    keep(&a->told, &a->told_count, &a->told_room, t);
+    keep(&a->told, &a->told_count, &a->told_room, &noted);
     if (*count > 0 && (*list)[*count - 1] >= t->number)
         return; /* sent again */
     if (*count == *room) {

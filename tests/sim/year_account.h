@@ -39,6 +39,7 @@ struct item {
     bool keyless;             /* came back from there: nothing waits for it */
     bool failed;              /* was refused, and is nobody's */
     bool behind;              /* may be taken back before its time, with one of its key */
+    uint32_t given_in;        /* the read that gave it last */
     uint64_t free_ms;         /* true time before which it must not be given again; 0: not
                        known */
     uint32_t pending, letter; /* the audit that saw it so last */
@@ -88,7 +89,8 @@ struct account {
     /* groups with options */
     uint64_t *numbers_of[QUEUES]; /* numbers of those queues that were told, in order */
     size_t number_count[QUEUES], number_room[QUEUES];
-    uint32_t reads;      /* entries of the read under way */
+    uint32_t read_no;    /* of the read under way */
+    uint32_t reads;      /* its entries */
     bool last_chance;    /* one of them has its last delivery */
     uint8_t solo_holder; /* + 1; 0: nobody; HELD_BY_ANY */
     uint64_t solo_heard; /* true ms of its last sign of life */

@@ -12,58 +12,6 @@
 
 #define TELL_FD STDOUT_FILENO
 
-static const struct oxbow_group_options task_options = {.visibility_ms = VISIBILITY_MS,
-                                                        .max_deliveries = MAX_DELIVERIES,
-                                                        .dead_letter = {"letters", 7},
-                                                        .retry_base_ms = REST_MS,
-                                                        .retry_max_ms = 6 * HOUR_MS,
-                                                        .retry_jitter_percent = JITTER_PERCENT,
-                                                        .prefetch = 12,
-                                                        .key_field = {"k", 1}};
-static const struct oxbow_group_options solo_options = {.visibility_ms = VISIBILITY_MS,
-                                                        .exclusive_ms = EXCLUSIVE_MS};
-
-const struct year_queue_kind year_queues[QUEUES] = {
-    [Q_LOG] = {.key = "log", .forwarded = true},
-    [Q_BUDGET] = {.key = "budget",
-                  .forwarded = true,
-                  .budget = 6000,
-                  .budget_full = OXBOW_FULL_DROP_OLDEST},
-    [Q_MOVE] = {.key = "move",
-                .list = true,
-                .forwarded = true,
-                .budget = 8000,
-                .budget_full = OXBOW_FULL_REFUSE},
-    [Q_HELD] = {.key = "held",
-                .forwarded = true,
-                .policy = {.max_entries = 12, .on_full = OXBOW_POLICY_DROP_OLDEST}},
-    [Q_RING] = {.key = "ring",
-                .group = true,
-                .policy = {.max_entries = 40, .on_full = OXBOW_POLICY_DROP_OLDEST}},
-    [Q_BYTES] = {.key = "bytes",
-                 .list = true,
-                 .policy = {.max_bytes = 5000, .on_full = OXBOW_POLICY_DROP_OLDEST}},
-    [Q_AGE] = {.key = "age", .policy = {.max_age_ms = 6 * DAY_MS}},
-    [Q_REFUSE] = {.key = "refuse", .list = true, .policy = {.max_entries = 25}},
-    [Q_BLOCK] = {.key = "block",
-                 .group = true,
-                 .policy = {.max_entries = 30, .on_full = OXBOW_POLICY_BLOCK}},
-    [Q_JOBS] = {.key = "jobs", .group = true},
-    [Q_DEAD] = {.key = "dead", .list = true},
-    [Q_BURST] = {.key = "burst", .list = true},
-    [Q_TASKS] = {.key = "tasks", .group = true, .options = &task_options},
-    [Q_LETTERS] = {.key = "letters"},
-    [Q_SOLO] = {.key = "solo", .group = true, .options = &solo_options},
-    [Q_LATER] = {.key = "later", .list = true},
-    [Q_BRIEF] = {.key = "brief", .policy = {.max_entries = 1000000}},
-    [Q_ONCE] = {.key = "once", .list = true},
-    [Q_IDS] = {.key = "ids",
-               .policy = {.max_entries = IDS_ENTRIES,
-                          .on_full = OXBOW_POLICY_DROP_OLDEST,
-                          .dedupe_count = IDS_COUNT}},
-    [Q_REPLAY] = {.key = "replay", .group = true, .policy = {.keep_ms = KEEP_MS}},
-};
-
 _Noreturn void device_fail(struct device *d, enum oxbow_err err, int line)
 {
     tell(&d->teller, (struct tell){.kind = TELL_FAIL, .v = {(uint64_t)err, (uint64_t)line}});

@@ -74,6 +74,7 @@ void ruled_given(struct account *a, const struct tell *t, struct item *it)
     it->given++;
     it->holder = (uint8_t)(t->v[0] + 1);
     it->failed = false;
+    it->given_in = a->read_no;
     it->free_ms = a->txn_ms + VISIBILITY_MS;
     it->behind = t->queue == Q_TASKS && stands_behind(a, t);
     a->reads++;
@@ -109,7 +110,9 @@ static bool stands_before(const struct item *it, enum year_queue q, uint8_t who)
     return it->holder != who || it->failed;
 }
 
-/* A read is over: of each key, what it gave for the first time was next. */
+/* A read is over: of each key, what it gave for the first time was next. That goes for this read
+ * alone: of what an earlier one gave at the same moment, the first may have failed since, and what
+ * came after it was done. */
 void ruled_gave(struct account *a, const struct tell *t)
 {
     enum year_queue q = (enum year_queue)t->queue;
@@ -118,8 +121,8 @@ void ruled_gave(struct account *a, const struct tell *t)
     for (size_t i = 0; i < a->number_count[q]; i++) {
         uint64_t n = a->numbers_of[q][i], key = q == Q_TASKS ? year_key(n) : 0;
         const struct item *it = account_item(a, n);
-        bool first = it->state == ITEM_IN && it->given == 1 && it->holder == who && !it->keyless &&
-                     it->free_ms == a->txn_ms + VISIBILITY_MS;
+        bool first =
+            it->state == ITEM_IN && it->given == 1 && !it->keyless && it->given_in == a->read_no;
         if (first && before[key] != 0)
             account_fail(a, "%s: entry %llu was given while %llu, of the same key, was not done",
                          year_queues[q].key, ull(n), ull(before[key]));
@@ -131,6 +134,7 @@ void ruled_gave(struct account *a, const struct tell *t)
                      year_queues[q].key);
     a->reads = 0;
     a->last_chance = false;
+    a->read_no++;
 }
 
 void ruled_take_back(struct account *a, const struct tell *t, struct item *it)

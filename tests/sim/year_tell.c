@@ -3,6 +3,8 @@
 #include "tests/sim/year_tell.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,12 +34,24 @@ void tell_drop(struct teller *t, uint32_t count)
     t->count -= count < t->count ? count : t->count;
 }
 
+/* Waits for the first word; after a long silence says what the speaker is at. */
+static void wait_for(struct listener *l)
+{
+    struct pollfd p = {.fd = l->fd, .events = POLLIN};
+    if (l->quiet_ms == 0 || poll(&p, 1, l->quiet_ms) != 0)
+        return;
+    printf("  nothing was heard of a life for %d ms of real time:\n", l->quiet_ms);
+    stuck_print(l->pid);
+    l->quiet_ms = 0;
+}
+
 bool listen_next(struct listener *l, struct tell *out)
 {
     while (l->have - l->at < sizeof *out) {
         memmove(l->bytes, l->bytes + l->at, l->have - l->at);
         l->have -= l->at;
         l->at = 0;
+        wait_for(l);
         ssize_t n = read(l->fd, l->bytes + l->have, sizeof l->bytes - l->have);
         if (n == 0 || (n < 0 && errno != EINTR))
             return false;

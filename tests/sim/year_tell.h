@@ -72,12 +72,18 @@ void tell(struct teller *t, struct tell record);
 void tell_send(struct teller *t);
 void tell_drop(struct teller *t, uint32_t count); /* the newest so many were not so */
 
-/* Who listens: false at the end. What was cut off in mid-record is dropped. */
+/* Who listens: false at the end. What was cut off in mid-record is dropped. Who says nothing for
+ * `quiet_ms` of real time is looked at, once (year_stuck.c). */
 struct listener {
     int fd;
+    int quiet_ms;
+    long pid;
     size_t have, at;
     char bytes[sizeof(struct tell) * 1024];
 };
 bool listen_next(struct listener *l, struct tell *out);
+
+/* Prints what the threads of a process are at. */
+void stuck_print(long pid);
 
 #endif

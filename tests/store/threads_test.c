@@ -230,8 +230,8 @@ static void *share(void *arg)
     return NULL;
 }
 
-/* Without the leader's moment for the others they would settle in two halves: 100 syncs. */
-static void those_whom_a_sync_released_share_the_next(void **state)
+/* How many syncs all of them together take, in a store of their own. */
+static uint64_t syncs_shared(void)
 {
     static char dir[SCRATCH_MAX];
     struct oxbow_port port = *oxbow_port_default();
@@ -240,7 +240,6 @@ static void those_whom_a_sync_released_share_the_next(void **state)
     struct oxbow_stat before;
     struct oxbow_stat stat;
 
-    (void)state;
     scratch_name(dir, "share");
     scratch_remove(dir);
     port.clock.mono_us = slow_clock;
@@ -255,9 +254,27 @@ static void those_whom_a_sync_released_share_the_next(void **state)
     }
     oxbow_stat(db, &stat);
     assert_true(before.journal);
-    assert_in_range(stat.journal_syncs - before.journal_syncs, PUSHES, PUSHES * 3 / 2);
     assert_int_equal(oxbow_close(db), OXBOW_OK);
     scratch_remove(dir);
+    return stat.journal_syncs - before.journal_syncs;
+}
+
+/* Without the leader's moment for the others they would settle in two halves: 100 syncs, each time. A
+ * machine with much else to do may keep threads from being there in time: not each time. */
+static void those_whom_a_sync_released_share_the_next(void **state)
+{
+    uint64_t least = UINT64_MAX;
+
+    (void)state;
+    for (int tries = 0; tries < 5 && least > PUSHES * 3 / 2; tries++) {
+        uint64_t n = syncs_shared();
+
+        assert_true(n >= PUSHES);
+        least = n < least ? n : least;
+    }
+    print_message("%llu syncs for %u pushes each of %u threads\n", (unsigned long long)least,
+                  PUSHES, SHARERS);
+    assert_in_range(least, PUSHES, PUSHES * 3 / 2);
 }
 
 int main(void)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TLS for the uplink, without sockets: ciphertext in, ciphertext out. A driver moves the bytes.
+ * TLS for the uplink and for the server, without sockets: ciphertext in, ciphertext out. A driver
+ * moves the bytes.
  *
  * This is the contract between a driver (uplink_uv.h) and a TLS library behind a table of
- * functions; `oxbow_tls_mbedtls()` is the table for mbedTLS. Client side only, TLS 1.2 and newer.
- * The server is always verified: authority, name, revocation; what its dates are held against is
- * the clock policy.
+ * functions; `oxbow_tls_mbedtls()` is the table for mbedTLS. TLS 1.2 and newer. A client always
+ * verifies the server: authority, name, revocation; what its dates are held against is the clock
+ * policy. A server verifies its clients as `clients` says, by authority, revocation and dates.
  *
  * A context holds certificates, policy and the session to resume; connections are made from it.
  * One thread uses a context and all of its connections. A driver's loop:
@@ -52,13 +53,21 @@ enum oxbow_tls_sessions {
     OXBOW_TLS_SESSIONS_DISK
 };
 
+/* Whose certificates a server wants. One that is shown is verified in any case. */
+enum oxbow_tls_clients {
+    OXBOW_TLS_CLIENTS_ALL = 0, /* every client's */
+    OXBOW_TLS_CLIENTS_OPTIONAL,
+    OXBOW_TLS_CLIENTS_NONE /* nobody is asked for one */
+};
+
 /* PEM text: in a file, read at open and reload, or in memory. Both empty: none. */
 struct oxbow_tls_pem {
     const char *path;
     struct oxbow_bytes bytes; /* used when path is NULL */
 };
 
-/* All zero means default, but for `ca` and `server_name`. Copied by open. */
+/* All zero means default, but for `ca` and `server_name`; a server's `cert` and `key`, and `ca` unless it
+ * asks for no certificates. Copied by open. */
 struct oxbow_tls_config {
     const struct oxbow_port *port;    /* 0: oxbow_port_default() */
     struct oxbow_tls_pem ca;          /* the authorities that may sign the server's certificate */
@@ -73,6 +82,9 @@ struct oxbow_tls_config {
     const char *session_path;         /* for disk: the file; its directory must exist */
     uint32_t session_age_max_s;       /* a session is not used beyond; 0: 86,400 */
     uint32_t fragment_max;            /* 512, 1024, 2048 or 4096: ask for short records; 0: no */
+    bool server;                      /* connections are a server's. server_name, sessions and
+                                         fragment_max mean nothing then */
+    enum oxbow_tls_clients clients;   /* of a server; 0: all must show a certificate */
 };
 
 /* Why something failed, for an operator: names the file, the certificate, the date. */
@@ -95,7 +107,7 @@ struct oxbow_tls_ops {
 
     /* Reads the files, checks them against each other and makes a context. `why` is written on
      * failure.
-     * OXBOW_EINVAL   no ca or no server_name, cert without key, fragment_max not of the list
+     * OXBOW_EINVAL   no ca, no server_name, a server without cert, cert without key, fragment_max not of the list
      * OXBOW_ENOENT   a file is missing
      * OXBOW_ECERT    a file is not what it should be, or the key is another certificate's
      * OXBOW_EIO      a file cannot be read

@@ -51,6 +51,16 @@ bool mbed_compat_is_ticket(int ret)
 #endif
 }
 
+bool mbed_compat_is_no_cert(int ret)
+{
+#if defined(MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE)
+    return ret == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE;
+#else
+    (void)ret;
+    return false;
+#endif
+}
+
 bool mbed_compat_ticket_later(const mbedtls_ssl_context *ssl)
 {
     return strcmp(mbedtls_ssl_get_version(ssl), "TLSv1.3") == 0;

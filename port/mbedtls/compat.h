@@ -24,6 +24,9 @@ void mbed_compat_configure(mbedtls_ssl_config *conf);
 /* Whether `ret` only says that a session ticket came: the same call is to be made again. */
 bool mbed_compat_is_ticket(int ret);
 
+/* Whether `ret` says that a client showed no certificate and must. */
+bool mbed_compat_is_no_cert(int ret);
+
 /* Whether the session that can be resumed comes with a ticket after the handshake, as in TLS 1.3,
  * and not with the handshake itself. */
 bool mbed_compat_ticket_later(const mbedtls_ssl_context *ssl);

@@ -72,13 +72,14 @@ enum oxbow_err mbed_conn_open(struct oxbow_tls *tls, struct oxbow_tls_conn **out
     mbedtls_ssl_init(&c->ssl);
     if (mbed_creds_configure(c->creds, &tls->config, &tls->rng, &c->conf) != OXBOW_OK ||
         mbedtls_ssl_setup(&c->ssl, &c->conf) != 0 ||
-        mbedtls_ssl_set_hostname(&c->ssl, tls->config.server_name) != 0) {
+        (!tls->config.server && mbedtls_ssl_set_hostname(&c->ssl, tls->config.server_name) != 0)) {
         mbed_conn_close(c);
         return OXBOW_ENOMEM;
     }
     mbedtls_ssl_set_bio(&c->ssl, c, bio_send, bio_recv, NULL);
     mbedtls_ssl_conf_verify(&c->conf, mbed_verify_step, c);
-    c->offered = mbed_session_offer(&tls->session, c->creds->digest, &c->ssl);
+    c->offered =
+        !tls->config.server && mbed_session_offer(&tls->session, c->creds->digest, &c->ssl);
     *out = c;
     return OXBOW_OK;
 }
@@ -176,6 +177,9 @@ void mbed_conn_sent(struct oxbow_tls_conn *c, size_t len)
 
 static void keep_session(struct oxbow_tls_conn *c)
 {
+    if (c->tls->config.server) {
+        return; /* that is the client's business */
+    }
     mbed_session_keep(&c->tls->session, c->creds->digest, &c->ssl,
                       c->verified ? c->peer_until_ms : 0);
 }
@@ -207,6 +211,25 @@ static enum step step_of(struct oxbow_tls_conn *c, struct rounds *r, int ret)
     return ret < 0 ? STEP_FAILED : STEP_DONE;
 }
 
+/* Where certificates are optional mbedTLS goes on with a bad one: we do not. */
+static enum oxbow_err finish(struct oxbow_tls_conn *c)
+{
+    uint32_t flags = mbedtls_ssl_get_verify_result(&c->ssl);
+
+    if (c->tls->config.server && c->tls->config.clients == OXBOW_TLS_CLIENTS_OPTIONAL &&
+        c->verified && flags != 0) {
+        /* The alert is a courtesy. */
+        (void)mbedtls_ssl_send_alert_message(&c->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                             MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
+        return mbed_explain(c, MBEDTLS_ERR_X509_CERT_VERIFY_FAILED);
+    }
+    c->open = true;
+    if (!mbed_compat_ticket_later(&c->ssl)) {
+        keep_session(c);
+    }
+    return OXBOW_OK;
+}
+
 enum oxbow_err mbed_conn_handshake(struct oxbow_tls_conn *c)
 {
     struct rounds r = {.in_pos = c->in_pos};
@@ -219,11 +242,7 @@ enum oxbow_err mbed_conn_handshake(struct oxbow_tls_conn *c)
 
         switch (step_of(c, &r, ret)) {
         case STEP_DONE:
-            c->open = true;
-            if (!mbed_compat_ticket_later(&c->ssl)) {
-                keep_session(c);
-            }
-            return OXBOW_OK;
+            return finish(c);
         case STEP_WAIT:
             return OXBOW_EAGAIN;
         case STEP_FAILED:

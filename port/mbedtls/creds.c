@@ -173,16 +173,20 @@ static enum oxbow_err cert_parse(struct creds *c, const struct text *t, struct o
 }
 
 /* Parses key, and holds it against the certificate that is already there. */
-static enum oxbow_err key_parse(struct creds *c, const struct text *t, const char *password,
+static enum oxbow_err key_parse(struct creds *c, const struct text *t,
+                                const struct oxbow_tls_config *config,
                                 mbedtls_ctr_drbg_context *rng, struct oxbow_tls_why *why)
 {
+    const char *password = config->key_password;
+    const char *cert_name = config->server ? "the certificate" : "the client certificate";
+
     if (mbed_compat_key_parse(&c->key, t->buf.data, parse_len(t), password, rng) != 0) {
         mbed_why_set(why, "%s is not a private key%s", t->name,
                      password != NULL ? ", or the password is wrong" : ", or it needs a password");
         return OXBOW_ECERT;
     }
     if (mbed_compat_key_matches(&c->cert.pk, &c->key, rng) != 0) {
-        mbed_why_set(why, "the key %s does not belong to the client certificate", t->name);
+        mbed_why_set(why, "the key %s does not belong to %s", t->name, cert_name);
         return OXBOW_ECERT;
     }
     c->has_cert = true;
@@ -226,10 +230,11 @@ static enum oxbow_err texts_parse(struct creds *c, const struct oxbow_tls_config
                                   struct text *t, mbedtls_ctr_drbg_context *rng,
                                   struct oxbow_tls_why *why)
 {
-    enum oxbow_err err = text_read(&t[CA], c->port, &config->ca, why);
+    enum oxbow_err err = OXBOW_OK;
 
-    if (err == OXBOW_OK) {
-        err = ca_parse(c, &t[CA], why);
+    if (pem_given(&config->ca)) {
+        err = text_read(&t[CA], c->port, &config->ca, why);
+        err = err != OXBOW_OK ? err : ca_parse(c, &t[CA], why);
     }
     if (err == OXBOW_OK && pem_given(&config->crl)) {
         err = text_read(&t[CRL], c->port, &config->crl, why);
@@ -239,10 +244,10 @@ static enum oxbow_err texts_parse(struct creds *c, const struct oxbow_tls_config
         err = text_read(&t[CERT], c->port, &config->cert, why);
         err = err != OXBOW_OK ? err : cert_parse(c, &t[CERT], why);
         err = err != OXBOW_OK ? err : text_read(&t[KEY], c->port, &config->key, why);
-        err = err != OXBOW_OK ? err : key_parse(c, &t[KEY], config->key_password, rng, why);
+        err = err != OXBOW_OK ? err : key_parse(c, &t[KEY], config, rng, why);
     }
     if (err == OXBOW_OK) {
-        err = digest_make(c, config->server_name, t, KEY);
+        err = digest_make(c, config->server ? "" : config->server_name, t, KEY);
         if (err != OXBOW_OK) {
             mbed_why_set(why, "out of memory preparing TLS");
         }
@@ -255,6 +260,8 @@ enum oxbow_err mbed_creds_open(const struct oxbow_tls_config *config, mbedtls_ct
 {
     static const char *const what[TEXTS] = {"the authority file", "the revocation list",
                                             "the client certificate", "the client key"};
+    static const char *const what_server[TEXTS] = {"the authority file", "the revocation list",
+                                                   "the certificate", "the key"};
     struct text texts[TEXTS];
     struct creds *c = mem_new(&config->port->alloc, sizeof *c);
     enum oxbow_err err;
@@ -271,7 +278,7 @@ enum oxbow_err mbed_creds_open(const struct oxbow_tls_config *config, mbedtls_ct
     mbedtls_x509_crt_init(&c->cert);
     mbedtls_pk_init(&c->key);
     for (i = 0; i < TEXTS; i++) {
-        text_init(&texts[i], c->port, what[i]);
+        text_init(&texts[i], c->port, config->server ? what_server[i] : what[i]);
     }
     err = texts_parse(c, config, texts, rng, why);
     for (i = 0; i < TEXTS; i++) {
@@ -303,16 +310,26 @@ void mbed_creds_unref(struct creds *c)
     mem_free(&c->port->alloc, c, sizeof *c);
 }
 
+static int authmode_of(const struct oxbow_tls_config *config)
+{
+    if (!config->server || config->clients == OXBOW_TLS_CLIENTS_ALL) {
+        return MBEDTLS_SSL_VERIFY_REQUIRED;
+    }
+    return config->clients == OXBOW_TLS_CLIENTS_OPTIONAL ? MBEDTLS_SSL_VERIFY_OPTIONAL
+                                                         : MBEDTLS_SSL_VERIFY_NONE;
+}
+
 enum oxbow_err mbed_creds_configure(struct creds *c, const struct oxbow_tls_config *config,
                                     mbedtls_ctr_drbg_context *rng, mbedtls_ssl_config *conf)
 {
-    uint32_t f = config->fragment_max;
-    int ret = mbedtls_ssl_config_defaults(conf, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
-                                          MBEDTLS_SSL_PRESET_DEFAULT);
+    uint32_t f = config->server ? 0 : config->fragment_max;
+    int ret = mbedtls_ssl_config_defaults(
+        conf, config->server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT,
+        MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
 
     mbed_compat_configure(conf);
     mbedtls_ssl_conf_rng(conf, mbedtls_ctr_drbg_random, rng);
-    mbedtls_ssl_conf_authmode(conf, MBEDTLS_SSL_VERIFY_REQUIRED);
+    mbedtls_ssl_conf_authmode(conf, authmode_of(config));
     mbedtls_ssl_conf_ca_chain(conf, &c->ca, c->has_crl ? &c->crl : NULL);
     if (ret == 0 && c->has_cert) {
         ret = mbedtls_ssl_conf_own_cert(conf, &c->cert, &c->key);

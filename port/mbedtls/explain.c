@@ -46,6 +46,12 @@ static enum oxbow_err explain_alert(struct oxbow_tls_conn *c)
     const mbedtls_x509_crt *own = &c->creds->cert;
     size_t i;
 
+    if (c->tls->config.server) {
+        mbed_why_set(why, "the client ended the connection with alert %d%s", c->alert,
+                     c->alert >= 42 && c->alert <= 51 ? ": it does not accept our certificate"
+                                                      : "");
+        return OXBOW_EPIPE;
+    }
     for (i = 0; i < sizeof alerts / sizeof alerts[0]; i++) {
         if (alerts[i].code == c->alert) {
             mbed_why_set(why, "%s", alerts[i].text);
@@ -101,15 +107,19 @@ static enum oxbow_err explain_not_tls(struct oxbow_tls_conn *c)
 
 static enum oxbow_err translate(struct oxbow_tls_conn *c, int ret)
 {
+    if (mbed_compat_is_no_cert(ret)) {
+        mbed_why_set(&c->why, "the client showed no certificate");
+        return OXBOW_ECERT;
+    }
     switch (ret) {
     case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
     case MBEDTLS_ERR_SSL_CONN_EOF:
     case 0:
-        mbed_why_set(&c->why, "the server closed the connection");
+        mbed_why_set(&c->why, "the %s closed the connection", mbed_peer_word(c));
         return OXBOW_EPIPE;
     case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
         if (c->why.text[0] == '\0') {
-            mbed_why_set(&c->why, "the server's certificate is refused");
+            mbed_why_set(&c->why, "the %s's certificate is refused", mbed_peer_word(c));
         }
         return OXBOW_ECERT;
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:

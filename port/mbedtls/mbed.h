@@ -151,6 +151,11 @@ enum date_verdict mbed_date_judge(const struct oxbow_tls *tls, const mbedtls_x50
 /* Translates an mbedTLS error of this connection, keeps it as the connection's error with the
  * reason in words, and returns it. */
 enum oxbow_err mbed_explain(struct oxbow_tls_conn *c, int ret);
+/* What the other side is called. */
+static inline const char *mbed_peer_word(const struct oxbow_tls_conn *c)
+{
+    return c->tls->config.server ? "client" : "server";
+}
 /* printf into *why. */
 void mbed_why_set(struct oxbow_tls_why *why, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

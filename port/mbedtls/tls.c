@@ -111,10 +111,25 @@ static bool pem_given(const struct oxbow_tls_pem *pem)
     return pem->path != NULL || pem->bytes.data != NULL;
 }
 
+static enum oxbow_err server_check(const struct oxbow_tls_config *c, struct oxbow_tls_why *why)
+{
+    if (!pem_given(&c->cert) || !pem_given(&c->key)) {
+        mbed_why_set(why, "a server needs a certificate and its key");
+    } else if (c->clients != OXBOW_TLS_CLIENTS_NONE && !pem_given(&c->ca)) {
+        mbed_why_set(why, "no authority is configured: whom should clients be signed by?");
+    } else {
+        return OXBOW_OK;
+    }
+    return OXBOW_EINVAL;
+}
+
 static enum oxbow_err config_check(const struct oxbow_tls_config *c, struct oxbow_tls_why *why)
 {
     uint32_t f = c->fragment_max;
 
+    if (c->server) {
+        return server_check(c, why);
+    }
     if (!pem_given(&c->ca)) {
         mbed_why_set(why, "no authority is configured: whom should the server be signed by?");
     } else if (c->server_name == NULL || c->server_name[0] == '\0') {
@@ -206,7 +221,9 @@ static enum oxbow_err tls_open(const struct oxbow_tls_config *config, struct oxb
         tls_close(tls);
         return err;
     }
-    mbed_session_init(&tls->session, &tls->config, tls->creds->digest);
+    if (!config->server) {
+        mbed_session_init(&tls->session, &tls->config, tls->creds->digest);
+    }
     *out = tls;
     return OXBOW_OK;
 }

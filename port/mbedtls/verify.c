@@ -129,11 +129,10 @@ static void say_untrusted(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt,
     if (mbedtls_x509_dn_gets(issuer, sizeof issuer, &crt->issuer) < 0) {
         (void)snprintf(issuer, sizeof issuer, "somebody");
     }
-    mbed_why_set(
-        &c->why,
-        "unknown authority: the server's certificate %s was issued by %s, which is not among "
-        "the configured authorities",
-        subject, issuer);
+    mbed_why_set(&c->why,
+                 "unknown authority: the %s's certificate %s was issued by %s, which is not among "
+                 "the configured authorities",
+                 mbed_peer_word(c), subject, issuer);
 }
 
 static void say_revoked(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
@@ -216,13 +215,13 @@ static void say_missing(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, c
 {
     (void)crt;
     (void)subject;
-    mbed_why_set(&c->why, "the server showed no certificate");
+    mbed_why_set(&c->why, "the %s showed no certificate", mbed_peer_word(c));
 }
 
 static void say_misused(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)
 {
     (void)crt;
-    mbed_why_set(&c->why, "the certificate %s is not meant for a server", subject);
+    mbed_why_set(&c->why, "the certificate %s is not meant for a %s", subject, mbed_peer_word(c));
 }
 
 static void say_other(struct oxbow_tls_conn *c, const mbedtls_x509_crt *crt, const char *subject)

@@ -325,6 +325,18 @@ uint64_t txn_clock_ms(const struct oxbow_txn *txn)
     return clock_now(txn->db);
 }
 
+uint64_t oxbow_txn_changes(const struct oxbow_txn *txn)
+{
+    return txn->writes;
+}
+
+void oxbow_txn_refuse(struct oxbow_txn *txn, enum oxbow_err err)
+{
+    if (err != OXBOW_OK) {
+        (void)txn_fail(txn, err);
+    }
+}
+
 enum oxbow_err txn_failed(const struct oxbow_txn *txn)
 {
     return txn->failed;

@@ -194,6 +194,14 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t
 /* Drops the transaction without a trace. */
 void oxbow_txn_abort(struct oxbow_txn *txn);
 
+/* How many changes the transaction has made so far: for one who carries out several operations in it and
+ * wants to know whether any of them did something. */
+uint64_t oxbow_txn_changes(const struct oxbow_txn *txn);
+/* Has the commit give `err` and apply nothing, as an operation does that left the transaction
+ * unusable: for one whose operations belong together, when a later one of them is refused. The first
+ * error stays; OXBOW_OK does nothing. */
+void oxbow_txn_refuse(struct oxbow_txn *txn, enum oxbow_err err);
+
 /* Goes on in another database, as Redis' SELECT. OXBOW_ENODB above 15. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_txn_select(struct oxbow_txn *txn, uint32_t database);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libuv's errors as oxbow's: the one place that knows both. */
-#include "port/uv/uplink.h"
+#include "port/uv/error.h"
+
+#include <uv.h>
 
 enum oxbow_err uverror_of(int status)
 {

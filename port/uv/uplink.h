@@ -6,17 +6,13 @@
 
 #include "oxbow/oxbow.h"
 #include "oxbow/uplink_uv.h"
+#include "port/uv/error.h"
 
 #include <uv.h>
 
 #define TEXT_MAX    384u
 #define ADDRS_MAX   8u
 #define SCRATCH_LEN 16384u
-
-/* ---- error.c ---- */
-
-/* What a libuv error means to the session: see oxbow_uplink_closed. */
-enum oxbow_err uverror_of(int status);
 
 /* ---- tune.c ---- */
 

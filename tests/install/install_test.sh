@@ -22,12 +22,16 @@ run() {
     -DCMAKE_C_COMPILER="$cc" >"$work/cmake.log"
 "$cmake" --build "$work/cmake" >>"$work/cmake.log" || { cat "$work/cmake.log"; exit 1; }
 run "$work/cmake/consumer"
-[ ! -e "$work/cmake/consumer_uplink" ] || run "$work/cmake/consumer_uplink"
+for program in consumer_uplink consumer_resp; do
+    [ ! -e "$work/cmake/$program" ] || run "$work/cmake/$program"
+done
 
 PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name oxbow.pc)")
 export PKG_CONFIG_PATH
 packages=oxbow
-[ ! -e "$PKG_CONFIG_PATH/oxbow-uplink.pc" ] || packages="oxbow oxbow-uplink"
+for package in oxbow-uplink oxbow-resp; do
+    [ ! -e "$PKG_CONFIG_PATH/$package.pc" ] || packages="$packages $package"
+done
 for package in $packages; do
     for static in "" --static; do
         # shellcheck disable=SC2046,SC2086 # words are wanted

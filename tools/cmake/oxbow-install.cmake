@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The names to link (oxbow::oxbow, oxbow::uplink, in the tree as outside of it) and what
+# The names to link (oxbow::oxbow, oxbow::uplink, oxbow::resp, oxbow::lua, in the tree as outside of it) and what
 # `cmake --install` puts where: headers, archives, a CMake package, pkg-config files.
 include(CMakePackageConfigHelpers)
 
@@ -18,9 +18,10 @@ function(oxbow_bundle name)
 endfunction()
 oxbow_bundle(oxbow oxbow_keyval oxbow_queue oxbow_store oxbow_posix oxbow_base)
 oxbow_bundle(uplink oxbow_uv oxbow_uplink oxbow_mbedtls oxbow_bundle_oxbow)
+oxbow_bundle(resp oxbow_uv_resp oxbow_resp oxbow_bundle_oxbow)
 
 get_property(libraries GLOBAL PROPERTY OXBOW_LIBRARIES)
-foreach(name oxbow uplink)
+foreach(name oxbow uplink resp lua)
     if(TARGET oxbow_bundle_${name})
         list(APPEND libraries oxbow_bundle_${name})
     endif()
@@ -34,6 +35,9 @@ set(OXBOW_NEEDS lmdb)
 if(TARGET oxbow_bundle_uplink)
     list(APPEND OXBOW_NEEDS uv mbedtls)
 endif()
+if(TARGET oxbow_bundle_resp)
+    list(APPEND OXBOW_NEEDS uv)
+endif()
 install(EXPORT oxbow-targets NAMESPACE oxbow:: DESTINATION ${package})
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/oxbow-config.cmake.in
     ${PROJECT_BINARY_DIR}/oxbow-config.cmake INSTALL_DESTINATION ${package})
@@ -45,8 +49,9 @@ install(FILES ${PROJECT_BINARY_DIR}/oxbow-config.cmake
     DESTINATION ${package})
 
 # The prefix is known at install time only: `cmake --install --prefix` must do.
-foreach(pc oxbow oxbow-uplink)
-    if(pc STREQUAL "oxbow" OR TARGET oxbow_bundle_uplink)
+foreach(name oxbow uplink resp lua)
+    if(TARGET oxbow_bundle_${name})
+        string(REPLACE "oxbow-oxbow" "oxbow" pc "oxbow-${name}")
         set(in ${CMAKE_CURRENT_LIST_DIR}/${pc}.pc.in)
         set(out ${PROJECT_BINARY_DIR}/${pc}.pc)
         install(CODE "

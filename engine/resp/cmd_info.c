@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* INFO: sections of `name:value` lines. Names are Redis' where the figure is; clients choose what to
+ * send by some of them (redis_version, loading, maxmemory_policy, role). */
+#include "engine/resp/cmd_info.h"
+
+#include "engine/resp/args.h"
+#include "engine/resp/server.h"
+#include "oxbow/expired.h"
+#include "oxbow/key.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LINE_MAX_BYTES 512u
+#define ULL(v)         ((unsigned long long)(v))
+
+struct info {
+    struct resp_call *call;
+    struct buf *text;
+    struct oxbow_stat stat;
+    enum oxbow_err err;
+};
+
+static void line(struct info *i, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void line(struct info *i, const char *format, ...)
+{
+    char text[LINE_MAX_BYTES];
+    va_list args;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(text, sizeof text - 2, format, args);
+    va_end(args);
+    if (len > (int)sizeof text - 3) {
+        len = (int)sizeof text - 3;
+    }
+    memcpy(text + len, "\r\n", 2);
+    if (i->err == OXBOW_OK) {
+        i->err = buf_append(i->text, text, (size_t)len + 2);
+    }
+}
+
+static void section_server(struct info *i)
+{
+    const struct oxbow_resp *s = i->call->server;
+    uint64_t uptime = (s->now_us - s->opened_us) / 1000000;
+
+    line(i, "redis_version:" RESP_VERSION);
+    line(i, "redis_mode:standalone");
+    line(i, "server_name:oxbow");
+    line(i, "arch_bits:%zu", sizeof(void *) * 8);
+    line(i, "multiplexing_api:libuv");
+    line(i, "process_id:%u", s->config.pid);
+    line(i, "run_id:%s", s->run_id);
+    line(i, "tcp_port:%u", s->config.port);
+    line(i, "server_time_usec:%llu", ULL(s->port->clock.wall_ms(s->port->clock.ctx) * 1000));
+    line(i, "uptime_in_seconds:%llu", ULL(uptime));
+    line(i, "uptime_in_days:%llu", ULL(uptime / 86400));
+    line(i, "hz:10");
+    line(i, "config_file:%s", s->config.config_file != NULL ? s->config.config_file : "");
+}
+
+static void section_clients(struct info *i)
+{
+    const struct oxbow_resp *s = i->call->server;
+
+    line(i, "connected_clients:%u", s->client_count);
+    line(i, "maxclients:%u", s->config.clients_max);
+    line(i, "blocked_clients:%u", s->blocked);
+}
+
+static void section_memory(struct info *i)
+{
+    line(i, "used_memory:%llu", ULL(i->stat.memtable_bytes));
+    line(i, "used_memory_human:%.2fM", (double)i->stat.memtable_bytes / 1048576.0);
+    line(i, "maxmemory:0");
+    line(i, "maxmemory_human:0B");
+    line(i, "maxmemory_policy:noeviction");
+}
+
+static const char *sync_name(enum oxbow_sync sync)
+{
+    return sync == OXBOW_SYNC_INTERVAL ? "everysec" : sync == OXBOW_SYNC_NONE ? "no" : "always";
+}
+
+static void section_persistence(struct info *i)
+{
+    line(i, "loading:0");
+    line(i, "async_loading:0");
+    line(i, "rdb_changes_since_last_save:0");
+    line(i, "rdb_bgsave_in_progress:0");
+    line(i, "rdb_last_save_time:%llu",
+         ULL(i->call->server->port->clock.wall_ms(i->call->server->port->clock.ctx) / 1000));
+    line(i, "rdb_last_bgsave_status:ok");
+    line(i, "aof_enabled:1");
+    line(i, "aof_rewrite_in_progress:0");
+    line(i, "aof_last_write_status:%s", i->stat.in_memory ? "err" : "ok");
+}
+
+static void section_stats(struct info *i)
+{
+    const struct oxbow_resp *s = i->call->server;
+    uint64_t expired = 0;
+
+    line(i, "total_connections_received:%llu", ULL(s->stats.connections));
+    line(i, "total_commands_processed:%llu", ULL(s->stats.commands));
+    line(i, "total_net_input_bytes:%llu", ULL(s->stats.in_bytes));
+    line(i, "total_net_output_bytes:%llu", ULL(s->stats.out_bytes));
+    line(i, "rejected_connections:%llu", ULL(s->stats.refused));
+    if (i->err == OXBOW_OK) {
+        i->err = oxbow_expired_count(i->call->txn, &expired);
+    }
+    line(i, "expired_keys:%llu", ULL(expired));
+    line(i, "evicted_keys:0");
+    line(i, "pubsub_channels:%u", s->channel_count);
+    line(i, "pubsub_patterns:%u", s->pattern_count);
+}
+
+static void section_replication(struct info *i)
+{
+    line(i, "role:master");
+    line(i, "connected_slaves:0");
+    line(i, "master_replid:%s", i->call->server->run_id);
+    line(i, "master_repl_offset:0");
+}
+
+static void section_keyspace(struct info *i)
+{
+    for (uint32_t db = 0; i->err == OXBOW_OK && db < OXBOW_RESP_DATABASES; db++) {
+        uint64_t keys = 0;
+
+        i->err = oxbow_txn_select(i->call->txn, db);
+        if (i->err == OXBOW_OK) {
+            i->err = oxbow_key_count(i->call->txn, &keys);
+        }
+        if (i->err == OXBOW_OK && keys > 0) {
+            line(i, "db%u:keys=%llu,expires=0,avg_ttl=0", db, ULL(keys));
+        }
+    }
+}
+
+static void section_oxbow(struct info *i)
+{
+    const struct oxbow_stat *t = &i->stat;
+
+    line(i, "store_sync:%s", sync_name(t->sync));
+    line(i, "store_sync_interval_ms:%u", t->interval_ms);
+    line(i, "store_lsn_applied:%llu", ULL(t->lsn_applied));
+    line(i, "store_lsn_durable:%llu", ULL(t->lsn_durable));
+    line(i, "store_unsynced_us:%llu", ULL(t->oldest_unsynced_us));
+    line(i, "store_quota_bytes:%llu", ULL(t->quota_bytes));
+    line(i, "store_used_bytes:%llu", ULL(t->used_bytes));
+    line(i, "store_in_memory:%d", t->in_memory);
+    line(i, "store_checkpoints:%llu", ULL(t->checkpoints));
+    line(i, "store_written_bytes:%llu", ULL(t->device_bytes));
+    line(i, "store_values_bad:%llu", ULL(t->values_bad));
+}
+
+static const struct {
+    const char *name;
+    const char *title;
+    void (*write)(struct info *i);
+} sections[] = {
+    {"server", "Server", section_server}, {"clients", "Clients", section_clients},
+    {"memory", "Memory", section_memory}, {"persistence", "Persistence", section_persistence},
+    {"stats", "Stats", section_stats},    {"replication", "Replication", section_replication},
+    {"oxbow", "Oxbow", section_oxbow},    {"keyspace", "Keyspace", section_keyspace},
+};
+
+static bool wanted(const struct resp_call *call, const char *name)
+{
+    for (uint32_t i = 1; i < call->count; i++) {
+        if (resp_arg_is(call->args[i], name) || resp_arg_is(call->args[i], "all") ||
+            resp_arg_is(call->args[i], "everything") || resp_arg_is(call->args[i], "default")) {
+            return true;
+        }
+    }
+    return call->count == 1;
+}
+
+enum oxbow_err resp_info(struct resp_call *call, struct buf *text)
+{
+    struct info i = {.call = call, .text = text, .err = OXBOW_OK};
+
+    oxbow_stat(call->server->db, &i.stat);
+    for (size_t n = 0; n < sizeof sections / sizeof sections[0]; n++) {
+        if (wanted(call, sections[n].name)) {
+            if (text->len > 0) {
+                line(&i, "%s", "");
+            }
+            line(&i, "# %s", sections[n].title);
+            sections[n].write(&i);
+        }
+    }
+    return i.err;
+}

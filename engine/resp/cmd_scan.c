@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cursors and options of the scans. */
+#include "engine/resp/cmd_scan.h"
+
+#include "engine/base/num.h"
+#include "engine/resp/args.h"
+
+/* A cursor is an unsigned number. */
+static bool cursor_of(struct oxbow_bytes arg, uint64_t *cursor)
+{
+    const char *p = arg.data;
+
+    *cursor = 0;
+    for (size_t i = 0; i < arg.len; i++) {
+        if (p[i] < '0' || p[i] > '9' || *cursor > (UINT64_MAX - 9) / 10) {
+            return false;
+        }
+        *cursor = *cursor * 10 + (uint64_t)(p[i] - '0');
+    }
+    return arg.len > 0;
+}
+
+bool resp_scan_parse(struct resp_call *call, uint32_t at, bool types, struct resp_scan *scan)
+{
+    *scan = (struct resp_scan){.count = 10};
+    if (!cursor_of(call->args[at], &scan->cursor)) {
+        (void)!resp_refuse(call, "ERR invalid cursor");
+        return false;
+    }
+    for (uint32_t i = at + 1; i < call->count; i += 2) {
+        int64_t count;
+
+        if (i + 1 < call->count && resp_arg_is(call->args[i], "count")) {
+            if (!resp_arg_int(call->args[i + 1], &count)) {
+                (void)!resp_refuse_integer(call);
+                return false;
+            }
+            if (count < 1) {
+                (void)!resp_refuse_syntax(call);
+                return false;
+            }
+            scan->count = count < (int64_t)RESP_SCAN_MAX ? (size_t)count : RESP_SCAN_MAX;
+        } else if (i + 1 < call->count && resp_arg_is(call->args[i], "match")) {
+            scan->match = &call->args[i + 1];
+        } else if (i + 1 < call->count && types && resp_arg_is(call->args[i], "type")) {
+            scan->type = &call->args[i + 1];
+        } else {
+            (void)!resp_refuse_syntax(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+void resp_scan_cursor(struct resp_call *call, uint64_t cursor)
+{
+    char text[NUM_TEXT_MAX];
+    size_t len = num_u64_text(text, cursor);
+
+    resp_array(call->reply, 2);
+    resp_bulk(call->reply, (struct oxbow_bytes){text, len});
+}

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands about the server itself: INFO, CONFIG, COMMAND, TIME and their like. */
+#include "engine/base/num.h"
+#include "engine/resp/args.h"
+#include "engine/resp/cmd_info.h"
+#include "engine/resp/glob.h"
+#include "engine/resp/server.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define INFO_BYTES_MAX 65536u
+
+static enum oxbow_err cmd_info(struct resp_call *call)
+{
+    struct buf text;
+    enum oxbow_err err;
+
+    buf_init(&text, resp_alloc(call->server), INFO_BYTES_MAX);
+    err = resp_info(call, &text);
+    if (err == OXBOW_OK) {
+        resp_verbatim(call->reply, (struct oxbow_bytes){text.data, text.len});
+    }
+    buf_fini(&text);
+    return err;
+}
+
+static enum oxbow_err cmd_time(struct resp_call *call)
+{
+    const struct oxbow_clock *clock = &call->server->port->clock;
+    uint64_t ms = clock->wall_ms(clock->ctx);
+
+    resp_array(call->reply, 2);
+    resp_bulk_int(call->reply, (int64_t)(ms / 1000));
+    resp_bulk_int(call->reply, (int64_t)(ms % 1000 * 1000 + clock->mono_us(clock->ctx) % 1000));
+    return OXBOW_OK;
+}
+
+static enum oxbow_err cmd_lastsave(struct resp_call *call)
+{
+    const struct oxbow_clock *clock = &call->server->port->clock;
+
+    resp_int(call->reply, (int64_t)(clock->wall_ms(clock->ctx) / 1000));
+    return OXBOW_OK;
+}
+
+static enum oxbow_err cmd_role(struct resp_call *call)
+{
+    resp_array(call->reply, 3);
+    resp_bulk_text(call->reply, "master");
+    resp_int(call->reply, 0);
+    resp_array(call->reply, 0);
+    return OXBOW_OK;
+}
+
+static enum oxbow_err cmd_shutdown(struct resp_call *call)
+{
+    if (call->server->config.shutdown == NULL) {
+        return resp_refuse(call, "ERR Errors trying to SHUTDOWN. Check logs.");
+    }
+    call->server->config.shutdown(call->server->config.ctx);
+    resp_client_end_soon(call->client);
+    return OXBOW_OK;
+}
+
+/* ---- CONFIG ---- */
+
+static const char event_letters[] = "g$lshzt"; /* in the order of enum resp_event, expired apart */
+
+/* The classes as letters, as Redis gives them back. */
+static void notify_text(uint32_t flags, char out[32])
+{
+    const uint32_t all = (1u << RESP_EVENT_EXPIRED << 1) - 1;
+    size_t n = 0;
+
+    if ((flags & all) == all) {
+        out[n++] = 'A';
+    } else {
+        for (uint32_t i = 0; event_letters[i] != '\0'; i++) {
+            if ((flags & (1u << i)) != 0) {
+                out[n++] = event_letters[i];
+            }
+        }
+        if ((flags & (1u << RESP_EVENT_EXPIRED)) != 0) {
+            out[n++] = 'x';
+        }
+    }
+    if ((flags & RESP_NOTIFY_KEYSPACE) != 0) {
+        out[n++] = 'K';
+    }
+    if ((flags & RESP_NOTIFY_KEYEVENT) != 0) {
+        out[n++] = 'E';
+    }
+    out[n] = '\0';
+}
+
+static bool notify_parse(struct oxbow_bytes text, uint32_t *flags)
+{
+    const char *p = text.data;
+
+    *flags = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        const char *at = p[i] != '\0' ? strchr(event_letters, p[i]) : NULL;
+
+        if (at != NULL) {
+            *flags |= 1u << (at - event_letters);
+        } else if (p[i] == 'A') {
+            *flags |= (1u << RESP_EVENT_EXPIRED << 1) - 1;
+        } else if (p[i] == 'x') {
+            *flags |= 1u << RESP_EVENT_EXPIRED;
+        } else if (p[i] == 'K') {
+            *flags |= RESP_NOTIFY_KEYSPACE;
+        } else if (p[i] == 'E') {
+            *flags |= RESP_NOTIFY_KEYEVENT;
+        } else if (p[i] == '\0' || strchr("emdn", p[i]) == NULL) { /* those never happen here */
+            return false;
+        }
+    }
+    return true;
+}
+
+#define VALUE_MAX RESP_VALUE_MAX
+
+static void get_notify(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    notify_text(s->notify, out);
+}
+
+static bool set_notify(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    uint32_t flags;
+
+    if (!notify_parse(value, &flags)) {
+        return false;
+    }
+    return resp_expired_watch(s, flags);
+}
+
+static void get_sync(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    struct oxbow_stat stat;
+
+    oxbow_stat(s->db, &stat);
+    (void)snprintf(out, VALUE_MAX, "%s",
+                   stat.sync == OXBOW_SYNC_ALWAYS     ? "always"
+                   : stat.sync == OXBOW_SYNC_INTERVAL ? "everysec"
+                                                      : "no");
+}
+
+static bool set_sync(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    enum oxbow_sync sync = OXBOW_SYNC_ALWAYS;
+
+    if (resp_arg_is(value, "everysec")) {
+        sync = OXBOW_SYNC_INTERVAL;
+    } else if (resp_arg_is(value, "no")) {
+        sync = OXBOW_SYNC_NONE;
+    } else if (!resp_arg_is(value, "always")) {
+        return false;
+    }
+    if (oxbow_set_sync(s->db, sync, 0) != OXBOW_OK) {
+        return false;
+    }
+    s->always = sync == OXBOW_SYNC_ALWAYS;
+    return true;
+}
+
+static void get_clients(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)snprintf(out, VALUE_MAX, "%u", s->config.clients_max);
+}
+
+static bool set_clients(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    int64_t n;
+
+    if (!resp_arg_int(value, &n) || n < 1 || n > UINT32_MAX) {
+        return false;
+    }
+    s->config.clients_max = (uint32_t)n;
+    return true;
+}
+
+static void get_timeout(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)snprintf(out, VALUE_MAX, "%u", s->config.timeout_s);
+}
+
+/* 0 is none, as in Redis. */
+static void get_script_time(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    uint32_t ms = s->config.script_ms_max;
+
+    (void)snprintf(out, VALUE_MAX, "%u", ms == 0 ? 5000u : ms == UINT32_MAX ? 0 : ms);
+}
+
+static bool set_script_time(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    int64_t ms;
+
+    if (!resp_arg_int(value, &ms) || ms < 0 || ms >= UINT32_MAX) {
+        return false;
+    }
+    s->config.script_ms_max = ms == 0 ? UINT32_MAX : (uint32_t)ms;
+    return true;
+}
+
+static void get_port(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)snprintf(out, VALUE_MAX, "%u", s->config.port);
+}
+
+static void get_empty(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)s;
+    out[0] = '\0';
+}
+
+static void get_yes(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)s;
+    (void)snprintf(out, VALUE_MAX, "yes");
+}
+
+static void get_zero(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)s;
+    (void)snprintf(out, VALUE_MAX, "0");
+}
+
+static void get_noeviction(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)s;
+    (void)snprintf(out, VALUE_MAX, "noeviction");
+}
+
+static void get_databases(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)s;
+    (void)snprintf(out, VALUE_MAX, "%u", OXBOW_RESP_DATABASES);
+}
+
+/* What clients ask for. A row without `set` cannot be changed while the server runs. */
+static const struct {
+    const char *name;
+    void (*get)(struct oxbow_resp *s, char out[VALUE_MAX]);
+    bool (*set)(struct oxbow_resp *s, struct oxbow_bytes value);
+} settings[] = {
+    {"acl-pubsub-default", resp_get_acl_pubsub, resp_set_acl_pubsub},
+    {"aclfile", resp_get_aclfile, NULL},
+    {"acllog-max-len", resp_get_acllog, resp_set_acllog},
+    {"appendfsync", get_sync, set_sync},
+    {"appendonly", get_yes, NULL},
+    {"busy-reply-threshold", get_script_time, set_script_time},
+    {"databases", get_databases, NULL},
+    {"lua-time-limit", get_script_time, set_script_time},
+    {"maxclients", get_clients, set_clients},
+    {"maxmemory", get_zero, NULL},
+    {"maxmemory-policy", get_noeviction, NULL},
+    {"notify-keyspace-events", get_notify, set_notify},
+    {"port", get_port, NULL},
+    {"protected-mode", resp_get_protected, resp_set_protected},
+    {"requirepass", resp_get_requirepass, resp_set_requirepass},
+    {"save", get_empty, NULL},
+    {"timeout", get_timeout, NULL},
+};
+
+#define SETTINGS (sizeof settings / sizeof settings[0])
+
+static enum oxbow_err config_get(struct resp_call *call)
+{
+    struct resp_later later = resp_map_later(call->reply);
+    size_t n = 0;
+
+    for (size_t i = 0; i < SETTINGS; i++) {
+        const struct oxbow_bytes name = {settings[i].name, strlen(settings[i].name)};
+        bool takes = false;
+
+        for (uint32_t a = 2; !takes && a < call->count; a++) {
+            takes = resp_glob(call->args[a], name, true);
+        }
+        if (takes) {
+            char value[VALUE_MAX];
+
+            settings[i].get(call->server, value);
+            resp_bulk(call->reply, name);
+            resp_bulk_text(call->reply, value);
+            n++;
+        }
+    }
+    resp_later_set(call->reply, later, n);
+    return OXBOW_OK;
+}
+
+static enum oxbow_err config_set(struct resp_call *call)
+{
+    if (call->count % 2 != 0) {
+        return resp_refuse_arity(call);
+    }
+    for (uint32_t a = 2; a < call->count; a += 2) {
+        size_t i = 0;
+
+        while (i < SETTINGS && !resp_arg_is(call->args[a], settings[i].name)) {
+            i++;
+        }
+        if (i == SETTINGS) {
+            resp_error_format(call->reply,
+                              "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                              (int)(call->args[a].len < 64 ? call->args[a].len : 64),
+                              (const char *)call->args[a].data);
+            return OXBOW_OK;
+        }
+        if (settings[i].set == NULL || !settings[i].set(call->server, call->args[a + 1])) {
+            resp_error_format(call->reply,
+                              "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
+                              settings[i].name,
+                              settings[i].set == NULL ? "can't set immutable config"
+                                                      : "argument couldn't be parsed");
+            return OXBOW_OK;
+        }
+    }
+    resp_ok(call->reply);
+    return OXBOW_OK;
+}
+
+static enum oxbow_err config_resetstat(struct resp_call *call)
+{
+    call->server->stats = (struct resp_stats){.connections = 0};
+    resp_ok(call->reply);
+    return OXBOW_OK;
+}
+
+/* ---- COMMAND ---- */
+
+static const struct {
+    uint32_t flag;
+    const char *name;
+} flag_names[] = {
+    {RESP_WRITE, "write"},         {RESP_READONLY, "readonly"},      {RESP_DENYOOM, "denyoom"},
+    {RESP_ADMIN, "admin"},         {RESP_PUBSUB, "pubsub"},          {RESP_NOSCRIPT, "noscript"},
+    {RESP_BLOCKING, "blocking"},   {RESP_LOADING, "loading"},        {RESP_STALE, "stale"},
+    {RESP_FAST, "fast"},           {RESP_NO_AUTH, "no_auth"},        {RESP_NO_MULTI, "no_multi"},
+    {RESP_MOVABLE, "movablekeys"}, {RESP_SKIP_LOGS, "skip_slowlog"},
+};
+
+static void row_flags(struct resp_reply *r, const struct resp_command *row)
+{
+    struct resp_later later = resp_set_later(r);
+    size_t n = 0;
+
+    for (size_t i = 0; i < sizeof flag_names / sizeof flag_names[0]; i++) {
+        if ((row->flags & flag_names[i].flag) != 0) {
+            resp_simple(r, flag_names[i].name);
+            n++;
+        }
+    }
+    resp_later_set(r, later, n);
+}
+
+static void row_categories(struct resp_reply *r, const struct resp_command *row)
+{
+    struct resp_later later = resp_set_later(r);
+    size_t n = 0;
+
+    for (const struct acl_category *cat = acl_categories; cat->name != NULL; cat++) {
+        if (acl_in_category(cat, row)) {
+            char name[RESP_NAME_MAX];
+
+            (void)snprintf(name, sizeof name, "@%s", cat->name);
+            resp_simple(r, name);
+            n++;
+        }
+    }
+    resp_later_set(r, later, n);
+}
+
+static void row_head(struct resp_reply *r, const struct resp_command *row)
+{
+    resp_array(r, 10);
+    resp_bulk_text(r, row->name);
+    resp_int(r, row->arity);
+    row_flags(r, row);
+    resp_int(r, row->first);
+    resp_int(r, row->last);
+    resp_int(r, row->step);
+    row_categories(r, row);
+    resp_array(r, 0); /* tips */
+    resp_array(r, 0); /* key specifications */
+}
+
+static void row_info(struct resp_reply *r, const struct resp_command *row)
+{
+    size_t subs = 0;
+
+    if (row == NULL) {
+        resp_null_array(r);
+        return;
+    }
+    row_head(r, row);
+    while (row->subs != NULL && row->subs[subs].name != NULL) {
+        subs++;
+    }
+    resp_array(r, subs);
+    for (size_t i = 0; i < subs; i++) {
+        row_head(r, &row->subs[i]);
+        resp_array(r, 0);
+    }
+}
+
+static void row_docs(struct resp_reply *r, const struct resp_command *row)
+{
+    resp_bulk_text(r, row->name);
+    resp_map(r, 2);
+    resp_bulk_text(r, "summary");
+    resp_bulk_text(r, row->summary);
+    resp_bulk_text(r, "since");
+    resp_bulk_text(r, row->since);
+}
+
+static enum oxbow_err cmd_command(struct resp_call *call)
+{
+    const struct resp_command *row;
+
+    resp_array(call->reply, call->server->table.count);
+    for (uint32_t i = 0; (row = resp_table_row(i)) != NULL; i++) {
+        row_info(call->reply, row);
+    }
+    return OXBOW_OK;
+}
+
+static enum oxbow_err command_count(struct resp_call *call)
+{
+    resp_int(call->reply, call->server->table.count);
+    return OXBOW_OK;
+}
+
+static enum oxbow_err command_info(struct resp_call *call)
+{
+    if (call->count == 2) {
+        return cmd_command(call);
+    }
+    resp_array(call->reply, call->count - 2);
+    for (uint32_t i = 2; i < call->count; i++) {
+        row_info(call->reply, resp_table_find(&call->server->table, call->args[i]));
+    }
+    return OXBOW_OK;
+}
+
+static enum oxbow_err command_docs(struct resp_call *call)
+{
+    struct resp_later later = resp_map_later(call->reply);
+    const struct resp_command *row;
+    size_t n = 0;
+
+    for (uint32_t i = 2; i < call->count; i++) {
+        row = resp_table_find(&call->server->table, call->args[i]);
+        if (row != NULL) {
+            row_docs(call->reply, row);
+            n++;
+        }
+    }
+    for (uint32_t i = 0; call->count == 2 && (row = resp_table_row(i)) != NULL; i++) {
+        row_docs(call->reply, row);
+        n++;
+    }
+    resp_later_set(call->reply, later, n);
+    return OXBOW_OK;
+}
+
+static enum oxbow_err command_list(struct resp_call *call)
+{
+    struct resp_later later = resp_array_later(call->reply);
+    const struct resp_command *row;
+    uint32_t n = 0;
+
+    while ((row = resp_table_row(n)) != NULL) {
+        resp_bulk_text(call->reply, row->name);
+        n++;
+    }
+    resp_later_set(call->reply, later, n);
+    return OXBOW_OK;
+}
+
+static enum oxbow_err command_getkeys(struct resp_call *call)
+{
+    const struct resp_command *row = resp_table_find(&call->server->table, call->args[2]);
+    uint32_t count = call->count - 2;
+    struct resp_keys keys;
+
+    if (row == NULL) {
+        return resp_refuse(call, "ERR Invalid command specified");
+    }
+    if ((row->arity > 0 && count != (uint32_t)row->arity) ||
+        (row->arity < 0 && count < (uint32_t)-row->arity)) {
+        return resp_refuse(call, "ERR Invalid number of arguments specified for command");
+    }
+    switch (resp_command_keys(row, call->args + 2, count, &keys)) {
+    case RESP_KEYS_FOUND:
+        break;
+    case RESP_KEYS_NONE:
+        return resp_refuse(call, "ERR The command has no key arguments");
+    default:
+        return resp_refuse(call, "ERR Invalid arguments specified for command");
+    }
+    resp_array(call->reply, resp_keys_count(&keys));
+    for (uint32_t i = 0; i < resp_keys_count(&keys); i++) {
+        resp_bulk(call->reply, call->args[2 + resp_keys_at(&keys, i)]);
+    }
+    return OXBOW_OK;
+}
+
+#define FREE  (RESP_LOADING | RESP_STALE | RESP_PURE)
+#define ADMIN (RESP_ADMIN | RESP_NOSCRIPT | RESP_LOADING | RESP_STALE)
+#define D     RESP_CAT_DANGEROUS
+
+static const struct resp_command config_subs[] = {
+    {"config|get", config_get, -3, ADMIN | RESP_PURE, D, 0, 0, 0, "2.0.0",
+     "Settings whose names match patterns", NULL},
+    {"config|set", config_set, -4, ADMIN | RESP_ALONE | RESP_NO_MULTI, D, 0, 0, 0, "2.0.0",
+     "Changes settings", NULL},
+    {"config|resetstat", config_resetstat, 2, ADMIN | RESP_ALONE, D, 0, 0, 0, "2.0.0",
+     "Has the counters of INFO begin anew", NULL},
+    {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
+};
+
+static const struct resp_command command_subs[] = {
+    {"command|count", command_count, 2, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "2.8.13",
+     "How many commands there are", NULL},
+    {"command|info", command_info, -2, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "2.8.13",
+     "What commands are like", NULL},
+    {"command|docs", command_docs, -2, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "7.0.0",
+     "What commands are for", NULL},
+    {"command|list", command_list, -2, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "7.0.0",
+     "The names of all commands", NULL},
+    {"command|getkeys", command_getkeys, -4, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "2.8.13",
+     "The keys among a command's arguments", NULL},
+    {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
+};
+
+const struct resp_command resp_server_commands[] = {
+    {"info", cmd_info, -1, RESP_LOADING | RESP_STALE, D, 0, 0, 0, "1.0.0", "The server as text",
+     NULL},
+    {"time", cmd_time, 1, FREE | RESP_FAST, 0, 0, 0, 0, "2.6.0", "What time it is here", NULL},
+    {"role", cmd_role, 1, FREE | RESP_FAST | RESP_NOSCRIPT, D | RESP_CAT_ADMIN, 0, 0, 0, "2.8.12",
+     "Which part in replication: always a master", NULL},
+    {"lastsave", cmd_lastsave, 1, FREE | RESP_FAST, D | RESP_CAT_ADMIN, 0, 0, 0, "1.0.0",
+     "Now: everything is saved at any time", NULL},
+    {"shutdown", cmd_shutdown, -1, ADMIN | RESP_ALONE | RESP_NO_MULTI, D, 0, 0, 0, "1.0.0",
+     "Ends the server in order", NULL},
+    {"config", NULL, -2, 0, 0, 0, 0, 0, "2.0.0", "Of settings", config_subs},
+    {"command", cmd_command, -1, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "2.8.13",
+     "What commands are like", command_subs},
+    {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
+};

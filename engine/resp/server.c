@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's life, its turn, and batches: commands that share a transaction. */
+#include "engine/resp/server.h"
+
+#include "engine/base/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CLIENTS_MAX_DEFAULT 10000u
+#define STRINGS_MAX         65536u
+
+const struct oxbow_alloc *resp_alloc(const struct oxbow_resp *s)
+{
+    return &s->port->alloc;
+}
+
+uint64_t resp_wall_ms(const struct oxbow_resp *s)
+{
+    return s->port->clock.wall_ms(s->port->clock.ctx);
+}
+
+/* ---- life ---- */
+
+static enum oxbow_err run_id_make(struct oxbow_resp *s)
+{
+    uint8_t random[RESP_RUN_ID_LEN / 2];
+    enum oxbow_err err = s->port->random.fill(s->port->random.ctx, random, sizeof random);
+
+    for (size_t i = 0; err == OXBOW_OK && i < sizeof random; i++) {
+        (void)snprintf(s->run_id + 2 * i, 3, "%02x", random[i]);
+    }
+    return err;
+}
+
+/* Copies the configuration's strings one after the other; their places are told in a second walk. */
+static enum oxbow_err strings_copy(struct oxbow_resp *s)
+{
+    const char **texts[] = {&s->config.password, &s->config.config_file,
+                            &s->config.users_file.name};
+    size_t at = 0;
+
+    buf_init(&s->strings, resp_alloc(s), STRINGS_MAX);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const char *text = *texts[i];
+        enum oxbow_err err =
+            text == NULL ? OXBOW_OK : buf_append(&s->strings, text, strlen(text) + 1);
+
+        if (err != OXBOW_OK) {
+            return err;
+        }
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (*texts[i] != NULL) {
+            *texts[i] = (const char *)s->strings.data + at;
+            at += strlen(*texts[i]) + 1;
+        }
+    }
+    return OXBOW_OK;
+}
+
+enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct oxbow_resp **out)
+{
+    const struct oxbow_port *port;
+    struct oxbow_resp *s;
+    struct oxbow_stat stat;
+    enum oxbow_err err;
+
+    if (config == NULL || config->db == NULL || out == NULL) {
+        return OXBOW_EINVAL;
+    }
+    port = oxbow_port_of(config->db);
+    s = mem_new(&port->alloc, sizeof *s);
+    if (s == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    s->db = config->db;
+    s->port = port;
+    s->config = *config;
+    if (s->config.clients_max == 0) {
+        s->config.clients_max = CLIENTS_MAX_DEFAULT;
+    }
+    link_init(&s->clients);
+    link_init(&s->ready);
+    link_init(&s->gated);
+    link_init(&s->notice);
+    link_init(&s->batch);
+    link_init(&s->served);
+    link_init(&s->touched);
+    link_init(&s->patterns);
+    resp_table_init(&s->table);
+    oxbow_stat(s->db, &stat);
+    s->always = stat.sync == OXBOW_SYNC_ALWAYS;
+    s->opened_us = port->clock.mono_us(port->clock.ctx);
+    s->now_us = s->opened_us;
+    buf_init(&s->required, &port->alloc, RESP_VALUE_MAX - 1);
+    err = acl_init(&s->acl, port, &s->table);
+    if (err != OXBOW_OK) {
+        mem_free(&port->alloc, s, sizeof *s);
+        return err;
+    }
+    err = strings_copy(s);
+    err = err == OXBOW_OK ? resp_users_begin(s) : err;
+    err = err == OXBOW_OK ? run_id_make(s) : err;
+    err = err == OXBOW_OK ? oxbow_wait_set_open(s->db, &s->waits) : err;
+    if (err != OXBOW_OK) {
+        acl_fini(&s->acl);
+        buf_fini(&s->required);
+        buf_fini(&s->strings);
+        mem_free(&port->alloc, s, sizeof *s);
+        return err;
+    }
+    *out = s;
+    return OXBOW_OK;
+}
+
+void oxbow_resp_close(struct oxbow_resp *s)
+{
+    const struct oxbow_alloc *alloc = resp_alloc(s);
+
+    while (!link_alone(&s->clients)) {
+        oxbow_resp_client_close(LINK_OF(s->clients.next, struct oxbow_resp_client, all));
+    }
+    oxbow_wait_set_close(s->waits);
+    resp_script_fini(s);
+    oxbow_result_fini(&s->result);
+    mem_free(alloc, s->deadlines, s->deadline_cap * sizeof s->deadlines[0]);
+    acl_fini(&s->acl);
+    buf_fini(&s->required);
+    buf_fini(&s->strings);
+    mem_free(alloc, s, sizeof *s);
+}
+
+int oxbow_resp_fd(const struct oxbow_resp *s)
+{
+    return oxbow_wait_set_fd(s->waits);
+}
+
+int64_t oxbow_resp_timeout_ms(const struct oxbow_resp *s)
+{
+    uint64_t now = s->port->clock.mono_us(s->port->clock.ctx);
+    int64_t left = oxbow_wait_set_timeout(s->waits);
+
+    if (!link_alone(&s->ready)) {
+        return 0;
+    }
+    if (s->deadline_count > 0) {
+        uint64_t until = s->deadlines[0]->block.until_us;
+        int64_t ms = until <= now ? 0 : (int64_t)((until - now + 999) / 1000);
+
+        left = left < 0 || ms < left ? ms : left;
+    }
+    if (resp_idle_due_us(s) != RESP_NEVER_US) {
+        uint64_t until = resp_idle_due_us(s);
+        int64_t ms = until <= now ? 0 : (int64_t)((until - now + 999) / 1000);
+
+        left = left < 0 || ms < left ? ms : left;
+    }
+    return left;
+}
+
+/* ---- transactions ---- */
+
+enum oxbow_err resp_txn_begin(struct oxbow_resp *s, struct oxbow_txn **txn)
+{
+    static const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_NOWAIT};
+
+    CHECK(s->port, s->txn == NULL);
+    return oxbow_txn_begin(s->db, &opt, txn);
+}
+
+enum oxbow_err resp_txn_end(struct oxbow_resp *s, struct oxbow_txn *txn, uint64_t *lsn)
+{
+    uint64_t at;
+    enum oxbow_err err = oxbow_txn_commit(txn, &at);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    *lsn = 0;
+    if (s->always && at > oxbow_durable_lsn(s->db)) {
+        oxbow_sync_start(s->db, at);
+        *lsn = at;
+    }
+    return OXBOW_OK;
+}
+
+/* ---- batches ---- */
+
+enum oxbow_err resp_batch_txn(struct oxbow_resp *s, struct oxbow_resp_client *c)
+{
+    enum oxbow_err err = OXBOW_OK;
+
+    if (s->txn == NULL) {
+        err = resp_txn_begin(s, &s->txn);
+    }
+    return err == OXBOW_OK ? oxbow_txn_select(s->txn, c->database) : err;
+}
+
+void resp_batch_join(struct oxbow_resp *s, struct oxbow_resp_client *c)
+{
+    if (link_alone(&c->batch)) {
+        c->batch_in = c == s->current ? c->request_in : resp_reader_mark(&c->in);
+        c->batch_out = resp_reply_mark(&c->out);
+        link_add(&s->batch, &c->batch);
+    }
+}
+
+/* All is as if the batch had not begun; what was in it comes again, one command to a transaction. */
+static void put_back(struct oxbow_resp *s)
+{
+    s->singly = s->batched;
+    while (!link_alone(&s->batch)) {
+        struct oxbow_resp_client *c = LINK_OF(s->batch.next, struct oxbow_resp_client, batch);
+
+        link_remove(&c->batch);
+        resp_reader_rewind(&c->in, c->batch_in);
+        resp_reply_rewind(&c->out, c->batch_out);
+        c->put_back = true;
+        resp_client_wake(c);
+    }
+}
+
+/* Who was given something by the batch waits again. */
+static void unserve(struct oxbow_resp *s)
+{
+    while (!link_alone(&s->served)) {
+        struct oxbow_resp_client *c =
+            LINK_OF(s->served.next, struct oxbow_resp_client, block.served_link);
+
+        link_remove(&c->block.served_link);
+        resp_reply_rewind(&c->out, c->block.mark);
+        c->block.served = false;
+    }
+}
+
+static void batch_failed(struct oxbow_resp *s, enum oxbow_err err)
+{
+    unserve(s);
+    if (err == OXBOW_EINDOUBT) { /* it may have happened: nobody may be told that it did not */
+        while (!link_alone(&s->batch)) {
+            struct oxbow_resp_client *c = LINK_OF(s->batch.next, struct oxbow_resp_client, batch);
+
+            link_remove(&c->batch);
+            resp_client_kill(c);
+        }
+    } else if (s->batched <= 1) {
+        struct oxbow_resp_client *first = LINK_OF(s->batch.next, struct oxbow_resp_client, batch);
+
+        while (!link_alone(&s->batch)) { /* others were sent messages */
+            struct oxbow_resp_client *c = LINK_OF(s->batch.next, struct oxbow_resp_client, batch);
+
+            link_remove(&c->batch);
+            resp_reply_rewind(&c->out, c->batch_out);
+        }
+        if (s->batched == 1) { /* else it was sent messages and nothing else */
+            resp_error_of(&first->out, err);
+            resp_client_gate(first, 0);
+            s->answered = true;
+        }
+    } else {
+        put_back(s);
+    }
+}
+
+enum oxbow_err resp_batch_end(struct oxbow_resp *s)
+{
+    enum oxbow_err err = OXBOW_OK;
+    uint32_t batched = s->batched;
+    uint64_t lsn = 0;
+
+    s->answered = false;
+    if (s->txn != NULL) {
+        struct oxbow_txn *txn = s->txn;
+
+        s->txn = NULL;
+        err = resp_txn_end(s, txn, &lsn);
+    }
+    if (err != OXBOW_OK) {
+        batch_failed(s, err);
+        s->batched = 0;
+        return batched > 1 ? err : OXBOW_OK;
+    }
+    s->batched = 0;
+    while (!link_alone(&s->batch)) {
+        struct oxbow_resp_client *c = LINK_OF(s->batch.next, struct oxbow_resp_client, batch);
+
+        link_remove(&c->batch);
+        resp_client_gate(c, lsn);
+    }
+    while (!link_alone(&s->served)) {
+        struct oxbow_resp_client *c =
+            LINK_OF(s->served.next, struct oxbow_resp_client, block.served_link);
+
+        link_remove(&c->block.served_link);
+        resp_client_gate(c, lsn);
+        resp_block_end(c);
+    }
+    return OXBOW_OK;
+}
+
+/* ---- the turn ---- */
+
+/* The peer has ended and everything of it is carried out. What shares the batch with it is settled
+ * first: until then it may have to come again. */
+static void finish(struct oxbow_resp *s, struct oxbow_resp_client *c)
+{
+    if (resp_batch_end(s) != OXBOW_OK) {
+        resp_client_wake(c);
+        return;
+    }
+    if (c->block.on) {
+        resp_block_end(c);
+    }
+    resp_client_end_soon(c);
+}
+
+/* Whether the client's next request was carried out, and there may be another. */
+static bool step(struct oxbow_resp *s, struct oxbow_resp_client *c)
+{
+    struct resp_request request;
+
+    c->put_back = false;
+    s->current = c;
+    if (c->ended && c->block.on && !c->closing) {
+        finish(s, c);
+        return false;
+    }
+    if (c->closing || c->block.on || resp_reply_pending(&c->out) >= RESP_OUT_PAUSE) {
+        return false;
+    }
+    c->request_in = resp_reader_mark(&c->in);
+    switch (resp_reader_next(&c->in, &request)) {
+    case RESP_READ_REQUEST:
+        if (resp_execute(c, request.args, (uint32_t)request.count) == RESP_GIVEN_UP) {
+            if (!c->put_back) {
+                resp_reader_rewind(&c->in, c->request_in);
+            }
+            c->put_back = false;
+        }
+        return true;
+    case RESP_READ_BROKEN:
+        resp_batch_join(s, c);
+        if (request.error[0] != '\0') {
+            resp_error(&c->out, request.error);
+        }
+        if (resp_batch_end(s) == OXBOW_OK) {
+            resp_client_end_soon(c);
+            return false;
+        }
+        c->put_back = false;
+        return true;
+    default:
+        if (c->ended && !c->closing) {
+            finish(s, c); /* what is left is no request, and never will be one */
+        }
+        return false;
+    }
+}
+
+static void work(struct oxbow_resp *s)
+{
+    uint32_t clients = s->client_count;
+
+    for (; clients > 0 && !link_alone(&s->ready); clients--) {
+        struct oxbow_resp_client *c = LINK_OF(s->ready.next, struct oxbow_resp_client, ready);
+        uint32_t n = 0;
+
+        link_remove(&c->ready);
+        while (n < RESP_TURN_MAX && step(s, c)) {
+            n++;
+        }
+        if (n == RESP_TURN_MAX) {
+            resp_client_wake(c);
+        }
+    }
+    (void)!resp_batch_end(s); /* what was put back comes with the next turn */
+    s->current = NULL;
+}
+
+/* Lets go of what has become durable. What never will ends its connection: nobody knows whether it
+ * happened. */
+static void open_gates(struct oxbow_resp *s)
+{
+    uint64_t durable = oxbow_durable_lsn(s->db);
+    struct link *next;
+
+    for (struct link *l = s->gated.next; l != &s->gated; l = next) {
+        struct oxbow_resp_client *c = LINK_OF(l, struct oxbow_resp_client, gated);
+        enum oxbow_err err = OXBOW_ETIMEDOUT;
+
+        next = l->next;
+        if (c->gates[0].lsn > durable) {
+            err = oxbow_wait(s->db, c->gates[0].lsn, 0);
+        }
+        if (err == OXBOW_EVOLATILE) {
+            resp_client_open_gates(c, UINT64_MAX);
+        } else if (err == OXBOW_OK || c->gates[0].lsn <= durable) {
+            resp_client_open_gates(c, oxbow_durable_lsn(s->db));
+        } else if (err != OXBOW_ETIMEDOUT) {
+            link_remove(&c->gated);
+            resp_client_kill(c);
+        }
+    }
+}
+
+void oxbow_resp_turn(struct oxbow_resp *s)
+{
+    s->now_us = s->port->clock.mono_us(s->port->clock.ctx);
+    open_gates(s);
+    resp_expired_tell(s);
+    resp_block_woken(s);
+    resp_block_expire(s);
+    work(s);
+    resp_idle_turn(s);
+    open_gates(s);
+    while (!link_alone(&s->notice)) {
+        struct oxbow_resp_client *c = LINK_OF(s->notice.next, struct oxbow_resp_client, notice);
+
+        link_remove(&c->notice);
+        if (s->config.ready != NULL) {
+            s->config.ready(s->config.ctx, c->user);
+        }
+    }
+}

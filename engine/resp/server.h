@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's parts as its own files see them.
+ *
+ *   server.c          life, the turn, batches of commands in one transaction
+ *   server_client.c   one connection: bytes in, bytes out, what may leave when
+ *   server_execute.c  from a request to its handler: checks, MULTI's queue, errors
+ *   block.c           who waits for keys, and who watches them
+ *   multi.c           MULTI, EXEC, WATCH
+ *   server_expired.c  keys whose time is over
+ *   pubsub.c          channels and patterns
+ *   script.c          EVAL and its like, and the commands that scripts call
+ *   command.c         the table; cmd_*.c the families
+ *
+ * A batch is what shares a transaction: commands of one or many clients, one after the other. When
+ * its commit fails nothing of it has happened: all its clients are put back to where they were when
+ * it began, requests and replies, and carried out again with a transaction for each command, so that
+ * only the one at fault gets the error. So what cannot be put back (the connection's own state,
+ * messages to others) is never part of a batch: RESP_ALONE ends it first.
+ */
+#ifndef OXBOW_RESP_SERVER_H
+#define OXBOW_RESP_SERVER_H
+
+#include "engine/base/buf.h"
+#include "engine/resp/acl.h"
+#include "engine/resp/command.h"
+#include "engine/resp/link.h"
+#include "engine/resp/reader.h"
+#include "engine/resp/reply.h"
+#include "engine/resp/script.h"
+#include "oxbow/resp.h"
+#include "oxbow/wait.h"
+
+#include <stdbool.h>
+
+#define RESP_BATCH_MAX      256u         /* commands that share a transaction */
+#define RESP_BATCH_BYTES    (256u << 10) /* of replies, likewise */
+#define RESP_TURN_MAX       64u          /* commands of one client before others have their turn */
+#define RESP_OUT_PAUSE      ((size_t)1 << 20) /* unread bytes beyond which no more is carried out */
+#define RESP_GATES          4u
+#define RESP_ADDR_MAX       128u
+#define RESP_RUN_ID_LEN     40u
+#define RESP_INTEREST_SLOTS 1024u
+#define RESP_NEVER_US       UINT64_MAX
+
+#define RESP_VERSION "7.0.15" /* whose semantics are served: clients choose what to send by it */
+
+/* Bytes of output up to `upto` (counted since the connection began) may leave when `lsn` is
+ * durable. */
+struct resp_gate {
+    uint64_t upto;
+    uint64_t lsn;
+};
+
+/* A key that somebody waits for or watches. */
+struct resp_interest {
+    struct resp_interest *next; /* in its slot */
+    struct link waiters;        /* in the order of arrival */
+    struct link watchers;
+    struct link touched; /* in server->touched: changed, and who waits was not tried yet */
+    uint32_t database;
+    uint32_t len;
+    uint8_t name[];
+};
+
+/* One client's place in an interest's line. */
+struct resp_place {
+    struct link line;
+    struct resp_interest *interest;
+    struct oxbow_resp_client *client;
+};
+
+/* That a client watches a key. */
+struct resp_watch {
+    struct link line; /* struct resp_interest.watchers */
+    struct link of_client;
+    struct resp_interest *interest;
+    struct oxbow_resp_client *client;
+};
+
+/* A blocked client's wait, until it is over. */
+struct resp_block {
+    bool on;
+    bool served; /* in the batch that is under way */
+    bool stream;
+    struct resp_place *places;
+    uint32_t place_count;
+    const struct resp_command *row;
+    struct buf args;          /* copies: see server_copy.c */
+    struct oxbow_bytes *argv; /* into them */
+    struct buf remembered;    /* arguments that are to read otherwise: le32 index, le32 length, and
+                                 its bytes, of each */
+    uint32_t count;
+    uint32_t first; /* of the arguments that are keys */
+    uint32_t key_count;
+    uint32_t database;
+    uint64_t until_us; /* RESP_NEVER_US: for ever */
+    uint32_t heap;     /* position in server->deadlines, from 1; 0: not there */
+    uint64_t mark;     /* of the output when it was served */
+    struct oxbow_waiter *waiter;
+    struct link served_link;
+};
+
+struct resp_multi {
+    bool on;
+    bool broken; /* a command could not be queued: EXECABORT */
+    bool dirty;  /* a watched key has changed */
+    struct buf queue;
+    uint32_t count;
+    struct link watches; /* struct resp_watch.of_client */
+};
+
+/* A channel or a pattern that somebody is subscribed to. */
+struct resp_channel {
+    struct resp_channel *next; /* in its slot */
+    struct link subscribers;   /* struct resp_subscription.of_channel */
+    struct link patterns;      /* in server->patterns, of patterns */
+    uint32_t len;
+    bool pattern;
+    uint8_t name[];
+};
+
+struct resp_subscription {
+    struct link of_channel;
+    struct link of_client;
+    struct resp_channel *channel;
+    struct oxbow_resp_client *client;
+};
+
+struct oxbow_resp_client {
+    struct link all;
+    struct link ready;
+    struct link batch;
+    struct link gated;
+    struct link notice; /* `ready` of the configuration is to be called */
+    struct oxbow_resp *server;
+    void *user;
+    uint64_t id;
+    char addr[RESP_ADDR_MAX];
+    char laddr[RESP_ADDR_MAX];
+    int fd;
+    bool local;
+    struct resp_reader in;
+    struct resp_reply out;
+    uint64_t free_upto; /* bytes that may leave, counted since the connection began */
+    struct resp_gate gates[RESP_GATES];
+    uint32_t gate_count;
+    size_t request_in; /* where the request on its way begins */
+    size_t batch_in;   /* where the first one in the batch does */
+    uint64_t batch_out;
+    bool put_back; /* by a batch that failed */
+    struct acl_user *who;
+    bool authenticated; /* as `who`, or it needed not */
+    bool closing;       /* nothing more is carried out; closed when all has left */
+    bool killed;        /* closed at once */
+    bool ended; /* nothing more comes from the peer: closing when all that came is carried out */
+    uint32_t database;
+    struct buf name; /* of CLIENT SETNAME */
+    struct buf lib_name;
+    struct buf lib_version;
+    uint64_t opened_us;
+    uint64_t used_us; /* when it did something last */
+    bool lean;        /* and its memory was given back since */
+    const struct resp_command *last;
+    struct resp_multi multi;
+    struct resp_block block;
+    struct link subscriptions; /* struct resp_subscription.of_client */
+    uint32_t channels;
+    uint32_t patterns;
+};
+
+/* Keyspace notifications: which are wanted (notify-keyspace-events). */
+#define RESP_NOTIFY_KEYSPACE 0x10000u
+#define RESP_NOTIFY_KEYEVENT 0x20000u
+
+struct resp_stats {
+    uint64_t connections;
+    uint64_t refused;
+    uint64_t commands;
+    uint64_t in_bytes;
+    uint64_t out_bytes;
+};
+
+struct oxbow_resp {
+    struct oxbow *db;
+    const struct oxbow_port *port;
+    struct oxbow_resp_config config;
+    struct buf strings; /* of the configuration */
+    char run_id[RESP_RUN_ID_LEN + 1];
+    uint64_t opened_us;
+    uint64_t now_us;
+    struct resp_table table;
+    struct acl acl;
+    struct buf required; /* requirepass, as CONFIG GET gives it */
+    struct link clients;
+    uint32_t client_count;
+    uint64_t idle_us; /* when the idle are looked after; 0: nobody has done anything since */
+    uint64_t next_id;
+    struct link ready;
+    struct link gated;
+    struct link notice;
+    struct resp_stats stats;
+    struct oxbow_result result; /* of whatever command is under way */
+
+    /* scripts: script.h */
+    struct resp_vm *vm;             /* NULL: nobody has wanted any */
+    struct resp_script *script;     /* on its way; NULL: none */
+    struct resp_reply script_reply; /* to what it called last */
+
+    /* the batch */
+    struct oxbow_txn *txn;
+    bool always;                       /* the store's policy when it began */
+    uint32_t batched;                  /* commands in it */
+    struct oxbow_resp_client *current; /* whose command is on its way */
+    bool answered;   /* the batch of one command that ended last failed, and its client was told */
+    uint32_t singly; /* so many commands are still to be carried out one to a transaction */
+    struct link batch; /* clients that are in it */
+    struct link served;
+
+    /* who waits */
+    struct resp_interest *interests[RESP_INTEREST_SLOTS];
+    uint32_t interest_count;
+    struct link touched;
+    bool serving;
+    uint32_t blocked;
+    struct oxbow_resp_client **deadlines; /* a heap by block.until_us */
+    uint32_t deadline_count;
+    uint32_t deadline_cap;
+    struct oxbow_wait_set *waits;
+
+    /* channels */
+    struct resp_channel *channels[RESP_INTEREST_SLOTS];
+    uint32_t channel_count;
+    struct link patterns; /* struct resp_channel.patterns */
+    uint32_t pattern_count;
+    uint32_t notify; /* RESP_NOTIFY_*, and a bit for each enum resp_event */
+};
+
+/* ---- server.c ---- */
+
+const struct oxbow_alloc *resp_alloc(const struct oxbow_resp *s);
+uint64_t resp_wall_ms(const struct oxbow_resp *s);
+/* The batch's transaction, begun if there is none. The error is for the command that wanted it. */
+OXBOW_MUST_CHECK enum oxbow_err resp_batch_txn(struct oxbow_resp *s, struct oxbow_resp_client *c);
+/* Notes that the client takes part in the batch: from here on it can be put back. */
+void resp_batch_join(struct oxbow_resp *s, struct oxbow_resp_client *c);
+/* Commits the batch. OXBOW_OK also when there is none. On error all was put back, and is carried out
+ * again singly; a command on its way that is part of it must be given up without a reply. */
+OXBOW_MUST_CHECK enum oxbow_err resp_batch_end(struct oxbow_resp *s);
+/* A transaction of one's own beside batches: none may be under way. */
+OXBOW_MUST_CHECK enum oxbow_err resp_txn_begin(struct oxbow_resp *s, struct oxbow_txn **txn);
+/* Commits it; what the client was given since may leave when it is as safe as it should be. */
+OXBOW_MUST_CHECK enum oxbow_err resp_txn_end(struct oxbow_resp *s, struct oxbow_txn *txn,
+                                             uint64_t *lsn);
+
+/* ---- server_users.c ---- */
+
+#define RESP_VALUE_MAX 1024u /* of a setting as text */
+
+/* The users that the configuration has. Errors of oxbow_resp_open. */
+OXBOW_MUST_CHECK enum oxbow_err resp_users_begin(struct oxbow_resp *s);
+/* Reads users_file again: the text of what is wrong, after "ERR ", in `why`. */
+bool resp_users_load(struct oxbow_resp *s, struct acl_why *why);
+/* Writes it. OXBOW_ENOMEM, OXBOW_ETOOBIG, errors of users_file.write. */
+OXBOW_MUST_CHECK enum oxbow_err resp_users_save(struct oxbow_resp *s);
+/* Closes the connections of users who are gone, and frees them. */
+void resp_users_gone(struct oxbow_resp *s, struct link *old);
+/* To be called when a user's rights have changed: closes connections that are subscribed to what it may
+ * not hear any more, and has who need no password be no guests. */
+void resp_users_changed(struct oxbow_resp *s, const struct acl_user *user);
+
+/* Settings. */
+void resp_get_requirepass(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_requirepass(struct oxbow_resp *s, struct oxbow_bytes value);
+void resp_get_protected(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_protected(struct oxbow_resp *s, struct oxbow_bytes value);
+void resp_get_aclfile(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+void resp_get_acllog(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_acllog(struct oxbow_resp *s, struct oxbow_bytes value);
+void resp_get_acl_pubsub(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_acl_pubsub(struct oxbow_resp *s, struct oxbow_bytes value);
+
+/* ---- server_expired.c ---- */
+
+/* Tells of the keys that have expired since. Outside of batches. */
+void resp_expired_tell(struct oxbow_resp *s);
+/* Sets which notifications are wanted, and has the store keep the names that expired only while they
+ * are. False: there is no memory for that, and nothing has changed. */
+bool resp_expired_watch(struct oxbow_resp *s, uint32_t notify);
+
+/* ---- server_idle.c ---- */
+
+/* Notes that the client has done something, or was given something: it may be idle later. */
+void resp_idle_touch(struct oxbow_resp_client *c);
+/* Looks after the idle once in a while: memory of connections that are quiet is given back, and they
+ * are closed after the configuration's time. */
+void resp_idle_turn(struct oxbow_resp *s);
+/* When resp_idle_turn has something to do; RESP_NEVER_US: it has not. */
+uint64_t resp_idle_due_us(const struct oxbow_resp *s);
+
+/* ---- server_client.c ---- */
+
+/* What was added to the output may leave when `lsn` is durable; 0: at once, but after all before it. */
+void resp_client_gate(struct oxbow_resp_client *c, uint64_t lsn);
+/* Lets go of what is durable now. */
+void resp_client_open_gates(struct oxbow_resp_client *c, uint64_t durable);
+void resp_client_notice(struct oxbow_resp_client *c);
+void resp_client_wake(struct oxbow_resp_client *c); /* has requests to be carried out */
+/* To be closed when all has left / at once. */
+void resp_client_end_soon(struct oxbow_resp_client *c);
+void resp_client_kill(struct oxbow_resp_client *c);
+/* As if it had just connected, but for what it was told: RESET. */
+void resp_client_reset(struct oxbow_resp_client *c);
+void resp_client_limits(struct oxbow_resp_client *c);
+
+/* ---- cmd_connection.c ---- */
+
+/* The client's line of CLIENT LIST, added to `out`. */
+OXBOW_MUST_CHECK enum oxbow_err resp_client_line(const struct oxbow_resp_client *c,
+                                                 struct buf *out);
+/* Whether it is fit for a client's name. */
+bool resp_name_fits(struct oxbow_bytes name);
+OXBOW_MUST_CHECK enum oxbow_err resp_text_set(struct buf *to, struct oxbow_bytes text);
+
+/* ---- cmd_auth.c ---- */
+
+/* Whether it may only say who it is. */
+bool resp_must_login(const struct oxbow_resp_client *c);
+/* Makes it the default user, who may have to say a password. */
+void resp_login_default(struct oxbow_resp_client *c);
+/* Whether the call's client may give the command with its arguments: to be asked before each one,
+ * also where it was asked when the command was queued. A refusal is logged with the context:
+ * "toplevel", "multi", "lua". */
+enum acl_verdict resp_acl_check(const struct resp_call *call, const char *context);
+
+/* ---- server_execute.c ---- */
+
+/* What a client reads of a verdict, after the '-'. */
+void resp_denied_text(enum acl_verdict verdict, const struct resp_command *row, char *out,
+                      size_t len);
+
+enum resp_outcome {
+    RESP_DONE,    /* replied, queued or blocked */
+    RESP_GIVEN_UP /* the batch failed and this command with it: it comes again */
+};
+enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_bytes *args,
+                               uint32_t count);
+/* Runs a handler, with what was written before an error taken back and its text sent. OXBOW_EAGAIN:
+ * it wants to wait. */
+OXBOW_MUST_CHECK enum oxbow_err resp_run(struct resp_call *call);
+
+/* ---- server_copy.c: arguments that are kept ---- */
+
+/* Adds the arguments to `to` as one command. OXBOW_ENOMEM, OXBOW_ETOOBIG. */
+OXBOW_MUST_CHECK enum oxbow_err resp_copy_add(struct buf *to, const struct oxbow_bytes *args,
+                                              uint32_t count);
+/* Reads one command from `pos` on: how many arguments, and where it ends. `args` has room for them
+ * all, or is NULL: then it only counts. */
+uint32_t resp_copy_read(const struct buf *from, size_t *pos, struct oxbow_bytes *args);
+
+/* ---- block.c ---- */
+
+/* Has the client wait as call->wait says. Outside of batches. */
+OXBOW_MUST_CHECK enum oxbow_err resp_block_begin(struct resp_call *call);
+/* Leaves all lines. Not within a transaction. */
+void resp_block_end(struct oxbow_resp_client *c);
+/* Tries those who wait for keys that were changed, within the batch's transaction. */
+void resp_block_serve(struct oxbow_resp *s);
+/* Tries those whom the store woke. */
+void resp_block_woken(struct oxbow_resp *s);
+/* Ends waits whose time is over. */
+void resp_block_expire(struct oxbow_resp *s);
+struct resp_interest *resp_interest_get(struct oxbow_resp *s, uint32_t database,
+                                        struct oxbow_bytes key, bool make);
+void resp_interest_drop(struct oxbow_resp *s, struct resp_interest *i);
+
+/* ---- multi.c ---- */
+
+OXBOW_MUST_CHECK enum oxbow_err resp_multi_queue(struct oxbow_resp_client *c,
+                                                 const struct oxbow_bytes *args, uint32_t count);
+/* Forgets what was queued and what is watched. */
+void resp_multi_end(struct oxbow_resp_client *c);
+
+/* ---- pubsub.c ---- */
+
+void resp_pubsub_end(struct oxbow_resp_client *c);
+/* Sends to all who are subscribed; how many they were. Within a batch it takes part in it. */
+uint64_t resp_publish(struct oxbow_resp *s, struct oxbow_bytes channel, struct oxbow_bytes payload);
+
+/* Tells of a key's change, if anybody wants to know. */
+void resp_notify(struct oxbow_resp *s, uint32_t database, enum resp_event kind, const char *event,
+                 struct oxbow_bytes key);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys whose time is over: the store removes them by itself, the server tells who asked. */
+#include "engine/resp/server.h"
+#include "oxbow/expired.h"
+
+#define EXPIRED_BYTES    ((size_t)1 << 20) /* of names that nobody was told of yet */
+#define EXPIRED_STEP_MAX 1000u             /* names in one turn */
+#define WANTED           (1u << RESP_EVENT_EXPIRED)
+
+bool resp_expired_watch(struct oxbow_resp *s, uint32_t notify)
+{
+    bool had = (s->notify & WANTED) != 0;
+    bool wants = (notify & WANTED) != 0;
+    struct oxbow_txn *txn;
+    uint64_t lsn;
+    enum oxbow_err err = OXBOW_OK;
+
+    if (had != wants) {
+        err = resp_txn_begin(s, &txn);
+        if (err == OXBOW_OK) {
+            err = oxbow_expired_watch(txn, wants ? EXPIRED_BYTES : 0);
+            if (err != OXBOW_OK) {
+                oxbow_txn_abort(txn);
+            } else {
+                err = resp_txn_end(s, txn, &lsn);
+            }
+        }
+    }
+    if (err == OXBOW_OK) {
+        s->notify = notify;
+    }
+    return err == OXBOW_OK;
+}
+
+void resp_expired_tell(struct oxbow_resp *s)
+{
+    struct oxbow_expired one;
+    uint32_t n = 0;
+    enum oxbow_err err;
+
+    if ((s->notify & WANTED) == 0 || resp_txn_begin(s, &s->txn) != OXBOW_OK) {
+        return;
+    }
+    do { /* messages are part of the batch: they leave when the removal is safe */
+        err = oxbow_expired_next(s->txn, &one, &s->result);
+        if (err == OXBOW_OK) {
+            resp_notify(s, one.database, RESP_EVENT_EXPIRED, "expired", s->result.items[0]);
+        }
+    } while (err == OXBOW_OK && ++n < EXPIRED_STEP_MAX);
+    (void)!resp_batch_end(s);
+}

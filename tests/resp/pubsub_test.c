@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Channels, patterns, keyspace notifications. */
+#include "tests/resp/talk.h"
+
+static void a_message_goes_to_all_who_are_subscribed(void **state)
+{
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    talk_connect(t, 2);
+    assert_reply(t, 1, "SUBSCRIBE news more",
+                 "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"
+                 "*3\r\n$9\r\nsubscribe\r\n$4\r\nmore\r\n:2\r\n");
+    assert_reply(t, 2, "PSUBSCRIBE n*", "*3\r\n$10\r\npsubscribe\r\n$2\r\nn*\r\n:1\r\n");
+    assert_reply(t, 0, "PUBLISH news hello", ":2\r\n");
+    assert_string_equal(talk_heard(t, 1), "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
+    assert_string_equal(talk_heard(t, 2),
+                        "*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
+    assert_reply(t, 0, "PUBLISH nobody x", ":1\r\n");
+    assert_reply(t, 0, "PUBSUB NUMSUB news nobody",
+                 "*4\r\n$4\r\nnews\r\n:1\r\n$6\r\nnobody\r\n:0\r\n");
+    assert_reply(t, 0, "PUBSUB NUMPAT", ":1\r\n");
+    talk_hang_up(t, 2);
+    assert_reply(t, 0, "PUBLISH nobody x", ":0\r\n");
+    assert_reply(t, 0, "PUBSUB NUMPAT", ":0\r\n");
+}
+
+static void who_leaves_is_told_how_many_are_left(void **state)
+{
+    struct talk *t = *state;
+
+    assert_reply(t, 0, "UNSUBSCRIBE", "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n");
+    (void)talk(t, 0, "SUBSCRIBE a");
+    assert_reply(t, 0, "SUBSCRIBE a", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    (void)talk(t, 0, "PSUBSCRIBE p");
+    assert_reply(t, 0, "UNSUBSCRIBE", "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:1\r\n");
+    assert_reply(t, 0, "PUNSUBSCRIBE p q",
+                 "*3\r\n$12\r\npunsubscribe\r\n$1\r\np\r\n:0\r\n"
+                 "*3\r\n$12\r\npunsubscribe\r\n$1\r\nq\r\n:0\r\n");
+}
+
+static void a_subscriber_may_do_little_else_in_resp2_and_anything_in_resp3(void **state)
+{
+    struct talk *t = *state;
+
+    (void)talk(t, 0, "SUBSCRIBE a");
+    assert_reply(t, 0, "GET x",
+                 "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                 "RESET are allowed in this context\r\n");
+    assert_reply(t, 0, "PING", "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+    assert_reply(t, 0, "RESET", "+RESET\r\n");
+    assert_reply(t, 0, "GET x", "$-1\r\n");
+    (void)talk(t, 0, "HELLO 3");
+    assert_reply(t, 0, "SUBSCRIBE a", ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    assert_reply(t, 0, "GET x", "_\r\n");
+    assert_reply(t, 0, "PING", "+PONG\r\n");
+}
+
+static void a_message_from_a_transaction_that_is_lost_is_not_heard(void **state)
+{
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    (void)talk(t, 1, "SUBSCRIBE a");
+    (void)talk(t, 0, "MULTI");
+    (void)talk(t, 0, "RPUSH q x");
+    (void)talk(t, 0, "PUBLISH a told");
+    fault_arm_files(&t->fault, FAULT_SYNC, 1, UINT64_MAX, OXBOW_EIO);
+    (void)talk(t, 0, "EXEC");
+    assert_string_equal(talk_heard(t, 1), "");
+    fault_disarm(&t->fault);
+}
+
+static void changes_of_keys_are_told_to_those_who_asked(void **state)
+{
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    assert_reply(t, 0, "CONFIG GET notify-keyspace-events",
+                 "*2\r\n$22\r\nnotify-keyspace-events\r\n$0\r\n\r\n");
+    assert_reply(t, 0, "CONFIG SET notify-keyspace-events Q",
+                 "-ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - "
+                 "argument couldn't be parsed\r\n");
+    assert_reply(t, 0, "CONFIG SET notify-keyspace-events KElg", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG GET notify-keyspace-events",
+                 "*2\r\n$22\r\nnotify-keyspace-events\r\n$4\r\nglKE\r\n");
+    (void)talk(t, 1, "PSUBSCRIBE __key*");
+    (void)talk(t, 0, "RPUSH q a");
+    assert_string_equal(
+        talk_heard(t, 1),
+        "*4\r\n$8\r\npmessage\r\n$6\r\n__key*\r\n$16\r\n__keyspace@0__:q\r\n$5\r\nrpush\r\n"
+        "*4\r\n$8\r\npmessage\r\n$6\r\n__key*\r\n$20\r\n__keyevent@0__:rpush\r\n$1\r\nq\r\n");
+    (void)talk(t, 0, "SET s v"); /* not of a class that is wanted */
+    assert_string_equal(talk_heard(t, 1), "");
+    (void)talk(t, 0, "LPOP q");
+    assert_non_null(strstr(talk_heard(t, 1), "__keyevent@0__:lpop"));
+    assert_non_null(strstr(t->text, "__keyevent@0__:del"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, talk_setup, talk_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_message_goes_to_all_who_are_subscribed),
+        TEST(who_leaves_is_told_how_many_are_left),
+        TEST(a_subscriber_may_do_little_else_in_resp2_and_anything_in_resp3),
+        TEST(a_message_from_a_transaction_that_is_lost_is_not_heard),
+        TEST(changes_of_keys_are_told_to_those_who_asked),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -22,7 +22,8 @@ OUTSIDE = re.compile(
     r"(__isoc23_)?strto(ld|d)|v?snprintf|__v?snprintf_chk|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__tls_get_addr|"
     r"__(u?div|u?mod|u?divmod|mul|ashl|ashr|lshr|clz|ctz|popcount|bswap)[sdt]i[234]|"
     r"__atomic_\w+|__aeabi_\w+|oxbow_port_default")
-LMDB = re.compile(r"mdb_\w+")
+# The one archive that leans on each of these.
+FOREIGN = {"store": re.compile(r"mdb_\w+"), "lua": re.compile(r"lua_\w+|luaL_\w+|luaopen_\w+")}
 # Each archive and those that it may lean on as the engine's own; others only through oxbow_*.
 BELOW = {
     "base": [],
@@ -30,6 +31,7 @@ BELOW = {
     "queue": ["base", "store"],
     "keyval": ["base", "store"],
     "resp": ["base"],
+    "lua": ["base", "resp"],
     "uplink": ["base"],
 }
 
@@ -68,7 +70,7 @@ def check(nm, archives):
         for name in sorted(needed):
             at = home.get(name)
             fine = at in BELOW[lib] or name.startswith("oxbow_") if at else \
-                OUTSIDE.fullmatch(name) or (lib == "store" and LMDB.fullmatch(name))
+                OUTSIDE.fullmatch(name) or (lib in FOREIGN and FOREIGN[lib].fullmatch(name))
             if not fine:
                 out.append(f"liboxbow_{lib}: needs {name}" + (f" of liboxbow_{at}" if at else ""))
         out += [f"liboxbow_{lib}: {name} is writable ({section})" for name, section in writable]
@@ -82,6 +84,7 @@ PLANTED = [
     ("queue", "long time(long *); long f(void) { return time(0); }", "needs time"),
     ("uplink", "int socket(int, int, int); int f(void) { return socket(1, 2, 3); }", "socket"),
     ("store", "int pthread_create(void); int f(void) { return pthread_create(); }", "pthread"),
+    ("resp", "int lua_gettop(void); int f(void) { return lua_gettop(); }", "needs lua_gettop"),
     ("queue", "int mdb_get(void); int f(void) { return mdb_get(); }", "needs mdb_get"),
     ("uplink", "int kv_get(void); int f(void) { return kv_get(); }", "kv_get of liboxbow_store"),
     ("base", "int list_x(void); int f(void) { return list_x(); }", "list_x of liboxbow_queue"),
@@ -90,6 +93,7 @@ PLANTED = [
     ("base", "int count;", "count is writable"),
     ("base", "int f(void) { static _Thread_local int x; return x++; }", "is writable"),
     ("store", "int mdb_get(void); int f(void) { return mdb_get(); }", None),
+    ("lua", "int lua_gettop(void); int f(void) { return lua_gettop(); }", None),
     ("queue", "int kv_get(void); int f(void) { return kv_get(); }", None),
     ("uplink", "int oxbow_x(void); int f(void) { return oxbow_x(); }", None),
     ("base", "const char *const t[] = {\"a\", \"b\"}; int f(void) { return t[0][0]; }", None),

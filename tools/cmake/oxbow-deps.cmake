@@ -36,5 +36,14 @@ endfunction()
 
 oxbow_dependency(lmdb HEADER lmdb.h LIBRARIES lmdb)
 oxbow_dependency(uv HEADER uv.h LIBRARIES uv)
+# Debian keeps the headers of each Lua in a folder of its own, and one static archive per library: the
+# libraries know no path, and scripts need no plug-ins.
+oxbow_dependency(lua51 HEADER lua5.1/lua.h
+                 LIBRARIES liblua5.1-cjson.a liblua5.1-bitop.a liblua5.1.a m)
+if(TARGET oxbow::lua51)
+    set_target_properties(oxbow::lua51 PROPERTIES
+        INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${LUA51_INCLUDE_DIR}/lua5.1"
+        INTERFACE_INCLUDE_DIRECTORIES "${LUA51_INCLUDE_DIR}/lua5.1")
+endif()
 # Debian's mbedTLS 2.28 has no pkg-config file.
 oxbow_dependency(mbedtls HEADER mbedtls/ssl.h LIBRARIES mbedtls mbedx509 mbedcrypto)

@@ -41,6 +41,10 @@ for package in $packages; do
         run "$work/$package$static"
     done
 done
+if [ -e "$work/prefix/bin/oxbowd" ]; then
+    "$work/prefix/bin/oxbowd" "$(find "$work/prefix" -name oxbowd.conf)" --test-config
+    grep -q "^ExecStart=$work/prefix/bin/oxbowd " "$work/prefix/lib/systemd/system/oxbowd.service"
+fi
 # What was installed must not lean on where it was built.
 if grep -rl --include='*.cmake' --include='*.pc' "$build/[^i]" "$work/prefix"; then
     echo "the files above name the build directory"

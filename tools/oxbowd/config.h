@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What oxbowd is told: by a file of redis.conf's form and by its command line, from one table.
+ *
+ * Names are Redis' where the concept is Redis'. Each line is `name value...`; words may be quoted
+ * ("\n", "\xff" in double quotes), what begins with # is a comment, `include FILE` reads another one.
+ * What is unknown or malformed is an error that names file, line and option: nothing is passed over in
+ * silence.
+ */
+#ifndef OXBOWD_CONFIG_H
+#define OXBOWD_CONFIG_H
+
+#include "oxbow/oxbow.h"
+#include "oxbow/resp_uv.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CONFIG_TEXT_MAX  256u
+#define CONFIG_WORDS_MAX 64u
+#define CONFIG_LINE_MAX  4096u
+#define CONFIG_WHY_MAX   512u
+#define CONFIG_USERS_MAX 65536u
+
+struct config_binds {
+    char text[OXBOW_RESP_UV_BINDS_MAX][CONFIG_TEXT_MAX];
+    uint32_t count;
+};
+
+/* One field per row of the table; config_init fills in the defaults. */
+struct config {
+    struct config_binds bind;
+    uint64_t port;
+    uint64_t tls_port;
+    char tls_cert[CONFIG_TEXT_MAX];
+    char tls_key[CONFIG_TEXT_MAX];
+    char tls_key_pass[CONFIG_TEXT_MAX];
+    char tls_ca[CONFIG_TEXT_MAX];
+    uint64_t tls_clients; /* enum oxbow_tls_clients */
+    char unixsocket[CONFIG_TEXT_MAX];
+    uint64_t unixsocketperm;
+    char requirepass[CONFIG_TEXT_MAX];
+    bool protected_mode;
+    char aclfile[CONFIG_TEXT_MAX];
+    char users[CONFIG_USERS_MAX]; /* lines "user NAME RULE..." */
+    uint64_t acllog_max;
+    uint64_t acl_pubsub; /* 1: allchannels */
+    uint64_t timeout;
+    uint64_t maxclients;
+    uint64_t tcp_backlog;
+    uint64_t tcp_keepalive;
+    uint64_t databases;
+    uint64_t query_limit;
+    uint64_t bulk_max;
+    uint64_t reply_limit;
+    uint64_t script_ms;
+    uint64_t script_memory;
+    uint64_t maxmemory_policy;
+    uint64_t keyspace_events;
+    uint64_t daemonize;
+    uint64_t supervised;
+    char dir[CONFIG_TEXT_MAX];
+    uint64_t appendfsync; /* enum oxbow_sync */
+    uint64_t interval_ms;
+    uint64_t quota;
+    uint64_t disk_limit;
+    uint64_t journal; /* enum oxbow_journal */
+    uint64_t journal_segments;
+    uint64_t journal_segment_size;
+    uint64_t dirty_pages;
+    uint64_t memtable;
+    uint64_t checkpoint_ms;
+    uint64_t entry_max;
+    uint64_t endurance;
+    uint64_t on_foreign; /* enum oxbow_on_foreign */
+    uint64_t on_failure; /* enum oxbow_on_failure */
+    uint64_t memory_max;
+    char stand_in[CONFIG_TEXT_MAX];
+    uint64_t loglevel; /* enum oxbow_log_level */
+    char logfile[CONFIG_TEXT_MAX];
+    char pidfile[CONFIG_TEXT_MAX];
+
+    char file[CONFIG_TEXT_MAX]; /* that was read; empty: none */
+    uint32_t without_meaning; /* how many options were given that Redis has and oxbowd needs not */
+    char without_meaning_first[CONFIG_TEXT_MAX];
+};
+
+enum config_kind {
+    CONFIG_NUMBER, /* least to most */
+    CONFIG_OCTAL,
+    CONFIG_SIZE, /* with k, kb, m, mb, ...; least to most */
+    CONFIG_YESNO,
+    CONFIG_TEXT,
+    CONFIG_WORD, /* one of `words` */
+    CONFIG_ADDRESSES,
+    CONFIG_USERS /* may be given more than once: a line each */
+};
+
+struct config_word {
+    const char *name; /* NULL: the end */
+    uint64_t value;
+};
+
+struct config_row {
+    const char *name;
+    enum config_kind kind;
+    size_t offset;        /* in struct config */
+    const char *standard; /* the default, as it would stand in a file */
+    uint64_t least;
+    uint64_t most;
+    const struct config_word *words;
+    const char *help;
+};
+
+/* Ends with a row without a name. */
+extern const struct config_row config_rows[];
+/* Names that Redis has and that have no meaning here: accepted and counted. Ends with NULL. */
+extern const char *const config_without_meaning[];
+
+/* Why something was refused: "oxbowd.conf:3: port: ...". */
+struct config_why {
+    char text[CONFIG_WHY_MAX];
+};
+
+void config_init(struct config *c);
+/* Splits a line into words, in place. False: unbalanced quotes or too many words. */
+bool config_split(char *line, char *words[CONFIG_WORDS_MAX], uint32_t *count);
+/* Takes one option; `where` is what the complaint begins with. */
+bool config_set(struct config *c, const char *where, char *const *words, uint32_t count,
+                struct config_why *why);
+/* Reads a file ("-": standard input), and those that it includes. */
+bool config_read(struct config *c, const char *path, struct config_why *why);
+/* Whether it listens where others than this machine may come from. */
+bool config_is_public(const struct config *c);
+/* Whether the options go together. */
+bool config_check(const struct config *c, struct config_why *why);
+/* The table, for people. */
+void config_print_help(void);
+/* The same as the rows of a table in Markdown. */
+void config_print_markdown(void);
+
+#endif

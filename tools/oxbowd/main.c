@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oxbowd: the engine behind the Redis protocol, for programs that queue through Redis. Reads its
+ * configuration, opens the store, listens, and ends in order when it is told to: TERM, INT, SHUTDOWN.
+ * A second signal ends it at once; what was acknowledged is safe as the policy says in any case.
+ */
+#include "oxbow/lua.h"
+#include "port/uv/program.h"
+#include "tools/oxbowd/config.h"
+#include "tools/oxbowd/log.h"
+#include "tools/oxbowd/notify.h"
+#include "tools/oxbowd/users.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define FDS_OWN 64u /* of store, log, loop and listeners */
+
+struct daemon {
+    struct config config;
+    struct daemon_log log;
+    struct oxbow_port port;
+    struct oxbow *db;
+    struct uvprogram *program;
+    struct oxbow_resp_uv *server;
+    bool ending;
+    bool failed;
+};
+
+/* How TLS is spoken; NULL: this program was built without it. */
+static const struct oxbow_tls_ops *tls_ops(void)
+{
+#ifdef OXBOWD_TLS
+    return oxbow_tls_mbedtls();
+#else
+    return NULL;
+#endif
+}
+
+/* ---- the command line ---- */
+
+static int help(void)
+{
+    puts("usage: oxbowd [FILE] [--OPTION VALUE]...\n\n"
+         "Serves an oxbow store by the Redis protocol. FILE has the form of redis.conf, - is "
+         "standard\n"
+         "input; options of the command line come after it. Without anything: 127.0.0.1:6379, the\n"
+         "store in ./oxbow-data, every write on the device before it is answered.\n\n"
+         "  -h, --help     this help\n"
+         "  -v, --version  the version\n"
+         "  --test-config  say what is wrong with the configuration, and end\n\n"
+         "options, in FILE without the dashes (and their defaults):");
+    config_print_help();
+    puts("\nexit status: 0 ended in order, 1 wrong configuration or failed");
+    return 0;
+}
+
+static int refuse(const char *text)
+{
+    fprintf(stderr, "oxbowd: %s\n", text);
+    return 1;
+}
+
+/* The words of one option: --name value... or --name=value. Gives how many arguments it took. */
+static int option_words(int argc, char **argv, int at, char *words[CONFIG_WORDS_MAX],
+                        uint32_t *count)
+{
+    char *equals = strchr(argv[at], '=');
+    int next = at + 1;
+
+    words[0] = argv[at] + 2;
+    *count = 1;
+    if (equals != NULL) {
+        *equals = '\0';
+        words[(*count)++] = equals + 1;
+    }
+    while (next < argc && strncmp(argv[next], "--", 2) != 0 && *count < CONFIG_WORDS_MAX) {
+        words[(*count)++] = argv[next++];
+    }
+    return next - at;
+}
+
+static bool is(const char *arg, const char *one, const char *other)
+{
+    return strcmp(arg, one) == 0 || (other != NULL && strcmp(arg, other) == 0);
+}
+
+/* False: `code` is the program's. */
+static bool read_arguments(struct config *c, int argc, char **argv, bool *test, int *code)
+{
+    struct config_why why;
+    int at = 1;
+
+    if (argc > 1 && (argv[1][0] != '-' || argv[1][1] == '\0')) {
+        if (!config_read(c, argv[1], &why)) {
+            *code = refuse(why.text);
+            return false;
+        }
+        at = 2;
+    }
+    while (at < argc) {
+        char *words[CONFIG_WORDS_MAX];
+        uint32_t count;
+
+        if (is(argv[at], "--test-config", NULL)) {
+            *test = true;
+            at++;
+            continue;
+        }
+        if (strncmp(argv[at], "--", 2) != 0 || argv[at][2] == '\0') {
+            fprintf(stderr, "oxbowd: %s: what is this? see: oxbowd --help\n", argv[at]);
+            *code = 1;
+            return false;
+        }
+        at += option_words(argc, argv, at, words, &count);
+        if (!config_set(c, "command line", words, count, &why)) {
+            *code = refuse(why.text);
+            return false;
+        }
+    }
+    if (!config_check(c, &why)) {
+        *code = refuse(why.text);
+        return false;
+    }
+    return true;
+}
+
+/* ---- the end ---- */
+
+static void on_closed(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    d->server = NULL;
+    uvprogram_stop(d->program);
+}
+
+static void end(struct daemon *d, const char *why)
+{
+    if (d->ending) {
+        return;
+    }
+    d->ending = true;
+    daemon_log_say(&d->log, OXBOW_LOG_INFO, "%s: ending", why);
+    notify_send("STOPPING=1");
+    oxbow_resp_uv_close(d->server, on_closed, d);
+}
+
+static void on_shutdown(void *ctx)
+{
+    end(ctx, "SHUTDOWN");
+}
+
+static void reload_tls(struct daemon *d)
+{
+    struct oxbow_tls_why why;
+
+    if (d->config.tls_port == 0 || d->ending) {
+        return;
+    }
+    if (oxbow_resp_uv_tls_reload(d->server, &why) == OXBOW_OK) {
+        daemon_log_say(&d->log, OXBOW_LOG_INFO, "SIGHUP: the certificates are read again");
+    } else {
+        daemon_log_say(&d->log, OXBOW_LOG_ERROR, "SIGHUP: the certificates stay as they were: %s",
+                       why.text);
+    }
+}
+
+static void on_signal(void *ctx, int number)
+{
+    struct daemon *d = ctx;
+
+    if (number == SIGHUP) {
+        if (daemon_log_reopen(&d->log)) {
+            daemon_log_say(&d->log, OXBOW_LOG_INFO, "SIGHUP: the log is open again");
+        } else {
+            daemon_log_say(&d->log, OXBOW_LOG_ERROR, "SIGHUP: the log stays as it was: %s",
+                           strerror(errno));
+        }
+        reload_tls(d);
+        return;
+    }
+    if (d->ending) {
+        daemon_log_say(&d->log, OXBOW_LOG_WARN, "a second signal: ending at once");
+        _exit(1);
+    }
+    end(d, number == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+static void on_tick(void *ctx)
+{
+    (void)ctx;
+    notify_send("WATCHDOG=1");
+}
+
+/* ---- the beginning ---- */
+
+static const char *store_error(const struct daemon *d, enum oxbow_err err, char *text, size_t len)
+{
+    if (err == OXBOW_ELOCKED) {
+        (void)snprintf(text, len, "the store is in use by %s",
+                       d->log.owner[0] != '\0' ? d->log.owner : "another process");
+        return text;
+    }
+    if (err == OXBOW_ENOENT) {
+        return "it cannot be made: its parent is missing or is no directory";
+    }
+    if (err == OXBOW_EREADONLY) {
+        return "no right to write there";
+    }
+    if (err == OXBOW_EINVAL) {
+        return "limits that contradict each other: quota, disk-limit, journal-segment-size, "
+               "memory-max "
+               "or stand-in";
+    }
+    return oxbow_err_text(err);
+}
+
+static bool store_open(struct daemon *d)
+{
+    const struct config *c = &d->config;
+    const struct oxbow_config config = {
+        .dir = c->dir,
+        .port = &d->port,
+        .sync = (enum oxbow_sync)c->appendfsync,
+        .interval_ms = (uint32_t)c->interval_ms,
+        .quota_bytes = c->quota,
+        .disk_bytes = c->disk_limit,
+        .dirty_pages = (uint32_t)c->dirty_pages,
+        .memtable_bytes = (uint32_t)c->memtable,
+        .checkpoint_ms = (uint32_t)c->checkpoint_ms,
+        .entry_bytes = (uint32_t)c->entry_max,
+        .endurance_bytes = c->endurance,
+        .journal = (enum oxbow_journal)c->journal,
+        .journal_segments = (uint32_t)c->journal_segments,
+        .journal_bytes = (uint32_t)c->journal_segment_size,
+        .on_foreign = (enum oxbow_on_foreign)c->on_foreign,
+        .on_failure = (enum oxbow_on_failure)c->on_failure,
+        .memory_max = c->memory_max,
+        .stand_in = c->stand_in[0] != '\0' ? c->stand_in : NULL,
+    };
+    char text[128];
+    enum oxbow_err err = oxbow_open(&config, &d->db);
+
+    if (err != OXBOW_OK) {
+        daemon_log_say(&d->log, OXBOW_LOG_ERROR, "%s: %s (%s)", c->dir,
+                       store_error(d, err, text, sizeof text), oxbow_err_name(err));
+    }
+    return err == OXBOW_OK;
+}
+
+/* Descriptors for as many connections as the configuration has, or as many as there may be. */
+static uint32_t clients_max(struct daemon *d)
+{
+    uint32_t wanted = (uint32_t)d->config.maxclients;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted + FDS_OWN) {
+        return wanted;
+    }
+    limit.rlim_cur = limit.rlim_max < wanted + FDS_OWN ? limit.rlim_max : wanted + FDS_OWN;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return wanted;
+    }
+    if (limit.rlim_cur < wanted + FDS_OWN) {
+        uint32_t may = limit.rlim_cur > 2 * FDS_OWN ? (uint32_t)limit.rlim_cur - FDS_OWN : FDS_OWN;
+
+        daemon_log_say(&d->log, OXBOW_LOG_WARN,
+                       "maxclients is %" PRIu32 ", not %" PRIu32
+                       ": the system allows %llu descriptors (ulimit -n)",
+                       may, wanted, (unsigned long long)limit.rlim_cur);
+        return may;
+    }
+    return wanted;
+}
+
+static const char *text_or_null(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
+static bool server_open(struct daemon *d)
+{
+    const struct config *c = &d->config;
+    const struct oxbow_tls_config tls = {
+        .ca.path = text_or_null(c->tls_ca),
+        .cert.path = text_or_null(c->tls_cert),
+        .key.path = text_or_null(c->tls_key),
+        .key_password = text_or_null(c->tls_key_pass),
+        .server = true,
+        .clients = (enum oxbow_tls_clients)c->tls_clients,
+    };
+    const char *binds[OXBOW_RESP_UV_BINDS_MAX];
+    struct oxbow_resp_uv_why why = {.text = ""};
+    const struct oxbow_resp_uv_config config = {
+        .resp =
+            {
+                .db = d->db,
+                .password = c->requirepass[0] != '\0' ? c->requirepass : NULL,
+                .users = c->users[0] != '\0' ? c->users : NULL,
+                .users_file = users_file(c->aclfile),
+                .all_channels = c->acl_pubsub != 0,
+                .acl_log_max = c->acllog_max != 0 ? (uint32_t)c->acllog_max : UINT32_MAX,
+                .protected_mode = c->protected_mode,
+                .clients_max = clients_max(d),
+                .query_bytes_max = c->query_limit,
+                .bulk_bytes_max = c->bulk_max,
+                .reply_bytes_max = c->reply_limit,
+                .timeout_s = (uint32_t)c->timeout,
+                .pid = (uint32_t)getpid(),
+                .config_file = c->file[0] != '\0' ? c->file : NULL,
+                .scripting = OXBOWD_SCRIPTING,
+                .script_ms_max = c->script_ms != 0 ? (uint32_t)c->script_ms : UINT32_MAX,
+                .script_bytes_max = c->script_memory,
+                .shutdown = on_shutdown,
+                .ctx = d,
+            },
+        .binds = binds,
+        .bind_count = c->bind.count,
+        .port = (uint16_t)c->port,
+        .tls = tls_ops(),
+        .tls_config = &tls,
+        .tls_port = (uint16_t)c->tls_port,
+        .unix_path = c->unixsocket[0] != '\0' ? c->unixsocket : NULL,
+        .unix_mode = (uint32_t)c->unixsocketperm,
+        .backlog = (uint32_t)c->tcp_backlog,
+        .keepalive_s = c->tcp_keepalive != 0 ? (uint32_t)c->tcp_keepalive : UINT32_MAX,
+    };
+    enum oxbow_err err;
+    uint32_t i;
+
+    for (i = 0; i < c->bind.count; i++) {
+        binds[i] = c->bind.text[i];
+    }
+    err = oxbow_resp_uv_open(uvprogram_loop(d->program), &config, &why, &d->server);
+    if (err != OXBOW_OK) {
+        daemon_log_say(&d->log, OXBOW_LOG_ERROR, "%s (%s)", why.text, oxbow_err_name(err));
+    }
+    return err == OXBOW_OK;
+}
+
+static bool program_open(struct daemon *d)
+{
+    const struct uvprogram_config config = {
+        .port = &d->port,
+        .signals = {SIGTERM, SIGINT, SIGHUP},
+        .signal = on_signal,
+        .tick_ms = notify_watchdog_ms(),
+        .tick = on_tick,
+        .ctx = d,
+    };
+    enum oxbow_err err = uvprogram_open(&config, &d->program);
+
+    if (err != OXBOW_OK) {
+        daemon_log_say(&d->log, OXBOW_LOG_ERROR, "the loop cannot begin: %s", oxbow_err_text(err));
+    }
+    return err == OXBOW_OK;
+}
+
+static void pidfile_write(struct daemon *d)
+{
+    FILE *file = d->config.pidfile[0] != '\0' ? fopen(d->config.pidfile, "we") : NULL;
+    bool ok = file != NULL && fprintf(file, "%ld\n", (long)getpid()) > 0;
+
+    if (file != NULL && fclose(file) != 0) {
+        ok = false;
+    }
+    if (d->config.pidfile[0] != '\0' && !ok) {
+        daemon_log_say(&d->log, OXBOW_LOG_WARN, "%s: %s", d->config.pidfile, strerror(errno));
+    }
+}
+
+/* ---- what it says of itself ---- */
+
+static void say_policy(const struct daemon *d, char *out, size_t len)
+{
+    switch ((enum oxbow_sync)d->config.appendfsync) {
+    case OXBOW_SYNC_INTERVAL:
+        (void)snprintf(out, len,
+                       "appendfsync everysec: a power cut takes at most the last %" PRIu64 " ms",
+                       d->config.interval_ms);
+        break;
+    case OXBOW_SYNC_NONE:
+        (void)snprintf(out, len,
+                       "appendfsync no: a power cut takes what the system had not written");
+        break;
+    default:
+        (void)snprintf(
+            out, len,
+            "appendfsync always: what is answered is on the device and survives a power cut");
+        break;
+    }
+}
+
+static void say_ready(struct daemon *d)
+{
+    const struct config *c = &d->config;
+    char where[CONFIG_TEXT_MAX * 2] = "";
+    char policy[128];
+    size_t len = 0;
+    uint32_t i;
+
+    for (i = 0; c->port != 0 && i < c->bind.count && len < sizeof where; i++) {
+        const char *bind = c->bind.text[i] + (c->bind.text[i][0] == '-');
+
+        len += (size_t)snprintf(where + len, sizeof where - len,
+                                strchr(bind, ':') != NULL ? "%s[%s]:%" PRIu64 : "%s%s:%" PRIu64,
+                                len > 0 ? ", " : "", bind, c->port);
+    }
+    if (c->tls_port != 0 && len < sizeof where) {
+        len += (size_t)snprintf(where + len, sizeof where - len, "%sTLS at port %" PRIu64,
+                                len > 0 ? ", " : "", c->tls_port);
+    }
+    if (c->unixsocket[0] != '\0' && len < sizeof where) {
+        (void)snprintf(where + len, sizeof where - len, "%s%s", len > 0 ? ", " : "", c->unixsocket);
+    }
+    say_policy(d, policy, sizeof policy);
+    if (c->without_meaning > 0) {
+        daemon_log_say(&d->log, OXBOW_LOG_INFO,
+                       "%" PRIu32 " options of Redis have no meaning here, %s first",
+                       c->without_meaning, c->without_meaning_first);
+    }
+    if (config_is_public(c) && c->protected_mode && c->requirepass[0] == '\0' &&
+        c->users[0] == '\0' && c->aclfile[0] == '\0') {
+        daemon_log_say(&d->log, OXBOW_LOG_WARN,
+                       "protected mode: there is no password, so connections from beyond this "
+                       "machine are refused. Set requirepass, or protected-mode no");
+    }
+    daemon_log_say(&d->log, OXBOW_LOG_INFO, "oxbowd " OXBOW_VERSION " serves %s from %s; %s", where,
+                   c->dir, policy);
+}
+
+/* ---- all of it ---- */
+
+static bool serve(struct daemon *d)
+{
+    bool ok = server_open(d);
+
+    if (ok) {
+        pidfile_write(d);
+        say_ready(d);
+        notify_send("READY=1");
+        uvprogram_run(d->program);
+        if (d->config.pidfile[0] != '\0' && unlink(d->config.pidfile) != 0 && errno != ENOENT) {
+            daemon_log_say(&d->log, OXBOW_LOG_WARN, "%s stays: %s", d->config.pidfile,
+                           strerror(errno));
+        }
+    }
+    uvprogram_close(d->program);
+    return ok;
+}
+
+static bool run(struct daemon *d)
+{
+    enum oxbow_err err;
+    bool ok;
+
+    if (!store_open(d)) {
+        return false;
+    }
+    ok = program_open(d) && serve(d);
+    err = oxbow_close(d->db);
+    if (err != OXBOW_OK) {
+        daemon_log_say(&d->log, OXBOW_LOG_ERROR, "closing the store: %s (%s)", oxbow_err_text(err),
+                       oxbow_err_name(err));
+        return false;
+    }
+    if (ok) {
+        daemon_log_say(&d->log, OXBOW_LOG_INFO, "ended in order");
+    }
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    static struct daemon d; /* too large for some stacks */
+    bool test = false;
+    int code = 0;
+
+    for (int i = 1; i < argc; i++) {
+        if (is(argv[i], "-h", "--help")) {
+            return help();
+        }
+        if (is(argv[i], "-v", "--version")) {
+            puts("oxbowd " OXBOW_VERSION);
+            return 0;
+        }
+        if (is(argv[i], "--options-as-markdown", NULL)) {
+            config_print_markdown();
+            return 0;
+        }
+    }
+    config_init(&d.config);
+    if (!read_arguments(&d.config, argc, argv, &test, &code)) {
+        return code;
+    }
+    if (test) {
+        puts("oxbowd: the configuration is right");
+        return 0;
+    }
+    if (!daemon_log_open(&d.log, d.config.logfile, (enum oxbow_log_level)d.config.loglevel)) {
+        fprintf(stderr, "oxbowd: %s: %s\n", d.config.logfile, strerror(errno));
+        return 1;
+    }
+    (void)signal(SIGPIPE, SIG_IGN); /* a log that nobody reads must not end it */
+    d.port = *oxbow_port_default();
+    d.port.log = (struct oxbow_log){.ctx = &d.log, .line = daemon_log_line};
+    return run(&d) ? 0 : 1;
+}

@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the program of a real client against a server of its own.
+
+    run.py CLIENT --server OXBOWD [--cache DIRECTORY] [--program FILE] [--option TEXT]...
+    run.py --list
+
+CLIENT is a row of CLIENTS below. The server is oxbowd, or a real redis-server when OXBOWD's name says so:
+that shows whether the program is right. Libraries come from PyPI and npm in the versions pinned in
+environments/, once per version of the list, into the cache. Exits with 77 only when a registry does
+not answer at all.
+"""
+import argparse
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SYSTEM_PYTHON = "/usr/bin/python3"
+# Whom this machine trusts: a network with an authority of its own has it there, and neither pip nor
+# Node.js looks by itself.
+SYSTEM_CAS = "/etc/ssl/certs/ca-certificates.crt"
+TRIES = 3
+PATIENCE = 30
+# What pip and npm say when nobody is there, as opposed to a version that is not there.
+SILENCE = re.compile(
+    r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Network is unreachable"
+    r"|Connection refused|ProxyError|Temporary failure in name resolution"
+    r"|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ERR_SOCKET_TIMEOUT|ENETUNREACH")
+
+# name: environment, program and its arguments. `debian` is what packages.sh installs; `built` is a
+# program of this build (--program).
+CLIENTS = {
+    "redis_cli": ("debian", "redis_cli.py"),
+    "redis_benchmark": ("debian", "redis_benchmark.py"),
+    "hiredis": ("built", None),
+    "redis_py_debian": ("debian", "redis_py.py"),
+    "redis_py_newest": ("python", "redis_py.py"),
+    "redis_py_5": ("arq", "redis_py.py"),
+    "redis_py_lock_debian": ("debian", "redis_py_lock.py"),
+    "redis_py_lock_newest": ("python", "redis_py_lock.py"),
+    "flask": ("python", "flask_app.py"),
+    "django": ("python", "django_cache.py"),
+    "fastapi": ("python", "fastapi_app.py"),
+    "kombu": ("python", "kombu_queue.py"),
+    "celery_django": ("python", "celery_jobs.py"),
+    "taskiq": ("python", "taskiq_jobs.py"),
+    "rq": ("python", "rq_jobs.py"),
+    "arq": ("arq", "arq_jobs.py"),
+    "huey": ("python", "huey_jobs.py"),
+    "ioredis_5": ("node", "ioredis.js", "ioredis5"),
+    "ioredis_6": ("node", "ioredis.js", "ioredis6"),
+    "node_redis_4_resp2": ("node", "node_redis.js", "redis4", "2"),
+    "node_redis_5_resp2": ("node", "node_redis.js", "redis5", "2"),
+    "node_redis_5_resp3": ("node", "node_redis.js", "redis5", "3"),
+    "node_redis_6_resp2": ("node", "node_redis.js", "redis6", "2"),
+    "node_redis_6_resp3": ("node", "node_redis.js", "redis6", "3"),
+    "bullmq_5": ("node", "bullmq.js", "bullmq5"),
+    "bullmq_6": ("node", "bullmq.js", "bullmq6"),
+    "bee_queue": ("node", "bee_queue.js"),
+}
+
+
+class Silent(Exception):
+    """A registry does not answer."""
+
+
+def fetched(what, command, cwd):
+    """Carries out an installation, three times if need be."""
+    for attempt in range(TRIES):
+        done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        if done.returncode == 0:
+            return
+        time.sleep(2 * attempt)
+    said = done.stdout.decode(errors="replace")
+    if SILENCE.search(said):
+        raise Silent(f"the registry of {what} does not answer")
+    sys.exit(f"{what}: cannot be installed:\n{said[:2000]}\n...\n{said[-2000:]}")
+
+
+def install_python(where, name):
+    if not os.access(SYSTEM_PYTHON, os.X_OK):
+        sys.exit(f"no {SYSTEM_PYTHON}")
+    subprocess.run([SYSTEM_PYTHON, "-m", "venv", where], check=True)
+    trusted = ["--cert", SYSTEM_CAS] if os.path.exists(SYSTEM_CAS) else []
+    fetched(name, [os.path.join(where, "bin", "pip"), "install", "--quiet", "--no-input",
+                   "--disable-pip-version-check", "--retries", "2", "--timeout", "30", "--no-deps",
+                   *trusted, "-r", os.path.join(HERE, "environments", name + ".txt")], where)
+
+
+def install_node(where, name):
+    """Node itself comes from PyPI, so its version is the same everywhere."""
+    install_python(where, name)
+    for file in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(HERE, "environments", file), where)
+    path = os.path.join(where, "bin") + os.pathsep + os.environ["PATH"]
+    fetched(name, ["env", "PATH=" + path, "NODE_OPTIONS=--use-system-ca",
+                   "npm", "install", "--legacy-peer-deps",
+                   "--omit-lockfile-registry-resolved", "--ignore-scripts", "--no-audit", "--no-fund",
+                   "--no-update-notifier", "--fetch-retries", "2", "--cache",
+                   os.path.join(where, "npm-cache")], where)
+    with open(os.path.join(HERE, "environments", "package-lock.json"), "rb") as pinned:
+        with open(os.path.join(where, "package-lock.json"), "rb") as taken:
+            if pinned.read() != taken.read():
+                sys.exit(f"{name}: npm did not keep to package-lock.json")
+    shutil.rmtree(os.path.join(where, "npm-cache"), ignore_errors=True)
+
+
+FILES = {"node": (install_node, ["node.txt", "package.json", "package-lock.json"]),
+         "python": (install_python, ["python.txt"]),
+         "arq": (install_python, ["arq.txt"])}
+
+
+def environment(name, cache):
+    """The directory of an installed environment: there already, or made now."""
+    install, lists = FILES[name]
+    digest = hashlib.sha256(sys.version.encode())
+    for file in lists:
+        with open(os.path.join(HERE, "environments", file), "rb") as text:
+            digest.update(text.read())
+    where = os.path.join(cache, f"{name}-{digest.hexdigest()[:16]}")
+    done = os.path.join(where, "complete")
+    os.makedirs(cache, exist_ok=True)
+    with open(where + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(done):
+            shutil.rmtree(where, ignore_errors=True)
+            install(where, name)
+            with open(done, "w"):
+                pass
+    return where
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A server with a store of its own at a port that was free."""
+
+    def __init__(self, program, top, options):
+        self.program = program
+        self.port = free_port()
+        self.log = os.path.join(top, "server.log")
+        self.unix = os.path.join(top, "server.sock")
+        args = [program, "--port", str(self.port), "--unixsocket", self.unix, "--dir"]
+        if self.is_redis():
+            args += [top, "--save", "", "--appendonly", "no"]
+        else:
+            args += [os.path.join(top, "store")]
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(args + options, cwd=top, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
+        end = time.monotonic() + PATIENCE
+        while not self.serves():
+            if self.process.poll() is not None or time.monotonic() > end:
+                sys.exit("the server does not start:\n" + self.told())
+            time.sleep(0.02)
+
+    def is_redis(self):
+        return os.path.basename(self.program) == "redis-server"
+
+    def serves(self):
+        """Whether it answers; anybody else at the port ends the run."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as sock:
+                sock.sendall(b"INFO server\r\n")
+                said = b""
+                while b"process_id:" not in said or not said.endswith(b"\r\n"):
+                    part = sock.recv(65536)
+                    if not part:
+                        return False
+                    said += part
+        except OSError:
+            return False
+        if b"process_id:%d\r\n" % self.process.pid not in said:
+            sys.exit("another server answers at the port")
+        return True
+
+    def told(self):
+        with open(self.log, "rb") as log:
+            return log.read()[-4000:].decode(errors="replace")
+
+    def end(self):
+        """Whether it lived until now and ended in order."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(PATIENCE) == 0
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return False
+
+
+def command_of(client, cache, program):
+    kind, file, *args = CLIENTS[client]
+    if kind == "built":
+        if not program:
+            sys.exit("--program is missing")
+        return [program], {}
+    path = os.path.join(HERE, file)
+    if kind == "debian":
+        return [SYSTEM_PYTHON, path, *args], {}
+    where = environment(kind, cache)
+    bins = os.path.join(where, "bin")
+    env = {"PATH": bins + os.pathsep + os.environ["PATH"]}
+    if kind == "node":
+        env["NODE_PATH"] = os.path.join(where, "node_modules")
+        return [os.path.join(bins, "node"), path, *args], env
+    return [os.path.join(bins, "python"), path, *args], env
+
+
+def run(given):
+    cache = os.path.abspath(given.cache)
+    command, env = command_of(given.client, cache, given.program)
+    top = tempfile.mkdtemp(prefix="oxbow-client-")
+    try:
+        server = Server(given.server, top, given.option)
+        env = {**os.environ, **env, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port),
+               "REDIS_SOCKET": server.unix, "REDIS_URL": f"redis://127.0.0.1:{server.port}",
+               "PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": top}
+        try:
+            code = subprocess.run(command, env=env, cwd=top).returncode
+        finally:
+            ended = server.end()
+        if code != 0 or not ended:
+            print(f"{given.client}: exit {code}; the server {'ended' if ended else 'FAILED'}:\n"
+                  + server.told())
+            return 1
+        return 0
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
+
+
+def main():
+    parse = argparse.ArgumentParser()
+    parse.add_argument("client", nargs="?", choices=sorted(CLIENTS))
+    parse.add_argument("--server", default="redis-server")
+    parse.add_argument("--cache", default="build/clients")
+    parse.add_argument("--program")
+    parse.add_argument("--option", action="append", default=[])
+    parse.add_argument("--list", action="store_true")
+    given = parse.parse_args()
+    if given.list or given.client is None:
+        print("\n".join(CLIENTS))
+        return 0
+    try:
+        return run(given)
+    except Silent as why:
+        print(f"client_{given.client}: skipped: {why}")
+        return 77
+
+
+if __name__ == "__main__":
+    sys.exit(main())

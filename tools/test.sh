@@ -47,6 +47,32 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_strin
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
 export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(nproc)}
+# Random tests draw anew for each state of the sources, and the same whenever it is tested again: what
+# fails elsewhere can be repeated here. Campaigns are for the rest.
+if [ -z "${OXBOW_SEED:-}" ]; then
+    tree=$(git rev-parse --short=8 'HEAD^{tree}' 2>/dev/null) && OXBOW_SEED=$((16#${tree:0:7})) ||
+        OXBOW_SEED=$(date +%s)
+fi
+export OXBOW_SEED
+
+# failed_tests LOG: the end of what each failed test printed, as ctest --output-on-failure leaves it,
+# and the seeds that it named.
+failed_tests() {
+    awk '
+        function flush_kept(i) {
+            for (i = 1; i <= kept; i++) if (i > kept - 25 || lines[i] ~ /OXBOW_SEED=/) print "  " lines[i]
+            kept = 0
+        }
+        /^ *[0-9]+\/[0-9]+ Test +#/ || /^ +Start +[0-9]+:/ || /^[0-9]+% tests passed/ {
+            flush_kept()
+            telling = /\*\*\*/
+            if (telling) print "---- " $0
+            next
+        }
+        telling { lines[++kept] = $0 }
+        END { flush_kept() }
+    ' "$1"
+}
 
 # stage NAME COMMAND...: one line, the rest goes to build/logs/NAME.log. Ends all when it fails. A
 # command that cannot run here exits with 77 and says why in its last line.
@@ -68,7 +94,8 @@ stage() {
     echo "---- end of $logs/$name.log"
     # A failed build says why in the middle, failed tests at the end.
     grep -E -A8 '(error|FAILED):' "$logs/$name.log" | head -n 40 || true
-    tail -n 60 "$logs/$name.log"
+    tail -n 40 "$logs/$name.log"
+    failed_tests "$logs/$name.log"
     echo "test.sh: $name failed; all of it: $logs/$name.log"
     exit 1
 }
@@ -97,7 +124,7 @@ skipped() {
     } | sed "s/^/skipped ($preset): /"
 }
 
-echo "oxbow: all tests; logs in $logs/"
+echo "oxbow: all tests; logs in $logs/; OXBOW_SEED=$OXBOW_SEED"
 stage packages tools/packages.sh test
 stage build-release build release
 if [ "$quick" = 0 ]; then

@@ -190,6 +190,7 @@ void merge_stand_ins(struct oxbow *to, const struct oxbow_config *config)
         if (err == OXBOW_OK) {
             err = merge_parked_tidy(to);
         }
+        err = err == OXBOW_OK ? merge_once_tidy(m) : err;
         if (err != OXBOW_OK) {
             char line[128];
 

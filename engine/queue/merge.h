@@ -128,6 +128,8 @@ OXBOW_MUST_CHECK enum oxbow_err merge_check(struct merge *m);
 /* The names whose entries did not come with a batch, when all else has come; if something is left, those
  * alone whose entries the target has confirmed. */
 OXBOW_MUST_CHECK enum oxbow_err merge_once(struct merge *m);
+/* Nothing is left: what was noted of producers that came meanwhile goes from the store. */
+OXBOW_MUST_CHECK enum oxbow_err merge_once_tidy(struct merge *m);
 /* Of a batch of entries, from begin to end: looks for the name of the i-th. *known: the store has it
  * from elsewhere, so the entry is there already. put: remembers the name, if it has one that is to
  * come with it, of an entry that is `id` now. */

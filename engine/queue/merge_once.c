@@ -9,7 +9,8 @@
  * (2) Nothing that is in the stand-in has its id in the store from the merge: what is known there came
  * from a producer. Of entries with one id, the id goes with the last. (3) A producer's number tells
  * nothing of those below it that came to the stand-in, since the producer may have gone on in a store
- * that could not take them yet: left out is what the store knew before the merge began.
+ * that could not take them yet: left out is what the store knew before the merge began, and what the
+ * producer has added to it one by one since (once_run.c).
  * (4) An entry that may have been sent goes on, known or not: the target may have it.
  */
 #include "engine/queue/merge.h"
@@ -48,6 +49,23 @@ static enum oxbow_err known_to(const struct once *to, enum once_kind kind,
     }
     *is = at->seen.number <= seen.number;
     return OXBOW_OK;
+}
+
+/* Whether a number of a producer was added to the store: before the merge began, or since then. */
+static enum oxbow_err counted_there(const struct once *mine, const struct once *theirs,
+                                    const struct once_name *at, bool *is)
+{
+    struct once_seen before;
+    enum oxbow_err err = once_get(mine, ONCE_BEFORE, name_of(at), &before);
+
+    *is = err == OXBOW_OK && at->seen.number <= before.number;
+    if (*is || (err == OXBOW_OK && before.number == 0)) { /* forgotten: it counts anew */
+        return OXBOW_OK;
+    }
+    if (err == OXBOW_OK || err == OXBOW_ENOENT) {
+        err = once_run_has(theirs, name_of(at), at->seen.number, is);
+    }
+    return err;
 }
 
 /* ---- names that come with their entries ---- */
@@ -147,11 +165,11 @@ enum oxbow_err merge_names_look(struct merge *m, const struct merge_unit *u, siz
     if (err != OXBOW_OK) {
         return err == OXBOW_ENOENT ? OXBOW_OK : err;
     }
-    if (m->at.kind == ONCE_PRODUCER) {
-        err = known_to(&n->mine, ONCE_BEFORE, &m->at, known);
-    } else {
-        err = once_queue(to, u->key, &theirs);
-        err = err == OXBOW_OK ? known_to(&theirs, ONCE_ID, &m->at, known) : err;
+    err = once_queue(to, u->key, &theirs);
+    if (err == OXBOW_OK && m->at.kind == ONCE_PRODUCER) {
+        err = counted_there(&n->mine, &theirs, &m->at, known);
+    } else if (err == OXBOW_OK) {
+        err = known_to(&theirs, ONCE_ID, &m->at, known);
     }
     n->put = !*known && (last || m->at.kind == ONCE_PRODUCER);
     n->known += *known && !u->parked;
@@ -299,12 +317,13 @@ enum oxbow_err merge_once_take(struct merge *m, const struct merge_mark *mark,
 
 /* ---- all queues ---- */
 
-/* The queue in that row of the stand-in's policies, to which names belong. OXBOW_ENOENT: no more. */
-static enum oxbow_err queue_at(struct merge *m, uint32_t row, struct merge_unit *u)
+/* The queue in that row of a store's policies, to which names belong. OXBOW_ENOENT: no more. */
+static enum oxbow_err queue_at(struct merge *m, struct oxbow *db, uint32_t row,
+                               struct merge_unit *u)
 {
     struct policy_table *t;
     struct oxbow_txn *txn;
-    enum oxbow_err err = merge_begin(m->from, 0, OXBOW_TXN_READ | OXBOW_TXN_NOWAIT, &txn);
+    enum oxbow_err err = merge_begin(db, 0, OXBOW_TXN_READ | OXBOW_TXN_NOWAIT, &txn);
 
     if (err != OXBOW_OK) {
         return err;
@@ -405,7 +424,7 @@ enum oxbow_err merge_check(struct merge *m)
     for (row = 0; err == OXBOW_OK; row++) {
         struct oxbow_txn *to;
 
-        err = queue_at(m, row, &u);
+        err = queue_at(m, m->from, row, &u);
         if (err == OXBOW_OK) {
             err = merge_begin(m->to, u.database, OXBOW_TXN_READ | OXBOW_TXN_NOWAIT, &to);
         }
@@ -439,13 +458,46 @@ enum oxbow_err merge_once(struct merge *m)
     enum oxbow_err err = OXBOW_OK;
 
     for (row = 0; err == OXBOW_OK; row++) {
-        err = queue_at(m, row, &u);
+        err = queue_at(m, m->from, row, &u);
         if (err == OXBOW_OK) {
             err = bound(m, &u);
         }
         if (err == OXBOW_OK && !id_is_zero(u.upto)) {
             err = merge_unit_run(m, &u);
         }
+    }
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+static enum oxbow_err clear_runs(struct merge *m, const struct merge_unit *u)
+{
+    struct oxbow_txn *txn;
+    struct once theirs;
+    bool more;
+    enum oxbow_err err;
+
+    do {
+        more = false;
+        err = merge_begin(m->to, u->database, OXBOW_TXN_FORCE, &txn);
+        if (err != OXBOW_OK) {
+            return err;
+        }
+        err = once_queue(txn, u->key, &theirs);
+        err = err == OXBOW_OK ? once_run_clear(&theirs, &more) : err;
+        err = merge_finish(txn, err);
+    } while (err == OXBOW_OK && more);
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+enum oxbow_err merge_once_tidy(struct merge *m)
+{
+    struct merge_unit u = {.kind = MERGE_ONCE};
+    uint32_t row;
+    enum oxbow_err err = OXBOW_OK;
+
+    for (row = 0; err == OXBOW_OK; row++) {
+        err = queue_at(m, m->to, row, &u);
+        err = err == OXBOW_OK ? clear_runs(m, &u) : err;
     }
     return err == OXBOW_ENOENT ? OXBOW_OK : err;
 }

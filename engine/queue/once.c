@@ -280,7 +280,8 @@ static enum oxbow_err call_begin(struct oxbow_txn *txn, const struct oxbow_once 
     if (err == OXBOW_OK) {
         err = seen_before(c, outcome);
     }
-    ask.bytes = (in_stand_in(txn) ? 2 : 1) * (c->name.len + RECORD_OVERHEAD);
+    ask.bytes = (in_stand_in(txn) || store_merge_left(txn_store(txn)) ? 2 : 1) *
+                (c->name.len + RECORD_OVERHEAD);
     return err == OXBOW_OK && !outcome->duplicate ? policy_reserve(txn, &ask, &dropped) : err;
 }
 
@@ -299,6 +300,8 @@ static enum oxbow_err call_end(const struct call *c, struct oxbow_id id)
     }
     if (err == OXBOW_OK && in_stand_in(c->once.txn)) {
         err = note_place(c, id);
+    } else if (err == OXBOW_OK && c->kind == ONCE_PRODUCER) {
+        err = once_run_add(&c->once, c->name, c->sequence);
     }
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(c->once.txn, err);
 }
@@ -390,8 +393,8 @@ enum oxbow_err oxbow_once_forget(struct oxbow_txn *txn, struct oxbow_bytes key,
         err = OXBOW_EREADONLY;
     }
     err = err == OXBOW_OK ? once_del(&o, ONCE_PRODUCER, producer) : err;
-    if (err == OXBOW_OK && in_stand_in(txn)) {
-        err = forget_places(&o, producer);
+    if (err == OXBOW_OK) {
+        err = in_stand_in(txn) ? forget_places(&o, producer) : once_run_forget(&o, producer);
         err = err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
     }
     return err;

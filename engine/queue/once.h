@@ -62,6 +62,17 @@ OXBOW_MUST_CHECK enum oxbow_err once_drop_queue(struct oxbow_txn *txn, uint32_t 
 /* One such step. For idle work. */
 OXBOW_MUST_CHECK enum oxbow_err once_reap(struct oxbow_txn *txn, bool *more);
 
+/* ---- in a store, while something is left in a stand-in: what came here all the same ---- */
+
+/* A producer has added that number. Does nothing where nothing is left. */
+OXBOW_MUST_CHECK enum oxbow_err once_run_add(const struct once *o, struct oxbow_bytes name,
+                                             uint64_t number);
+OXBOW_MUST_CHECK enum oxbow_err once_run_has(const struct once *o, struct oxbow_bytes name,
+                                             uint64_t number, bool *has);
+OXBOW_MUST_CHECK enum oxbow_err once_run_forget(const struct once *o, struct oxbow_bytes name);
+/* A step towards nothing noted of the queue. */
+OXBOW_MUST_CHECK enum oxbow_err once_run_clear(const struct once *o, bool *more);
+
 /* ---- in a stand-in: which entry came under which name, for the merge ---- */
 
 /* An entry of a queue: of a stream by its id, of a list by its index and zero. */

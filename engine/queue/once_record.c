@@ -14,6 +14,8 @@
  *   KV_SPACE_ONCE be32 queue 'b' be64 hash u8 slot -> as 'p': how far the store knew the producer
  *   KV_SPACE_ONCE be32 queue 'x' be64 object       -> its indexes say nothing: it was edited
  *
+ * While something is left in a stand-in, also 'r': once_run.c.
+ *
  * The queue is the id of its policy, which is never used twice; 0xffffffff is none.
  *
  * Invariants: (1) Slots of one hash are dense from 0. (2) Every number from oldest to newest has an 'o'

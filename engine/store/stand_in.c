@@ -263,6 +263,11 @@ bool store_has_stand_in(const struct oxbow *db)
     return db->stand.given;
 }
 
+bool store_merge_left(const struct oxbow *db)
+{
+    return db->recovery.merge_left != OXBOW_OK;
+}
+
 void stand_in_told(struct oxbow *db, uint64_t merged, enum oxbow_err left)
 {
     db->recovery.merged = merged;

@@ -81,6 +81,8 @@ OXBOW_MUST_CHECK enum oxbow_err stand_in_begin(struct oxbow *db, const struct ox
 /* Whether `db` is one / whether its configuration names a place for one. */
 bool store_stands_in(const struct oxbow *db);
 bool store_has_stand_in(const struct oxbow *db);
+/* Whether something is left in one that is to be merged into `db`: oxbow_recovery.merge_left. */
+bool store_merge_left(const struct oxbow *db);
 /* For oxbow_recovery. */
 void stand_in_told(struct oxbow *db, uint64_t merged, enum oxbow_err left);
 

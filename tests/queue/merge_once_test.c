@@ -200,6 +200,114 @@ static void a_producer_that_goes_on_meanwhile_loses_nothing_that_is_left(void **
     rig_free(&rig);
 }
 
+static bool came_here(uint64_t sequence)
+{
+    struct oxbow_txn *txn = rig_txn(&rig);
+    struct once o;
+    bool has = false;
+
+    assert_int_equal(once_queue(txn, bytes_of("p"), &o), OXBOW_OK);
+    assert_int_equal(once_run_has(&o, bytes_of("a"), sequence, &has), OXBOW_OK);
+    oxbow_txn_abort(txn);
+    return has;
+}
+
+/* In one piece, with gaps, and going on behind all that is left. */
+static void what_a_producer_repeats_of_what_is_left_comes_once(void **state)
+{
+    const int want[33] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 15, 20, 21, 30,
+                          31, 32, 13, 14, 16, 17, 18, 19, 22, 23, 24, 25, 26, 27, 28, 29};
+    const int again[] = {10, 11, 12, 15, 20, 21, 30, 31, 32};
+
+    (void)state;
+    leave_twenty("p", add_counted);
+    for (size_t i = 0; i < sizeof again / sizeof again[0]; i++) {
+        assert_false(came_here((uint64_t)again[i] + 1));
+        add_counted(again[i]);
+        assert_true(add_numbered("a", (uint64_t)again[i] + 1, again[i]));
+        assert_true(came_here((uint64_t)again[i] + 1));
+    }
+    for (int n = 0; n < 40; n++) {
+        bool there = false;
+
+        for (size_t i = 0; i < sizeof again / sizeof again[0]; i++) {
+            there = there || again[i] == n;
+        }
+        assert_int_equal(came_here((uint64_t)n + 1), there);
+    }
+    rig_close(&rig);
+    rig_open_store(&rig);
+    assert_int_equal(recovery_of().merge_left, OXBOW_OK);
+    assert_int_equal(recovery_of().merged, 14);
+    assert_these("p", false, want, 33);
+    assert_int_equal(sequence_of("a"), 33);
+    assert_false(came_here(11)); /* nothing is left: nothing is noted */
+    add_counted(33);
+    assert_false(came_here(34));
+    rig_free(&rig);
+}
+
+static void numbers_are_noted_through_openings_that_leave_something(void **state)
+{
+    const struct oxbow_policy tight = {.max_entries = 13, .on_full = OXBOW_POLICY_REFUSE};
+    const struct oxbow_policy roomy = {.max_entries = 100, .on_full = OXBOW_POLICY_REFUSE};
+
+    (void)state;
+    leave_twenty("p", add_counted);
+    set_policy("p", &tight);
+    add_counted(10);
+    add_counted(11);
+    rig_close(&rig);
+    rig_open(&rig);
+    assert_int_equal(recovery_of().merge_left, OXBOW_EFULL);
+    assert_numbers(&rig, "p", false, 0, 13);
+    assert_true(came_here(11) && came_here(12));
+    set_policy("p", &roomy);
+    assert_true(add_numbered("a", 13, 12)); /* has come with the merge */
+    add_counted(13);
+    rig_close(&rig);
+    rig_open_store(&rig);
+    assert_numbers(&rig, "p", false, 0, 30);
+    rig_free(&rig);
+}
+
+static void who_is_forgotten_meanwhile_counts_anew(void **state)
+{
+    struct oxbow_txn *txn;
+
+    (void)state;
+    leave_twenty("p", add_counted);
+    add_counted(10);
+    txn = rig_txn(&rig);
+    assert_int_equal(oxbow_once_forget(txn, bytes_of("p"), bytes_of("a")), OXBOW_OK);
+    rig_commit(&rig, txn);
+    assert_false(came_here(11));
+    assert_false(add_numbered("a", 1, 40));
+    assert_true(came_here(1));
+    rig_close(&rig);
+    rig_open_store(&rig);
+    assert_int_equal(recovery_of().merged, 20);
+    assert_int_equal(sequence_of("a"), 30);
+    rig_free(&rig);
+}
+
+/* Who leaves out numbers for ever is not noted for ever, and neither is a producer without a merge. */
+static void what_is_noted_of_a_producer_is_bounded(void **state)
+{
+    const struct oxbow_policy some = {.max_entries = 5000};
+
+    (void)state;
+    leave_twenty("p", add_counted);
+    set_policy("p", &some);
+    for (uint64_t n = 100; n <= 2100; n += 2) {
+        assert_false(add_numbered("a", n, 0));
+    }
+    assert_true(came_here(100) && came_here(2098));
+    assert_false(came_here(101));
+    assert_false(came_here(2100)); /* the thousand-and-first */
+    rig_free(&rig);
+}
+
 static void entries_that_a_producer_repeats_are_left_out_one_by_one(void **state)
 {
     (void)state;
@@ -391,6 +499,10 @@ int main(void)
         cmocka_unit_test(what_is_left_is_no_duplicate_yet_and_comes_once),
         cmocka_unit_test(what_is_left_of_a_list_comes_once),
         cmocka_unit_test(a_producer_that_goes_on_meanwhile_loses_nothing_that_is_left),
+        cmocka_unit_test(what_a_producer_repeats_of_what_is_left_comes_once),
+        cmocka_unit_test(numbers_are_noted_through_openings_that_leave_something),
+        cmocka_unit_test(who_is_forgotten_meanwhile_counts_anew),
+        cmocka_unit_test(what_is_noted_of_a_producer_is_bounded),
         cmocka_unit_test(entries_that_a_producer_repeats_are_left_out_one_by_one),
         cmocka_unit_test(a_producer_that_was_forgotten_counts_anew),
         cmocka_unit_test(a_list_is_not_taken_for_what_it_was),

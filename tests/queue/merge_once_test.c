@@ -94,7 +94,7 @@ static void leave_twenty(const char *key, void (*add)(int n))
 
 static void assert_these(const char *key, bool list, const int *want, int count)
 {
-    int got[64];
+    int got[64] = {0};
 
     assert_int_equal(numbers_in(&rig, key, list, got, 64), count);
     for (int i = 0; i < count; i++) {

@@ -7,6 +7,8 @@
  * comes between. It stands in the store's own lines as well (oxbow_wait_add), for what other threads
  * and the store itself bring: entries that come due, or become visible again.
  *
+ * Who waits for the device (WAITAOF) has block.on and stands in none of these lines.
+ *
  * Invariant: block.on, a place in each key's line, and a waiter of the store come and go together.
  */
 #include "engine/base/codec.h"
@@ -403,6 +405,7 @@ enum oxbow_err resp_block_begin(struct resp_call *call)
         if (err != OXBOW_OK) {
             resp_reply_rewind(&c->out, mark);
         } else {
+            c->shown_lsn = s->committed_lsn;
             resp_client_gate(c, lsn);
         }
         give_up(c);
@@ -418,6 +421,7 @@ void resp_block_end(struct oxbow_resp_client *c)
     c->block.on = false;
     c->block.served = false;
     link_remove(&c->block.served_link);
+    link_remove(&c->block.settling);
     c->server->blocked--;
     give_up(c);
     resp_client_wake(c);
@@ -501,6 +505,7 @@ void resp_block_woken(struct oxbow_resp *s)
         if (more) {
             oxbow_wait_again(waiter);
         } else {
+            c->shown_lsn = s->committed_lsn;
             resp_client_gate(c, lsn);
             resp_block_end(c);
         }
@@ -512,8 +517,37 @@ void resp_block_expire(struct oxbow_resp *s)
     while (s->deadline_count > 0 && s->deadlines[0]->block.until_us <= s->now_us) {
         struct oxbow_resp_client *c = s->deadlines[0];
 
-        resp_null_array(&c->out);
+        resp_block_nothing(c);
         resp_client_gate(c, 0);
         resp_block_end(c);
     }
+}
+
+void resp_block_nothing(struct oxbow_resp_client *c)
+{
+    if (link_alone(&c->block.settling)) {
+        resp_null_array(&c->out);
+    } else {
+        resp_settle_timeout(c);
+    }
+}
+
+/* ---- the device ---- */
+
+enum oxbow_err resp_settle_begin(struct resp_call *call, uint64_t timeout_us)
+{
+    struct oxbow_resp_client *c = call->client;
+    struct resp_block *b = &c->block;
+
+    b->until_us = timeout_us == 0 ? RESP_NEVER_US : call->server->now_us + timeout_us;
+    if (timeout_us != 0 && heap_add(call->server, c) != OXBOW_OK) {
+        return OXBOW_ENOMEM;
+    }
+    b->row = call->row;
+    b->database = c->database;
+    b->key_count = 0;
+    b->on = true;
+    link_add(&call->server->settling, &b->settling);
+    call->server->blocked++;
+    return OXBOW_OK;
 }

@@ -408,7 +408,7 @@ static enum oxbow_err client_unblock(struct resp_call *call)
             if (as_error) {
                 resp_error(&c->out, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
             } else {
-                resp_null_array(&c->out);
+                resp_block_nothing(c);
             }
             resp_client_gate(c, 0);
             resp_block_end(c);

@@ -152,6 +152,8 @@ OXBOW_MUST_CHECK enum oxbow_err resp_refuse(struct resp_call *call, const char *
 OXBOW_MUST_CHECK enum oxbow_err resp_refuse_arity(struct resp_call *call);
 OXBOW_MUST_CHECK enum oxbow_err resp_refuse_syntax(struct resp_call *call);
 OXBOW_MUST_CHECK enum oxbow_err resp_refuse_integer(struct resp_call *call);
+/* Replies with lines of text, up to a NULL: what a container's HELP says. OXBOW_OK. */
+OXBOW_MUST_CHECK enum oxbow_err resp_lines(struct resp_call *call, const char *const *lines);
 
 /* ---- the table ---- */
 
@@ -161,6 +163,8 @@ extern const struct resp_command resp_auth_commands[];
 extern const struct resp_command resp_server_commands[];
 extern const struct resp_command resp_key_commands[];
 extern const struct resp_command resp_expire_commands[];
+extern const struct resp_command resp_object_commands[];
+extern const struct resp_command resp_durable_commands[];
 extern const struct resp_command resp_string_commands[];
 extern const struct resp_command resp_bit_commands[];
 extern const struct resp_command resp_hash_commands[];

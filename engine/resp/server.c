@@ -87,6 +87,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     link_init(&s->batch);
     link_init(&s->served);
     link_init(&s->touched);
+    link_init(&s->settling);
     link_init(&s->patterns);
     resp_table_init(&s->table);
     oxbow_stat(s->db, &stat);
@@ -178,6 +179,7 @@ enum oxbow_err resp_txn_end(struct oxbow_resp *s, struct oxbow_txn *txn, uint64_
         return err;
     }
     *lsn = 0;
+    s->committed_lsn = at;
     if (s->always && at > oxbow_durable_lsn(s->db)) {
         oxbow_sync_start(s->db, at);
         *lsn = at;
@@ -286,6 +288,7 @@ enum oxbow_err resp_batch_end(struct oxbow_resp *s)
         struct oxbow_resp_client *c = LINK_OF(s->batch.next, struct oxbow_resp_client, batch);
 
         link_remove(&c->batch);
+        c->shown_lsn = s->committed_lsn;
         resp_client_gate(c, lsn);
     }
     while (!link_alone(&s->served)) {
@@ -293,6 +296,7 @@ enum oxbow_err resp_batch_end(struct oxbow_resp *s)
             LINK_OF(s->served.next, struct oxbow_resp_client, block.served_link);
 
         link_remove(&c->block.served_link);
+        c->shown_lsn = s->committed_lsn;
         resp_client_gate(c, lsn);
         resp_block_end(c);
     }
@@ -410,6 +414,7 @@ void oxbow_resp_turn(struct oxbow_resp *s)
     open_gates(s);
     resp_expired_tell(s);
     resp_block_woken(s);
+    resp_settle_turn(s);
     resp_block_expire(s);
     work(s);
     resp_idle_turn(s);

@@ -10,6 +10,7 @@
  *   server_expired.c  keys whose time is over
  *   pubsub.c          channels and patterns
  *   script.c          EVAL and its like, and the commands that scripts call
+ *   cmd_durable.c     who waits for the device
  *   command.c         the table; cmd_*.c the families
  *
  * A batch is what shares a transaction: commands of one or many clients, one after the other. When
@@ -99,6 +100,7 @@ struct resp_block {
     uint64_t mark;     /* of the output when it was served */
     struct oxbow_waiter *waiter;
     struct link served_link;
+    struct link settling; /* in server->settling: it waits for the device and for no keys */
 };
 
 struct resp_multi {
@@ -145,8 +147,9 @@ struct oxbow_resp_client {
     uint64_t free_upto; /* bytes that may leave, counted since the connection began */
     struct resp_gate gates[RESP_GATES];
     uint32_t gate_count;
-    size_t request_in; /* where the request on its way begins */
-    size_t batch_in;   /* where the first one in the batch does */
+    uint64_t shown_lsn; /* newest commit that it took part in, or was shown */
+    size_t request_in;  /* where the request on its way begins */
+    size_t batch_in;    /* where the first one in the batch does */
     uint64_t batch_out;
     bool put_back; /* by a batch that failed */
     struct acl_user *who;
@@ -210,6 +213,7 @@ struct oxbow_resp {
     /* the batch */
     struct oxbow_txn *txn;
     bool always;                       /* the store's policy when it began */
+    uint64_t committed_lsn;            /* of the newest one that was committed */
     uint32_t batched;                  /* commands in it */
     struct oxbow_resp_client *current; /* whose command is on its way */
     bool answered;   /* the batch of one command that ended last failed, and its client was told */
@@ -221,6 +225,7 @@ struct oxbow_resp {
     struct resp_interest *interests[RESP_INTEREST_SLOTS];
     uint32_t interest_count;
     struct link touched;
+    struct link settling; /* struct resp_block.settling */
     bool serving;
     uint32_t blocked;
     struct oxbow_resp_client **deadlines; /* a heap by block.until_us */
@@ -370,9 +375,20 @@ void resp_block_serve(struct oxbow_resp *s);
 void resp_block_woken(struct oxbow_resp *s);
 /* Ends waits whose time is over. */
 void resp_block_expire(struct oxbow_resp *s);
+/* Says what a client is told whose wait is over without anything. */
+void resp_block_nothing(struct oxbow_resp_client *c);
+/* Has the client wait until what it was shown is on the device; 0: for ever. OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err resp_settle_begin(struct resp_call *call, uint64_t timeout_us);
 struct resp_interest *resp_interest_get(struct oxbow_resp *s, uint32_t database,
                                         struct oxbow_bytes key, bool make);
 void resp_interest_drop(struct oxbow_resp *s, struct resp_interest *i);
+
+/* ---- cmd_durable.c ---- */
+
+/* Ends the waits of those for whom everything is on the device now. */
+void resp_settle_turn(struct oxbow_resp *s);
+/* Says how far one has come whose time is over. */
+void resp_settle_timeout(struct oxbow_resp_client *c);
 
 /* ---- multi.c ---- */
 

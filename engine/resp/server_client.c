@@ -78,6 +78,7 @@ enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server, const struct ox
     link_init(&c->notice);
     link_init(&c->multi.watches);
     link_init(&c->block.served_link);
+    link_init(&c->block.settling);
     link_init(&c->subscriptions);
     link_add(&server->clients, &c->all);
     server->client_count++;

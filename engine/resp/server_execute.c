@@ -32,6 +32,20 @@ enum oxbow_err resp_refuse_integer(struct resp_call *call)
     return resp_refuse(call, "ERR value is not an integer or out of range");
 }
 
+enum oxbow_err resp_lines(struct resp_call *call, const char *const *lines)
+{
+    size_t count = 0;
+
+    while (lines[count] != NULL) {
+        count++;
+    }
+    resp_array(call->reply, count);
+    for (size_t i = 0; i < count; i++) {
+        resp_simple(call->reply, lines[i]);
+    }
+    return OXBOW_OK;
+}
+
 /* A C string ends at the first zero: as Redis prints what it does not know. */
 static int quoted_len(struct oxbow_bytes b, size_t max)
 {

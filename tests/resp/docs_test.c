@@ -27,6 +27,8 @@ static const struct {
     {resp_zset_combine_commands, "Several sorted sets"},
     {resp_key_commands, "Keys of any type"},
     {resp_expire_commands, "Times to live"},
+    {resp_object_commands, "What keys are like inside"},
+    {resp_durable_commands, "How safe a write is"},
     {resp_multi_commands, "Transactions"},
     {resp_pubsub_commands, "Channels"},
     {resp_script_commands, "Scripts"},

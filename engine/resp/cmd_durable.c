@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * WAIT and WAITAOF: how safe this connection's writes are.
+ *
+ * There are no replicas, so WAIT has nothing to wait for. WAITAOF waits until all that this connection
+ * was shown is on the device, whatever the policy; under `always` no reply leaves before that anyway.
+ * Who waits so stands in server->settling, with block.on and no keys.
+ */
+#include "engine/resp/args.h"
+#include "engine/resp/server.h"
+
+/* Milliseconds, 0: for ever; to microseconds. NULL, or what is to be replied. */
+static const char *timeout_of(struct oxbow_bytes arg, uint64_t *us)
+{
+    int64_t ms;
+
+    if (!resp_arg_int(arg, &ms)) {
+        return "ERR timeout is not an integer or out of range";
+    }
+    if (ms < 0) {
+        return "ERR timeout is negative";
+    }
+    *us = (uint64_t)ms <= (RESP_NEVER_US - 1) / 4000 ? (uint64_t)ms * 1000 : RESP_NEVER_US / 4;
+    return NULL;
+}
+
+static enum oxbow_err cmd_wait(struct resp_call *call)
+{
+    const char *refusal;
+    uint64_t timeout;
+    int64_t replicas;
+
+    if (!resp_arg_int(call->args[1], &replicas)) {
+        return resp_refuse_integer(call);
+    }
+    refusal = timeout_of(call->args[2], &timeout);
+    if (refusal != NULL) {
+        return resp_refuse(call, refusal);
+    }
+    resp_int(call->reply, 0);
+    return OXBOW_OK;
+}
+
+static void tell(struct oxbow_resp_client *c, bool on_device)
+{
+    resp_array(&c->out, 2);
+    resp_int(&c->out, on_device);
+    resp_int(&c->out, 0); /* replicas */
+}
+
+static bool settled(const struct oxbow_resp_client *c)
+{
+    return c->shown_lsn <= oxbow_durable_lsn(c->server->db);
+}
+
+void resp_settle_timeout(struct oxbow_resp_client *c)
+{
+    tell(c, settled(c));
+}
+
+void resp_settle_turn(struct oxbow_resp *s)
+{
+    struct link *next;
+
+    for (struct link *l = s->settling.next; l != &s->settling; l = next) {
+        struct oxbow_resp_client *c = LINK_OF(l, struct oxbow_resp_client, block.settling);
+        enum oxbow_err err = OXBOW_ETIMEDOUT;
+
+        next = l->next;
+        if (!settled(c)) { /* as for replies that are held: a store that has failed says so */
+            err = oxbow_wait(s->db, c->shown_lsn, 0);
+        }
+        if (settled(c)) {
+            tell(c, true);
+            resp_client_gate(c, 0);
+            resp_block_end(c);
+        } else if (err != OXBOW_ETIMEDOUT && err != OXBOW_EVOLATILE) {
+            resp_block_end(c);
+            resp_client_kill(c);
+        }
+    }
+}
+
+static enum oxbow_err cmd_waitaof(struct resp_call *call)
+{
+    struct oxbow_resp_client *c = call->client;
+    const char *refusal;
+    uint64_t timeout;
+    int64_t replicas;
+    int64_t local;
+
+    if (!resp_arg_int(call->args[1], &local)) {
+        return resp_refuse_integer(call);
+    }
+    if (local < 0 || local > 1) {
+        return resp_refuse(call, "ERR value is out of range, value must between 0 and 1");
+    }
+    if (!resp_arg_int(call->args[2], &replicas) || replicas < 0) {
+        return resp_refuse(call, "ERR value is out of range, must be positive");
+    }
+    refusal = timeout_of(call->args[3], &timeout);
+    if (refusal != NULL) {
+        return resp_refuse(call, refusal);
+    }
+    if (local == 0 || settled(c) || call->txn != NULL) { /* within EXEC nobody waits */
+        tell(c, settled(c));
+        return OXBOW_OK;
+    }
+    oxbow_sync_start(c->server->db, c->shown_lsn);
+    return resp_settle_begin(call, timeout);
+}
+
+#define C RESP_CAT_CONNECTION
+
+const struct resp_command resp_durable_commands[] = {
+    {"wait", cmd_wait, 3, RESP_NOSCRIPT | RESP_PURE, C, 0, 0, 0, "3.0.0",
+     "How many replicas have this connection's writes: none, told at once", NULL},
+    {"waitaof", cmd_waitaof, 4, RESP_NOSCRIPT | RESP_ALONE, C, 0, 0, 0, "7.2.0",
+     "Waits until this connection's writes are on the device", NULL},
+    {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
+};

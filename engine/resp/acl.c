@@ -520,6 +520,32 @@ enum acl_verdict acl_check(const struct acl *acl, const struct acl_user *user,
     return worst;
 }
 
+static bool may_read_all(const struct acl_selector *s)
+{
+    struct acl_item item;
+    size_t pos = 0;
+
+    while (!s->all_keys && acl_item_next(&s->keys, &pos, &item)) {
+        if ((item.tag & RESP_KEY_READ) != 0 && same(item.text, (struct oxbow_bytes){"*", 1})) {
+            return true;
+        }
+    }
+    return s->all_keys;
+}
+
+bool acl_may_read_all(const struct acl *acl, const struct acl_user *user,
+                      const struct resp_call *call)
+{
+    for (const struct link *l = user->selectors.next; l != &user->selectors; l = l->next) {
+        const struct acl_selector *s = LINK_OF(l, struct acl_selector, of_user);
+
+        if (may_run(acl, s, call) && may_read_all(s)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool acl_may_hear(const struct acl_user *user, struct oxbow_bytes channel, bool pattern)
 {
     for (const struct link *l = user->selectors.next; l != &user->selectors; l = l->next) {

@@ -146,6 +146,10 @@ enum acl_verdict {
  * not. Rows are those of the table given to acl_init. */
 enum acl_verdict acl_check(const struct acl *acl, const struct acl_user *user,
                            const struct resp_call *call, uint32_t *arg);
+/* Whether it may give the command and read every key there is: for keys whose names nobody can tell
+ * before (SORT ... BY, GET). */
+bool acl_may_read_all(const struct acl *acl, const struct acl_user *user,
+                      const struct resp_call *call);
 /* Whether it may subscribe to the channel, or the pattern. */
 bool acl_may_hear(const struct acl_user *user, struct oxbow_bytes channel, bool pattern);
 

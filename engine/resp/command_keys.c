@@ -91,9 +91,31 @@ static enum resp_keys_found streams(const struct oxbow_bytes *args, uint32_t cou
     return RESP_KEYS_FOUND;
 }
 
+/* SORT's: what is sorted, and behind the last STORE, which may stand anywhere. Looked for as in Redis:
+ * behind what has values of its own, whatever these are. */
+static enum resp_keys_found sorted(const struct oxbow_bytes *args, uint32_t count,
+                                   struct resp_keys *keys)
+{
+    *keys = (struct resp_keys){.first = 1, .count = 1, .step = 1};
+    for (uint32_t i = 2; i < count; i++) {
+        if (resp_arg_is(args[i], "limit")) {
+            i += 2;
+        } else if (resp_arg_is(args[i], "by") || resp_arg_is(args[i], "get")) {
+            i++;
+        } else if (resp_arg_is(args[i], "store") && i + 1 < count) {
+            keys->count = 2;
+            keys->step = i;
+        }
+    }
+    return RESP_KEYS_FOUND;
+}
+
 static enum resp_keys_found movable(const struct resp_command *row, const struct oxbow_bytes *args,
                                     uint32_t count, struct resp_keys *keys)
 {
+    if (strcmp(row->name, "sort") == 0) {
+        return sorted(args, count, keys);
+    }
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         if (strcmp(ways[i].name, row->name) == 0) {
             return ways[i].count > 0 ? counted(ways[i].dest, ways[i].count, args, count, keys)

@@ -27,6 +27,7 @@ static const struct {
     {resp_zset_combine_commands, "Several sorted sets"},
     {resp_key_commands, "Keys of any type"},
     {resp_expire_commands, "Times to live"},
+    {resp_sort_commands, "Sorting"},
     {resp_object_commands, "What keys are like inside"},
     {resp_durable_commands, "How safe a write is"},
     {resp_multi_commands, "Transactions"},

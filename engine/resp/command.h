@@ -164,6 +164,7 @@ extern const struct resp_command resp_server_commands[];
 extern const struct resp_command resp_key_commands[];
 extern const struct resp_command resp_expire_commands[];
 extern const struct resp_command resp_sort_commands[];
+extern const struct resp_command resp_dump_commands[];
 extern const struct resp_command resp_object_commands[];
 extern const struct resp_command resp_durable_commands[];
 extern const struct resp_command resp_string_commands[];

@@ -81,7 +81,7 @@ static uint64_t changes_of(const struct resp_call *call)
 static bool comes_late(enum oxbow_err err)
 {
     return err == OXBOW_EPROTECTED || err == OXBOW_EQUOTA || err == OXBOW_ENOMEM ||
-           err == OXBOW_ETXNBIG;
+           err == OXBOW_ETXNBIG || err == OXBOW_ETOOBIG;
 }
 
 /* A command that is refused after it has done something has the batch fail: it comes again with a

@@ -686,6 +686,48 @@ class Differ:
             c.reply()
 
 
+    def dumps(self):
+        """What DUMP gives is each server's own: it is restored there, and what came of it is compared."""
+        rng = self.rng
+        kind = rng.choice("lshez")
+        key, copy = b"%s%d" % (kind.encode(), rng.randrange(4)), b"%s%d" % (kind.encode(), rng.randrange(4))
+        texts = []
+        for c in self.pair:
+            c.send([[b"DUMP", key]])
+            texts.append(c.reply())
+        self.history.append(f"DUMP {key}")
+        self.all["dump"] += 1
+        if texts[0][:1] != texts[1][:1] or texts[0][:3] == b"$-1" != texts[1][:3]:
+            self.differs([b"DUMP", key], *texts)
+        if texts[0][:1] != b"$" or texts[0][:3] == b"$-1":
+            return
+        self.good["dump"] += 1
+        ttl = rng.choice([b"0", b"0", b"0", b"100000", b"-1", b"x", b""])
+        rest = rng.choice([[], [b"REPLACE"], [b"replace"], [b"ABSTTL", b"REPLACE"], [b"IDLETIME", b"5", b"REPLACE"],
+                           [b"FREQ", b"9"], [b"FREQ", b"256"], [b"IDLETIME", b"-1"], [b"IDLETIME"], [b"no"],
+                           [b"FREQ", b"1", b"IDLETIME", b"1"], [b"IDLETIME", b"x"]])
+        spoil = rng.random()
+        look = {"l": [b"LRANGE", copy, b"0", b"-1"], "s": [b"GET", copy], "h": [b"HGETALL", copy],
+                "e": [b"SMEMBERS", copy], "z": [b"ZRANGE", copy, b"0", b"-1", b"WITHSCORES"]}[kind]
+        seen = []
+        for c, reply in zip(self.pair, texts):
+            head, _, payload = reply.partition(b"\r\n")
+            payload = payload[:-2]
+            if spoil < 0.1:
+                payload = payload[:-1] + bytes([payload[-1] ^ 1])
+            elif spoil < 0.2:
+                payload = payload[:5]
+            c.send([[b"RESTORE", copy, ttl, payload, *rest], [b"TTL", copy], look])
+            seen.append([c.reply(), c.reply(), c.reply()])
+        sent = [b"RESTORE", copy, ttl, b"(the payload of %s)" % key, *rest]
+        self.history.append(f"{text(sent)} -> {seen[0][0]!r}")
+        self.all["restore"] += 1
+        self.good["restore"] += seen[0][0][:1] != b"-"
+        for name, a, b in zip(["restore", "ttl", look[0].decode().lower()], *seen):
+            if not same(name, a, b, False):
+                self.differs(sent, a, b)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("oxbowd")
@@ -721,6 +763,8 @@ def main():
             differ.round()
             if rng.random() < 0.05:
                 differ.waits((ours, theirs))
+            for _ in range(3):
+                differ.dumps()
         total, good = sum(differ.all.values()), sum(differ.good.values())
         print(f"differ: {total} commands, {100 * good // total} of a hundred succeeded, "
               f"{time.time() - start:.0f} s, no difference")

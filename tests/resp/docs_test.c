@@ -28,6 +28,7 @@ static const struct {
     {resp_key_commands, "Keys of any type"},
     {resp_expire_commands, "Times to live"},
     {resp_sort_commands, "Sorting"},
+    {resp_dump_commands, "Values as texts"},
     {resp_object_commands, "What keys are like inside"},
     {resp_durable_commands, "How safe a write is"},
     {resp_multi_commands, "Transactions"},

@@ -24,7 +24,7 @@ class Bench(unittest.TestCase):
         shutil.rmtree(self.top)
 
     def bench(self, *args, code=0, **env):
-        done = subprocess.run([PROGRAM, "bench", self.top, "--quick", *args], timeout=100,
+        done = subprocess.run([PROGRAM, "bench", self.top, "--quick", *args], timeout=300,
                               capture_output=True, env={**os.environ, **env})
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stdout.decode(), done.stderr.decode()

@@ -7,17 +7,20 @@ is wrong is told, nothing is written where it must not be, and nothing is lost.
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+from collections.abc import Callable
 from pathlib import Path
 
 from rig import resp
 
 PROGRAM = ""
+PATIENCE = 60
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -77,22 +80,36 @@ class BadInputTest(unittest.TestCase):
         self.addCleanup(server.wait)
         self.addCleanup(server.terminate)
         self.target = f"unix:{socket}"
-        for _ in range(200):
+        end = time.monotonic() + PATIENCE
+        while True:
             try:
                 self.redis = resp.unix(str(socket))
                 break
             except OSError:
+                self.assertLess(time.monotonic(), end, "redis-server does not answer")
                 time.sleep(0.05)
         self.addCleanup(self.redis.close)
 
-    def carry(self, seconds: float, *, store: Path | None = None) -> str:
-        """Runs the uplink for so long; gives what it said."""
-        uplink = subprocess.Popen([PROGRAM, "-d", str(store or self.store), "uplink", "run",
-                                   self.target, "--plain"], stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.PIPE, text=True)
-        time.sleep(seconds)
-        uplink.terminate()
-        return uplink.communicate(timeout=30)[1]
+    def carry(self, until: str, *, store: Path | None = None,
+              also: Callable[[], bool] = lambda: True) -> str:
+        """Runs the uplink until it has said something of that pattern, and `also` holds, and then for
+        a moment in which it could do what it must not; gives what it said."""
+        told = self.top / "told"
+        with open(told, "w", encoding="utf-8") as log:
+            uplink = subprocess.Popen([PROGRAM, "-d", str(store or self.store), "uplink", "run",
+                                       self.target, "--plain"], stdout=subprocess.DEVNULL,
+                                      stderr=log)
+        try:
+            end = time.monotonic() + PATIENCE
+            while not (re.search(until, told.read_text(encoding="utf-8")) and also()):
+                self.assertIsNone(uplink.poll(), told.read_text(encoding="utf-8"))
+                self.assertLess(time.monotonic(), end, told.read_text(encoding="utf-8"))
+                time.sleep(0.05)
+            time.sleep(0.5)
+        finally:
+            uplink.terminate()
+            uplink.wait(PATIENCE)
+        return told.read_text(encoding="utf-8")
 
     def drain(self, *more: str, store: Path | None = None) -> None:
         self.oxbow("uplink", "run", self.target, "--plain", "--drain", *more, store=store)
@@ -113,7 +130,6 @@ class BadInputTest(unittest.TestCase):
         self.drain("--max-rate", "4k")
         took = time.monotonic() - began
         self.assertGreater(took, 1.5)  # 12 KB, of which the first batch goes at once
-        self.assertLess(took, 20)
         self.assertEqual(len(self.values("{t}:s")), 12)
 
     def test_a_target_key_of_another_type_stops_its_own_forward_alone(self) -> None:
@@ -123,8 +139,7 @@ class BadInputTest(unittest.TestCase):
             self.oxbow("forward", "add", key, key, "--target", f"{{t}}:{key}")
             self.add(key, "1", "2", "3")
         self.redis.do("SET", "{t}:bad", "mine")
-        said = self.carry(2)
-        self.assertIn("key:", said)
+        self.carry("key:", also=lambda: self.values("{t}:good") == ["1", "2", "3"])
         self.assertEqual(self.values("{t}:good"), ["1", "2", "3"])
         self.assertEqual(self.redis.do("GET", "{t}:bad"), b"mine")
         self.redis.do("DEL", "{t}:bad")
@@ -147,7 +162,7 @@ class BadInputTest(unittest.TestCase):
         copy = self.clone()
         self.oxbow("identity", "dev", "board-2", "--force", store=copy)
         self.add("s", "stranger", store=copy)
-        self.assertIn("owner:", self.carry(1.5, store=copy))
+        self.carry("owner:", store=copy)
         self.assertEqual(self.values("{t}:s"), ["1", "2"])
         self.add("s", "3")
         self.drain()
@@ -159,8 +174,7 @@ class BadInputTest(unittest.TestCase):
         self.add("s", "3")
         self.drain()
         self.add("s", "stranger", store=copy)
-        said = self.carry(1.5, store=copy)
-        self.assertRegex(said, "(foreign|beyond):")
+        self.carry("(foreign|beyond):", store=copy)
         self.assertEqual(self.values("{t}:s"), ["1", "2", "3"])
         self.assertIn("stranger", self.oxbow("read", "s", store=copy))
         self.add("s", "4")

@@ -15,6 +15,7 @@ import hashlib
 import itertools
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,7 @@ import time
 
 PIPELINE = 40
 HISTORY = 100
+PATIENCE = 60
 
 
 class Server:
@@ -35,7 +37,7 @@ class Server:
         self.log = open(os.path.join(where, name + ".log"), "wb")
         self.process = subprocess.Popen(command(self.path, os.path.join(where, name)), cwd=where,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        for _ in range(600):
+        for _ in range(1200):
             if self.process.poll() is not None:
                 sys.exit(f"differ: {name} ended at once: see {self.log.name}")
             try:
@@ -47,7 +49,7 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
         self.log.close()
 
 
@@ -55,7 +57,7 @@ class Client:
     def __init__(self, server):
         self.server = server
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(30)
+        self.sock.settimeout(PATIENCE)
         self.sock.connect(server.path)
         self.data = b""
 
@@ -106,7 +108,7 @@ class Client:
             except socket.timeout:
                 return None
             finally:
-                self.sock.settimeout(30)
+                self.sock.settimeout(PATIENCE)
         return self.reply()
 
 
@@ -188,8 +190,10 @@ def list_commands(w):
 def string_commands(w):
     k = lambda: w.key("s")
     unit = lambda: w.rng.choice([b"BIT", b"byte", b"BYTE", b"no"])
+    # Nothing expires meanwhile: it would not do so between the same two commands in both.
+    secs = lambda n: {b"1": b"1000", b"2": b"2000"}.get(n, n)
     life = lambda: w.rng.choice([[], [], [b"EX", b"1000"], [b"px", b"900000"], [b"KEEPTTL"],
-                                 [b"EX", w.number(-1, 3)], [b"EXAT", b"33177117420"]])
+                                 [b"EX", secs(w.number(-1, 3))], [b"EXAT", b"33177117420"]])
     return {
         "get": lambda: [k()], "mget": lambda: [k(), k(), k()],
         "set": lambda: [k(), w.value(), *w.maybe(0.2, w.rng.choice([b"NX", b"xx", b"GET"])), *life(),
@@ -599,6 +603,17 @@ def same(name, a, b, in_multi):
     return name in LOOSE and LOOSE[name](a, b)
 
 
+def blocked(client, who):
+    """Waits until the server has this client wait."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        client.send([[b"CLIENT", b"LIST", b"ID", who]])
+        if re.search(rb" flags=[A-Za-z]*b", client.reply()):
+            return
+        if time.monotonic() > end:
+            sys.exit(f"differ: {client.server.name} does not have client {who} wait")
+
+
 class Differ:
     def __init__(self, ours, theirs, rng, names, table):
         self.pair = (Client(ours), Client(theirs))
@@ -654,10 +669,11 @@ class Differ:
                                [b"BRPOPLPUSH", some[0], some[-1], b"0"],
                                [b"BLMPOP", b"0", b"%d" % len(some), *some, b"LEFT", b"COUNT", b"2"]])
             self.history.append(f"client {i + 1}: {text(sent)}")
-            for g in groups:
-                g[i].send([[b"SELECT", b"9"], sent])
+            for c, g in zip(self.pair, groups):
+                g[i].send([[b"CLIENT", b"ID"], [b"SELECT", b"9"], sent])
+                who = g[i].reply()[1:-2]
                 g[i].reply()
-            time.sleep(0.002)
+                blocked(c, who)
         for _ in range(3):
             sent = [rng.choice([b"RPUSH", b"LPUSH"]), rng.choice(keys),
                     *[b"e%d" % rng.randrange(9) for _ in range(rng.randrange(1, 4))]]
@@ -672,9 +688,12 @@ class Differ:
                 if a != b:
                     self.differs(c, a, b)
                 self.all["blocking"] += 1
+        for c in self.pair:  # who is given something has been sent it before this is answered
+            c.send([[b"PING"]])
+            c.reply()
         for i in range(3):
             b = groups[1][i].waiting(0.02)
-            a = groups[0][i].waiting(0.02 if b is None else 10)
+            a = groups[0][i].waiting(0.02 if b is None else PATIENCE)
             if a != b:
                 self.differs([b"(what client %d was given)" % (i + 1)], a, b)
             self.good["blocking"] += a is not None

@@ -22,7 +22,7 @@ class SensorTest(unittest.TestCase):
         self.store = ("--store", str(self.folder / "store"))
 
     def run_it(self, *args: str, **more: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=30,
+        return subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=60,
                               check=False, **more)  # type: ignore[call-overload,no-any-return]
 
     def refuses(self, *args: str, says: str, status: int = 2) -> None:
@@ -112,20 +112,27 @@ class SensorTest(unittest.TestCase):
         self.assertGreater(ids[5][0], 1_600_000_000_000)
         self.assertEqual(ids, sorted(set(ids)))
 
+    def running(self) -> subprocess.Popen[str]:
+        """One that has acknowledged a reading, and goes on."""
+        read, write = os.pipe()
+        sensor = subprocess.Popen([PROGRAM, *self.store, "--rate", "50", "--ack-fd", str(write)],
+                                  stderr=subprocess.PIPE, text=True, pass_fds=(write,))
+        os.close(write)
+        self.addCleanup(os.close, read)
+        self.assertNotEqual(os.read(read, 100), b"")
+        return sensor
+
     def test_a_signal_stops_it_cleanly(self) -> None:
         for signum in (signal.SIGTERM, signal.SIGINT):
-            sensor = subprocess.Popen([PROGRAM, *self.store, "--rate", "50"],
-                                      stderr=subprocess.PIPE, text=True)
-            time.sleep(0.5)
+            sensor = self.running()
             sensor.send_signal(signum)
-            _, said = sensor.communicate(timeout=10)
+            _, said = sensor.communicate(timeout=60)
             self.assertEqual(sensor.returncode, 0, said)
 
     def test_a_store_in_use_is_told_and_not_touched(self) -> None:
-        sensor = subprocess.Popen([PROGRAM, *self.store, "--rate", "50"], stderr=subprocess.DEVNULL)
-        self.addCleanup(sensor.wait)
+        sensor = self.running()
+        self.addCleanup(sensor.communicate)
         self.addCleanup(sensor.terminate)
-        time.sleep(0.5)
         self.refuses(*self.store, says="in use by another process", status=1)
 
 

@@ -50,15 +50,15 @@ main(async () => {
 
     const jobs = await queue.addBulk([...Array(200).keys()].map((n) => ({ name: "double", data: { n } })));
     for (const [n, job] of jobs.entries()) {
-        same(await job.waitUntilFinished(events, 30000), { n: 2 * n, text: "é" });
+        same(await job.waitUntilFinished(events, 90000), { n: 2 * n, text: "é" });
     }
     same((await Job.fromId(queue, jobs[5].id)).progress, 50);
     await until(() => completed.length === 203);
 
     const hard = await queue.add("hard", {}, { attempts: 3, backoff: { type: "fixed", delay: 100 } });
-    same([await hard.waitUntilFinished(events, 30000), tries], ["done", 3]);
+    same([await hard.waitUntilFinished(events, 90000), tries], ["done", 3]);
     const bad = await queue.add("fail", {});
-    await bad.waitUntilFinished(events, 30000).then(
+    await bad.waitUntilFinished(events, 90000).then(
         () => { throw new Error("it did not fail"); },
         (why) => same(why.message, "as it should"));
     same((await queue.getFailed()).map((job) => [job.id, job.failedReason]), [[bad.id, "as it should"]]);
@@ -66,13 +66,13 @@ main(async () => {
     const began = Date.now();
     const later = await queue.add("when", {}, { delay: 400 });
     same(await later.isDelayed(), true);
-    same(await later.waitUntilFinished(events, 30000) >= began + 400, true);
+    same(await later.waitUntilFinished(events, 90000) >= began + 400, true);
 
     const flow = await new FlowProducer({ connection }).add({
         name: "parent", queueName: "work",
         children: [1, 2, 3].map((n) => ({ name: "double", queueName: "work", data: { n } })),
     });
-    same(await flow.job.waitUntilFinished(events, 30000), 12);
+    same(await flow.job.waitUntilFinished(events, 90000), 12);
 
     // One that has the same id is one job.
     await queue.pause();

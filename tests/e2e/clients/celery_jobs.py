@@ -29,10 +29,10 @@ def end(process, number):
         os.killpg(process.pid, number)
     except ProcessLookupError:
         pass
-    process.wait(30)
+    process.wait(90)
 
 
-def until(what, seconds=60):
+def until(what, seconds=120):
     late = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < late, "it did not come"
@@ -51,34 +51,38 @@ def tasks():
     until(lambda: len(cache.get("order") or []) == 5)
     assert cache.get("order") == ["a", "a2", "b", "b2", "c"], cache.get("order")
     sums = [site.add.delay(n, n) for n in range(20)]
-    assert [s.get(timeout=30) for s in sums] == [2 * n for n in range(20)]
+    assert [s.get(timeout=90) for s in sums] == [2 * n for n in range(20)]
     failed = site.fails.delay()
     try:
-        failed.get(timeout=30)
+        failed.get(timeout=90)
         raise AssertionError("it did not fail")
     except ValueError as why:
         assert str(why) == "as it should" and failed.status == "FAILURE"
-    assert site.hard.delay().get(timeout=30) == 2
+    assert site.hard.delay().get(timeout=90) == 2
     began = time.time()
-    assert site.when.apply_async(countdown=1).get(timeout=30) >= began + 1
-    assert chain(site.add.s(1, 2), site.add.s(10))().get(timeout=30) == 13
-    assert group(site.add.s(n, 1) for n in range(5))().get(timeout=30) == [1, 2, 3, 4, 5]
-    assert chord((site.add.s(n, n) for n in range(10)), site.total.s())().get(timeout=30) == 90
+    assert site.when.apply_async(countdown=1).get(timeout=90) >= began + 0.95
+    assert chain(site.add.s(1, 2), site.add.s(10))().get(timeout=90) == 13
+    assert group(site.add.s(n, 1) for n in range(5))().get(timeout=90) == [1, 2, 3, 4, 5]
+    assert chord((site.add.s(n, n) for n in range(10)), site.total.s())().get(timeout=90) == 90
     kept = site.add.delay(1, 1)
-    assert kept.get(timeout=30) == 2
+    assert kept.get(timeout=90) == 2
     kept.forget()
     assert redis.Redis.from_url(site.URL + "/1").exists("celery-task-meta-" + kept.id) == 0
 
 
 def control():
     inspect = site.app.control.inspect(timeout=5)
-    assert list((inspect.ping() or {}).values()) == [{"ok": "pong"}]
-    registered = next(iter(inspect.registered().values()))
-    assert {"add", "hard", "die_once"} <= set(registered)
+
+    def of_worker(ask):
+        """What the one worker answers, which it may be too busy to do in time."""
+        return next(iter((ask() or {}).values()), None)
+
+    until(lambda: of_worker(inspect.ping) == {"ok": "pong"})
+    until(lambda: {"add", "hard", "die_once"} <= set(of_worker(inspect.registered) or ()))
     later = site.add.apply_async((1, 1), countdown=100)
-    until(lambda: any(next(iter(inspect.scheduled().values()))), 20)
+    until(lambda: of_worker(inspect.scheduled))
     later.revoke()
-    until(lambda: later.id in next(iter(inspect.revoked().values())), 20)
+    until(lambda: later.id in (of_worker(inspect.revoked) or ()))
 
 
 def killed(first):
@@ -87,9 +91,9 @@ def killed(first):
     until(lambda: cache.get("died") is not None)
     end(first, signal.SIGKILL)
     assert redis.Redis.from_url(site.URL).hlen("unacked") >= 1
-    time.sleep(7)
+    time.sleep(11)
     second = worker()
-    assert lost.get(timeout=60) == "alive" and cache.get("lives") == 2
+    assert lost.get(timeout=120) == "alive" and cache.get("lives") == 2
     end(second, signal.SIGTERM)
 
 

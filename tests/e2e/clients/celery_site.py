@@ -14,7 +14,7 @@ settings.configure(
     CELERY_BROKER_URL=URL + "/0", CELERY_RESULT_BACKEND=URL + "/1", CELERY_TASK_ACKS_LATE=True,
     CELERY_WORKER_PREFETCH_MULTIPLIER=1, CELERY_RESULT_EXPIRES=600,
     CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP=True,
-    CELERY_BROKER_TRANSPORT_OPTIONS={"visibility_timeout": 6, "queue_order_strategy": "priority",
+    CELERY_BROKER_TRANSPORT_OPTIONS={"visibility_timeout": 10, "queue_order_strategy": "priority",
                                      "priority_steps": [0, 3, 6, 9]},
     CELERY_TASK_DEFAULT_QUEUE="jobs")
 django.setup()

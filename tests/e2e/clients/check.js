@@ -7,7 +7,7 @@ exports.main = (run) => {
     const patience = setTimeout(() => {
         console.error("it takes too long");
         process.exit(1);
-    }, 120000);
+    }, 400000);
     process.on("unhandledRejection", (why) => {
         console.error(why);
         process.exit(1);
@@ -33,7 +33,7 @@ exports.refused = async (promise, pattern) => {
 
 // until(what): waits until what() gives true.
 exports.until = async (what) => {
-    const end = Date.now() + 30000;
+    const end = Date.now() + 90000;
     while (!(await what())) {
         assert(Date.now() < end, "what was waited for did not come: " + what);
         await exports.sleep(20);

@@ -30,7 +30,7 @@ assert cache.get_many([f"m{n}" for n in range(201)]) == {f"m{n}": n for n in ran
 cache.delete_many(["m0", "m1"])
 assert not cache.has_key("m0") and "m2" in cache
 assert cache.touch("m2", 1) and not cache.touch("none")
-end = time.monotonic() + 10
+end = time.monotonic() + 60
 while cache.get("m2") is not None:
     assert time.monotonic() < end
     time.sleep(0.05)

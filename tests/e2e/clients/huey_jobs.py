@@ -14,10 +14,10 @@ URL = os.environ["REDIS_URL"]
 
 def finally_of(result):
     """The result of a task that is tried again: what failed is kept until the next try has ended."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         try:
-            return result.get(blocking=True, timeout=20, preserve=True)
+            return result.get(blocking=True, timeout=60, preserve=True)
         except TaskException:
             assert time.monotonic() < end
             result.reset()
@@ -56,10 +56,10 @@ def tried(huey):
     worker = threading.Thread(target=work)
     worker.start()
     try:
-        assert [w.get(blocking=True, timeout=20) for w in waiting] == [{"n": 2 * n} for n in range(20)]
+        assert [w.get(blocking=True, timeout=60) for w in waiting] == [{"n": 2 * n} for n in range(20)]
         assert finally_of(again) == "done" and len(tries) == 3
         try:
-            bad.get(blocking=True, timeout=20)
+            bad.get(blocking=True, timeout=60)
             raise AssertionError("it did not fail")
         except TaskException as why:
             assert "as it should" in str(why)
@@ -82,7 +82,7 @@ def tried(huey):
             huey.add_schedule(task)
             task = None
     huey.execute(task)
-    assert later.get(blocking=True, timeout=20) == {"n": 10}
+    assert later.get(blocking=True, timeout=60) == {"n": 10}
 
 
 tried(RedisHuey("plain", url=URL, immediate=False))

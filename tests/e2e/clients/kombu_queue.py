@@ -16,7 +16,7 @@ def take(body, message):
 def drain(connection, count):
     got.clear()
     while len(got) < count:
-        connection.drain_events(timeout=20)
+        connection.drain_events(timeout=60)
     return list(got)
 
 
@@ -26,7 +26,7 @@ with Connection(os.environ["REDIS_URL"] + "/0") as connection:
             queue.put({"n": n, "text": "ö\r\n"})
         assert queue.qsize() == 20
         for n in range(20):
-            message = queue.get(timeout=10)
+            message = queue.get(timeout=60)
             assert message.payload == {"n": n, "text": "ö\r\n"}
             message.ack()
         try:
@@ -66,7 +66,7 @@ with Connection(os.environ["REDIS_URL"] + "/0") as connection:
 
     with Consumer(channel, [direct], callbacks=[refuse_once]):
         while len(tries) < 2:
-            connection.drain_events(timeout=20)
+            connection.drain_events(timeout=60)
     assert tries == ["again", "again"]
     assert channel.client.exists("unacked") == 0
 
@@ -88,7 +88,7 @@ with Connection(os.environ["REDIS_URL"] + "/0") as connection:
     producer.publish("hello", exchange="news", declare=[fan])
     for n, ear in enumerate(ears):
         while not heard[n]:
-            ear.drain_events(timeout=20)
+            ear.drain_events(timeout=60)
         ear.release()
     assert heard == [["hello"], ["hello"]]
     assert everything.purge() == 0

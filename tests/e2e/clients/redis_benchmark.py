@@ -10,7 +10,7 @@ TESTS = ("ping_inline,ping_mbulk,set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,sp
 
 
 def run(program, *args):
-    done = subprocess.run([program, "-p", PORT, *args], capture_output=True, timeout=120)
+    done = subprocess.run([program, "-p", PORT, *args], capture_output=True, timeout=300)
     assert done.returncode == 0, done
     return done.stdout.decode()
 

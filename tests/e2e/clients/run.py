@@ -24,17 +24,28 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+from rig.ports import free_port  # noqa: E402
+
 SYSTEM_PYTHON = "/usr/bin/python3"
 # Whom this machine trusts: a network with an authority of its own has it there, and neither pip nor
 # Node.js looks by itself.
 SYSTEM_CAS = "/etc/ssl/certs/ca-certificates.crt"
 TRIES = 3
-PATIENCE = 30
-# What pip and npm say when nobody is there, as opposed to a version that is not there.
+TRY_S = 240  # an installation takes under a minute; one that hangs is a registry that is silent
+SILENT_S = 1800  # so long nobody else asks a registry that did not answer
+PATIENCE = 60
+# What pip and npm say when nobody is there, or nobody but a server that says that it has failed
+# (5xx, 429) or breaks off, as opposed to a version that is not there.
 SILENCE = re.compile(
-    r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Network is unreachable"
-    r"|Connection refused|ProxyError|Temporary failure in name resolution"
-    r"|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ERR_SOCKET_TIMEOUT|ENETUNREACH")
+    r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|read timed out"
+    r"|Read timed out|Network is unreachable|Connection refused|ProxyError|ProtocolError"
+    r"|Connection broken|Connection aborted|Connection reset|RemoteDisconnected|IncompleteRead"
+    r"|EOF occurred in violation of protocol|UNEXPECTED_EOF|Temporary failure in name resolution"
+    r"|\b(429|50[0234]) (Client|Server) Error|HTTP error (429|50[0234])|too many 50\d error"
+    r"|npm (ERR!|error) code E(429|50[0234])|ENOTFOUND|ECONNREFUSED|ECONNRESET|ECONNABORTED"
+    r"|ETIMEDOUT|EAI_AGAIN|ERR_SOCKET_TIMEOUT|ERR_SOCKET_CLOSED|ENETUNREACH|EHOSTUNREACH"
+    r"|EIDLETIMEOUT|socket hang up|Premature close")
 
 # name: environment, program and its arguments. `debian` is what packages.sh installs; `built` is a
 # program of this build (--program).
@@ -75,13 +86,17 @@ class Silent(Exception):
 
 def fetched(what, command, cwd):
     """Carries out an installation, three times if need be."""
+    said = ""
     for attempt in range(TRIES):
-        done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT)
+        time.sleep(5 * attempt)
+        try:
+            done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TRY_S)
+        except subprocess.TimeoutExpired:
+            raise Silent(f"the registry of {what} does not answer within {TRY_S} s") from None
         if done.returncode == 0:
             return
-        time.sleep(2 * attempt)
-    said = done.stdout.decode(errors="replace")
+        said = done.stdout.decode(errors="replace")
     if SILENCE.search(said):
         raise Silent(f"the registry of {what} does not answer")
     sys.exit(f"{what}: cannot be installed:\n{said[:2000]}\n...\n{said[-2000:]}")
@@ -106,7 +121,8 @@ def install_node(where, name):
     fetched(name, ["env", "PATH=" + path, "NODE_OPTIONS=--use-system-ca",
                    "npm", "install", "--legacy-peer-deps",
                    "--omit-lockfile-registry-resolved", "--ignore-scripts", "--no-audit", "--no-fund",
-                   "--no-update-notifier", "--fetch-retries", "2", "--cache",
+                   "--no-update-notifier", "--fetch-retries", "2", "--fetch-timeout", "30000",
+                   "--fetch-retry-mintimeout", "2000", "--fetch-retry-maxtimeout", "10000", "--cache",
                    os.path.join(where, "npm-cache")], where)
     with open(os.path.join(HERE, "environments", "package-lock.json"), "rb") as pinned:
         with open(os.path.join(where, "package-lock.json"), "rb") as taken:
@@ -133,17 +149,25 @@ def environment(name, cache):
     with open(where + ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(done):
+            told_silent(where + ".silent")
             shutil.rmtree(where, ignore_errors=True)
-            install(where, name)
+            try:
+                install(where, name)
+            except Silent as why:
+                with open(where + ".silent", "w") as silent:
+                    silent.write(str(why))
+                raise
             with open(done, "w"):
                 pass
     return where
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def told_silent(path):
+    """What another client found of a registry a moment ago holds for this one too: each alone would
+    wait as long."""
+    if os.path.exists(path) and 0 <= time.time() - os.path.getmtime(path) < SILENT_S:
+        with open(path) as silent:
+            raise Silent(silent.read())
 
 
 class Server:

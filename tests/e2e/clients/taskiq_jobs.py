@@ -12,7 +12,18 @@ logging.disable(logging.CRITICAL)  # some tasks fail on purpose
 URL = os.environ["REDIS_URL"]
 
 
-async def served(broker):
+async def until(what):
+    end = asyncio.get_running_loop().time() + 60
+    while not await what():
+        assert asyncio.get_running_loop().time() < end, "it did not come"
+        await asyncio.sleep(0.02)
+
+
+async def at_once():
+    return True
+
+
+async def served(broker, listens=at_once, settled=at_once):
     """The same tasks, by any broker."""
     @broker.task(task_name="double")
     async def double(n: int) -> dict:
@@ -25,7 +36,7 @@ async def served(broker):
     broker.is_worker_process = True
     await broker.startup()
     worker = asyncio.create_task(run_receiver_task(broker))
-    await asyncio.sleep(0.3)
+    await until(listens)
     tasks = [await double.kiq(n) for n in range(30)]
     bad = await fail.kiq()
     for n, task in enumerate(tasks):
@@ -33,6 +44,7 @@ async def served(broker):
         assert not done.is_err and done.return_value == {"n": 2 * n}, done
     done = await bad.wait_result(timeout=30, check_interval=0.02)
     assert done.is_err and "as it should" in str(done.error), done
+    await until(settled)  # a result is there before its task is acked
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)
     await broker.shutdown()
@@ -46,11 +58,18 @@ async def main():
     r = aio.Redis.from_url(URL)
     await served(ListQueueBroker(URL, queue_name="list").with_result_backend(results()))
     assert await r.llen("list") == 0
-    await served(PubSubBroker(URL, queue_name="channel").with_result_backend(results()))
+
+    async def heard():
+        return (await r.pubsub_numsub("channel"))[0][1] == 1
+
+    async def acked():
+        return (await r.xpending("stream", "g"))["pending"] == 0
+
+    await served(PubSubBroker(URL, queue_name="channel").with_result_backend(results()), heard)
     await served(RedisStreamBroker(URL, queue_name="stream", consumer_group_name="g")
-                 .with_result_backend(results()))
+                 .with_result_backend(results()), settled=acked)
     assert await r.xlen("stream") == 31
-    assert (await r.xpending("stream", "g"))["pending"] == 0
+    assert await acked()
     three = aio.Redis.from_url(URL + "/3")
     keys = await three.keys()
     assert len(keys) == 93 and 0 < await three.ttl(keys[0]) <= 100

@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from . import resp
 from .certs import Certs
 from .device import die_with_parent
+from .ports import free_port
 
 # As `oxbow uplink acl` prints it; the pattern keeps a device to its own keys.
 DEVICE_RIGHTS = "-@all +hello +auth +ping +get +set +time +evalsha +eval +xadd +xinfo|stream"
@@ -25,12 +25,6 @@ def skip_without_programs(test: str) -> None:
         if shutil.which(program) is None:
             print(f"{test}: skipped: {program} is not installed")
             sys.exit(77)
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PATIENCE_MS 120000
+
 static int setup(void **state)
 {
     struct fixture *f = malloc(sizeof(*f));
@@ -205,16 +207,21 @@ static void a_push_wakes_the_one_who_waits(void **state)
 static void an_aborted_push_wakes_nobody(void **state)
 {
     struct fixture *f = *state;
-    struct popper p = {.keys = {bytes_of("q")}, .key_count = 1};
+    struct popper p = {.keys = {bytes_of("q")}, .key_count = 1, .opt.cancel_tag = 7};
     struct oxbow_bytes v = bytes_of("ghost");
+    size_t count;
 
-    popper_start(&p, f->db, 150);
+    popper_start(&p, f->db, OXBOW_WAIT_FOREVER);
     until_waiting(f->db, 1);
     fixture_begin(f);
     assert_ok(oxbow_list_push(f->txn, bytes_of("q"), OXBOW_LEFT, &v, 1, NULL));
     fixture_abort(f);
+    nap_ms(100);
+    assert_false(atomic_load(&p.done));
+    assert_ok(oxbow_wait_cancel(f->db, 7, &count));
+    assert_int_equal(count, 1);
     popper_join(&p);
-    assert_err(p.err, OXBOW_ETIMEDOUT);
+    assert_err(p.err, OXBOW_ECANCELED);
 }
 
 static void elements_go_to_waiters_in_the_order_of_their_arrival(void **state)
@@ -227,7 +234,7 @@ static void elements_go_to_waiters_in_the_order_of_their_arrival(void **state)
     for (int i = 0; i < N; i++) {
         p[i].keys[0] = bytes_of("q");
         p[i].key_count = 1;
-        popper_start(&p[i], f->db, 20000);
+        popper_start(&p[i], f->db, PATIENCE_MS);
         until_waiting(f->db, (size_t)i + 1);
     }
     fixture_begin(f);
@@ -251,7 +258,7 @@ static void the_first_of_the_keys_given_is_served_first(void **state)
     struct popper p = {.keys = {bytes_of("a"), bytes_of("b"), bytes_of("c")}, .key_count = 3};
     struct oxbow_bytes v = bytes_of("v");
 
-    popper_start(&p, f->db, 20000);
+    popper_start(&p, f->db, PATIENCE_MS);
     until_waiting(f->db, 1);
     fixture_begin(f);
     assert_ok(oxbow_list_push(f->txn, bytes_of("c"), OXBOW_RIGHT, &v, 1, NULL));
@@ -270,9 +277,9 @@ static void a_canceled_wait_takes_nothing_and_the_next_one_is_served(void **stat
                           {.keys = {bytes_of("q")}, .key_count = 1, .opt.cancel_tag = 8}};
     size_t count;
 
-    popper_start(&p[0], f->db, 20000);
+    popper_start(&p[0], f->db, PATIENCE_MS);
     until_waiting(f->db, 1);
-    popper_start(&p[1], f->db, 20000);
+    popper_start(&p[1], f->db, PATIENCE_MS);
     until_waiting(f->db, 2);
     assert_ok(oxbow_wait_cancel(f->db, 7, &count));
     assert_int_equal(count, 1);
@@ -326,7 +333,7 @@ static void while_waiting_a_key_of_another_type_is_as_if_absent(void **state)
     struct oxbow_stream_add_options add = {0};
     struct oxbow_id id;
 
-    popper_start(&p, f->db, 20000);
+    popper_start(&p, f->db, PATIENCE_MS);
     until_waiting(f->db, 1);
     fixture_begin(f);
     assert_ok(oxbow_stream_add(f->txn, bytes_of("k"), &add, &field, 1, &id));
@@ -354,7 +361,7 @@ static void a_move_waits_for_its_source(void **state)
 
     assert_err(oxbow_list_move_wait(f->db, &opt, &move, &f->result), OXBOW_ETIMEDOUT);
     push_to(f->db, "from", "x");
-    popper_start(&p, f->db, 20000);
+    popper_start(&p, f->db, PATIENCE_MS);
     until_waiting(f->db, 1);
     assert_ok(oxbow_list_move_wait(f->db, &opt, &move, &f->result));
     assert_items(f, "x");
@@ -369,7 +376,7 @@ static void a_rename_onto_a_key_wakes_those_who_wait_for_it(void **state)
     struct popper p = {.keys = {bytes_of("new")}, .key_count = 1};
 
     push_to(f->db, "old", "x");
-    popper_start(&p, f->db, 20000);
+    popper_start(&p, f->db, PATIENCE_MS);
     until_waiting(f->db, 1);
     fixture_begin(f);
     assert_ok(oxbow_key_rename(f->txn, bytes_of("old"), bytes_of("new"), false));
@@ -384,7 +391,7 @@ static void a_swap_of_databases_wakes_those_who_wait(void **state)
     struct popper p = {.keys = {bytes_of("q")}, .key_count = 1, .opt.txn.database = 3};
 
     push_to(f->db, "q", "x");
-    popper_start(&p, f->db, 20000);
+    popper_start(&p, f->db, PATIENCE_MS);
     until_waiting(f->db, 1);
     push_to(f->db, "q", "y"); /* in database 0: not for it */
     nap_ms(20);
@@ -424,7 +431,7 @@ static void an_attempt_of_ones_own_decides_what_is_enough(void **state)
     struct fixture *f = *state;
     struct oxbow_bytes key = bytes_of("q");
     struct oxbow_wait_keys keys = {.kind = OXBOW_WAIT_LIST, .keys = &key, .count = 1};
-    struct oxbow_wait_options opt = {.timeout_ms = 20000};
+    struct oxbow_wait_options opt = {.timeout_ms = PATIENCE_MS};
     pthread_t thread;
 
     assert_int_equal(pthread_create(&thread, NULL, pusher_run, f->db), 0);
@@ -446,7 +453,7 @@ struct reader {
 static void *reader_run(void *arg)
 {
     struct reader *r = arg;
-    struct oxbow_wait_options opt = {.timeout_ms = 20000};
+    struct oxbow_wait_options opt = {.timeout_ms = PATIENCE_MS};
 
     r->err = oxbow_stream_read_wait(r->db, &opt, &r->read, r->results);
     return NULL;
@@ -497,7 +504,7 @@ static void every_reader_of_a_stream_gets_each_entry_that_it_wants(void **state)
 static void *group_run(void *arg)
 {
     struct reader *r = arg;
-    struct oxbow_wait_options opt = {.timeout_ms = 20000};
+    struct oxbow_wait_options opt = {.timeout_ms = PATIENCE_MS};
     struct oxbow_group group = {bytes_of("s"), bytes_of("g")};
     struct oxbow_group_wait_options read = {
         .groups = &group, .group_count = 1, .consumer = bytes_of("c"), .read = {.count = 1}};

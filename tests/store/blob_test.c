@@ -126,7 +126,7 @@ static void wait_for_keys(struct rig *rig, uint64_t want)
     struct oxbow_stat stat;
     unsigned i;
 
-    for (i = 0; i < 2000; i++) {
+    for (i = 0; i < 20000; i++) {
         rig_pass_ms(rig, 50);
         assert_int_equal(oxbow_flush(rig->db), OXBOW_OK);
         oxbow_stat(rig->db, &stat);

@@ -50,7 +50,7 @@ static void wait_until_reaped(struct fixture *f)
     struct timespec t = {0, 5000000};
 
     for (int i = 0;
-         i < 4000 && (keys_in(f->db, KV_SPACE_REAP) > 0 || keys_in(f->db, KV_SPACE_BLOB) > 0);
+         i < 12000 && (keys_in(f->db, KV_SPACE_REAP) > 0 || keys_in(f->db, KV_SPACE_BLOB) > 0);
          i++) {
         nanosleep(&t, NULL);
     }

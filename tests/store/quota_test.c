@@ -306,7 +306,7 @@ static void large_values_count_and_are_reaped(void **state)
         assert_int_equal(kv_blob_read(txn, blob[i], 0, got, 1), OXBOW_ENOENT);
     }
     assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 20000; i++) {
         assert_int_equal(oxbow_flush(db), OXBOW_OK);
         oxbow_stat(db, &stat);
         if (stat.keys == 0) {
@@ -331,7 +331,7 @@ static void a_large_value_of_an_aborted_transaction_is_reaped(void **state)
     assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
     assert_int_equal(kv_blob_write(txn, (struct oxbow_bytes){data, sizeof data}, &first), OXBOW_OK);
     oxbow_txn_abort(txn);
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 20000; i++) {
         assert_int_equal(oxbow_flush(db), OXBOW_OK);
         oxbow_stat(db, &stat);
         if (stat.keys == 0) {
@@ -364,7 +364,7 @@ static void what_is_reaped_comes_free_although_callers_never_rest(void **state)
     assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
     assert_int_equal(kv_blob_delete(txn, blob), OXBOW_OK);
     assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
-    until = time(NULL) + 20;
+    until = time(NULL) + 120;
     do {
         assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
         err = txn_reserve_bytes(txn, sizeof data);

@@ -50,7 +50,7 @@ static void await_own_try(void)
 {
     atomic_store(&gate.armed, true);
     for (int i = 0; !atomic_load(&gate.inside); i++) {
-        assert_in_range(i, 0, 1000);
+        assert_in_range(i, 0, 5000);
         nap();
     }
 }

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #define QUOTA (16u << 20)
+#define NONE  (-1) /* holes that are waited for */
 #define LEN   2000u
 
 #define SMALL_COUNT 900u /* values that fill a quarter of the quota */
@@ -142,15 +143,15 @@ static uint32_t fill_and_drain(struct oxbow *db, uint32_t from, uint32_t count)
     return count;
 }
 
-/* Waits until no more is given back, and for holes, for a while, if there are to be some. */
-static struct oxbow_stat settled_within(struct oxbow *db, bool holes, int tries)
+/* Waits until no more is given back, and for more holes than that, for a while. */
+static struct oxbow_stat settled_within(struct oxbow *db, int64_t holes, int tries)
 {
     struct oxbow_stat before;
     struct oxbow_stat stat;
     int same = 0;
 
     oxbow_stat(db, &stat);
-    for (int i = 0; i < tries && (same < 6 || (holes && stat.hole_bytes == 0)); i++) {
+    for (int i = 0; i < tries && (same < 6 || (int64_t)stat.hole_bytes <= holes); i++) {
         before = stat;
         assert_int_equal(usleep(10000), 0);
         oxbow_stat(db, &stat);
@@ -159,9 +160,9 @@ static struct oxbow_stat settled_within(struct oxbow *db, bool holes, int tries)
     return stat;
 }
 
-static struct oxbow_stat settled(struct oxbow *db, bool holes)
+static struct oxbow_stat settled(struct oxbow *db, int64_t holes)
 {
-    return settled_within(db, holes, 2000);
+    return settled_within(db, holes, 6000);
 }
 
 static uint64_t occupied(void)
@@ -226,7 +227,7 @@ static void a_drained_backlog_leaves_the_device(void **state)
         }
     }
     assert_int_equal(oxbow_flush(db), OXBOW_OK);
-    stat = settled(db, true);
+    stat = settled(db, QUOTA / 3);
     print_message("full %llu, drained %llu: file %llu, free %llu, holes %llu\n",
                   (unsigned long long)full, (unsigned long long)occupied(),
                   (unsigned long long)stat.file_bytes, (unsigned long long)stat.free_bytes,
@@ -263,12 +264,12 @@ static void pages_given_back_are_used_again(void **state)
     }
     db = open_store();
     from += fill_and_drain(db, from, 3600);
-    stat = settled(db, true);
+    stat = settled(db, 0);
     length = stat.file_bytes;
     assert_true(stat.hole_bytes > 0);
     for (int round = 0; round < 3; round++) {
         from += fill_and_drain(db, from, 3000);
-        stat = settled(db, true);
+        stat = settled(db, 0);
         assert_true(stat.hole_bytes > 0);
         assert_true(stat.file_bytes <= length + (4u << 20));
         if (round == 1) {
@@ -293,7 +294,10 @@ static void a_file_system_without_holes_keeps_the_space(void **state)
     fault_arm_files(&f, FAULT_PUNCH, 1, UINT64_MAX, OXBOW_ENOTSUP);
     db = open_store();
     (void)fill_and_drain(db, 0, 3600);
-    stat = settled(db, false);
+    for (int i = 0; i < 6000 && f.file_failed == 0; i++) {
+        assert_int_equal(usleep(10000), 0);
+    }
+    stat = settled(db, NONE);
     assert_true(stat.free_bytes > QUOTA / 4);
     assert_int_equal(f.file_failed, 1); /* once is enough */
     assert_int_equal(push(db, 3600), OXBOW_OK);
@@ -310,7 +314,7 @@ static void a_port_that_cannot_say_what_a_file_occupies_gives_nothing_back(void 
     fault_arm_files(&f, FAULT_OCCUPIED, 1, UINT64_MAX, OXBOW_ENOTSUP);
     db = open_store();
     (void)fill_and_drain(db, 0, 3600);
-    stat = settled(db, false);
+    stat = settled(db, NONE);
     assert_int_equal(stat.hole_bytes, 0);
     assert_int_equal(oxbow_close(db), OXBOW_OK);
 }
@@ -362,9 +366,9 @@ static bool drain_twice(uint32_t kind, uint64_t n, enum oxbow_err what, int trie
             assert_int_equal(oxbow_flush(db), OXBOW_OK);
             pop(db, 2 * SMALL_COUNT);
             assert_int_equal(oxbow_flush(db), OXBOW_OK);
-            (void)settled_within(db, false, 3);
+            (void)settled_within(db, NONE, 3);
         }
-        (void)settled_within(db, false, 30);
+        (void)settled_within(db, NONE, 30);
     }
     failed = f.file_failed;
     fault_disarm(&f);

@@ -255,7 +255,7 @@ static void it_sees_when_the_device_is_back(void **state)
     for (int i = 0; !stat_of(&rig).device_back; i++) {
         const struct timespec nap = {0, 50000000};
 
-        assert_true(i < 200);
+        assert_true(i < 1200);
         nanosleep(&nap, NULL); /* it looks by itself as well */
     }
     rig_close(&rig);

@@ -95,6 +95,8 @@ static void run(void)
         lab_die(s->name, oxbow_err_name(err));
     free(lab.wanted);
     lab.wanted = damaged_describe(db);
+    if (lab.wanted == NULL)
+        lab_die(s->name, "the store has failed");
     err = oxbow_close(db);
     if (err != OXBOW_OK)
         lab_die(s->name, oxbow_err_name(err));
@@ -121,10 +123,10 @@ static void judge(const struct judge_config *config, const char *base, struct ve
         return;
     }
     char *got = damaged_describe(db);
-    bool same = strcmp(got, lab.wanted) == 0;
+    bool same = got != NULL && strcmp(got, lab.wanted) == 0;
     err = oxbow_close(db);
     if (!same)
-        wrong(v, VERDICT_UNKNOWN, got);
+        wrong(v, VERDICT_UNKNOWN, got != NULL ? got : "the store has failed");
     else if (err != OXBOW_OK)
         wrong(v, VERDICT_NO_WRITE, oxbow_err_name(err));
     else if (lab.now->rebuilt && !damaged_kept(&at))

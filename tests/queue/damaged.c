@@ -459,11 +459,17 @@ char *damaged_describe(struct oxbow *db)
     const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ | OXBOW_TXN_NOWAIT};
     struct text t = {.p = malloc(TEXT_MAX)};
     struct oxbow_txn *txn;
+    enum oxbow_err err;
 
     if (t.p == NULL) {
         die("no", "memory");
     }
-    MUST(oxbow_txn_begin(db, &opt, &txn));
+    err = oxbow_txn_begin(db, &opt, &txn);
+    if (err == OXBOW_EFAILED) {
+        free(t.p);
+        return NULL;
+    }
+    must(err, "oxbow_txn_begin");
     add_list(&t, txn);
     add_small(&t, txn);
     add_stream(&t, txn);

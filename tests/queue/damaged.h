@@ -59,8 +59,8 @@ void damaged_put(const struct damaged *d);
 /* Whether the damaged file is in quarantine, byte for byte, and no other. */
 bool damaged_kept(const struct damaged *d);
 
-/* Every entry and every loss of an open store; one line each, to be freed. `flags` of the
- * transactions. */
+/* Every entry and every loss of an open store; one line each, to be freed. NULL when the store has
+ * failed. */
 char *damaged_describe(struct oxbow *db);
 
 #endif

@@ -32,6 +32,7 @@ static char *open_and_describe(const struct damaged *d, const struct oxbow_port 
     config.port = port;
     assert_int_equal(oxbow_open(&config, &db), OXBOW_OK);
     text = damaged_describe(db);
+    assert_non_null(text);
     assert_int_equal(oxbow_close(db), OXBOW_OK);
     return text;
 }

@@ -32,7 +32,7 @@ static void a_name_is_resolved_and_every_address_of_it_tried(void **state)
     w.target.host = "localhost";
     world_add(&w, 20);
     world_begin(&w);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     assert_int_equal(world_status(&w).attempts, 1);
     world_check(&w);
     world_end(&w);
@@ -43,7 +43,7 @@ static void a_name_that_does_not_exist_is_told(void **state)
     (void)state;
     w.target.host = "not..a.name";
     world_begin(&w);
-    assert_true(world_run(&w, world_troubled, 20000));
+    assert_true(world_run(&w, world_troubled, PATIENCE_MS));
     world_told(&w, OXBOW_TROUBLE_LINK, "not..a.name:");
     world_end(&w);
 }
@@ -71,10 +71,10 @@ static void the_second_connection_resumes_the_first_ones_session(void **state)
     (void)state;
     world_add(&w, 1);
     world_begin(&w);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     assert_null(strstr(world_status(&w).about, "resumed"));
     kill_connection();
-    assert_true(world_run(&w, connected_twice, 10000));
+    assert_true(world_run(&w, connected_twice, PATIENCE_MS));
     assert_non_null(strstr(world_status(&w).about, "resumed"));
     world_end(&w);
 }
@@ -90,9 +90,9 @@ static void a_server_that_chokes_on_a_session_costs_no_attempt(void **state)
     w.target.port = redis_tls_port(w.redis);
     world_add(&w, 1);
     world_begin(&w);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     kill_connection();
-    assert_true(world_run(&w, connected_twice, 10000));
+    assert_true(world_run(&w, connected_twice, PATIENCE_MS));
     assert_int_equal(world_status(&w).attempts, 2);
     assert_null(strstr(world_status(&w).about, "resumed"));
     world_end(&w);

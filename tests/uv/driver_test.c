@@ -35,10 +35,10 @@ static void new_entries_are_sent_without_being_asked_for(void **state)
     w.session_config.persist_ms = 60000;
     world_add(&w, 1);
     world_begin(&w);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     for (i = 0; i < 20; i++) {
         world_add(&w, 1);
-        assert_true(world_run(&w, world_arrived, 1000));
+        assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     }
     world_check(&w);
     world_end(&w);
@@ -64,16 +64,16 @@ static void everything_arrives_once_although_the_server_is_killed(void **state)
     world_begin(&w);
     for (i = 0; i < 3; i++) {
         seen = i;
-        assert_true(world_run(&w, connected_again, 20000));
+        assert_true(world_run(&w, connected_again, PATIENCE_MS));
         seen = w.added;
         world_add(&w, 2000);
-        assert_true(world_run(&w, some_arrived, 20000));
+        assert_true(world_run(&w, some_arrived, PATIENCE_MS));
         redis_kill(w.redis);
         (void)world_run(&w, world_done, 30);
         redis_start(w.redis);
         world_add(&w, 100);
     }
-    assert_true(world_run(&w, world_arrived, 20000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     world_check(&w);
     assert_true(world_status(&w).connects >= 4);
     world_end(&w);
@@ -99,7 +99,7 @@ static void a_bad_server_gets_nothing_and_the_operator_a_reason(void **state)
 
         w.target.port = redis_tls_port(bad);
         world_begin(&w);
-        assert_true(world_run(&w, world_troubled, 5000));
+        assert_true(world_run(&w, world_troubled, PATIENCE_MS));
         world_told(&w, OXBOW_TROUBLE_TLS, rows[i].words);
         assert_int_equal(redis_integer(bad, "DBSIZE", NULL), 0);
         world_end(&w);
@@ -113,7 +113,7 @@ static void a_server_that_refuses_us_is_quoted(void **state)
     w.tls.cert.path = certs_file(w.certs, "foreign.crt");
     w.tls.key.path = certs_file(w.certs, "foreign.key");
     world_begin(&w);
-    assert_true(world_run(&w, world_troubled, 5000));
+    assert_true(world_run(&w, world_troubled, PATIENCE_MS));
     world_told(&w, OXBOW_TROUBLE_TLS, "our certificate");
     world_end(&w);
 }
@@ -153,10 +153,10 @@ static void stop_finishes_the_session_and_says_so(void **state)
     (void)state;
     world_add(&w, 5);
     world_begin(&w);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     assert_false(w.finished);
     oxbow_uplink_command(w.session, OXBOW_UPLINK_STOP);
-    assert_true(world_run(&w, finished, 5000));
+    assert_true(world_run(&w, finished, PATIENCE_MS));
     world_end(&w);
 }
 
@@ -170,14 +170,14 @@ static void down_closes_the_connection_and_up_makes_it_again(void **state)
     (void)state;
     world_add(&w, 5);
     world_begin(&w);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     oxbow_uplink_command(w.session, OXBOW_UPLINK_DOWN);
-    assert_true(world_run(&w, down, 5000));
+    assert_true(world_run(&w, down, PATIENCE_MS));
     world_add(&w, 5);
     assert_false(world_run(&w, world_arrived, 200));
     assert_int_equal(redis_integer(w.redis, "XLEN", TARGET, NULL), 5);
     oxbow_uplink_command(w.session, OXBOW_UPLINK_UP);
-    assert_true(world_run(&w, world_arrived, 5000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     world_check(&w);
     world_end(&w);
 }
@@ -211,15 +211,15 @@ static void complaint_20_certificates_are_rotated_without_a_restart(void **state
     w.tls.key.path = certs_file(w.certs, "live.key");
     world_add(&w, 5);
     world_begin(&w);
-    assert_true(world_run(&w, world_troubled, 5000));
+    assert_true(world_run(&w, world_troubled, PATIENCE_MS));
     copy_file("client.crt", "live.crt");
     copy_file("client.key", "live.key");
     oxbow_uplink_command(w.session, OXBOW_UPLINK_RELOAD);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     copy_file("client2.crt", "live.crt");
     copy_file("client2.key", "live.key");
     oxbow_uplink_command(w.session, OXBOW_UPLINK_RELOAD);
-    assert_true(world_run(&w, connected_twice, 10000));
+    assert_true(world_run(&w, connected_twice, PATIENCE_MS));
     world_end(&w);
 }
 
@@ -250,7 +250,7 @@ static void the_driver_may_be_closed_at_any_moment(void **state)
     }
     uv_close((uv_handle_t *)&beat, NULL);
     world_begin(&w);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     world_check(&w);
     world_end(&w);
 }

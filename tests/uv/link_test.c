@@ -42,7 +42,7 @@ static void entries_arrive_over_tls(void **state)
     (void)state;
     world_add(&w, 300);
     world_begin(&w);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     world_check(&w);
     assert_true(strncmp(world_status(&w).about, "TLSv1.", 6) == 0);
     assert_true(world_status(&w).wire_out > world_status(&w).bytes_out);
@@ -56,7 +56,7 @@ static void entries_arrive_in_clear_when_that_is_asked_for(void **state)
     go_plain("127.0.0.1", redis_port(w.redis));
     world_add(&w, 300);
     world_begin(&w);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     world_check(&w);
     assert_string_equal(world_status(&w).about, "plain, not encrypted");
     assert_int_equal(world_status(&w).wire_out, world_status(&w).bytes_out);
@@ -72,7 +72,7 @@ static void entries_arrive_over_a_unix_socket(void **state)
     go_plain(path, 0);
     world_add(&w, 300);
     world_begin(&w);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     world_check(&w);
     world_end(&w);
 }
@@ -83,10 +83,10 @@ static void a_refused_connection_is_told_and_tried_again(void **state)
     redis_kill(w.redis);
     world_add(&w, 10);
     world_begin(&w);
-    assert_true(world_run(&w, world_troubled, 5000));
+    assert_true(world_run(&w, world_troubled, PATIENCE_MS));
     world_told(&w, OXBOW_TROUBLE_LINK, "connecting: connection refused");
     redis_start(w.redis);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     world_check(&w);
     world_end(&w);
 }
@@ -96,7 +96,7 @@ static void a_unix_socket_that_is_not_there_is_told(void **state)
     (void)state;
     go_plain("unix:/nowhere/redis.sock", 0);
     world_begin(&w);
-    assert_true(world_run(&w, world_troubled, 5000));
+    assert_true(world_run(&w, world_troubled, PATIENCE_MS));
     world_told(&w, OXBOW_TROUBLE_LINK, "no such file");
     world_end(&w);
 }
@@ -107,7 +107,7 @@ static void the_plain_port_instead_of_tls_is_told(void **state)
     w.target.port = redis_port(w.redis);
     w.config.tls_timeout_ms = 200;
     world_begin(&w);
-    assert_true(world_run(&w, world_troubled, 5000));
+    assert_true(world_run(&w, world_troubled, PATIENCE_MS));
     world_told(&w, OXBOW_TROUBLE_LINK, "is this the TLS port?");
     world_end(&w);
 }
@@ -117,7 +117,7 @@ static void the_tls_port_in_clear_never_becomes_a_connection(void **state)
     (void)state;
     go_plain("127.0.0.1", redis_tls_port(w.redis));
     world_begin(&w);
-    assert_true(world_run(&w, world_troubled, 5000));
+    assert_true(world_run(&w, world_troubled, PATIENCE_MS));
     assert_int_equal(world_status(&w).connects, 0);
     world_end(&w);
 }
@@ -132,11 +132,11 @@ static void a_connection_that_the_target_ends_is_made_again(void **state)
     (void)state;
     world_add(&w, 50);
     world_begin(&w);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     (void)redis_command(w.redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
-    assert_true(world_run(&w, connected_twice, 10000));
+    assert_true(world_run(&w, connected_twice, PATIENCE_MS));
     world_add(&w, 50);
-    assert_true(world_run(&w, world_arrived, 10000));
+    assert_true(world_run(&w, world_arrived, PATIENCE_MS));
     world_check(&w);
     world_end(&w);
 }
@@ -155,7 +155,7 @@ static void a_peer_that_never_answers_tls_is_told(void **state)
     w.target.port = ntohs(sa.sin_port);
     w.config.tls_timeout_ms = 100;
     world_begin(&w);
-    assert_true(world_run(&w, world_troubled, 5000));
+    assert_true(world_run(&w, world_troubled, PATIENCE_MS));
     world_told(&w, OXBOW_TROUBLE_LINK, "does not answer TLS in time");
     world_end(&w);
     close(fd);

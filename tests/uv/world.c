@@ -90,7 +90,7 @@ bool world_done(struct world *w)
 void world_end(struct world *w)
 {
     oxbow_uplink_uv_close(w->driver, on_done, w);
-    assert_true(world_run(w, world_done, 5000));
+    assert_true(world_run(w, world_done, PATIENCE_MS));
     w->driver = NULL;
     oxbow_uplink_close(w->session);
     w->session = NULL;

@@ -12,8 +12,9 @@
 
 #include <uv.h>
 
-#define STREAM "readings"
-#define TARGET "oxbow:{dev-0001}:readings"
+#define PATIENCE_MS 120000u /* with what is to come */
+#define STREAM      "readings"
+#define TARGET      "oxbow:{dev-0001}:readings"
 
 struct world {
     struct rig rig;

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SECONDS_PER_STATE 20
+#define SECONDS_PER_STATE 120
 #define MORE_STEPS        3u
 #define CLOCK_SPEED       100u                /* the store's clock runs that many times as fast */
 #define LSN_JUMP          ((uint64_t)1 << 32) /* that far LSNs go on after a crash */

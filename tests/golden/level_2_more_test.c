@@ -288,7 +288,7 @@ static void expect_soon(struct device *d, bool (*seen)(struct device *d))
 {
     bool done = false;
 
-    for (unsigned i = 0; i < 5000 && !done; i++) {
+    for (unsigned i = 0; i < 30000 && !done; i++) {
         device_begin(d);
         done = seen(d);
         device_commit(d);

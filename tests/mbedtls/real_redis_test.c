@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#define WAIT_MS 5000
+#define WAIT_MS 60000
 
 static char *certs;
 static struct clocked clocked;

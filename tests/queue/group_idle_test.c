@@ -69,7 +69,7 @@ static void the_store_does_it_while_it_is_open(void **state)
 
     setup(f, &TWICE, 1);
     let_fail_twice(f);
-    for (int i = 0; i < 200 && length(f, "dead") == 0; i++) {
+    for (int i = 0; i < 6000 && length(f, "dead") == 0; i++) {
         assert_ok(streams_put(f, "other", ID(i + 1, 0), "x")); /* the store's thread looks up */
         streams_commit(f);
         rig_pass_ms(&f->rig, 2000);

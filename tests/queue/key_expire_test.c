@@ -397,7 +397,7 @@ static void idle_work_removes_it_and_tells_who_watches(void **state)
     (void)expire(f, "one", 20, 0);
     assert_err(oxbow_expired_next(f->txn, &told, &f->result), OXBOW_ENOENT);
     pass(f, 20);
-    for (int i = 0; i < 2000 && n == 0; i++) {
+    for (int i = 0; i < 12000 && n == 0; i++) {
         streams_commit(f);
         nanosleep(&(struct timespec){0, 5000000}, NULL);
         streams_begin(f);

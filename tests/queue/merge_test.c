@@ -207,11 +207,11 @@ static void priorities_and_times_to_live_go_over(void **state)
 
 static void what_is_put_off_stays_put_off(void **state)
 {
-    const struct oxbow_delay_when soon = {OXBOW_DELAY_FOR, 20};
+    const struct oxbow_delay_when soon = {OXBOW_DELAY_FOR, 2000}; /* not before it is closed */
     const struct oxbow_delay_when later = {OXBOW_DELAY_FOR, 3600000};
     const struct oxbow_delay_when wall = {OXBOW_DELAY_WALL, (uint64_t)1 << 43};
     const struct oxbow_field field = {bytes_of("n"), bytes_of("7")};
-    const struct timespec nap = {0, 60000000};
+    const struct timespec nap = {2, 100000000};
     struct oxbow_delay_place place = {0};
     struct oxbow_delay_info info;
     struct oxbow_delay_id id;

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#define PATIENCE_US 20000000u
+#define PATIENCE_US 120000000u
 
 struct heard {
     atomic_uint over;

@@ -110,7 +110,7 @@ static void both(struct talk *t, const char *words)
     (void)redis_says(words);
     ours = t->text;
     (void)talk(t, 0, words);
-    for (int i = 0; i < 1000 && ours[0] == '\0'; i++) { /* until a BLOCK 1 is over */
+    for (int i = 0; i < 60000 && ours[0] == '\0'; i++) { /* until a BLOCK 1 is over */
         (void)usleep(1000);
         talk_turn(t);
         (void)talk_heard(t, 0);

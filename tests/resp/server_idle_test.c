@@ -45,7 +45,7 @@ static void the_idle_are_closed_but_for_those_who_wait(void **state)
     struct talk *t = *state;
 
     talk_close(t);
-    t->config.timeout_s = 1;
+    t->config.timeout_s = 4;
     talk_open(t);
     for (uint32_t n = 0; n < 4; n++) {
         talk_connect(t, n);
@@ -55,16 +55,16 @@ static void the_idle_are_closed_but_for_those_who_wait(void **state)
     talk_send(t, 2, "SUBSCRIBE news");
     talk_turn(t);
     (void)talk_heard(t, 2);
-    pass_ms(600);
+    pass_ms(2500);
     talk_feed(t, 3, "PI", 2); /* slow, not idle */
     talk_turn(t);
-    pass_ms(500);
+    pass_ms(2000);
     oxbow_resp_turn(t->server);
     assert_true(oxbow_resp_client_done(t->clients[0]));
     assert_false(oxbow_resp_client_done(t->clients[1]));
     assert_false(oxbow_resp_client_done(t->clients[2]));
     assert_false(oxbow_resp_client_done(t->clients[3]));
-    pass_ms(1100);
+    pass_ms(4100);
     oxbow_resp_turn(t->server);
     assert_true(oxbow_resp_client_done(t->clients[3]));
 }

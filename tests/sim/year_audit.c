@@ -8,7 +8,7 @@
 
 #include <time.h>
 
-#define SETTLE_TRIES 2000 /* of a few milliseconds */
+#define SETTLE_TRIES 20000 /* of a few milliseconds */
 
 static void tell_stream(struct device *d, enum year_queue q)
 {

@@ -204,7 +204,7 @@ static void its_clocks_tell_the_time_and_never_go_back(void **state)
     int i;
 
     (void)state;
-    assert_true(apart >= -1 && apart <= 1);
+    assert_true(apart >= -60 && apart <= 60);
     assert_true(clock->wall_is_set(NULL));
     for (i = 0; i < 10000; i++) {
         uint64_t now = clock->mono_us(NULL);

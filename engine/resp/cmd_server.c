@@ -253,6 +253,7 @@ static const struct {
     {"appendonly", get_yes, NULL},
     {"busy-reply-threshold", get_script_time, set_script_time},
     {"databases", get_databases, NULL},
+    {"latency-monitor-threshold", resp_get_latency, resp_set_latency},
     {"lua-time-limit", get_script_time, set_script_time},
     {"maxclients", get_clients, set_clients},
     {"maxmemory", get_zero, NULL},
@@ -262,6 +263,8 @@ static const struct {
     {"protected-mode", resp_get_protected, resp_set_protected},
     {"requirepass", resp_get_requirepass, resp_set_requirepass},
     {"save", get_empty, NULL},
+    {"slowlog-log-slower-than", resp_get_slow_time, resp_set_slow_time},
+    {"slowlog-max-len", resp_get_slow_count, resp_set_slow_count},
     {"timeout", get_timeout, NULL},
 };
 

@@ -234,6 +234,45 @@ static void reply_text(struct resp_reply *r, double score)
     r->version = version;
 }
 
+static enum oxbow_err cmd_zrandmember(struct resp_call *call)
+{
+    bool scores = call->count == 4 && resp_arg_is(call->args[3], "withscores");
+    int64_t count = 1;
+    enum oxbow_err err;
+
+    if (call->count >= 3 && !resp_arg_int(call->args[2], &count)) {
+        return resp_refuse_integer(call);
+    }
+    if (count == INT64_MIN) {
+        return resp_refuse(call, "ERR value is out of range, value must between "
+                                 "-9223372036854775807 and 9223372036854775807");
+    }
+    if (call->count > 4 || (call->count == 4 && !scores)) {
+        return resp_refuse_syntax(call);
+    }
+    if (scores && (count < -(INT64_MAX / 2) || count > INT64_MAX / 2)) {
+        return resp_refuse(call, "ERR value is out of range");
+    }
+    if (count > OXBOW_ZSET_RANDOM_MAX) {
+        count = OXBOW_ZSET_RANDOM_MAX;
+    }
+    err = oxbow_zset_random(call->txn, call->args[1], count, call->result);
+    if (err == OXBOW_ERANGE) {
+        return resp_refuse(call, "ERR value is out of range");
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (call->count > 2) {
+        resp_zset_reply(call, scores, true);
+    } else if (call->result->item_count > 0) {
+        resp_bulk(call->reply, call->result->items[0]);
+    } else {
+        resp_null(call->reply);
+    }
+    return OXBOW_OK;
+}
+
 static enum oxbow_err cmd_zscan(struct resp_call *call)
 {
     struct resp_later later;
@@ -463,6 +502,7 @@ const struct resp_command resp_zset_commands[] = {
     {"zrevrank", cmd_zrevrank, 3, R | F, Z, 1, 1, 1, "2.0.0", "How many members are above one",
      NULL},
     {"zscan", cmd_zscan, -3, R, Z, 1, 1, 1, "2.8.0", "Some of the members, from a cursor on", NULL},
+    {"zrandmember", cmd_zrandmember, -2, R, Z, 1, 1, 1, "6.2.0", "Members drawn by chance", NULL},
     {"zpopmin", cmd_zpopmin, -2, W | F, Z, 1, 1, 1, "5.0.0", "Takes the lowest members", NULL},
     {"zpopmax", cmd_zpopmax, -2, W | F, Z, 1, 1, 1, "5.0.0", "Takes the highest members", NULL},
     {"bzpopmin", cmd_bzpopmin, -3, W | F | RESP_BLOCKING | RESP_NOSCRIPT, Z, 1, -2, 1, "5.0.0",

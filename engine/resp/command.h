@@ -150,6 +150,8 @@ bool resp_call_may(const struct resp_call *call, struct oxbow_bytes key);
 /* Replies with an error's text and is OXBOW_OK: for texts that are not in the table of errors. */
 OXBOW_MUST_CHECK enum oxbow_err resp_refuse(struct resp_call *call, const char *text);
 OXBOW_MUST_CHECK enum oxbow_err resp_refuse_arity(struct resp_call *call);
+/* Of a subcommand that counts its arguments itself. */
+OXBOW_MUST_CHECK enum oxbow_err resp_refuse_subcommand(struct resp_call *call);
 OXBOW_MUST_CHECK enum oxbow_err resp_refuse_syntax(struct resp_call *call);
 OXBOW_MUST_CHECK enum oxbow_err resp_refuse_integer(struct resp_call *call);
 /* Replies with lines of text, up to a NULL: what a container's HELP says. OXBOW_OK. */
@@ -165,6 +167,9 @@ extern const struct resp_command resp_key_commands[];
 extern const struct resp_command resp_expire_commands[];
 extern const struct resp_command resp_sort_commands[];
 extern const struct resp_command resp_dump_commands[];
+extern const struct resp_command resp_function_commands[];
+extern const struct resp_command resp_slowlog_commands[];
+extern const struct resp_command resp_latency_commands[];
 extern const struct resp_command resp_object_commands[];
 extern const struct resp_command resp_durable_commands[];
 extern const struct resp_command resp_string_commands[];

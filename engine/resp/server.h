@@ -184,6 +184,36 @@ struct resp_stats {
     uint64_t out_bytes;
 };
 
+/* What is noted of commands that took long: cmd_slowlog.c. */
+struct resp_slow {
+    struct link entries; /* the oldest first */
+    uint64_t count;
+    uint64_t count_max;
+    uint64_t next_id;
+    int64_t longer_us; /* noted from there on; below 0: nothing is */
+};
+
+#define RESP_LATENCY_EVENTS  2u
+#define RESP_LATENCY_SAMPLES 160u
+
+struct resp_latency_sample {
+    uint64_t at_s;
+    uint64_t ms;
+};
+
+struct resp_latency_event {
+    struct resp_latency_sample samples[RESP_LATENCY_SAMPLES]; /* a ring */
+    uint32_t next;
+    uint32_t count;
+    uint64_t worst_ms;
+};
+
+/* cmd_latency.c */
+struct resp_latency {
+    uint64_t threshold_ms; /* 0: nothing is noted */
+    struct resp_latency_event events[RESP_LATENCY_EVENTS];
+};
+
 struct oxbow_resp {
     struct oxbow *db;
     const struct oxbow_port *port;
@@ -203,6 +233,8 @@ struct oxbow_resp {
     struct link gated;
     struct link notice;
     struct resp_stats stats;
+    struct resp_slow slow;
+    struct resp_latency latency;
     struct oxbow_result result; /* of whatever command is under way */
 
     /* scripts: script.h */
@@ -389,6 +421,23 @@ void resp_interest_drop(struct oxbow_resp *s, struct resp_interest *i);
 void resp_settle_turn(struct oxbow_resp *s);
 /* Says how far one has come whose time is over. */
 void resp_settle_timeout(struct oxbow_resp_client *c);
+
+/* ---- cmd_slowlog.c, cmd_latency.c ---- */
+
+/* Whether nobody may read the argument but who gave it: passwords. */
+bool resp_arg_is_secret(const struct resp_call *call, uint32_t i);
+void resp_slow_init(struct oxbow_resp *s);
+void resp_slow_fini(struct oxbow_resp *s);
+/* Notes the command if it took long. */
+void resp_slow_ran(const struct resp_call *call, uint64_t us);
+void resp_latency_ran(const struct resp_call *call, uint64_t us);
+/* Settings. */
+void resp_get_slow_time(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_slow_time(struct oxbow_resp *s, struct oxbow_bytes value);
+void resp_get_slow_count(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_slow_count(struct oxbow_resp *s, struct oxbow_bytes value);
+void resp_get_latency(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_latency(struct oxbow_resp *s, struct oxbow_bytes value);
 
 /* ---- multi.c ---- */
 

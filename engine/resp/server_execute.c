@@ -9,6 +9,27 @@
 
 /* ---- refusals ---- */
 
+/* A C string ends at the first zero: as Redis prints what it does not know. */
+static int quoted_len(struct oxbow_bytes b, size_t max)
+{
+    const char *zero = b.len > 0 ? memchr(b.data, 0, b.len) : NULL;
+    size_t len = zero != NULL ? (size_t)(zero - (const char *)b.data) : b.len;
+
+    return (int)(len < max ? len : max);
+}
+
+/* A command's name, or that of the container of a subcommand, in upper case. */
+static void upper_name(const struct resp_command *row, char out[RESP_NAME_MAX])
+{
+    const char *name = row->name;
+    size_t i;
+
+    for (i = 0; name[i] != '\0' && name[i] != '|'; i++) {
+        out[i] = (char)(name[i] >= 'a' && name[i] <= 'z' ? name[i] - 'a' + 'A' : name[i]);
+    }
+    out[i] = '\0';
+}
+
 enum oxbow_err resp_refuse(struct resp_call *call, const char *text)
 {
     resp_error(call->reply, text);
@@ -19,6 +40,17 @@ enum oxbow_err resp_refuse_arity(struct resp_call *call)
 {
     resp_error_format(call->reply, "ERR wrong number of arguments for '%s' command",
                       call->row->name);
+    return OXBOW_OK;
+}
+
+enum oxbow_err resp_refuse_subcommand(struct resp_call *call)
+{
+    char upper[RESP_NAME_MAX];
+
+    upper_name(call->row, upper);
+    resp_error_format(
+        call->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
+        quoted_len(call->args[1], QUOTED_MAX), (const char *)call->args[1].data, upper);
     return OXBOW_OK;
 }
 
@@ -44,15 +76,6 @@ enum oxbow_err resp_lines(struct resp_call *call, const char *const *lines)
         resp_simple(call->reply, lines[i]);
     }
     return OXBOW_OK;
-}
-
-/* A C string ends at the first zero: as Redis prints what it does not know. */
-static int quoted_len(struct oxbow_bytes b, size_t max)
-{
-    const char *zero = b.len > 0 ? memchr(b.data, 0, b.len) : NULL;
-    size_t len = zero != NULL ? (size_t)(zero - (const char *)b.data) : b.len;
-
-    return (int)(len < max ? len : max);
 }
 
 static void refuse_unknown(struct resp_reply *reply, const struct oxbow_bytes *args, uint32_t count)
@@ -84,14 +107,38 @@ static bool comes_late(enum oxbow_err err)
            err == OXBOW_ETXNBIG || err == OXBOW_ETOOBIG;
 }
 
+static uint64_t now_us(const struct resp_call *call)
+{
+    const struct oxbow_clock *clock = &call->server->port->clock;
+
+    return clock->mono_us(clock->ctx);
+}
+
+/* Whether it matters how long it takes. A script counts, and not what it calls; EXEC's commands, and not
+ * EXEC; one that has waited did not keep others. */
+static bool is_timed(const struct resp_call *call)
+{
+    const struct oxbow_resp *s = call->server;
+
+    return (s->slow.longer_us >= 0 || s->latency.threshold_ms > 0) && call->script == NULL &&
+           !call->again && (call->row->flags & RESP_SKIP_LOGS) == 0;
+}
+
 /* A command that is refused after it has done something has the batch fail: it comes again with a
  * transaction of its own, of which then nothing is left. */
 enum oxbow_err resp_run(struct resp_call *call)
 {
     uint64_t mark = resp_reply_mark(call->reply);
     uint64_t changes = changes_of(call);
+    uint64_t began = is_timed(call) ? now_us(call) : 0;
     enum oxbow_err err = call->row->run(call);
 
+    if (began != 0 && err != OXBOW_EAGAIN) {
+        uint64_t took = now_us(call) - began;
+
+        resp_slow_ran(call, took);
+        resp_latency_ran(call, took);
+    }
     if (err != OXBOW_OK) {
         resp_reply_rewind(call->reply, mark);
     }
@@ -131,15 +178,10 @@ static const struct resp_command *sub_of(struct oxbow_resp_client *c,
                                          const struct resp_command *row, struct oxbow_bytes word)
 {
     const struct resp_command *sub = resp_sub_find(row, word);
-    const char *name = row->name;
     char upper[RESP_NAME_MAX];
-    size_t i;
 
     if (sub == NULL) {
-        for (i = 0; name[i] != '\0'; i++) {
-            upper[i] = (char)(name[i] >= 'a' && name[i] <= 'z' ? name[i] - 'a' + 'A' : name[i]);
-        }
-        upper[i] = '\0';
+        upper_name(row, upper);
         resp_error_format(&c->out, "ERR unknown subcommand '%.*s'. Try %s HELP.",
                           quoted_len(word, QUOTED_MAX), (const char *)word.data, upper);
     }

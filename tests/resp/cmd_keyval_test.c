@@ -130,6 +130,35 @@ static void who_waits_for_a_sorted_set_is_given_its_lowest(void **state)
     assert_reply(t, 0, "ZCARD z", ":1\r\n");
 }
 
+static void members_of_a_sorted_set_are_drawn_by_chance(void **state)
+{
+    struct talk *t = *state;
+
+    (void)talk(t, 0, "ZADD z 1.5 a");
+    assert_reply(t, 0, "ZRANDMEMBER z", "$1\r\na\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER none", "$-1\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER none 2", "*0\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER z 5", "*1\r\n$1\r\na\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER z -2 WITHSCORES",
+                 "*4\r\n$1\r\na\r\n$3\r\n1.5\r\n$1\r\na\r\n$3\r\n1.5\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER z 9223372036854775807", "*1\r\n$1\r\na\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER z -9223372036854775808",
+                 "-ERR value is out of range, value must between -9223372036854775807 and "
+                 "9223372036854775807\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER z -4611686018427387905 WITHSCORES",
+                 "-ERR value is out of range\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER z 9223372036854775807 WITHSCORES",
+                 "-ERR value is out of range\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER z -16777217", "-ERR value is out of range\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER z x", "-ERR value is not an integer or out of range\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER z 1 no", "-ERR syntax error\r\n");
+    assert_reply(t, 0, "ZRANDMEMBER z 1 WITHSCORES x", "-ERR syntax error\r\n");
+    (void)talk(t, 0, "HELLO 3");
+    assert_reply(t, 0, "ZRANDMEMBER z 1 WITHSCORES", "*1\r\n*2\r\n$1\r\na\r\n,1.5\r\n");
+    (void)talk(t, 0, "SET s v");
+    assert_memory_equal(talk(t, 0, "ZRANDMEMBER s"), "-WRONGTYPE ", 11);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, talk_setup, talk_teardown)
 
 int main(void)
@@ -138,6 +167,7 @@ int main(void)
         TEST(a_hash_can_be_worked_on_in_every_way),
         TEST(a_set_can_be_worked_on_in_every_way),
         TEST(a_sorted_set_can_be_worked_on_in_every_way),
+        TEST(members_of_a_sorted_set_are_drawn_by_chance),
         TEST(who_waits_for_a_sorted_set_is_given_its_lowest),
     };
 

@@ -34,9 +34,12 @@ static const struct {
     {resp_multi_commands, "Transactions"},
     {resp_pubsub_commands, "Channels"},
     {resp_script_commands, "Scripts"},
+    {resp_function_commands, "Functions"},
     {resp_connection_commands, "Connections"},
     {resp_auth_commands, "Who may do what"},
     {resp_server_commands, "The server"},
+    {resp_slowlog_commands, "Commands that took long"},
+    {resp_latency_commands, "Commands that kept others waiting"},
 };
 
 static void print_row(FILE *out, const struct resp_command *row)

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define MORE            10u /* times as many ends at most, where what was asked for shows too little */
 #define STORE_LIVES_MAX 40u
 #define STORE_ROWS_MAX  12000u
 #define PATH_LEN        320u
@@ -299,13 +300,25 @@ static void cycle(struct campaign *c)
 
 /* ---- the campaign ---- */
 
+/* A rig that looked at nothing has shown nothing. */
+static bool enough_was_seen(const struct campaign *c)
+{
+    bool replays = c->replayed > 0 || c->o->journal == OXBOW_JOURNAL_OFF || c->ends < 30;
+
+    return c->told > c->ends &&
+           (c->o->control != CONTROL_NONE || (replays && c->in_place + c->copies > c->ends / 2));
+}
+
+/* How far a life comes in its milliseconds, nobody knows beforehand. */
+static bool has_shown(const struct campaign *c)
+{
+    return enough_was_seen(c) && (c->o->control == CONTROL_NONE || c->bad > 0);
+}
+
 static int report(const struct campaign *c, uint64_t us)
 {
     bool control = c->o->control != CONTROL_NONE;
-    /* A rig that looked at nothing has shown nothing. */
-    bool replays = c->replayed > 0 || c->o->journal == OXBOW_JOURNAL_OFF || c->ends < 30;
-    bool enough =
-        c->told > c->ends && (control || (replays && c->in_place + c->copies > c->ends / 2));
+    bool enough = enough_was_seen(c);
     bool pass = enough && (control ? c->bad > 0 : c->bad == 0);
 
     printf("%s %s%s%s: %" PRIu64 " ends of %" PRIu64 " stores in %.1f s, %" PRIu64
@@ -358,7 +371,8 @@ int campaign_run(const struct options *o)
 
     printf("rig: OXBOW_SEED=%" PRIu64 "\n", o->seed);
     status = set_up(&c);
-    while (status == 0 && c.ends < o->count) {
+    while (status == 0 &&
+           (c.ends < o->count || (c.ends < MORE * (uint64_t)o->count && !has_shown(&c)))) {
         cycle(&c);
         if (c.ends % 500 == 0)
             printf("... %" PRIu64 " ends, %" PRIu64 " operations told, BAD %" PRIu64 "\n", c.ends,

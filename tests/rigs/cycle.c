@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define PIPE_BYTES         (1 << 20)
-#define VERIFY_SECONDS_MAX 60
+#define VERIFY_SECONDS_MAX 300
 
 void die(const char *what)
 {

@@ -149,6 +149,9 @@ enum oxbow_err resp_client_line(const struct oxbow_resp_client *c, struct buf *o
     size_t f = 0;
     int len;
 
+    if (!link_alone(&c->monitor)) {
+        flags[f++] = 'O';
+    }
     if (c->channels + c->patterns > 0) {
         flags[f++] = 'P';
     }

@@ -169,6 +169,7 @@ extern const struct resp_command resp_sort_commands[];
 extern const struct resp_command resp_dump_commands[];
 extern const struct resp_command resp_function_commands[];
 extern const struct resp_command resp_slowlog_commands[];
+extern const struct resp_command resp_monitor_commands[];
 extern const struct resp_command resp_latency_commands[];
 extern const struct resp_command resp_object_commands[];
 extern const struct resp_command resp_durable_commands[];

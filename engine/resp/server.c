@@ -88,6 +88,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     link_init(&s->served);
     link_init(&s->touched);
     link_init(&s->settling);
+    link_init(&s->monitors);
     link_init(&s->patterns);
     resp_slow_init(s);
     resp_table_init(&s->table);

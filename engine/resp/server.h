@@ -134,7 +134,8 @@ struct oxbow_resp_client {
     struct link ready;
     struct link batch;
     struct link gated;
-    struct link notice; /* `ready` of the configuration is to be called */
+    struct link notice;  /* `ready` of the configuration is to be called */
+    struct link monitor; /* in server->monitors: it is shown what everybody does */
     struct oxbow_resp *server;
     void *user;
     uint64_t id;
@@ -233,6 +234,7 @@ struct oxbow_resp {
     struct link gated;
     struct link notice;
     struct resp_stats stats;
+    struct link monitors; /* struct oxbow_resp_client.monitor */
     struct resp_slow slow;
     struct resp_latency latency;
     struct oxbow_result result; /* of whatever command is under way */
@@ -421,6 +423,11 @@ void resp_interest_drop(struct oxbow_resp *s, struct resp_interest *i);
 void resp_settle_turn(struct oxbow_resp *s);
 /* Says how far one has come whose time is over. */
 void resp_settle_timeout(struct oxbow_resp_client *c);
+
+/* ---- cmd_monitor.c ---- */
+
+/* Shows the command to those who monitor. */
+void resp_monitor_show(const struct resp_call *call);
 
 /* ---- cmd_slowlog.c, cmd_latency.c ---- */
 

@@ -76,6 +76,7 @@ enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server, const struct ox
     link_init(&c->batch);
     link_init(&c->gated);
     link_init(&c->notice);
+    link_init(&c->monitor);
     link_init(&c->multi.watches);
     link_init(&c->block.served_link);
     link_init(&c->block.settling);
@@ -95,6 +96,7 @@ void resp_client_reset(struct oxbow_resp_client *c)
 {
     resp_multi_end(c);
     resp_pubsub_end(c);
+    link_remove(&c->monitor);
     c->database = 0;
     c->name.len = 0;
     c->out.version = 2;
@@ -118,6 +120,7 @@ void oxbow_resp_client_close(struct oxbow_resp_client *c)
     link_remove(&c->batch);
     link_remove(&c->gated);
     link_remove(&c->notice);
+    link_remove(&c->monitor);
     c->server->client_count--;
     resp_reader_fini(&c->in);
     resp_reply_fini(&c->out);

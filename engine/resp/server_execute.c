@@ -131,8 +131,16 @@ enum oxbow_err resp_run(struct resp_call *call)
     uint64_t mark = resp_reply_mark(call->reply);
     uint64_t changes = changes_of(call);
     uint64_t began = is_timed(call) ? now_us(call) : 0;
-    enum oxbow_err err = call->row->run(call);
+    bool calls_others = call->row->categories == RESP_CAT_SCRIPTING;
+    enum oxbow_err err;
 
+    if (calls_others) {
+        resp_monitor_show(call);
+    }
+    err = call->row->run(call);
+    if (!calls_others) {
+        resp_monitor_show(call);
+    }
     if (began != 0 && err != OXBOW_EAGAIN) {
         uint64_t took = now_us(call) - began;
 
@@ -257,6 +265,10 @@ static bool may(struct oxbow_resp_client *c, const struct resp_call *call)
                           "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
                           "QUIT / RESET are allowed in this context",
                           row->name);
+        return false;
+    }
+    if (!link_alone(&c->monitor) && (row->flags & (RESP_READONLY | RESP_WRITE)) != 0) {
+        reject(c, row, "ERR Replica can't interact with the keyspace"); /* Redis' words */
         return false;
     }
     return true;

@@ -40,6 +40,7 @@ static const struct {
     {resp_server_commands, "The server"},
     {resp_slowlog_commands, "Commands that took long"},
     {resp_latency_commands, "Commands that kept others waiting"},
+    {resp_monitor_commands, "What everybody does"},
 };
 
 static void print_row(FILE *out, const struct resp_command *row)

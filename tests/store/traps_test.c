@@ -200,12 +200,30 @@ static enum oxbow_err no_chance(void *ctx, void *out, size_t len)
     return OXBOW_OK;
 }
 
+/* A checkpoint may come between the last transaction and the end: then it dies once more. */
+static struct full crash_with_frames(const struct oxbow_config *config, struct oxbow **db)
+{
+    struct oxbow_recovery rec;
+
+    for (unsigned tries = 0;; tries++) {
+        struct full f = crash_when_full(3, OXBOW_SYNC_NONE);
+
+        *db = open_store(config);
+        oxbow_recovery(*db, &rec);
+        if (rec.replayed > 0 || tries == 50) {
+            return f;
+        }
+        assert_int_equal(oxbow_close(*db), OXBOW_OK);
+        scratch_remove(dir);
+    }
+}
+
 static void a_replay_asks_neither_clock_nor_chance_nor_configuration(void **state)
 {
     struct oxbow_config config = small_store();
-    struct full f = crash_when_full(3, OXBOW_SYNC_NONE);
     struct oxbow_port port = *oxbow_port_default();
     struct oxbow_recovery rec;
+    struct full f;
     struct oxbow *db;
 
     (void)state;
@@ -219,7 +237,7 @@ static void a_replay_asks_neither_clock_nor_chance_nor_configuration(void **stat
     config.dirty_pages = 16;
     config.journal_segments = 3;
     config.journal_bytes = 2 * RING_BYTES_MIN;
-    db = open_store(&config);
+    f = crash_with_frames(&config, &db);
     oxbow_recovery(db, &rec);
     assert_true(rec.replayed > 0);
     assert_int_equal(rec.skipped, 0);

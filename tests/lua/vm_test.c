@@ -99,7 +99,7 @@ static int setup_short(void **state)
     struct talk *t = test_calloc(1, sizeof *t);
 
     t->config.scripting = oxbow_lua();
-    t->config.script_ms_max = 50;
+    t->config.script_ms_max = 400;
     talk_open(t);
     talk_connect(t, 0);
     *state = t;
@@ -134,7 +134,7 @@ static void the_time_of_a_script_is_a_setting(void **state)
 {
     struct talk *t = *state;
 
-    assert_reply(t, 0, "CONFIG GET lua-time-limit", "*2\r\n$14\r\nlua-time-limit\r\n$2\r\n50\r\n");
+    assert_reply(t, 0, "CONFIG GET lua-time-limit", "*2\r\n$14\r\nlua-time-limit\r\n$3\r\n400\r\n");
     assert_reply(t, 0, "CONFIG SET busy-reply-threshold 20", "+OK\r\n");
     assert_reply(t, 0, "CONFIG GET lua-time-limit", "*2\r\n$14\r\nlua-time-limit\r\n$2\r\n20\r\n");
     assert_int_equal(ask(t, 0, "while true do end", "0")[0], '-');

@@ -121,38 +121,42 @@ static enum oxbow_err encoding_of_string(struct resp_call *call, const char **na
     return err;
 }
 
+static enum oxbow_err encoding_of(struct resp_call *call, enum oxbow_type type, const char **name)
+{
+    enum oxbow_err err = OXBOW_OK;
+    bool is = false;
+
+    switch (type) {
+    case OXBOW_TYPE_STRING:
+        return encoding_of_string(call, name);
+    case OXBOW_TYPE_HASH:
+        err = compact(call, type, HASH_ITEMS_MAX, is_short, &is);
+        *name = is ? "listpack" : "hashtable";
+        return err;
+    case OXBOW_TYPE_SET:
+        err = compact(call, type, INTSET_ITEMS_MAX, is_integer, &is);
+        *name = is ? "intset" : "hashtable";
+        return err;
+    case OXBOW_TYPE_ZSET:
+        err = compact(call, type, ZSET_ITEMS_MAX, is_short, &is);
+        *name = is ? "listpack" : "skiplist";
+        return err;
+    default:
+        *name = type == OXBOW_TYPE_STREAM ? "stream" : "quicklist";
+        return OXBOW_OK;
+    }
+}
+
 static enum oxbow_err object_encoding(struct resp_call *call)
 {
-    const char *name = "quicklist";
+    const char *name;
     enum oxbow_type type;
     enum oxbow_err err;
-    bool is;
 
     if (!there(call, &type, &err)) {
         return err;
     }
-    switch (type) {
-    case OXBOW_TYPE_STRING:
-        err = encoding_of_string(call, &name);
-        break;
-    case OXBOW_TYPE_HASH:
-        err = compact(call, type, HASH_ITEMS_MAX, is_short, &is);
-        name = is ? "listpack" : "hashtable";
-        break;
-    case OXBOW_TYPE_SET:
-        err = compact(call, type, INTSET_ITEMS_MAX, is_integer, &is);
-        name = is ? "intset" : "hashtable";
-        break;
-    case OXBOW_TYPE_ZSET:
-        err = compact(call, type, ZSET_ITEMS_MAX, is_short, &is);
-        name = is ? "listpack" : "skiplist";
-        break;
-    case OXBOW_TYPE_STREAM:
-        name = "stream";
-        break;
-    default:
-        break;
-    }
+    err = encoding_of(call, type, &name);
     if (err == OXBOW_OK) {
         resp_bulk_text(call->reply, name);
     }
@@ -266,6 +270,20 @@ static enum oxbow_err bytes_of(struct resp_call *call, enum oxbow_type type, uin
     default:
         return bytes_of_members(call, type, samples, bytes);
     }
+}
+
+enum oxbow_err resp_object_look(struct resp_call *call, const char **encoding, uint64_t *bytes)
+{
+    enum oxbow_type type;
+    enum oxbow_err err = oxbow_key_type(call->txn, call->args[2], &type);
+
+    if (err == OXBOW_OK && type == OXBOW_TYPE_NONE) {
+        return OXBOW_ENOENT;
+    }
+    if (err == OXBOW_OK) {
+        err = encoding_of(call, type, encoding);
+    }
+    return err == OXBOW_OK ? bytes_of(call, type, SAMPLES_DEFAULT, bytes) : err;
 }
 
 static enum oxbow_err memory_usage(struct resp_call *call)

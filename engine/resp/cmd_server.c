@@ -253,6 +253,7 @@ static const struct {
     {"appendonly", get_yes, NULL},
     {"busy-reply-threshold", get_script_time, set_script_time},
     {"databases", get_databases, NULL},
+    {"enable-debug-command", resp_get_debug, NULL},
     {"latency-monitor-threshold", resp_get_latency, resp_set_latency},
     {"lua-time-limit", get_script_time, set_script_time},
     {"maxclients", get_clients, set_clients},

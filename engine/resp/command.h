@@ -42,6 +42,7 @@ struct oxbow_resp_client;
 #define RESP_ALONE      0x100000u /* has no transaction: changes the connection or the server */
 #define RESP_PURE       0x080000u /* needs no transaction and changes nothing */
 #define RESP_NOT_QUEUED 0x200000u /* carried out at once also after MULTI */
+#define RESP_PROTECTED  0x800000u /* only where enable-debug-command lets it */
 #define RESP_SUBSCRIBED 0x400000u /* allowed while a RESP2 client is subscribed */
 
 /* Categories of ACL that do not follow from flags. */
@@ -170,6 +171,7 @@ extern const struct resp_command resp_dump_commands[];
 extern const struct resp_command resp_function_commands[];
 extern const struct resp_command resp_slowlog_commands[];
 extern const struct resp_command resp_monitor_commands[];
+extern const struct resp_command resp_debug_commands[];
 extern const struct resp_command resp_latency_commands[];
 extern const struct resp_command resp_object_commands[];
 extern const struct resp_command resp_durable_commands[];

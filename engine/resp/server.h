@@ -424,6 +424,19 @@ void resp_settle_turn(struct oxbow_resp *s);
 /* Says how far one has come whose time is over. */
 void resp_settle_timeout(struct oxbow_resp_client *c);
 
+/* ---- cmd_object.c ---- */
+
+/* What args[2] is like inside: its encoding's name, and about how many bytes its value takes.
+ * OXBOW_ENOENT: no such key. */
+OXBOW_MUST_CHECK enum oxbow_err resp_object_look(struct resp_call *call, const char **encoding,
+                                                 uint64_t *bytes);
+
+/* ---- cmd_debug.c ---- */
+
+/* Whether the configuration lets the client give DEBUG. */
+bool resp_may_debug(const struct oxbow_resp_client *c);
+void resp_get_debug(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+
 /* ---- cmd_monitor.c ---- */
 
 /* Shows the command to those who monitor. */

@@ -246,8 +246,17 @@ static bool allowed(struct oxbow_resp_client *c, const struct resp_call *call)
 /* Whether the connection may give the command as things stand; if not, that was refused. */
 static bool may(struct oxbow_resp_client *c, const struct resp_call *call)
 {
+    static const char protected[] =
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", "
+        "you "
+        "can run it from a local connection, otherwise you need to set this option in the "
+        "configuration file, and then restart the server.";
     const struct resp_command *row = call->row;
 
+    if ((row->flags & RESP_PROTECTED) != 0 && !resp_may_debug(c)) {
+        reject(c, row, protected);
+        return false;
+    }
     if ((row->flags & RESP_NO_AUTH) == 0 && resp_must_login(c)) {
         reject(c, row, "NOAUTH Authentication required.");
         return false;

@@ -58,6 +58,13 @@ struct oxbow_resp_why {
     char text[OXBOW_RESP_WHY_MAX];
 };
 
+/* Who may give DEBUG, which can keep everybody waiting: enable-debug-command. */
+enum oxbow_resp_debug {
+    OXBOW_RESP_DEBUG_NO = 0,
+    OXBOW_RESP_DEBUG_LOCAL = 1, /* connections from this machine */
+    OXBOW_RESP_DEBUG_YES = 2
+};
+
 /* All zero means default, but for `db`. Copied, the strings too. */
 struct oxbow_resp_config {
     struct oxbow *db;     /* must outlive the server */
@@ -71,16 +78,17 @@ struct oxbow_resp_config {
     uint32_t acl_log_max; /* acllog-max-len; 0: 128; UINT32_MAX: none */
     bool protected_mode; /* as long as the default user is on and needs no password, nobody may come
                                  from beyond this machine */
-    struct oxbow_resp_why *why; /* of OXBOW_EINVAL and errors of users_file; NULL: nobody asks */
-    uint32_t clients_max;       /* maxclients; 0: 10,000 */
-    uint64_t query_bytes_max;   /* client-query-buffer-limit; 0: 1 GiB */
-    uint64_t bulk_bytes_max;    /* proto-max-bulk-len; 0: 512 MiB */
-    uint64_t reply_bytes_max;   /* what waits to be read by one client; beyond it the connection is
+    enum oxbow_resp_debug debug; /* and rights are asked for beside it */
+    struct oxbow_resp_why *why;  /* of OXBOW_EINVAL and errors of users_file; NULL: nobody asks */
+    uint32_t clients_max;        /* maxclients; 0: 10,000 */
+    uint64_t query_bytes_max;    /* client-query-buffer-limit; 0: 1 GiB */
+    uint64_t bulk_bytes_max;     /* proto-max-bulk-len; 0: 512 MiB */
+    uint64_t reply_bytes_max;    /* what waits to be read by one client; beyond it the connection is
                                  closed; 0: 256 MiB */
-    uint32_t timeout_s;         /* idle connections are closed after it; 0: never */
-    uint16_t port;              /* for INFO: where it listens; 0: nowhere */
-    uint32_t pid;               /* for INFO */
-    const char *config_file;    /* for INFO; NULL: none */
+    uint32_t timeout_s;          /* idle connections are closed after it; 0: never */
+    uint16_t port;               /* for INFO: where it listens; 0: nowhere */
+    uint32_t pid;                /* for INFO */
+    const char *config_file;     /* for INFO; NULL: none */
     const struct oxbow_scripting *scripting; /* NULL: EVAL and its like are refused */
     uint32_t script_ms_max;    /* a script that runs longer is ended: lua-time-limit; 0: 5000;
                                UINT32_MAX: never */

@@ -41,6 +41,7 @@ static const struct {
     {resp_slowlog_commands, "Commands that took long"},
     {resp_latency_commands, "Commands that kept others waiting"},
     {resp_monitor_commands, "What everybody does"},
+    {resp_debug_commands, "For tests of programs"},
 };
 
 static void print_row(FILE *out, const struct resp_command *row)

@@ -45,6 +45,7 @@ struct config {
     char users[CONFIG_USERS_MAX]; /* lines "user NAME RULE..." */
     uint64_t acllog_max;
     uint64_t acl_pubsub; /* 1: allchannels */
+    uint64_t debug;      /* enum oxbow_resp_debug */
     uint64_t timeout;
     uint64_t maxclients;
     uint64_t tcp_backlog;

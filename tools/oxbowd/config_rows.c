@@ -24,6 +24,10 @@ static const struct config_word failures[] = {
 static const struct config_word evictions[] = {{"noeviction", 0}, {NULL, 0}};
 static const struct config_word no_events[] = {{"", 0}, {NULL, 0}};
 static const struct config_word pubsubs[] = {{"resetchannels", 0}, {"allchannels", 1}, {NULL, 0}};
+static const struct config_word debugs[] = {{"no", OXBOW_RESP_DEBUG_NO},
+                                            {"local", OXBOW_RESP_DEBUG_LOCAL},
+                                            {"yes", OXBOW_RESP_DEBUG_YES},
+                                            {NULL, 0}};
 static const struct config_word certs[] = {{"yes", OXBOW_TLS_CLIENTS_ALL},
                                            {"optional", OXBOW_TLS_CLIENTS_OPTIONAL},
                                            {"no", OXBOW_TLS_CLIENTS_NONE},
@@ -63,6 +67,8 @@ const struct config_row config_rows[] = {
      "refusals that ACL LOG keeps"},
     {"acl-pubsub-default", CONFIG_WORD, AT(acl_pubsub), "resetchannels", 0, 0, pubsubs,
      "which channels new users may use"},
+    {"enable-debug-command", CONFIG_WORD, AT(debug), "no", 0, 0, debugs,
+     "who may give DEBUG, which can keep everybody waiting; local: who is on this machine"},
     {"maxclients", CONFIG_NUMBER, AT(maxclients), "10000", 1, 1000000, NULL,
      "connections at the same time"},
     {"timeout", CONFIG_NUMBER, AT(timeout), "0", 0, 31536000, NULL,

@@ -306,6 +306,7 @@ static bool server_open(struct daemon *d)
                 .users = c->users[0] != '\0' ? c->users : NULL,
                 .users_file = users_file(c->aclfile),
                 .all_channels = c->acl_pubsub != 0,
+                .debug = (enum oxbow_resp_debug)c->debug,
                 .acl_log_max = c->acllog_max != 0 ? (uint32_t)c->acllog_max : UINT32_MAX,
                 .protected_mode = c->protected_mode,
                 .clients_max = clients_max(d),

@@ -25,8 +25,8 @@ static const struct {
     {"zinterstore", 1, 2}, {"zmpop", 0, 1},      {"zunion", 0, 1}, {"zunionstore", 1, 2},
 };
 
-/* A number that is not in its one form, as 01: Redis looks for keys there too. 0: it is none, or so
- * large that it is no number of keys. */
+/* A number that is not in its one form, as 01, or how far one reaches, as in 1.5: Redis looks for keys
+ * there too. 0: there is none, or one so large that it is no number of keys. */
 static int64_t loosely(struct oxbow_bytes arg)
 {
     const char *p = arg.data;
@@ -43,7 +43,7 @@ static int64_t loosely(struct oxbow_bytes arg)
             return 0;
         }
     }
-    return i == arg.len ? n : 0;
+    return n;
 }
 
 /* Behind a number that says how many they are. */

@@ -276,6 +276,20 @@ static uint8_t rights_of_bitfield(const struct oxbow_bytes *args, uint32_t count
     return R;
 }
 
+/* How many keys there are is said by what is no number in its one form: Redis finds them and knows nothing
+ * of what is done with them. The command will be refused. */
+static bool is_loose(const struct resp_command *row, const struct oxbow_bytes *args, uint32_t count)
+{
+    int64_t n;
+
+    for (size_t i = 0; (row->flags & RESP_MOVABLE) != 0 && i < sizeof ways / sizeof ways[0]; i++) {
+        if (strcmp(ways[i].name, row->name) == 0 && ways[i].count > 0 && ways[i].count < count) {
+            return !resp_arg_int(args[ways[i].count], &n);
+        }
+    }
+    return false;
+}
+
 uint8_t resp_key_rights(const struct resp_command *row, const struct oxbow_bytes *args,
                         uint32_t count, uint32_t n)
 {
@@ -287,6 +301,9 @@ uint8_t resp_key_rights(const struct resp_command *row, const struct oxbow_bytes
     }
     if (strcmp(row->name, "bitfield") == 0) {
         return rights_of_bitfield(args, count);
+    }
+    if (is_loose(row, args, count)) {
+        return 0;
     }
     while (low < high) {
         size_t middle = low + (high - low) / 2;

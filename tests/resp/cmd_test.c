@@ -244,8 +244,11 @@ static void the_server_tells_of_itself(void **state)
                         "*2\r\n*10\r\n$4\r\nlpop\r\n:-2\r\n", 24);
     assert_reply(t, 0, "COMMAND GETKEYS EVAL x 1.5 k", "*1\r\n$1\r\nk\r\n");
     assert_reply(t, 0, "COMMAND GETKEYS EVAL x 1x k", "*1\r\n$1\r\nk\r\n");
-    assert_reply(t, 0, "COMMAND GETKEYS EVAL x x k",
+    assert_reply(t, 0, "COMMAND GETKEYS EVAL x x k", "*0\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYS EVAL x 0 k", "*0\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYS ZUNION 0 k",
                  "-ERR Invalid arguments specified for command\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYS ECHO x", "-ERR The command has no key arguments\r\n");
     assert_reply(t, 0, "COMMAND GETKEYS MSET a 1 b 2", "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
     assert_reply(t, 0, "CONFIG SET appendfsync everysec", "+OK\r\n");
     assert_reply(

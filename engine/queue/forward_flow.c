@@ -14,6 +14,7 @@
 #include "engine/base/result.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/forward_gap.h"
+#include "engine/queue/forward_home.h"
 #include "engine/queue/forward_meanwhile.h"
 #include "engine/queue/forward_walk.h"
 #include "engine/queue/policy.h"
@@ -160,9 +161,9 @@ static enum oxbow_err fetch_next(struct oxbow_txn *txn, const struct forward_rec
                                                             : OXBOW_OK;
 }
 
-enum oxbow_err oxbow_forward_fetch(struct oxbow_txn *txn, const char *name,
-                                   const struct oxbow_forward_fetch *want,
-                                   struct oxbow_result *result, struct oxbow_forward_batch *batch)
+enum oxbow_err forward_home_fetch(struct oxbow_txn *txn, const char *name,
+                                  const struct oxbow_forward_fetch *want,
+                                  struct oxbow_result *result, struct oxbow_forward_batch *batch)
 {
     struct oxbow_forward_fetch w = *want;
     struct oxbow_forward_batch b;
@@ -243,7 +244,7 @@ static enum oxbow_err raise_sent(struct oxbow_txn *txn, struct forward_table *t,
     return err;
 }
 
-enum oxbow_err oxbow_forward_sent(struct oxbow_txn *txn, const char *name, struct oxbow_id position)
+enum oxbow_err forward_home_sent(struct oxbow_txn *txn, const char *name, struct oxbow_id position)
 {
     struct forward_table *t;
     struct forward_record *r;
@@ -306,8 +307,8 @@ static enum oxbow_err pop_confirmed(struct oxbow_txn *txn, struct forward_table 
     return err;
 }
 
-enum oxbow_err oxbow_forward_confirmed(struct oxbow_txn *txn, const char *name,
-                                       struct oxbow_id position, bool *more)
+enum oxbow_err forward_home_confirmed(struct oxbow_txn *txn, const char *name,
+                                      struct oxbow_id position, bool *more)
 {
     struct forward_table *t;
     struct forward_record *r;
@@ -433,8 +434,8 @@ static enum oxbow_err trim_step(struct oxbow_txn *txn, struct forward_table *t,
     return err;
 }
 
-enum oxbow_err oxbow_forward_trim(struct oxbow_txn *txn, const char *name, uint64_t *removed,
-                                  bool *more)
+enum oxbow_err forward_home_trim(struct oxbow_txn *txn, const char *name, uint64_t *removed,
+                                 bool *more)
 {
     struct trim_plan plan = {.bytes = 0};
     struct forward_table *t;
@@ -487,8 +488,8 @@ enum oxbow_err oxbow_forward_trim(struct oxbow_txn *txn, const char *name, uint6
 
 /* ---- status ---- */
 
-enum oxbow_err oxbow_forward_status(struct oxbow_txn *txn, const char *name,
-                                    struct oxbow_forward_status *out)
+enum oxbow_err forward_home_status(struct oxbow_txn *txn, const char *name,
+                                   struct oxbow_forward_status *out)
 {
     struct oxbow_acked_prefix blocked = {.blocked = false};
     struct oxbow_forward_status s = {.oldest_age_ms = AGE_UNKNOWN};

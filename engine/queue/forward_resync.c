@@ -17,6 +17,7 @@
 #include "engine/queue/forward.h"
 #include "engine/queue/forward_doubt.h"
 #include "engine/queue/forward_gap.h"
+#include "engine/queue/forward_home.h"
 #include "engine/queue/forward_walk.h"
 #include "oxbow/stream.h"
 
@@ -201,8 +202,8 @@ static enum oxbow_err judge_doubt(struct oxbow_txn *txn, struct forward_table *t
     return err == OXBOW_OK ? forward_doubt_del(txn, r->config.id) : err;
 }
 
-enum oxbow_err oxbow_forward_resync(struct oxbow_txn *txn, const char *name, struct oxbow_id target,
-                                    struct oxbow_forward_resync *out)
+enum oxbow_err forward_home_resync(struct oxbow_txn *txn, const char *name, struct oxbow_id target,
+                                   struct oxbow_forward_resync *out)
 {
     struct oxbow_forward_resync o = {.prev = target};
     struct forward_table *t;
@@ -230,7 +231,7 @@ enum oxbow_err oxbow_forward_resync(struct oxbow_txn *txn, const char *name, str
     return err;
 }
 
-enum oxbow_err oxbow_forward_adopt(struct oxbow_txn *txn, const char *name, struct oxbow_id target)
+enum oxbow_err forward_home_adopt(struct oxbow_txn *txn, const char *name, struct oxbow_id target)
 {
     struct forward_table *t;
     struct forward_record *r;

@@ -7,6 +7,7 @@
  * comes next, and tells it what the target has. All functions work within a transaction, so that
  * a cursor moves together with whatever else the transaction does; nothing here may be acted upon
  * before the commit has succeeded.
+ * A name means the same forward in every database; where its key is says the one in which it was made.
  *
  * Positions. How far a forward is, is an `oxbow_id`. For a stream it is the id of an entry, which
  * is also its id at the target. For a list it is {epoch, n}: the n-th element that this forward

@@ -148,6 +148,43 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_forward_change(struct oxbow_txn *txn, cons
  * OXBOW_EPROTECTED while entries above `confirmed` exist, unless forced. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_forward_remove(struct oxbow_txn *txn, const char *name);
 
+/* ---- options as words ---- */
+
+#define OXBOW_FORWARD_WHY_MAX  256u
+#define OXBOW_FORWARD_WORD_MAX (OXBOW_FORWARD_KEY_MAX + 16u)
+
+/* What is wrong, for an operator. */
+struct oxbow_forward_why {
+    char text[OXBOW_FORWARD_WHY_MAX];
+};
+
+/* Options as pairs of a name and a value, as oxbowd's configuration and OXBOW FORWARD have them. Names
+ * and values in any case, but for texts. Those that are not named stay in *opt as they are; texts are borrowed
+ * from the words.
+ *
+ *   target KEY                         on-deleted resend|continue
+ *   select durable|acked:GROUP         urgent yes|no
+ *   confirm master|replicas:N|aof[:N]  true-time yes|no
+ *   after trim|keep                    weight N
+ *   hold-ms MS                         batch-bytes SIZE
+ *   hold-bytes SIZE                    batch-count N
+ *   max-bytes SIZE                     linger-ms MS
+ *   on-full refuse|drop_oldest
+ *
+ * SIZE is a number of bytes, or one with k (1000), kb (1024), m, mb, g or gb. OXBOW_EINVAL: *why says
+ * which word, and what it may be; *opt is then not to be used. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_forward_words(const struct oxbow_bytes *words, size_t count,
+                                                    struct oxbow_forward_options *opt,
+                                                    struct oxbow_forward_why *why);
+/* The idx-th option as such words, all but the target: *name is static, the value is text[0, *len).
+ * False: there are no more. */
+bool oxbow_forward_word(const struct oxbow_forward_options *opt, size_t idx, const char **name,
+                        char text[OXBOW_FORWARD_WORD_MAX], size_t *len);
+/* OXBOW_EINVAL where oxbow_forward_create would say so, and why. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_forward_check(const char *name,
+                                                    const struct oxbow_forward_options *opt,
+                                                    struct oxbow_forward_why *why);
+
 /* A forward as it is stored, defaults filled in. Owns its texts. */
 struct oxbow_forward {
     uint32_t id; /* small number, never reused in this store */

@@ -158,8 +158,10 @@ struct oxbow_uplink {
     size_t flow_count, flow_cap;
     uint64_t revision; /* of the store's forwards, as loaded */
     size_t turn;
-    struct pace pace;             /* of config.rate_bytes_s_max */
-    uint64_t persist_us;          /* not before; NEVER_US: nothing to persist */
+    struct pace pace;                             /* of config.rate_bytes_s_max */
+    uint64_t persist_us;                          /* not before; NEVER_US: nothing to persist */
+    uint32_t paused_ids[OXBOW_FORWARD_COUNT_MAX]; /* of forwards, by oxbow_uplink_forward_pause */
+    size_t paused_count;
     uint64_t own_first, own_last; /* LSNs of the last writes in a row that were the session's */
     struct oxbow_result result;
 
@@ -246,6 +248,8 @@ void flow_set(struct oxbow_uplink *u, struct flow *f, enum oxbow_uplink_forward_
               enum oxbow_uplink_trouble trouble, const char *text);
 /* By its name; NULL: none. */
 struct flow *flow_find(struct oxbow_uplink *u, const char *name);
+bool flow_paused(const struct oxbow_uplink *u, const struct flow *f);
+OXBOW_MUST_CHECK enum oxbow_err flow_pause(struct oxbow_uplink *u, uint32_t id, bool paused);
 
 /* session_batch.c */
 enum offer { OFFER_SENT, OFFER_NOTHING, OFFER_BLOCKED };

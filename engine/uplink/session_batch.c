@@ -565,7 +565,7 @@ enum offer batch_offer(struct oxbow_uplink *u, struct flow *f)
     struct load load = {.count = 0};
 
     if (f->gone || f->reading || f->state != OXBOW_UPLINK_FORWARD_READY ||
-        (f->probe && f->inflight > 0)) {
+        (f->probe && f->inflight > 0) || flow_paused(u, f)) {
         return OFFER_NOTHING;
     }
     if (u->mode == OXBOW_UPLINK_MULTI && u->multi_busy) {

@@ -36,6 +36,17 @@ const char *oxbow_uplink_trouble_name(enum oxbow_uplink_trouble trouble)
     return (unsigned)trouble < OXBOW_TROUBLE_COUNT ? trouble_names[trouble] : "?";
 }
 
+const char *oxbow_uplink_forward_state_name(enum oxbow_uplink_forward_state state)
+{
+    static const char *const names[] = {
+        [OXBOW_UPLINK_FORWARD_NEW] = "new",         [OXBOW_UPLINK_FORWARD_READY] = "ready",
+        [OXBOW_UPLINK_FORWARD_RESYNC] = "resync",   [OXBOW_UPLINK_FORWARD_WAIT] = "wait",
+        [OXBOW_UPLINK_FORWARD_STOPPED] = "stopped",
+    };
+
+    return (unsigned)state <= OXBOW_UPLINK_FORWARD_STOPPED ? names[state] : "?";
+}
+
 const char *oxbow_uplink_state_name(enum oxbow_uplink_state state)
 {
     return (unsigned)state <= OXBOW_UPLINK_IS_DONE ? state_names[state] : "?";
@@ -133,6 +144,23 @@ void oxbow_uplink_command(struct oxbow_uplink *u, enum oxbow_uplink_command comm
     if (wake != NULL) {
         wake(ctx);
     }
+}
+
+enum oxbow_err oxbow_uplink_forward_pause(struct oxbow_uplink *u, uint32_t forward, bool paused)
+{
+    void (*wake)(void *ctx);
+    void *ctx;
+    enum oxbow_err err;
+
+    u->port->threads.mutex_lock(u->mutex);
+    err = flow_pause(u, forward, paused);
+    wake = u->wake;
+    ctx = u->wake_ctx;
+    u->port->threads.mutex_unlock(u->mutex);
+    if (!err && wake != NULL) {
+        wake(ctx);
+    }
+    return err;
 }
 
 /* ---- drain ---- */
@@ -333,8 +361,26 @@ enum oxbow_err oxbow_uplink_forward_status(struct oxbow_uplink *u, const char *f
         if (f->state == OXBOW_UPLINK_FORWARD_WAIT && f->retry_us > now) {
             out->retry_ms = (f->retry_us - now) / 1000;
         }
+        out->paused = flow_paused(u, f);
         err = OXBOW_OK;
     }
     u->port->threads.mutex_unlock(u->mutex);
     return err;
+}
+
+/* ---- for who is not linked to it ---- */
+
+const struct oxbow_uplink_ops *oxbow_uplink_ops(void)
+{
+    static const struct oxbow_uplink_ops ops = {
+        .status = oxbow_uplink_status,
+        .forward_status = oxbow_uplink_forward_status,
+        .forward_pause = oxbow_uplink_forward_pause,
+        .command = oxbow_uplink_command,
+        .state_name = oxbow_uplink_state_name,
+        .forward_state_name = oxbow_uplink_forward_state_name,
+        .trouble_name = oxbow_uplink_trouble_name,
+    };
+
+    return &ops;
 }

@@ -38,9 +38,8 @@ void cursor_failed(struct oxbow_uplink *u, enum oxbow_err err, const char *what)
 
 void cursor_moved(struct oxbow_uplink *u)
 {
-    if (u->persist_us == NEVER_US) {
-        u->persist_us = u->now_us + (uint64_t)u->config.persist_ms * 1000;
-    }
+    /* What is set already may be far off: the next trim. */
+    u->persist_us = min_us(u->persist_us, u->now_us + (uint64_t)u->config.persist_ms * 1000);
 }
 
 static enum oxbow_err write_begin(struct oxbow_uplink *u, struct oxbow_txn **txn)

@@ -54,6 +54,77 @@ struct flow *flow_find(struct oxbow_uplink *u, const char *name)
     return NULL;
 }
 
+static void flow_retry_stopped(struct flow *f)
+{
+    if (f->state == OXBOW_UPLINK_FORWARD_STOPPED || f->state == OXBOW_UPLINK_FORWARD_WAIT) {
+        f->state = OXBOW_UPLINK_FORWARD_RESYNC;
+        f->retry.attempt = 0;
+    }
+}
+
+/* ---- pauses ---- */
+
+static struct flow *flow_of_id(struct oxbow_uplink *u, uint32_t id)
+{
+    size_t i;
+
+    for (i = 0; i < u->flow_count; i++) {
+        if (!u->flows[i].gone && u->flows[i].f.id == id) {
+            return &u->flows[i];
+        }
+    }
+    return NULL;
+}
+
+static size_t paused_place(const struct oxbow_uplink *u, uint32_t id)
+{
+    size_t i = 0;
+
+    while (i < u->paused_count && u->paused_ids[i] != id) {
+        i++;
+    }
+    return i;
+}
+
+bool flow_paused(const struct oxbow_uplink *u, const struct flow *f)
+{
+    return u->paused_count > 0 && paused_place(u, f->f.id) < u->paused_count;
+}
+
+static void paused_drop(struct oxbow_uplink *u, size_t place)
+{
+    u->paused_ids[place] = u->paused_ids[--u->paused_count];
+}
+
+enum oxbow_err flow_pause(struct oxbow_uplink *u, uint32_t id, bool paused)
+{
+    size_t place = paused_place(u, id);
+    struct flow *f = flow_of_id(u, id);
+
+    if (!paused && place < u->paused_count) {
+        paused_drop(u, place);
+    }
+    if (!paused && f != NULL) {
+        f->idle_lsn = 0;
+        flow_retry_stopped(f);
+    }
+    if (!paused || place < u->paused_count) {
+        return OXBOW_OK;
+    }
+    if (u->paused_count == OXBOW_FORWARD_COUNT_MAX) { /* ids are never used again */
+        for (place = u->paused_count; place-- > 0;) {
+            if (flow_of_id(u, u->paused_ids[place]) == NULL) {
+                paused_drop(u, place);
+            }
+        }
+    }
+    if (u->paused_count == OXBOW_FORWARD_COUNT_MAX) {
+        return OXBOW_ERANGE;
+    }
+    u->paused_ids[u->paused_count++] = id;
+    return OXBOW_OK;
+}
+
 /* ---- what the store has ---- */
 
 /* oxbow:{tag}:cursor:<device>:<forward>, with the target's own hash tag: one slot. */
@@ -264,12 +335,7 @@ void flows_retry_stopped(struct oxbow_uplink *u)
     size_t i;
 
     for (i = 0; i < u->flow_count; i++) {
-        struct flow *f = &u->flows[i];
-
-        if (f->state == OXBOW_UPLINK_FORWARD_STOPPED || f->state == OXBOW_UPLINK_FORWARD_WAIT) {
-            f->state = OXBOW_UPLINK_FORWARD_RESYNC;
-            f->retry.attempt = 0;
-        }
+        flow_retry_stopped(&u->flows[i]);
     }
 }
 

@@ -50,6 +50,10 @@ struct oxbow_resp_uv_config {
     uint32_t backlog;     /* tcp-backlog; 0: 511 */
     uint32_t keepalive_s; /* tcp-keepalive; 0: 300; UINT32_MAX: none */
     uint32_t goodbye_ms;  /* what oxbow_resp_uv_close waits at most; 0: 2000 */
+    /* The store's descriptor was readable and has been cleared: for others on the loop who follow the
+     * store, such as an uplink's driver (oxbow_uplink_uv_durable). Outside of turns. NULL: nobody. */
+    void (*durable)(void *ctx);
+    void *durable_ctx;
 };
 
 /* Opens the server and listens; on the loop's thread, or before the loop runs. The store must outlive

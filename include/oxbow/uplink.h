@@ -283,6 +283,8 @@ enum oxbow_uplink_forward_state {
     OXBOW_UPLINK_FORWARD_WAIT,   /* refused: tries again with one batch */
     OXBOW_UPLINK_FORWARD_STOPPED /* needs an operator; tried again at each connect and RESUME */
 };
+/* "new", "ready", "resync", "wait" or "stopped"; "?" outside. */
+const char *oxbow_uplink_forward_state_name(enum oxbow_uplink_forward_state state);
 struct oxbow_uplink_forward_status {
     enum oxbow_uplink_forward_state state;
     enum oxbow_uplink_trouble trouble;
@@ -293,11 +295,33 @@ struct oxbow_uplink_forward_status {
     uint64_t inflight_batches;
     uint64_t entries; /* accepted since open */
     uint64_t retry_ms;
+    bool paused; /* oxbow_uplink_forward_pause */
 };
 /* OXBOW_ENOENT: the session knows no such forward (yet). */
 OXBOW_MUST_CHECK enum oxbow_err
 oxbow_uplink_forward_status(struct oxbow_uplink *u, const char *forward,
                             struct oxbow_uplink_forward_status *out);
+
+/* Has the session send nothing more of the forward with this id (oxbow_forward.id), or go on; what is
+ * on its way is answered and counts. The others go on, the backlog stays and grows. It lasts until it is
+ * taken back, and for the session at most: a new one pauses nothing. RESUME of the whole session does not take it
+ * back. Any thread. OXBOW_ERANGE: OXBOW_FORWARD_COUNT_MAX are paused. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_uplink_forward_pause(struct oxbow_uplink *u, uint32_t forward,
+                                                           bool paused);
+
+/* The session for who must not be linked to it, such as the server of resp.h: the functions of this
+ * header. */
+struct oxbow_uplink_ops {
+    void (*status)(struct oxbow_uplink *u, struct oxbow_uplink_status *out);
+    enum oxbow_err (*forward_status)(struct oxbow_uplink *u, const char *forward,
+                                     struct oxbow_uplink_forward_status *out);
+    enum oxbow_err (*forward_pause)(struct oxbow_uplink *u, uint32_t forward, bool paused);
+    void (*command)(struct oxbow_uplink *u, enum oxbow_uplink_command command);
+    const char *(*state_name)(enum oxbow_uplink_state state);
+    const char *(*forward_state_name)(enum oxbow_uplink_forward_state state);
+    const char *(*trouble_name)(enum oxbow_uplink_trouble trouble);
+};
+const struct oxbow_uplink_ops *oxbow_uplink_ops(void);
 
 /* ---- checks ---- */
 

@@ -34,6 +34,10 @@ struct oxbow_uplink_uv_config {
     uint32_t goodbye_ms;       /* for the orderly end of a connection; 0: 2000 */
     uint32_t unsent_bytes_max; /* in the socket (TCP_NOTSENT_LOWAT); 0: 16 KiB */
     const char *congestion;    /* TCP_CONGESTION, "bbr" for lossy links; NULL: the system's */
+    bool
+        told; /* something else on the loop watches the store's descriptor, as the server of resp_uv.h
+                  does: the driver leaves it alone, and oxbow_uplink_uv_durable is called whenever it
+                  was readable. Not for the thread */
     /* The session is done (OXBOW_UPLINK_STOP, or a check is finished) and the connection closed.
      * Called once, on the loop; may close the driver. NULL: nobody asks. Not for the thread. */
     void (*finished)(void *ctx);
@@ -60,8 +64,12 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_uplink_uv_open(struct oxbow_uplink *sessio
  * being resolved is waited for. */
 void oxbow_uplink_uv_close(struct oxbow_uplink_uv *d, void (*done)(void *ctx), void *ctx);
 
+/* With `told`: the store's durable LSN has advanced, or the store failed. On the loop, outside of
+ * transactions. */
+void oxbow_uplink_uv_durable(struct oxbow_uplink_uv *d);
+
 /* The same in a thread of its own, with its own loop. Errors likewise; SIGPIPE is blocked in that
- * thread alone. `config->finished` must be NULL. */
+ * thread alone. `config->finished` must be NULL, `told` false. */
 OXBOW_MUST_CHECK enum oxbow_err
 oxbow_uplink_thread_open(struct oxbow_uplink *session, const struct oxbow_uplink_uv_config *config,
                          struct oxbow_tls_why *why, struct oxbow_uplink_thread **out);

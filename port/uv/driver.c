@@ -168,7 +168,7 @@ static void arm(struct oxbow_uplink_uv *d, uint64_t wake_us)
     if (ms > WAKE_MS_MAX) {
         ms = WAKE_MS_MAX;
     }
-    if (!d->polls && ms > IDLE_MS) {
+    if (!d->polls && !d->config.told && ms > IDLE_MS) {
         ms = IDLE_MS;
     }
     /* It fails only without a callback. */
@@ -224,6 +224,14 @@ static void on_durable(uv_poll_t *poll, int status, int events)
     }
     oxbow_uplink_tick(d->session);
     uvdriver_turn(d);
+}
+
+void oxbow_uplink_uv_durable(struct oxbow_uplink_uv *d)
+{
+    if (!d->closing) {
+        oxbow_uplink_tick(d->session);
+        uvdriver_turn(d);
+    }
 }
 
 static void wake(void *ctx)
@@ -311,7 +319,7 @@ static void ignore_sigpipe(void)
 /* Puts the driver on the loop. The first two cannot be undone without the loop's running. */
 static enum oxbow_err handles_open(struct oxbow_uplink_uv *d)
 {
-    int fd = oxbow_durable_fd(d->config.db);
+    int fd = d->config.told ? -1 : oxbow_durable_fd(d->config.db);
     int status = fd >= 0 ? uv_poll_init(d->loop, &d->poll, fd) : 0;
 
     if (status < 0) {

@@ -240,6 +240,9 @@ static void on_durable(uv_poll_t *poll, int status, int events)
         oxbow_durable_clear(s->db);
     }
     uvserve_wake(s);
+    if (s->durable_told != NULL) {
+        s->durable_told(s->durable_ctx);
+    }
 }
 
 static void on_woken(uv_poll_t *poll, int status, int events)
@@ -366,6 +369,8 @@ enum oxbow_err oxbow_resp_uv_open(struct uv_loop_s *loop, const struct oxbow_res
     s->port = oxbow_port_of(config->resp.db);
     s->loop = loop;
     s->db = config->resp.db;
+    s->durable_told = config->durable;
+    s->durable_ctx = config->durable_ctx;
     s->goodbye_ms = config->goodbye_ms != 0 ? config->goodbye_ms : GOODBYE_MS;
     s->keepalive_s = config->keepalive_s != 0 ? config->keepalive_s : KEEPALIVE_S;
     s->keepalive_s = s->keepalive_s == UINT32_MAX ? 0 : s->keepalive_s;

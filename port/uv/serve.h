@@ -58,6 +58,8 @@ struct oxbow_resp_uv {
     struct oxbow_resp *resp;
     void (*shutdown)(void *ctx);
     void *shutdown_ctx;
+    void (*durable_told)(void *ctx);
+    void *durable_ctx;
     void (*done)(void *ctx);
     void *done_ctx;
     struct serve_conn *conns;

@@ -118,7 +118,7 @@ enum oxbow_err oxbow_uplink_thread_open(struct oxbow_uplink *session,
 
     why = why != NULL ? why : &unread;
     why->text[0] = '\0';
-    if (config->db == NULL || config->finished != NULL) {
+    if (config->db == NULL || config->finished != NULL || config->told) {
         return OXBOW_EINVAL;
     }
     port = oxbow_port_of(config->db);

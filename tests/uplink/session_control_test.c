@@ -3,6 +3,7 @@
  * What other threads may do with a session while its own drives it, at a real server: add entries,
  * drain, look, pause, reload. Meant for ThreadSanitizer as well.
  */
+#include "oxbow/list.h"
 #include "oxbow/stream.h"
 #include "tests/support/redis.h"
 #include "tests/uplink/wire.h"
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -151,6 +153,124 @@ static void commands_work_while_entries_flow(void **state)
     rig_close(&g);
 }
 
+static uint64_t stored_backlog(struct rig *g)
+{
+    struct oxbow_forward_status status;
+    struct oxbow_txn *txn;
+
+    assert_int_equal(oxbow_txn_begin(g->db, NULL, &txn), OXBOW_OK);
+    assert_int_equal(oxbow_forward_status(txn, "f", &status), OXBOW_OK);
+    oxbow_txn_abort(txn);
+    return status.backlog_entries;
+}
+
+/* The hold makes a trim due in a minute: that must not put off what is to be written in a second. */
+static void what_was_confirmed_is_written_down_although_a_trim_is_far_off(void **state)
+{
+    const struct oxbow_clock *clock = &wire_port()->clock;
+    struct rig g;
+    int round;
+
+    (void)state;
+    rig_open(&g);
+    for (round = 0; round < 3; round++) {
+        uint64_t begun;
+
+        add(&g, 1);
+        assert_int_equal(oxbow_uplink_drain(g.u, "f", 600000), OXBOW_OK);
+        begun = clock->mono_us(clock->ctx);
+        while (stored_backlog(&g) > 0) {
+            usleep(1000);
+        }
+        assert_true(clock->mono_us(clock->ctx) - begun <
+                    40000000); /* its clock jumps when it waits */
+    }
+    rig_close(&g);
+}
+
+static uint32_t id_of(struct rig *g, const char *name)
+{
+    static struct oxbow_forward f;
+    struct oxbow_txn *txn;
+
+    assert_int_equal(oxbow_txn_begin(g->db, NULL, &txn), OXBOW_OK);
+    assert_int_equal(oxbow_forward_get(txn, name, &f), OXBOW_OK);
+    oxbow_txn_abort(txn);
+    return f.id;
+}
+
+static void a_paused_forward_rests_while_others_go_on(void **state)
+{
+    const struct oxbow_forward_options other = {
+        .key = bytes("jobs"), .type = OXBOW_TYPE_LIST, .urgent = true};
+    const struct oxbow_bytes value = bytes("v");
+    struct oxbow_uplink_forward_status f;
+    struct oxbow_txn *txn;
+    struct rig g;
+    uint32_t id;
+
+    (void)state;
+    rig_open(&g);
+    add(&g, 3);
+    assert_int_equal(oxbow_uplink_drain(g.u, "f", 600000), OXBOW_OK);
+    id = id_of(&g, "f");
+    assert_int_equal(oxbow_uplink_ops()->forward_pause(g.u, id, true), OXBOW_OK);
+    assert_int_equal(oxbow_uplink_forward_pause(g.u, id, true),
+                     OXBOW_OK); /* as often as one likes */
+    assert_int_equal(oxbow_uplink_forward_status(g.u, "f", &f), OXBOW_OK);
+    assert_true(f.paused);
+    add(&g, 5);
+    assert_int_equal(oxbow_txn_begin(g.db, NULL, &txn), OXBOW_OK);
+    assert_int_equal(oxbow_forward_create(txn, "g", &other), OXBOW_OK);
+    assert_int_equal(oxbow_list_push(txn, other.key, OXBOW_RIGHT, &value, 1, NULL), OXBOW_OK);
+    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+    oxbow_uplink_command(g.u, OXBOW_UPLINK_FLUSH);
+    assert_int_equal(oxbow_uplink_drain(g.u, "g", 600000), OXBOW_OK);
+    assert_int_equal(redis_integer(g.redis, "XLEN", "oxbow:{dev}:s", NULL), 3);
+    assert_int_equal(oxbow_uplink_drain(g.u, "f", 300), OXBOW_ETIMEDOUT);
+    assert_int_equal(redis_integer(g.redis, "XLEN", "oxbow:{dev}:s", NULL), 3);
+    /* A new connection does not wake it either. */
+    oxbow_uplink_command(g.u, OXBOW_UPLINK_RELOAD);
+    assert_int_equal(oxbow_uplink_drain(g.u, "f", 300), OXBOW_ETIMEDOUT);
+    assert_int_equal(redis_integer(g.redis, "XLEN", "oxbow:{dev}:s", NULL), 3);
+    assert_int_equal(oxbow_uplink_forward_pause(g.u, id, false), OXBOW_OK);
+    assert_int_equal(oxbow_uplink_forward_pause(g.u, id, false), OXBOW_OK);
+    assert_int_equal(oxbow_uplink_drain(g.u, "f", 600000), OXBOW_OK);
+    assert_int_equal(redis_integer(g.redis, "XLEN", "oxbow:{dev}:s", NULL), 8);
+    assert_int_equal(oxbow_uplink_forward_status(g.u, "f", &f), OXBOW_OK);
+    assert_false(f.paused);
+    rig_close(&g);
+}
+
+static void pauses_of_forwards_that_are_gone_make_room(void **state)
+{
+    struct rig g;
+    uint32_t own;
+
+    (void)state;
+    rig_open(&g);
+    add(&g, 1);
+    assert_int_equal(oxbow_uplink_drain(g.u, "f", 600000), OXBOW_OK);
+    own = id_of(&g, "f");
+    assert_int_equal(oxbow_uplink_forward_pause(g.u, own, true), OXBOW_OK);
+    for (uint32_t i = 1; i <= 3 * OXBOW_FORWARD_COUNT_MAX; i++) {
+        assert_int_equal(oxbow_uplink_forward_pause(g.u, own + i, true), OXBOW_OK);
+    }
+    add(&g, 1);
+    assert_int_equal(oxbow_uplink_drain(g.u, "f", 300), OXBOW_ETIMEDOUT);
+    assert_int_equal(oxbow_uplink_forward_pause(g.u, own, false), OXBOW_OK);
+    assert_int_equal(oxbow_uplink_drain(g.u, "f", 600000), OXBOW_OK);
+    rig_close(&g);
+}
+
+static void states_have_names(void **state)
+{
+    (void)state;
+    assert_string_equal(oxbow_uplink_forward_state_name(OXBOW_UPLINK_FORWARD_NEW), "new");
+    assert_string_equal(oxbow_uplink_forward_state_name(OXBOW_UPLINK_FORWARD_STOPPED), "stopped");
+    assert_string_equal(oxbow_uplink_forward_state_name((enum oxbow_uplink_forward_state)99), "?");
+}
+
 static void a_stopped_session_lets_nobody_wait(void **state)
 {
     struct oxbow_uplink_status s;
@@ -173,6 +293,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_added_before_a_drain_is_at_the_target_after_it),
         cmocka_unit_test(commands_work_while_entries_flow),
+        cmocka_unit_test(what_was_confirmed_is_written_down_although_a_trim_is_far_off),
+        cmocka_unit_test(a_paused_forward_rests_while_others_go_on),
+        cmocka_unit_test(pauses_of_forwards_that_are_gone_make_room),
+        cmocka_unit_test(states_have_names),
         cmocka_unit_test(a_stopped_session_lets_nobody_wait),
     };
 

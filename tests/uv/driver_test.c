@@ -44,6 +44,36 @@ static void new_entries_are_sent_without_being_asked_for(void **state)
     world_end(&w);
 }
 
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    assert_int_equal(status, 0);
+    oxbow_durable_clear(w.rig.db);
+    oxbow_uplink_uv_durable(poll->data);
+}
+
+static void the_program_may_watch_the_store_for_it(void **state)
+{
+    uv_poll_t poll;
+    int i;
+
+    (void)state;
+    w.session_config.ping_ms = UINT32_MAX;
+    w.session_config.persist_ms = 60000;
+    w.config.told = true;
+    world_begin(&w);
+    assert_int_equal(uv_poll_init(&w.loop, &poll, oxbow_durable_fd(w.rig.db)), 0);
+    poll.data = w.driver;
+    assert_int_equal(uv_poll_start(&poll, UV_READABLE, on_readable), 0);
+    for (i = 0; i < 20; i++) {
+        world_add(&w, 1);
+        assert_true(world_run(&w, world_arrived, 30000));
+    }
+    uv_close((uv_handle_t *)&poll, NULL);
+    world_check(&w);
+    world_end(&w);
+}
+
 static uint64_t seen; /* entries at the target, or connections */
 
 static bool some_arrived(struct world *world)
@@ -122,6 +152,7 @@ static void a_configuration_that_makes_no_sense_is_refused(void **state)
 {
     struct oxbow_uplink_uv_config config = w.config;
     struct oxbow_uplink_uv *none = NULL;
+    struct oxbow_uplink_thread *thread;
 
     (void)state;
     assert_int_equal(oxbow_uplink_open(w.rig.db, &w.session_config, &w.session), OXBOW_OK);
@@ -135,6 +166,9 @@ static void a_configuration_that_makes_no_sense_is_refused(void **state)
     config = w.config;
     config.db = NULL;
     assert_int_equal(oxbow_uplink_uv_open(w.session, &w.loop, &config, NULL, &none), OXBOW_EINVAL);
+    config = w.config;
+    config.told = true; /* nobody on a thread's loop watches the store */
+    assert_int_equal(oxbow_uplink_thread_open(w.session, &config, NULL, &thread), OXBOW_EINVAL);
     w.tls.ca.path = "/nowhere/ca.crt";
     assert_int_equal(oxbow_uplink_uv_open(w.session, &w.loop, &w.config, &w.why, &none),
                      OXBOW_ENOENT);
@@ -273,6 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(new_entries_are_sent_without_being_asked_for),
+        TEST(the_program_may_watch_the_store_for_it),
         TEST(everything_arrives_once_although_the_server_is_killed),
         TEST(a_bad_server_gets_nothing_and_the_operator_a_reason),
         TEST(a_server_that_refuses_us_is_quoted),

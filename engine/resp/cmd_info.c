@@ -6,13 +6,15 @@
 #include "engine/resp/args.h"
 #include "engine/resp/server.h"
 #include "oxbow/expired.h"
+#include "oxbow/forward.h"
 #include "oxbow/key.h"
+#include "oxbow/uplink.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define LINE_MAX_BYTES 512u
+#define LINE_MAX_BYTES 1024u
 #define ULL(v)         ((unsigned long long)(v))
 
 struct info {
@@ -158,15 +160,111 @@ static void section_oxbow(struct info *i)
     line(i, "store_values_bad:%llu", ULL(t->values_bad));
 }
 
+/* A text of a peer's has a line of its own, whatever is in it. */
+static void line_text(struct info *i, const char *name, const char *text)
+{
+    char clean[LINE_MAX_BYTES / 2];
+    size_t len = 0;
+
+    for (; text[len] != '\0' && len + 1 < sizeof clean; len++) {
+        clean[len] = (unsigned char)text[len] < ' ' || text[len] == 127 ? ' ' : text[len];
+    }
+    clean[len] = '\0';
+    line(i, "%s:%s", name, clean);
+}
+
+static void uplink_session(struct info *i)
+{
+    const struct oxbow_uplink_ops *ops = i->call->server->config.uplink_ops;
+    struct oxbow_uplink_status s;
+
+    ops->status(i->call->server->config.uplink, &s);
+    line(i, "uplink_state:%s", ops->state_name(s.state));
+    line(i, "uplink_paused:%d", s.paused);
+    line_text(i, "uplink_target", s.target);
+    line_text(i, "uplink_connection", s.about);
+    line_text(i, "uplink_target_version", s.server);
+    line(i, "uplink_trouble:%s", ops->trouble_name(s.trouble));
+    line_text(i, "uplink_trouble_text", s.trouble_text);
+    line(i, "uplink_trouble_age_ms:%llu", ULL(s.trouble_age_ms));
+    line(i, "uplink_connected_ms:%llu", ULL(s.connected_ms));
+    line(i, "uplink_next_try_ms:%llu", ULL(s.next_try_ms));
+    line(i, "uplink_rtt_us:%u", s.rtt_us);
+    line(i, "uplink_rate_bytes_s:%llu", ULL(s.rate_bytes_s));
+    line(i, "uplink_window_bytes:%llu", ULL(s.window_bytes));
+    line(i, "uplink_inflight_bytes:%llu", ULL(s.inflight_bytes));
+    line(i, "uplink_attempts:%llu", ULL(s.attempts));
+    line(i, "uplink_connects:%llu", ULL(s.connects));
+    line(i, "uplink_batches:%llu", ULL(s.batches));
+    line(i, "uplink_entries:%llu", ULL(s.entries));
+    line(i, "uplink_payload_bytes:%llu", ULL(s.payload_bytes));
+    line(i, "uplink_out_bytes:%llu", ULL(s.bytes_out));
+    line(i, "uplink_in_bytes:%llu", ULL(s.bytes_in));
+    line(i, "uplink_lost_replies:%llu", ULL(s.lost_replies));
+    line(i, "uplink_rewinds:%llu", ULL(s.rewinds));
+    line(i, "uplink_gaps:%llu", ULL(s.gaps));
+}
+
+static void uplink_forward(struct info *i, const char *name)
+{
+    const struct oxbow_resp_config *c = &i->call->server->config;
+    struct oxbow_uplink_forward_status f = {.state = OXBOW_UPLINK_FORWARD_NEW};
+    struct oxbow_forward_status s;
+
+    if (i->err == OXBOW_OK) {
+        i->err = oxbow_forward_status(i->call->txn, name, &s);
+    }
+    if (i->err != OXBOW_OK) {
+        return;
+    }
+    if (c->uplink != NULL) {
+        /* One that the session has not seen yet is new. */
+        (void)!c->uplink_ops->forward_status(c->uplink, name, &f);
+    }
+    line(i,
+         "forward_%s:state=%s,paused=%d,trouble=%s,backlog=%llu,backlog_bytes=%llu,unsent=%llu,"
+         "accepted=%llu-%llu,sent=%llu-%llu,confirmed=%llu-%llu,end=%llu-%llu,dropped=%llu,gaps=%"
+         "llu,rewinds=%llu",
+         name, c->uplink != NULL ? c->uplink_ops->forward_state_name(f.state) : "none", f.paused,
+         c->uplink != NULL ? c->uplink_ops->trouble_name(f.trouble) : "none",
+         ULL(s.backlog_entries), ULL(s.backlog_bytes), ULL(s.unsent_entries), ULL(f.accepted.ms),
+         ULL(f.accepted.seq), ULL(s.sent.ms), ULL(s.sent.seq), ULL(s.confirmed.ms),
+         ULL(s.confirmed.seq), ULL(s.end.ms), ULL(s.end.seq), ULL(s.dropped_entries), ULL(s.gaps),
+         ULL(s.rewinds));
+}
+
+static void section_uplink(struct info *i)
+{
+    struct oxbow_result *names = i->call->result;
+
+    if (i->call->server->config.uplink != NULL) {
+        uplink_session(i);
+    } else {
+        line(i, "uplink_state:none");
+    }
+    if (i->err == OXBOW_OK) {
+        i->err = oxbow_forward_list(i->call->txn, names);
+    }
+    line(i, "uplink_forwards:%zu", i->err == OXBOW_OK ? names->item_count : 0);
+    for (size_t n = 0; i->err == OXBOW_OK && n < names->item_count; n++) {
+        char name[OXBOW_FORWARD_NAME_MAX + 1];
+
+        (void)snprintf(name, sizeof name, "%.*s", (int)names->items[n].len,
+                       (const char *)names->items[n].data);
+        uplink_forward(i, name);
+    }
+}
+
 static const struct {
     const char *name;
     const char *title;
     void (*write)(struct info *i);
 } sections[] = {
-    {"server", "Server", section_server}, {"clients", "Clients", section_clients},
-    {"memory", "Memory", section_memory}, {"persistence", "Persistence", section_persistence},
-    {"stats", "Stats", section_stats},    {"replication", "Replication", section_replication},
-    {"oxbow", "Oxbow", section_oxbow},    {"keyspace", "Keyspace", section_keyspace},
+    {"server", "Server", section_server},       {"clients", "Clients", section_clients},
+    {"memory", "Memory", section_memory},       {"persistence", "Persistence", section_persistence},
+    {"stats", "Stats", section_stats},          {"replication", "Replication", section_replication},
+    {"oxbow", "Oxbow", section_oxbow},          {"uplink", "Uplink", section_uplink},
+    {"keyspace", "Keyspace", section_keyspace},
 };
 
 static bool wanted(const struct resp_call *call, const char *name)

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define INFO_BYTES_MAX 65536u
+#define INFO_BYTES_MAX 524288u /* 256 forwards have a line each */
 
 static enum oxbow_err cmd_info(struct resp_call *call)
 {

@@ -187,6 +187,7 @@ extern const struct resp_command resp_zset_range_commands[];
 extern const struct resp_command resp_multi_commands[];
 extern const struct resp_command resp_pubsub_commands[];
 extern const struct resp_command resp_script_commands[];
+extern const struct resp_command resp_oxbow_commands[];
 
 #define RESP_COMMAND_SLOTS 1024u
 #define RESP_NAME_MAX      32u

@@ -66,7 +66,8 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     struct oxbow_stat stat;
     enum oxbow_err err;
 
-    if (config == NULL || config->db == NULL || out == NULL) {
+    if (config == NULL || config->db == NULL || out == NULL ||
+        (config->uplink != NULL) != (config->uplink_ops != NULL)) {
         return OXBOW_EINVAL;
     }
     port = oxbow_port_of(config->db);

@@ -37,6 +37,8 @@ extern "C" {
 struct oxbow_resp;        /* a server */
 struct oxbow_resp_client; /* one connection's side of it */
 struct oxbow_scripting;   /* an interpreter for EVAL: oxbow_lua (lua.h) */
+struct oxbow_uplink;      /* a session, and its functions: uplink.h */
+struct oxbow_uplink_ops;
 
 /* Where users are kept: Redis' aclfile. Called on the server's thread, within oxbow_resp_open and turns;
  * must outlive the server. */
@@ -93,6 +95,10 @@ struct oxbow_resp_config {
     uint32_t script_ms_max;    /* a script that runs longer is ended: lua-time-limit; 0: 5000;
                                UINT32_MAX: never */
     uint64_t script_bytes_max; /* memory for all scripts and what they make; 0: 64 MiB */
+    struct oxbow_uplink
+        *uplink; /* that OXBOW and INFO speak of; outlives the server, is driven by its
+                                    thread; NULL: there is none, and what needs one is refused */
+    const struct oxbow_uplink_ops *uplink_ops; /* oxbow_uplink_ops(); with `uplink` */
     /* `client` has something to peek at that had nothing before, or is to be closed
      * (oxbow_resp_client_done). Called within oxbow_resp_turn, at most once a turn and client; it
      * may only note it. */
@@ -102,7 +108,7 @@ struct oxbow_resp_config {
     void *ctx;
 };
 
-/* OXBOW_EINVAL (the users too), OXBOW_ENOMEM, OXBOW_ENOTSUP (the port has no descriptors), errors of
+/* OXBOW_EINVAL (the users too; one of uplink and uplink_ops alone), OXBOW_ENOMEM, OXBOW_ENOTSUP (the port has no descriptors), errors of
  * oxbow_txn_begin and of users_file.read. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config,
                                                 struct oxbow_resp **out);

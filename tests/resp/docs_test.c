@@ -35,6 +35,7 @@ static const struct {
     {resp_pubsub_commands, "Channels"},
     {resp_script_commands, "Scripts"},
     {resp_function_commands, "Functions"},
+    {resp_oxbow_commands, "oxbow's own"},
     {resp_connection_commands, "Connections"},
     {resp_auth_commands, "Who may do what"},
     {resp_server_commands, "The server"},

@@ -173,6 +173,16 @@ static bool set_user(const struct config_row *row, const char *where, char *cons
                   CONFIG_USERS_MAX - 1);
 }
 
+static bool set_uplink(const struct config_row *row, const char *where, char *const *words,
+                       uint32_t count, void *field, struct config_why *why)
+{
+    struct config_why wrong;
+    bool ok = row->kind == CONFIG_TARGETS ? config_targets_take(field, words, count, &wrong)
+                                          : config_forwards_take(field, words, count, &wrong);
+
+    return ok || refuse(why, where, row->name, "%s", wrong.text);
+}
+
 /* ---- rows ---- */
 
 static const struct config_row *find(const char *name)
@@ -205,6 +215,9 @@ static bool set_row(struct config *c, const struct config_row *row, const char *
     }
     if (row->kind == CONFIG_USERS && count > 0) {
         return set_user(row, where, values, count, field, why);
+    }
+    if ((row->kind == CONFIG_TARGETS || row->kind == CONFIG_FORWARDS) && count > 0) {
+        return set_uplink(row, where, values, count, field, why);
     }
     if (count != 1) {
         return refuse(why, where, row->name, count == 0 ? "has no value" : "has too many values");
@@ -290,6 +303,12 @@ bool config_is_public(const struct config *c)
 
 bool config_check(const struct config *c, struct config_why *why)
 {
+    struct config_why wrong;
+    const char *name;
+
+    if (!config_uplink_check(c, &name, &wrong)) {
+        return refuse(why, "oxbowd", name, "%s", wrong.text);
+    }
     if (c->tls_port != 0 && (c->tls_cert[0] == '\0' || c->tls_key[0] == '\0')) {
         return refuse(why, "oxbowd", "tls-port", "needs tls-cert-file and tls-key-file");
     }
@@ -337,6 +356,10 @@ static const char *value_of(const struct config_row *row)
         return "ADDRESS...";
     case CONFIG_USERS:
         return "NAME RULE...";
+    case CONFIG_TARGETS:
+        return "TARGET...";
+    case CONFIG_FORWARDS:
+        return "NAME TYPE KEY [OPTION VALUE]...";
     case CONFIG_WORD:
     case CONFIG_TEXT:
         break;

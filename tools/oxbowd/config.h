@@ -10,21 +10,72 @@
 #ifndef OXBOWD_CONFIG_H
 #define OXBOWD_CONFIG_H
 
+#include "oxbow/forward.h"
 #include "oxbow/oxbow.h"
 #include "oxbow/resp_uv.h"
+#include "oxbow/uplink.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CONFIG_TEXT_MAX  256u
-#define CONFIG_WORDS_MAX 64u
-#define CONFIG_LINE_MAX  4096u
-#define CONFIG_WHY_MAX   512u
-#define CONFIG_USERS_MAX 65536u
+#define CONFIG_TEXT_MAX     256u
+#define CONFIG_WORDS_MAX    64u
+#define CONFIG_LINE_MAX     4096u
+#define CONFIG_WHY_MAX      512u
+#define CONFIG_USERS_MAX    65536u
+#define CONFIG_FORWARDS_MAX 65536u
 
 struct config_binds {
     char text[OXBOW_RESP_UV_BINDS_MAX][CONFIG_TEXT_MAX];
     uint32_t count;
+};
+
+/* One that the uplink may connect to. */
+struct config_target {
+    char host[OXBOW_UPLINK_HOST_MAX + 1]; /* or "unix:/path" */
+    uint16_t port;                        /* 0: 6379 */
+    bool tls;
+};
+
+struct config_targets {
+    struct config_target at[OXBOW_UPLINK_TARGETS_MAX];
+    uint32_t count;
+};
+
+/* Words, each with its zero, of one forward after the other, each of which ends with another zero. */
+struct config_forwards {
+    char text[CONFIG_FORWARDS_MAX];
+    size_t len;
+    uint32_t count;
+};
+
+/* One of them, understood; texts are borrowed from its words. */
+struct config_forward {
+    const char *name;
+    uint32_t database;
+    struct oxbow_forward_options options;
+};
+
+struct config_uplink {
+    struct config_targets targets;
+    struct config_forwards forwards;
+    uint64_t database;
+    char device[CONFIG_TEXT_MAX];
+    char machine[CONFIG_TEXT_MAX];
+    char user[CONFIG_TEXT_MAX];
+    char password_file[CONFIG_TEXT_MAX];
+    char tls_ca[CONFIG_TEXT_MAX];
+    char tls_crl[CONFIG_TEXT_MAX];
+    char tls_cert[CONFIG_TEXT_MAX];
+    char tls_key[CONFIG_TEXT_MAX];
+    char tls_key_pass[CONFIG_TEXT_MAX];
+    char tls_server_name[CONFIG_TEXT_MAX];
+    uint64_t tls_clock; /* enum oxbow_tls_clock */
+    uint64_t link;      /* enum oxbow_uplink_link */
+    uint64_t mode;      /* enum oxbow_uplink_mode */
+    char function[CONFIG_TEXT_MAX];
+    uint64_t max_rate;
+    uint64_t spread_ms;
 };
 
 /* One field per row of the table; config_init fills in the defaults. */
@@ -80,6 +131,7 @@ struct config {
     uint64_t loglevel; /* enum oxbow_log_level */
     char logfile[CONFIG_TEXT_MAX];
     char pidfile[CONFIG_TEXT_MAX];
+    struct config_uplink uplink;
 
     char file[CONFIG_TEXT_MAX]; /* that was read; empty: none */
     uint32_t without_meaning; /* how many options were given that Redis has and oxbowd needs not */
@@ -94,7 +146,9 @@ enum config_kind {
     CONFIG_TEXT,
     CONFIG_WORD, /* one of `words` */
     CONFIG_ADDRESSES,
-    CONFIG_USERS /* may be given more than once: a line each */
+    CONFIG_USERS, /* may be given more than once: a line each */
+    CONFIG_TARGETS,
+    CONFIG_FORWARDS /* may be given more than once: one each */
 };
 
 struct config_word {
@@ -135,6 +189,21 @@ bool config_read(struct config *c, const char *path, struct config_why *why);
 bool config_is_public(const struct config *c);
 /* Whether the options go together. */
 bool config_check(const struct config *c, struct config_why *why);
+/* ---- config_uplink.c ---- */
+
+bool config_targets_take(struct config_targets *out, char *const *words, uint32_t count,
+                         struct config_why *why);
+/* Adds the forward. */
+bool config_forwards_take(struct config_forwards *out, char *const *words, uint32_t count,
+                          struct config_why *why);
+/* The words of the forward at *pos, which moves to the next; the last one ends at all->len. */
+uint32_t config_forward_words(const struct config_forwards *all, size_t *pos,
+                              char *words[CONFIG_WORDS_MAX]);
+bool config_forward_parse(char *const *words, uint32_t count, struct config_forward *out,
+                          struct config_why *why);
+/* Whether it goes together; if not, *name is the option at fault. */
+bool config_uplink_check(const struct config *c, const char **name, struct config_why *why);
+
 /* The table, for people. */
 void config_print_help(void);
 /* The same as the rows of a table in Markdown. */

@@ -9,6 +9,7 @@
 #include "tools/oxbowd/config.h"
 #include "tools/oxbowd/log.h"
 #include "tools/oxbowd/notify.h"
+#include "tools/oxbowd/uplink.h"
 #include "tools/oxbowd/users.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ struct daemon {
     struct oxbow *db;
     struct uvprogram *program;
     struct oxbow_resp_uv *server;
+    struct uplink *uplink; /* NULL: none */
     bool ending;
     bool failed;
 };
@@ -133,12 +135,23 @@ static bool read_arguments(struct config *c, int argc, char **argv, bool *test, 
 
 /* ---- the end ---- */
 
+static void on_uplink_closed(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    uvprogram_stop(d->program);
+}
+
 static void on_closed(void *ctx)
 {
     struct daemon *d = ctx;
 
     d->server = NULL;
-    uvprogram_stop(d->program);
+    if (d->uplink != NULL) {
+        uplink_end(d->uplink, on_uplink_closed, d);
+    } else {
+        uvprogram_stop(d->program);
+    }
 }
 
 static void end(struct daemon *d, const char *why)
@@ -184,6 +197,9 @@ static void on_signal(void *ctx, int number)
                            strerror(errno));
         }
         reload_tls(d);
+        if (d->uplink != NULL && !d->ending) {
+            uplink_reload(d->uplink);
+        }
         return;
     }
     if (d->ending) {
@@ -319,6 +335,8 @@ static bool server_open(struct daemon *d)
                 .scripting = OXBOWD_SCRIPTING,
                 .script_ms_max = c->script_ms != 0 ? (uint32_t)c->script_ms : UINT32_MAX,
                 .script_bytes_max = c->script_memory,
+                .uplink = uplink_session(d->uplink),
+                .uplink_ops = uplink_session_ops(d->uplink),
                 .shutdown = on_shutdown,
                 .ctx = d,
             },
@@ -332,6 +350,8 @@ static bool server_open(struct daemon *d)
         .unix_mode = (uint32_t)c->unixsocketperm,
         .backlog = (uint32_t)c->tcp_backlog,
         .keepalive_s = c->tcp_keepalive != 0 ? (uint32_t)c->tcp_keepalive : UINT32_MAX,
+        .durable = d->uplink != NULL ? uplink_durable : NULL,
+        .durable_ctx = d->uplink,
     };
     enum oxbow_err err;
     uint32_t i;
@@ -433,6 +453,12 @@ static void say_ready(struct daemon *d)
                        "protected mode: there is no password, so connections from beyond this "
                        "machine are refused. Set requirepass, or protected-mode no");
     }
+    if (c->uplink.targets.count > 0) {
+        daemon_log_say(&d->log, OXBOW_LOG_INFO,
+                       "uplink: carries to %s%s, %" PRIu32 " forwards are configured",
+                       c->uplink.targets.at[0].host,
+                       c->uplink.targets.count > 1 ? " and others" : "", c->uplink.forwards.count);
+    }
     daemon_log_say(&d->log, OXBOW_LOG_INFO, "oxbowd " OXBOW_VERSION " serves %s from %s; %s", where,
                    c->dir, policy);
 }
@@ -441,8 +467,15 @@ static void say_ready(struct daemon *d)
 
 static bool serve(struct daemon *d)
 {
-    bool ok = server_open(d);
+    struct uv_loop_s *loop = uvprogram_loop(d->program);
+    bool ok = uplink_open(&d->config, d->db, loop, &d->log, &d->uplink);
 
+    if (ok && !server_open(d)) {
+        ok = false;
+        if (d->uplink != NULL) {
+            uplink_end(d->uplink, NULL, NULL);
+        }
+    }
     if (ok) {
         pidfile_write(d);
         say_ready(d);
@@ -454,6 +487,7 @@ static bool serve(struct daemon *d)
         }
     }
     uvprogram_close(d->program);
+    uplink_free(d->uplink);
     return ok;
 }
 

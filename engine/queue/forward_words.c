@@ -233,6 +233,14 @@ static bool set_confirm(struct oxbow_forward_options *o, struct oxbow_bytes text
     return true;
 }
 
+/* Whether it is a number, and one that the row allows. */
+static bool number_fits(const struct row *row, struct oxbow_bytes text, int64_t *v)
+{
+    bool ok = row->kind == KIND_SIZE ? size_of(text, v) : num_i64(text, v) == OXBOW_OK;
+
+    return ok && (*v == 0 || (*v >= row->least && *v <= row->most));
+}
+
 static bool set_number(struct oxbow_forward_options *o, enum option option, struct oxbow_bytes text)
 {
     const struct row *row = &rows[option];
@@ -240,12 +248,10 @@ static bool set_number(struct oxbow_forward_options *o, enum option option, stru
 
     if (row->kind == KIND_WORD) {
         v = place_of(text.data, text.len, row->words);
-        if (v < 0) {
-            return false;
-        }
-    } else if (row->kind == KIND_SIZE ? !size_of(text, &v) : num_i64(text, &v) != OXBOW_OK) {
+    } else if (!number_fits(row, text, &v)) {
         return false;
-    } else if (v != 0 && (v < row->least || v > row->most)) {
+    }
+    if (row->kind == KIND_WORD && v < 0) {
         return false;
     }
     put(o, option, v);

@@ -145,8 +145,8 @@ static void words_go_there_and_back(void **state)
         "",
         "select acked:G confirm aof after keep urgent yes",
         "confirm replicas:3 hold-ms 17 hold-bytes 18 max-bytes 19 on-full drop_oldest",
-        "confirm aof:1 on-deleted continue true-time yes weight 5 batch-bytes 2000 batch-count 6 "
-        "linger-ms -1",
+        "confirm aof:1 on-deleted continue true-time yes weight 5",
+        "batch-bytes 2000 batch-count 6 linger-ms -1",
     };
 
     (void)state;

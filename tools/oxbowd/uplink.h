@@ -21,7 +21,7 @@ bool uplink_open(const struct config *config, struct oxbow *db, struct uv_loop_s
 struct oxbow_uplink *uplink_session(const struct uplink *u);
 const struct oxbow_uplink_ops *uplink_session_ops(const struct uplink *u);
 /* The store's descriptor was readable. */
-void uplink_durable(void *u);
+void uplink_durable(void *ctx);
 /* Certificates and password are read again. */
 void uplink_reload(struct uplink *u);
 /* Takes it from the loop; `done` is called there when nothing of it is left. */

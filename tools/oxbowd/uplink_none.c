@@ -28,9 +28,9 @@ const struct oxbow_uplink_ops *uplink_session_ops(const struct uplink *u)
     return NULL;
 }
 
-void uplink_durable(void *u)
+void uplink_durable(void *ctx)
 {
-    (void)u;
+    (void)ctx;
 }
 
 void uplink_reload(struct uplink *u)

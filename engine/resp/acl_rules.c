@@ -159,7 +159,8 @@ static enum acl_taken take_of_selector(struct acl *acl, struct acl_selector *s,
     }
 }
 
-/* "(+get ~x)": a selector of its own. */
+/* "(+get ~x)": a selector of its own. A rule in it does not end with a parenthesis: saved, it would end
+ * the selector, and the file could not be read again. */
 static enum acl_taken take_selector(struct acl *acl, struct acl_user *draft,
                                     struct oxbow_bytes rule)
 {
@@ -182,7 +183,9 @@ static enum acl_taken take_selector(struct acl *acl, struct acl_user *draft,
             len++;
         }
         if (len > 0) {
-            taken = take_of_selector(acl, s, (struct oxbow_bytes){p + at, len});
+            taken = p[at + len - 1] == ')'
+                        ? ACL_BAD_SYNTAX
+                        : take_of_selector(acl, s, (struct oxbow_bytes){p + at, len});
         }
         at += len + 1;
     }

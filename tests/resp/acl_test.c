@@ -236,6 +236,8 @@ static void wrong_rules_change_nothing(void **state)
         NO("(nopass)", "Syntax error"),
         NO("(allkeys on)", "Syntax error"),
         NO("(((+get)", "Syntax error"),
+        NO("(~x))", "Syntax error"),
+        NO("(~x &))", "Syntax error"),
         {"(+get", "Unmatched parenthesis in acl selector starting at '(+get'."},
         {"(+get) ", "Unmatched parenthesis in acl selector starting at '(+get) '."},
     };
@@ -575,8 +577,11 @@ static void files_of_noise_do_no_harm(void **state)
             link_init(&older);
             buf_init(&out, &w->fault.port.alloc, 1 << 20);
             assert_int_equal(acl_save(&w->acl, &out), OXBOW_OK);
-            assert_true(acl_load(&w->acl, "f", (struct oxbow_bytes){out.data, out.len}, false,
-                                 &older, &why));
+            if (!acl_load(&w->acl, "f", (struct oxbow_bytes){out.data, out.len}, false, &older,
+                          &why)) {
+                fail_msg("%s: of \"%.*s\" is saved \"%.*s\"", why.text, (int)len, text,
+                         (int)out.len, (const char *)out.data);
+            }
             while (!link_alone(&older)) {
                 acl_user_free(&w->acl, LINK_OF(older.next, struct acl_user, all));
             }

@@ -246,8 +246,8 @@ struct oxbow_resp {
 
     /* the batch */
     struct oxbow_txn *txn;
-    bool always;                       /* the store's policy when it began */
     uint64_t committed_lsn;            /* of the newest one that was committed */
+    bool always;                       /* the store's policy when it began */
     uint32_t batched;                  /* commands in it */
     struct oxbow_resp_client *current; /* whose command is on its way */
     bool answered;   /* the batch of one command that ended last failed, and its client was told */

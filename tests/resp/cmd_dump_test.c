@@ -33,14 +33,14 @@ static void dump(struct talk *t, const char *key, struct payload *p)
 {
     uint8_t reply[PAYLOAD_MAX + 64];
     char words[64];
-    uint8_t *text;
+    char *text = NULL;
 
     (void)snprintf(words, sizeof words, "DUMP %s", key);
     talk_send(t, 0, words);
     talk_turn(t);
     assert_true(heard(t, reply, sizeof reply) > 4);
     assert_int_equal(reply[0], '$');
-    p->len = (size_t)strtoul((const char *)reply + 1, (char **)&text, 10);
+    p->len = (size_t)strtoul((const char *)reply + 1, &text, 10);
     assert_in_range(p->len, 1, PAYLOAD_MAX);
     memcpy(p->data, text + 2, p->len);
 }

@@ -31,7 +31,7 @@ static size_t heard(struct talk *t, uint8_t *out, size_t len_max)
 
 static void dump(struct talk *t, const char *key, struct payload *p)
 {
-    uint8_t reply[PAYLOAD_MAX + 64];
+    uint8_t reply[PAYLOAD_MAX + 64] = {0};
     char words[64];
     char *text = NULL;
 

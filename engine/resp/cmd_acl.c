@@ -303,6 +303,9 @@ static enum oxbow_err acl_cat(struct resp_call *call)
         return OXBOW_OK;
     }
     for (uint32_t i = 0; (row = resp_table_row(i)) != NULL; i++) {
+        if (!resp_served_to(call->client, row)) {
+            continue;
+        }
         if (acl_in_category(cat, row)) {
             resp_bulk_text(call->reply, row->name);
             n++;
@@ -402,7 +405,7 @@ static enum oxbow_err acl_log(struct resp_call *call)
 /* The row of the command that begins at argument 3; NULL: there is none. */
 static const struct resp_command *dry_row(const struct resp_call *call)
 {
-    const struct resp_command *row = resp_table_find(&call->server->table, call->args[3]);
+    const struct resp_command *row = resp_find(call->client, call->args[3]);
 
     if (row != NULL && row->subs != NULL && call->count > 4) {
         row = resp_sub_find(row, call->args[4]);

@@ -102,7 +102,9 @@ static enum oxbow_err cmd_auth(struct resp_call *call)
 
 static void hello_reply(struct resp_call *call)
 {
-    resp_map(call->reply, 7);
+    bool sentinel = call->client->sentinel;
+
+    resp_map(call->reply, sentinel ? 6 : 7);
     resp_bulk_text(call->reply, "server");
     resp_bulk_text(call->reply, "redis");
     resp_bulk_text(call->reply, "version");
@@ -112,9 +114,11 @@ static void hello_reply(struct resp_call *call)
     resp_bulk_text(call->reply, "id");
     resp_int(call->reply, (int64_t)call->client->id);
     resp_bulk_text(call->reply, "mode");
-    resp_bulk_text(call->reply, "standalone");
-    resp_bulk_text(call->reply, "role");
-    resp_bulk_text(call->reply, "master");
+    resp_bulk_text(call->reply, sentinel ? "sentinel" : "standalone");
+    if (!sentinel) {
+        resp_bulk_text(call->reply, "role");
+        resp_bulk_text(call->reply, "master");
+    }
     resp_bulk_text(call->reply, "modules");
     resp_array(call->reply, 0);
 }
@@ -186,13 +190,15 @@ static enum oxbow_err cmd_hello(struct resp_call *call)
     return OXBOW_OK;
 }
 
-#define C      RESP_CAT_CONNECTION
-#define ALWAYS (RESP_NOSCRIPT | RESP_LOADING | RESP_STALE | RESP_FAST | RESP_NO_AUTH | RESP_ALONE)
+#define C RESP_CAT_CONNECTION
+#define ALWAYS                                                                                     \
+    (RESP_NOSCRIPT | RESP_LOADING | RESP_STALE | RESP_FAST | RESP_NO_AUTH | RESP_ALONE |           \
+     RESP_SENTINEL)
 
 const struct resp_command resp_auth_commands[] = {
     {"auth", cmd_auth, -2, ALWAYS, C, 0, 0, 0, "1.0.0", "Says who it is", NULL},
     {"hello", cmd_hello, -1, ALWAYS, C, 0, 0, 0, "6.0.0",
      "Agrees on the protocol's version, and says who it is", NULL},
-    {"acl", NULL, -2, 0, 0, 0, 0, 0, "6.0.0", "Who may do what", resp_acl_subs},
+    {"acl", NULL, -2, RESP_SENTINEL, 0, 0, 0, 0, "6.0.0", "Who may do what", resp_acl_subs},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };

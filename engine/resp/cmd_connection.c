@@ -459,8 +459,8 @@ static const struct resp_command client_subs[] = {
 #define ALWAYS (RESP_NOSCRIPT | RESP_LOADING | RESP_STALE | RESP_FAST | RESP_NO_AUTH)
 
 const struct resp_command resp_connection_commands[] = {
-    {"ping", cmd_ping, -1, RESP_FAST | RESP_PURE | RESP_SUBSCRIBED, C, 0, 0, 0, "1.0.0", "Answers",
-     NULL},
+    {"ping", cmd_ping, -1, RESP_FAST | RESP_PURE | RESP_SUBSCRIBED | RESP_SENTINEL, C, 0, 0, 0,
+     "1.0.0", "Answers", NULL},
     {"echo", cmd_echo, 2, RESP_FAST | RESP_LOADING | RESP_STALE | RESP_PURE, C, 0, 0, 0, "1.0.0",
      "Answers what it was given", NULL},
     {"select", cmd_select, 2, RESP_LOADING | RESP_STALE | RESP_FAST | RESP_ALONE, C, 0, 0, 0,
@@ -469,6 +469,7 @@ const struct resp_command resp_connection_commands[] = {
      "1.0.0", "Ends the connection", NULL},
     {"reset", cmd_reset, 1, ALWAYS | RESP_ALONE | RESP_NOT_QUEUED | RESP_SUBSCRIBED, C, 0, 0, 0,
      "6.2.0", "Makes the connection as it was when it began", NULL},
-    {"client", NULL, -2, RESP_NOSCRIPT, 0, 0, 0, 0, "2.4.0", "Of connections", client_subs},
+    {"client", NULL, -2, RESP_NOSCRIPT | RESP_SENTINEL, 0, 0, 0, 0, "2.4.0", "Of connections",
+     client_subs},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };

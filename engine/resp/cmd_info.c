@@ -22,6 +22,7 @@ struct info {
     struct buf *text;
     struct oxbow_stat stat;
     enum oxbow_err err;
+    bool sentinel; /* for those who ask for one */
 };
 
 static void line(struct info *i, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -50,13 +51,13 @@ static void section_server(struct info *i)
     uint64_t uptime = (s->now_us - s->opened_us) / 1000000;
 
     line(i, "redis_version:" RESP_VERSION);
-    line(i, "redis_mode:standalone");
+    line(i, "redis_mode:%s", i->sentinel ? "sentinel" : "standalone");
     line(i, "server_name:oxbow");
     line(i, "arch_bits:%zu", sizeof(void *) * 8);
     line(i, "multiplexing_api:libuv");
     line(i, "process_id:%u", s->config.pid);
     line(i, "run_id:%s", s->run_id);
-    line(i, "tcp_port:%u", s->config.port);
+    line(i, "tcp_port:%u", i->sentinel ? s->config.sentinel_port : s->config.port);
     line(i, "server_time_usec:%llu", ULL(s->port->clock.wall_ms(s->port->clock.ctx) * 1000));
     line(i, "uptime_in_seconds:%llu", ULL(uptime));
     line(i, "uptime_in_days:%llu", ULL(uptime / 86400));
@@ -124,8 +125,41 @@ static void section_replication(struct info *i)
 {
     line(i, "role:master");
     line(i, "connected_slaves:0");
+    line(i, "master_failover_state:no-failover");
     line(i, "master_replid:%s", i->call->server->run_id);
+    line(i, "master_replid2:%040d", 0);
     line(i, "master_repl_offset:0");
+    line(i, "second_repl_offset:-1");
+    line(i, "repl_backlog_active:0");
+    line(i, "repl_backlog_size:0");
+    line(i, "repl_backlog_first_byte_offset:0");
+    line(i, "repl_backlog_histlen:0");
+}
+
+static void section_sentinel(struct info *i)
+{
+    const struct oxbow_resp *s = i->call->server;
+    char host[RESP_ADDR_MAX];
+    struct oxbow_bytes name;
+    size_t pos = 0;
+    uint16_t port;
+    unsigned n = 0;
+
+    while (resp_master_name(s, &pos).len > 0) {
+        n++;
+    }
+    line(i, "sentinel_masters:%u", n);
+    line(i, "sentinel_tilt:0");
+    line(i, "sentinel_tilt_since_seconds:-1");
+    line(i, "sentinel_running_scripts:0");
+    line(i, "sentinel_scripts_queue_length:0");
+    line(i, "sentinel_simulate_failure_flags:0");
+    resp_master_address(i->call->client, host, &port);
+    pos = 0;
+    for (n = 0; (name = resp_master_name(s, &pos)).len > 0; n++) {
+        line(i, "master%u:name=%.*s,status=ok,address=%s:%u,slaves=0,sentinels=1", n, (int)name.len,
+             (const char *)name.data, host, port);
+    }
 }
 
 static void section_keyspace(struct info *i)
@@ -259,12 +293,18 @@ static const struct {
     const char *name;
     const char *title;
     void (*write)(struct info *i);
+    uint32_t flags; /* RESP_SENTINEL, RESP_ONLY_SENTINEL: whom it is for, as of commands */
 } sections[] = {
-    {"server", "Server", section_server},       {"clients", "Clients", section_clients},
-    {"memory", "Memory", section_memory},       {"persistence", "Persistence", section_persistence},
-    {"stats", "Stats", section_stats},          {"replication", "Replication", section_replication},
-    {"oxbow", "Oxbow", section_oxbow},          {"uplink", "Uplink", section_uplink},
-    {"keyspace", "Keyspace", section_keyspace},
+    {"server", "Server", section_server, RESP_SENTINEL},
+    {"clients", "Clients", section_clients, RESP_SENTINEL},
+    {"memory", "Memory", section_memory, 0},
+    {"persistence", "Persistence", section_persistence, 0},
+    {"stats", "Stats", section_stats, RESP_SENTINEL},
+    {"replication", "Replication", section_replication, 0},
+    {"oxbow", "Oxbow", section_oxbow, 0},
+    {"uplink", "Uplink", section_uplink, 0},
+    {"keyspace", "Keyspace", section_keyspace, 0},
+    {"sentinel", "Sentinel", section_sentinel, RESP_ONLY_SENTINEL},
 };
 
 static bool wanted(const struct resp_call *call, const char *name)
@@ -278,13 +318,16 @@ static bool wanted(const struct resp_call *call, const char *name)
     return call->count == 1;
 }
 
-enum oxbow_err resp_info(struct resp_call *call, struct buf *text)
+static enum oxbow_err write_sections(struct resp_call *call, bool sentinel, struct buf *text)
 {
-    struct info i = {.call = call, .text = text, .err = OXBOW_OK};
+    struct info i = {.call = call, .text = text, .err = OXBOW_OK, .sentinel = sentinel};
 
     oxbow_stat(call->server->db, &i.stat);
     for (size_t n = 0; n < sizeof sections / sizeof sections[0]; n++) {
-        if (wanted(call, sections[n].name)) {
+        uint32_t flags = sections[n].flags;
+        bool here = sentinel ? flags != 0 : flags != RESP_ONLY_SENTINEL;
+
+        if (here && wanted(call, sections[n].name)) {
             if (text->len > 0) {
                 line(&i, "%s", "");
             }
@@ -293,4 +336,17 @@ enum oxbow_err resp_info(struct resp_call *call, struct buf *text)
         }
     }
     return i.err;
+}
+
+enum oxbow_err resp_info(struct resp_call *call, struct buf *text)
+{
+    return write_sections(call, call->client->sentinel, text);
+}
+
+enum oxbow_err resp_info_master(struct resp_call *call, struct buf *text)
+{
+    struct resp_call usual = *call;
+
+    usual.count = 1;
+    return write_sections(&usual, false, text);
 }

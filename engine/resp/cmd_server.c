@@ -46,6 +46,9 @@ static enum oxbow_err cmd_lastsave(struct resp_call *call)
 
 static enum oxbow_err cmd_role(struct resp_call *call)
 {
+    if (call->client->sentinel) {
+        return resp_sentinel_role(call);
+    }
     resp_array(call->reply, 3);
     resp_bulk_text(call->reply, "master");
     resp_int(call->reply, 0);
@@ -262,8 +265,12 @@ static const struct {
     {"notify-keyspace-events", get_notify, set_notify},
     {"port", get_port, NULL},
     {"protected-mode", resp_get_protected, resp_set_protected},
+    {"replica-announce-ip", resp_get_announce_host, resp_set_announce_host},
+    {"replica-announce-port", resp_get_announce_port, resp_set_announce_port},
     {"requirepass", resp_get_requirepass, resp_set_requirepass},
     {"save", get_empty, NULL},
+    {"sentinel-master-name", resp_get_master_names, NULL},
+    {"sentinel-port", resp_get_sentinel_port, NULL},
     {"slowlog-log-slower-than", resp_get_slow_time, resp_set_slow_time},
     {"slowlog-max-len", resp_get_slow_count, resp_set_slow_count},
     {"timeout", get_timeout, NULL},
@@ -397,7 +404,7 @@ static void row_info(struct resp_reply *r, const struct resp_command *row)
     size_t subs = 0;
 
     if (row == NULL) {
-        resp_null_array(r);
+        resp_null(r);
         return;
     }
     row_head(r, row);
@@ -421,20 +428,41 @@ static void row_docs(struct resp_reply *r, const struct resp_command *row)
     resp_bulk_text(r, row->since);
 }
 
-static enum oxbow_err cmd_command(struct resp_call *call)
+/* The next row that is served to the client; *i goes behind it. NULL: that was the last. */
+static const struct resp_command *next_row(const struct resp_call *call, uint32_t *i)
 {
     const struct resp_command *row;
 
-    resp_array(call->reply, call->server->table.count);
-    for (uint32_t i = 0; (row = resp_table_row(i)) != NULL; i++) {
+    do {
+        row = resp_table_row((*i)++);
+    } while (row != NULL && !resp_served_to(call->client, row));
+    return row;
+}
+
+static enum oxbow_err cmd_command(struct resp_call *call)
+{
+    struct resp_later later = resp_array_later(call->reply);
+    const struct resp_command *row;
+    uint32_t i = 0;
+    size_t n = 0;
+
+    while ((row = next_row(call, &i)) != NULL) {
         row_info(call->reply, row);
+        n++;
     }
+    resp_later_set(call->reply, later, n);
     return OXBOW_OK;
 }
 
 static enum oxbow_err command_count(struct resp_call *call)
 {
-    resp_int(call->reply, call->server->table.count);
+    uint32_t i = 0;
+    int64_t n = 0;
+
+    while (next_row(call, &i) != NULL) {
+        n++;
+    }
+    resp_int(call->reply, n);
     return OXBOW_OK;
 }
 
@@ -445,7 +473,7 @@ static enum oxbow_err command_info(struct resp_call *call)
     }
     resp_array(call->reply, call->count - 2);
     for (uint32_t i = 2; i < call->count; i++) {
-        row_info(call->reply, resp_table_find(&call->server->table, call->args[i]));
+        row_info(call->reply, resp_find(call->client, call->args[i]));
     }
     return OXBOW_OK;
 }
@@ -454,16 +482,17 @@ static enum oxbow_err command_docs(struct resp_call *call)
 {
     struct resp_later later = resp_map_later(call->reply);
     const struct resp_command *row;
+    uint32_t at = 0;
     size_t n = 0;
 
     for (uint32_t i = 2; i < call->count; i++) {
-        row = resp_table_find(&call->server->table, call->args[i]);
+        row = resp_find(call->client, call->args[i]);
         if (row != NULL) {
             row_docs(call->reply, row);
             n++;
         }
     }
-    for (uint32_t i = 0; call->count == 2 && (row = resp_table_row(i)) != NULL; i++) {
+    while (call->count == 2 && (row = next_row(call, &at)) != NULL) {
         row_docs(call->reply, row);
         n++;
     }
@@ -475,9 +504,10 @@ static enum oxbow_err command_list(struct resp_call *call)
 {
     struct resp_later later = resp_array_later(call->reply);
     const struct resp_command *row;
-    uint32_t n = 0;
+    uint32_t i = 0;
+    size_t n = 0;
 
-    while ((row = resp_table_row(n)) != NULL) {
+    while ((row = next_row(call, &i)) != NULL) {
         resp_bulk_text(call->reply, row->name);
         n++;
     }
@@ -487,7 +517,7 @@ static enum oxbow_err command_list(struct resp_call *call)
 
 static enum oxbow_err command_getkeys(struct resp_call *call)
 {
-    const struct resp_command *row = resp_table_find(&call->server->table, call->args[2]);
+    const struct resp_command *row = resp_find(call->client, call->args[2]);
     uint32_t count = call->count - 2;
     struct resp_keys keys;
 
@@ -544,17 +574,17 @@ static const struct resp_command command_subs[] = {
 };
 
 const struct resp_command resp_server_commands[] = {
-    {"info", cmd_info, -1, RESP_LOADING | RESP_STALE, D, 0, 0, 0, "1.0.0", "The server as text",
-     NULL},
+    {"info", cmd_info, -1, RESP_LOADING | RESP_STALE | RESP_SENTINEL, D, 0, 0, 0, "1.0.0",
+     "The server as text", NULL},
     {"time", cmd_time, 1, FREE | RESP_FAST, 0, 0, 0, 0, "2.6.0", "What time it is here", NULL},
-    {"role", cmd_role, 1, FREE | RESP_FAST | RESP_NOSCRIPT, D | RESP_CAT_ADMIN, 0, 0, 0, "2.8.12",
-     "Which part in replication: always a master", NULL},
+    {"role", cmd_role, 1, FREE | RESP_FAST | RESP_NOSCRIPT | RESP_SENTINEL, D | RESP_CAT_ADMIN, 0,
+     0, 0, "2.8.12", "Which part in replication: always a master", NULL},
     {"lastsave", cmd_lastsave, 1, FREE | RESP_FAST, D | RESP_CAT_ADMIN, 0, 0, 0, "1.0.0",
      "Now: everything is saved at any time", NULL},
-    {"shutdown", cmd_shutdown, -1, ADMIN | RESP_ALONE | RESP_NO_MULTI, D, 0, 0, 0, "1.0.0",
-     "Ends the server in order", NULL},
+    {"shutdown", cmd_shutdown, -1, ADMIN | RESP_ALONE | RESP_NO_MULTI | RESP_SENTINEL, D, 0, 0, 0,
+     "1.0.0", "Ends the server in order", NULL},
     {"config", NULL, -2, 0, 0, 0, 0, 0, "2.0.0", "Of settings", config_subs},
-    {"command", cmd_command, -1, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "2.8.13",
+    {"command", cmd_command, -1, FREE | RESP_SENTINEL, RESP_CAT_CONNECTION, 0, 0, 0, "2.8.13",
      "What commands are like", command_subs},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };

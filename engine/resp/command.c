@@ -16,6 +16,7 @@ static const struct resp_command *const families[] = {
     resp_connection_commands,   resp_auth_commands,    resp_server_commands,
     resp_slowlog_commands,      resp_latency_commands, resp_monitor_commands,
     resp_debug_commands,        resp_script_commands,  resp_function_commands,
+    resp_sentinel_commands,
 };
 
 #define FAMILY_COUNT (sizeof families / sizeof families[0])

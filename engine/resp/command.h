@@ -23,27 +23,29 @@ struct oxbow_resp;
 struct oxbow_resp_client;
 
 /* Redis' flags of commands, as COMMAND INFO names them; then what only oxbow knows. */
-#define RESP_WRITE      0x000001u
-#define RESP_READONLY   0x000002u
-#define RESP_DENYOOM    0x000004u
-#define RESP_ADMIN      0x000008u
-#define RESP_PUBSUB     0x000010u
-#define RESP_NOSCRIPT   0x000020u
-#define RESP_BLOCKING   0x000040u
-#define RESP_LOADING    0x000080u
-#define RESP_STALE      0x000100u
-#define RESP_FAST       0x000200u
-#define RESP_NO_AUTH    0x000400u
-#define RESP_NO_MULTI   0x000800u
-#define RESP_MOVABLE    0x001000u /* where the keys are depends on arguments */
-#define RESP_ASKING     0x002000u
-#define RESP_SKIP_LOGS  0x004000u
-#define RESP_SORT_OUT   0x008000u
-#define RESP_ALONE      0x100000u /* has no transaction: changes the connection or the server */
-#define RESP_PURE       0x080000u /* needs no transaction and changes nothing */
-#define RESP_NOT_QUEUED 0x200000u /* carried out at once also after MULTI */
-#define RESP_PROTECTED  0x800000u /* only where enable-debug-command lets it */
-#define RESP_SUBSCRIBED 0x400000u /* allowed while a RESP2 client is subscribed */
+#define RESP_WRITE         0x000001u
+#define RESP_READONLY      0x000002u
+#define RESP_DENYOOM       0x000004u
+#define RESP_ADMIN         0x000008u
+#define RESP_PUBSUB        0x000010u
+#define RESP_NOSCRIPT      0x000020u
+#define RESP_BLOCKING      0x000040u
+#define RESP_LOADING       0x000080u
+#define RESP_STALE         0x000100u
+#define RESP_FAST          0x000200u
+#define RESP_NO_AUTH       0x000400u
+#define RESP_NO_MULTI      0x000800u
+#define RESP_MOVABLE       0x001000u /* where the keys are depends on arguments */
+#define RESP_ASKING        0x002000u
+#define RESP_SKIP_LOGS     0x004000u
+#define RESP_SORT_OUT      0x008000u
+#define RESP_ALONE         0x100000u /* has no transaction: changes the connection or the server */
+#define RESP_PURE          0x080000u /* needs no transaction and changes nothing */
+#define RESP_NOT_QUEUED    0x200000u /* carried out at once also after MULTI */
+#define RESP_PROTECTED     0x800000u /* only where enable-debug-command lets it */
+#define RESP_SUBSCRIBED    0x400000u /* allowed while a RESP2 client is subscribed */
+#define RESP_SENTINEL      0x010000u /* served to those who ask for a sentinel, too */
+#define RESP_ONLY_SENTINEL 0x020000u /* and to nobody else */
 
 /* Categories of ACL that do not follow from flags. */
 #define RESP_CAT_KEYSPACE    0x0001u
@@ -188,9 +190,10 @@ extern const struct resp_command resp_multi_commands[];
 extern const struct resp_command resp_pubsub_commands[];
 extern const struct resp_command resp_script_commands[];
 extern const struct resp_command resp_oxbow_commands[];
+extern const struct resp_command resp_sentinel_commands[];
 
 #define RESP_COMMAND_SLOTS 1024u
-#define RESP_NAME_MAX      32u
+#define RESP_NAME_MAX      40u
 
 /* Names to rows, built once at open. */
 struct resp_table {

@@ -16,15 +16,32 @@
 
 /* ---- the channels ---- */
 
-static struct resp_channel **slot_of(struct oxbow_resp *s, struct oxbow_bytes name, bool pattern)
+/* What channels are told apart by beside their names. */
+struct kind {
+    bool pattern;
+    bool sentinel;
+};
+
+static struct kind kind_for(const struct oxbow_resp_client *c, bool pattern)
 {
-    return &s->channels[hash64(name.data, name.len, pattern) % RESP_INTEREST_SLOTS];
+    return (struct kind){.pattern = pattern, .sentinel = c->sentinel};
 }
 
-static struct resp_channel *channel_get(struct oxbow_resp *s, struct oxbow_bytes name, bool pattern)
+static const struct kind messages = {.pattern = false};
+
+static struct resp_channel **slot_of(struct oxbow_resp *s, struct oxbow_bytes name,
+                                     struct kind kind)
 {
-    for (struct resp_channel *ch = *slot_of(s, name, pattern); ch != NULL; ch = ch->next) {
-        if (ch->pattern == pattern && ch->len == name.len &&
+    uint64_t seed = (kind.pattern ? 1u : 0u) + (kind.sentinel ? 2u : 0u);
+
+    return &s->channels[hash64(name.data, name.len, seed) % RESP_INTEREST_SLOTS];
+}
+
+static struct resp_channel *channel_get(struct oxbow_resp *s, struct oxbow_bytes name,
+                                        struct kind kind)
+{
+    for (struct resp_channel *ch = *slot_of(s, name, kind); ch != NULL; ch = ch->next) {
+        if (ch->pattern == kind.pattern && ch->sentinel == kind.sentinel && ch->len == name.len &&
             (name.len == 0 || memcmp(ch->name, name.data, name.len) == 0)) {
             return ch;
         }
@@ -33,9 +50,9 @@ static struct resp_channel *channel_get(struct oxbow_resp *s, struct oxbow_bytes
 }
 
 static struct resp_channel *channel_make(struct oxbow_resp *s, struct oxbow_bytes name,
-                                         bool pattern)
+                                         struct kind kind)
 {
-    struct resp_channel **slot = slot_of(s, name, pattern);
+    struct resp_channel **slot = slot_of(s, name, kind);
     struct resp_channel *ch =
         name.len > UINT32_MAX ? NULL : mem_new(resp_alloc(s), sizeof *ch + name.len + 1);
 
@@ -44,17 +61,18 @@ static struct resp_channel *channel_make(struct oxbow_resp *s, struct oxbow_byte
     }
     link_init(&ch->subscribers);
     link_init(&ch->patterns);
-    ch->pattern = pattern;
+    ch->pattern = kind.pattern;
+    ch->sentinel = kind.sentinel;
     ch->len = (uint32_t)name.len;
     if (name.len > 0) {
         memcpy(ch->name, name.data, name.len);
     }
     ch->next = *slot;
     *slot = ch;
-    if (pattern) {
+    if (kind.pattern && !kind.sentinel) {
         link_add(&s->patterns, &ch->patterns);
         s->pattern_count++;
-    } else {
+    } else if (!kind.sentinel) {
         s->channel_count++;
     }
     return ch;
@@ -67,7 +85,8 @@ static struct oxbow_bytes name_of(const struct resp_channel *ch)
 
 static void channel_drop(struct oxbow_resp *s, struct resp_channel *ch)
 {
-    struct resp_channel **at = slot_of(s, name_of(ch), ch->pattern);
+    struct kind kind = {.pattern = ch->pattern, .sentinel = ch->sentinel};
+    struct resp_channel **at = slot_of(s, name_of(ch), kind);
 
     if (!link_alone(&ch->subscribers)) {
         return;
@@ -76,9 +95,9 @@ static void channel_drop(struct oxbow_resp *s, struct resp_channel *ch)
         at = &(*at)->next;
     }
     *at = ch->next;
-    if (ch->pattern) {
+    if (kind.pattern && !kind.sentinel) {
         s->pattern_count--;
-    } else {
+    } else if (!kind.sentinel) {
         s->channel_count--;
     }
     link_remove(&ch->patterns);
@@ -125,13 +144,14 @@ void resp_pubsub_end(struct oxbow_resp_client *c)
 static enum oxbow_err join(struct oxbow_resp_client *c, struct oxbow_bytes name, bool pattern)
 {
     struct oxbow_resp *s = c->server;
-    struct resp_channel *ch = channel_get(s, name, pattern);
+    struct kind kind = kind_for(c, pattern);
+    struct resp_channel *ch = channel_get(s, name, kind);
     struct resp_subscription *sub;
 
     if (ch != NULL && subscription_of(c, ch) != NULL) {
         return OXBOW_OK;
     }
-    ch = ch != NULL ? ch : channel_make(s, name, pattern);
+    ch = ch != NULL ? ch : channel_make(s, name, kind);
     sub = ch != NULL ? mem_new(resp_alloc(s), sizeof *sub) : NULL;
     if (sub == NULL) {
         if (ch != NULL) {
@@ -186,7 +206,7 @@ static enum oxbow_err unsubscribe(struct resp_call *call, bool pattern)
     struct link *next;
 
     for (uint32_t i = 1; i < call->count; i++) {
-        struct resp_channel *ch = channel_get(c->server, call->args[i], pattern);
+        struct resp_channel *ch = channel_get(c->server, call->args[i], kind_for(c, pattern));
         struct resp_subscription *sub = ch != NULL ? subscription_of(c, ch) : NULL;
 
         if (sub != NULL) {
@@ -276,7 +296,7 @@ static uint64_t send_all(struct oxbow_resp *s, const struct resp_channel *ch,
 
 uint64_t resp_publish(struct oxbow_resp *s, struct oxbow_bytes channel, struct oxbow_bytes payload)
 {
-    const struct resp_channel *ch = s->channel_count > 0 ? channel_get(s, channel, false) : NULL;
+    const struct resp_channel *ch = s->channel_count > 0 ? channel_get(s, channel, messages) : NULL;
     uint64_t n = ch != NULL ? send_all(s, ch, channel, payload) : 0;
 
     for (const struct link *l = s->patterns.next; l != &s->patterns; l = l->next) {
@@ -317,6 +337,9 @@ void resp_notify(struct oxbow_resp *s, uint32_t database, enum resp_event kind, 
 
 static enum oxbow_err cmd_publish(struct resp_call *call)
 {
+    if (call->client->sentinel) {
+        return resp_sentinel_publish(call);
+    }
     resp_int(call->reply, (int64_t)resp_publish(call->server, call->args[1], call->args[2]));
     return OXBOW_OK;
 }
@@ -335,7 +358,7 @@ static enum oxbow_err cmd_pubsub_channels(struct resp_call *call)
     later = resp_array_later(call->reply);
     for (size_t i = 0; i < RESP_INTEREST_SLOTS; i++) {
         for (const struct resp_channel *ch = s->channels[i]; ch != NULL; ch = ch->next) {
-            if (!ch->pattern &&
+            if (!ch->pattern && !ch->sentinel &&
                 (call->count == 2 || resp_glob(call->args[2], name_of(ch), false))) {
                 resp_bulk(call->reply, name_of(ch));
                 n++;
@@ -350,7 +373,7 @@ static enum oxbow_err cmd_pubsub_numsub(struct resp_call *call)
 {
     resp_array(call->reply, 2 * (size_t)(call->count - 2));
     for (uint32_t i = 2; i < call->count; i++) {
-        const struct resp_channel *ch = channel_get(call->server, call->args[i], false);
+        const struct resp_channel *ch = channel_get(call->server, call->args[i], messages);
         int64_t n = 0;
 
         for (const struct link *l = ch != NULL ? ch->subscribers.next : NULL;
@@ -381,7 +404,7 @@ static const struct resp_command pubsub_subs[] = {
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };
 
-#define SUBSCRIBING (ANY | RESP_NOSCRIPT | RESP_ALONE | RESP_SUBSCRIBED)
+#define SUBSCRIBING (ANY | RESP_NOSCRIPT | RESP_ALONE | RESP_SUBSCRIBED | RESP_SENTINEL)
 
 const struct resp_command resp_pubsub_commands[] = {
     {"subscribe", cmd_subscribe, -2, SUBSCRIBING, 0, 0, 0, 0, "2.0.0",
@@ -392,7 +415,7 @@ const struct resp_command resp_pubsub_commands[] = {
      "Ends subscriptions to channels, or to all", NULL},
     {"punsubscribe", cmd_punsubscribe, -1, SUBSCRIBING, 0, 0, 0, 0, "2.0.0",
      "Ends subscriptions to patterns, or to all", NULL},
-    {"publish", cmd_publish, 3, ANY | RESP_FAST, 0, 0, 0, 0, "2.0.0",
+    {"publish", cmd_publish, 3, ANY | RESP_FAST | RESP_SENTINEL, 0, 0, 0, 0, "2.0.0",
      "Sends a message to a channel's subscribers", NULL},
     {"pubsub", NULL, -2, RESP_PURE, 0, 0, 0, 0, "2.8.0", "Tells of channels and subscribers",
      pubsub_subs},

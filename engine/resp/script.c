@@ -173,6 +173,9 @@ static const struct resp_command *row_of(const struct oxbow_resp *s, const struc
 {
     const struct resp_command *row = resp_table_find(&s->table, args[0]);
 
+    if (row != NULL && (row->flags & RESP_ONLY_SENTINEL) != 0) {
+        return NULL;
+    }
     return row != NULL && row->subs != NULL && count >= 2 ? resp_sub_find(row, args[1]) : row;
 }
 

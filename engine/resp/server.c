@@ -22,13 +22,13 @@ uint64_t resp_wall_ms(const struct oxbow_resp *s)
 
 /* ---- life ---- */
 
-static enum oxbow_err run_id_make(struct oxbow_resp *s)
+static enum oxbow_err id_make(struct oxbow_resp *s, char id[RESP_RUN_ID_LEN + 1])
 {
     uint8_t random[RESP_RUN_ID_LEN / 2];
     enum oxbow_err err = s->port->random.fill(s->port->random.ctx, random, sizeof random);
 
     for (size_t i = 0; err == OXBOW_OK && i < sizeof random; i++) {
-        (void)snprintf(s->run_id + 2 * i, 3, "%02x", random[i]);
+        (void)snprintf(id + 2 * i, 3, "%02x", random[i]);
     }
     return err;
 }
@@ -36,8 +36,8 @@ static enum oxbow_err run_id_make(struct oxbow_resp *s)
 /* Copies the configuration's strings one after the other; their places are told in a second walk. */
 static enum oxbow_err strings_copy(struct oxbow_resp *s)
 {
-    const char **texts[] = {&s->config.password, &s->config.config_file,
-                            &s->config.users_file.name};
+    const char **texts[] = {&s->config.password, &s->config.config_file, &s->config.users_file.name,
+                            &s->config.sentinel.names};
     size_t at = 0;
 
     buf_init(&s->strings, resp_alloc(s), STRINGS_MAX);
@@ -104,8 +104,10 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
         return err;
     }
     err = strings_copy(s);
+    err = err == OXBOW_OK ? resp_sentinel_begin(s) : err;
     err = err == OXBOW_OK ? resp_users_begin(s) : err;
-    err = err == OXBOW_OK ? run_id_make(s) : err;
+    err = err == OXBOW_OK ? id_make(s, s->run_id) : err;
+    err = err == OXBOW_OK ? id_make(s, s->sentinel_id) : err;
     err = err == OXBOW_OK ? oxbow_wait_set_open(s->db, &s->waits) : err;
     if (err != OXBOW_OK) {
         acl_fini(&s->acl);

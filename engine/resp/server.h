@@ -11,6 +11,7 @@
  *   pubsub.c          channels and patterns
  *   script.c          EVAL and its like, and the commands that scripts call
  *   cmd_durable.c     who waits for the device
+ *   cmd_sentinel.c    the server as a sentinel that watches itself
  *   command.c         the table; cmd_*.c the families
  *
  * A batch is what shares a transaction: commands of one or many clients, one after the other. When
@@ -41,6 +42,7 @@
 #define RESP_GATES          4u
 #define RESP_ADDR_MAX       128u
 #define RESP_RUN_ID_LEN     40u
+#define RESP_HOST_MAX       OXBOW_RESP_HOST_MAX
 #define RESP_INTEREST_SLOTS 1024u
 #define RESP_NEVER_US       UINT64_MAX
 
@@ -119,6 +121,7 @@ struct resp_channel {
     struct link patterns;      /* in server->patterns, of patterns */
     uint32_t len;
     bool pattern;
+    bool sentinel; /* of those who ask for a sentinel: a space of its own, where nobody publishes */
     uint8_t name[];
 };
 
@@ -143,6 +146,7 @@ struct oxbow_resp_client {
     char laddr[RESP_ADDR_MAX];
     int fd;
     bool local;
+    bool sentinel; /* it asks for a sentinel: cmd_sentinel.c */
     struct resp_reader in;
     struct resp_reply out;
     uint64_t free_upto; /* bytes that may leave, counted since the connection began */
@@ -221,6 +225,9 @@ struct oxbow_resp {
     struct oxbow_resp_config config;
     struct buf strings; /* of the configuration */
     char run_id[RESP_RUN_ID_LEN + 1];
+    char sentinel_id[RESP_RUN_ID_LEN + 1];
+    char announce_host[RESP_HOST_MAX + 1]; /* empty: where the client came to */
+    uint16_t announce_port;                /* 0: where it listens */
     uint64_t opened_us;
     uint64_t now_us;
     struct resp_table table;
@@ -423,6 +430,30 @@ void resp_interest_drop(struct oxbow_resp *s, struct resp_interest *i);
 void resp_settle_turn(struct oxbow_resp *s);
 /* Says how far one has come whose time is over. */
 void resp_settle_timeout(struct oxbow_resp_client *c);
+
+/* ---- cmd_sentinel.c ---- */
+
+/* Whether the client may know of the command: a sentinel's are others than a server's. */
+bool resp_served_to(const struct oxbow_resp_client *c, const struct resp_command *row);
+/* The command that the client means; NULL: there is none. */
+const struct resp_command *resp_find(const struct oxbow_resp_client *c, struct oxbow_bytes name);
+/* Takes what the configuration says of the answers. OXBOW_EINVAL, and why. */
+OXBOW_MUST_CHECK enum oxbow_err resp_sentinel_begin(struct oxbow_resp *s);
+/* Where clients find the master. */
+void resp_master_address(const struct oxbow_resp_client *c, char host[RESP_ADDR_MAX],
+                         uint16_t *port);
+/* The next of the master's names from *pos on; len 0: that was the last. */
+struct oxbow_bytes resp_master_name(const struct oxbow_resp *s, size_t *pos);
+/* ROLE and PUBLISH as a sentinel answers them. */
+OXBOW_MUST_CHECK enum oxbow_err resp_sentinel_role(struct resp_call *call);
+OXBOW_MUST_CHECK enum oxbow_err resp_sentinel_publish(struct resp_call *call);
+/* Settings. */
+void resp_get_sentinel_port(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+void resp_get_master_names(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+void resp_get_announce_host(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_announce_host(struct oxbow_resp *s, struct oxbow_bytes value);
+void resp_get_announce_port(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_announce_port(struct oxbow_resp *s, struct oxbow_bytes value);
 
 /* ---- cmd_object.c ---- */
 

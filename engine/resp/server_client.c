@@ -61,6 +61,7 @@ enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server, const struct ox
     c->id = ++server->next_id;
     c->fd = peer->fd;
     c->local = peer->local;
+    c->sentinel = peer->sentinel;
     (void)snprintf(c->addr, sizeof c->addr, "%s", peer->addr != NULL ? peer->addr : "");
     (void)snprintf(c->laddr, sizeof c->laddr, "%s", peer->laddr != NULL ? peer->laddr : "");
     resp_reader_init(&c->in, alloc, NULL);

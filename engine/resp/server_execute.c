@@ -288,7 +288,7 @@ static bool row_of(struct oxbow_resp_client *c, struct resp_call *call)
 {
     const struct oxbow_bytes *args = call->args;
     uint32_t count = call->count;
-    const struct resp_command *row = resp_table_find(&c->server->table, args[0]);
+    const struct resp_command *row = resp_find(c, args[0]);
 
     if (row == NULL) {
         refuse_unknown(&c->out, args, count);

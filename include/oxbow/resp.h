@@ -60,6 +60,20 @@ struct oxbow_resp_why {
     char text[OXBOW_RESP_WHY_MAX];
 };
 
+#define OXBOW_RESP_HOST_MAX  127u  /* bytes of a name or address */
+#define OXBOW_RESP_NAMES_MAX 1023u /* of all names of the master together */
+/* What names of masters, and names and addresses of hosts, consist of. */
+#define OXBOW_RESP_NAME_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_"
+#define OXBOW_RESP_HOST_LETTERS OXBOW_RESP_NAME_LETTERS ":"
+
+/* What connections with oxbow_resp_peer.sentinel are told: that there is one master, which is this
+ * server, without replicas and other sentinels. All zero means default. */
+struct oxbow_resp_sentinel {
+    const char *names; /* under which it is known, separated by blanks; NULL: "mymaster" */
+    const char *host;  /* where it is; NULL or empty: where the client has come to */
+    uint16_t port;     /* likewise; 0: resp_config.port, or tls_port if that is 0 */
+};
+
 /* Who may give DEBUG, which can keep everybody waiting: enable-debug-command. */
 enum oxbow_resp_debug {
     OXBOW_RESP_DEBUG_NO = 0,
@@ -89,8 +103,11 @@ struct oxbow_resp_config {
                                  closed; 0: 256 MiB */
     uint32_t timeout_s;          /* idle connections are closed after it; 0: never */
     uint16_t port;               /* for INFO: where it listens; 0: nowhere */
-    uint32_t pid;                /* for INFO */
-    const char *config_file;     /* for INFO; NULL: none */
+    uint16_t tls_port;           /* likewise, with TLS */
+    uint16_t sentinel_port;      /* likewise, as a sentinel */
+    struct oxbow_resp_sentinel sentinel;
+    uint32_t pid;                            /* for INFO */
+    const char *config_file;                 /* for INFO; NULL: none */
     const struct oxbow_scripting *scripting; /* NULL: EVAL and its like are refused */
     uint32_t script_ms_max;    /* a script that runs longer is ended: lua-time-limit; 0: 5000;
                                UINT32_MAX: never */
@@ -108,7 +125,7 @@ struct oxbow_resp_config {
     void *ctx;
 };
 
-/* OXBOW_EINVAL (the users too; one of uplink and uplink_ops alone), OXBOW_ENOMEM, OXBOW_ENOTSUP (the port has no descriptors), errors of
+/* OXBOW_EINVAL (the users and `sentinel` too; one of uplink and uplink_ops alone), OXBOW_ENOMEM, OXBOW_ENOTSUP (the port has no descriptors), errors of
  * oxbow_txn_begin and of users_file.read. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config,
                                                 struct oxbow_resp **out);
@@ -131,6 +148,7 @@ struct oxbow_resp_peer {
     const char *laddr; /* this side */
     int fd;            /* for CLIENT LIST alone; -1: unknown */
     bool local;        /* a Unix socket or the loopback: protected mode lets it in */
+    bool sentinel;     /* it is answered as by a sentinel: laddr tells where the master is */
 };
 
 /* OXBOW_EBUSY: clients_max are connected. OXBOW_EREADONLY: protected mode. OXBOW_ENOMEM. What is to be

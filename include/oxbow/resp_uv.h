@@ -46,10 +46,14 @@ struct oxbow_resp_uv_config {
                                         is not. A handshake takes at most ten seconds */
     const struct oxbow_tls_config *tls_config; /* with `server`; its port is the store's if 0 */
     uint16_t tls_port;                         /* at the same addresses; 0: none, unless */
-    bool tls_port_any;    /* the system chooses: oxbow_resp_uv_tls_port. Takes one address */
-    uint32_t backlog;     /* tcp-backlog; 0: 511 */
-    uint32_t keepalive_s; /* tcp-keepalive; 0: 300; UINT32_MAX: none */
-    uint32_t goodbye_ms;  /* what oxbow_resp_uv_close waits at most; 0: 2000 */
+    bool tls_port_any; /* the system chooses: oxbow_resp_uv_tls_port. Takes one address */
+    uint16_t
+        sentinel_port; /* answers as a sentinel that watches this server (resp.sentinel), at the
+                               same addresses; with TLS if there is no port without; 0: none, unless */
+    bool sentinel_port_any; /* the system chooses: oxbow_resp_uv_sentinel_port. Takes one address */
+    uint32_t backlog;       /* tcp-backlog; 0: 511 */
+    uint32_t keepalive_s;   /* tcp-keepalive; 0: 300; UINT32_MAX: none */
+    uint32_t goodbye_ms;    /* what oxbow_resp_uv_close waits at most; 0: 2000 */
     /* The store's descriptor was readable and has been cleared: for others on the loop who follow the
      * store, such as an uplink's driver (oxbow_uplink_uv_durable). Outside of turns. NULL: nobody. */
     void (*durable)(void *ctx);
@@ -78,6 +82,7 @@ void oxbow_resp_uv_close(struct oxbow_resp_uv *s, void (*done)(void *ctx), void 
 /* The TCP port that it listens at; 0: none. */
 uint16_t oxbow_resp_uv_port(const struct oxbow_resp_uv *s);
 uint16_t oxbow_resp_uv_tls_port(const struct oxbow_resp_uv *s);
+uint16_t oxbow_resp_uv_sentinel_port(const struct oxbow_resp_uv *s);
 /* Reads certificates and keys again, for connections from now on. On failure everything stays as it was:
  * errors and `why` as oxbow_tls_ops.reload. OXBOW_ENOTSUP: there is no TLS. On the loop's thread. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_resp_uv_tls_reload(struct oxbow_resp_uv *s,

@@ -281,8 +281,11 @@ static enum oxbow_err config_check(const struct oxbow_resp_uv_config *c,
     } else if (c->port == 0 && !c->port_any && c->tls_port == 0 && !c->tls_port_any &&
                c->unix_path == NULL) {
         text = "there is nothing to listen at: no port and no Unix socket";
+    } else if ((c->sentinel_port != 0 || c->sentinel_port_any) && c->port == 0 && !c->port_any &&
+               c->tls_port == 0 && !c->tls_port_any) {
+        text = "there is a port for the sentinel, and none that it could tell of";
     } else if (c->bind_count > OXBOW_RESP_UV_BINDS_MAX ||
-               ((c->port_any || c->tls_port_any) && c->bind_count > 1)) {
+               ((c->port_any || c->tls_port_any || c->sentinel_port_any) && c->bind_count > 1)) {
         text = "these are too many addresses to listen at";
     }
     if (text == NULL) {
@@ -340,6 +343,8 @@ static enum oxbow_err resp_open(struct oxbow_resp_uv *s, const struct oxbow_resp
     own.shutdown = on_shutdown;
     own.ctx = s;
     own.port = s->tcp_port;
+    own.tls_port = s->tls_port;
+    own.sentinel_port = s->sentinel_port;
     own.why = &users;
     err = oxbow_resp_open(&own, &s->resp);
     if (err != OXBOW_OK) {
@@ -401,6 +406,11 @@ enum oxbow_err oxbow_resp_uv_open(struct uv_loop_s *loop, const struct oxbow_res
 uint16_t oxbow_resp_uv_port(const struct oxbow_resp_uv *s)
 {
     return s->tcp_port;
+}
+
+uint16_t oxbow_resp_uv_sentinel_port(const struct oxbow_resp_uv *s)
+{
+    return s->sentinel_port;
 }
 
 uint32_t oxbow_resp_uv_clients(const struct oxbow_resp_uv *s)

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <uv.h>
 
-#define SERVE_LISTENERS_MAX (2u * OXBOW_RESP_UV_BINDS_MAX + 1u)
+#define SERVE_LISTENERS_MAX (3u * OXBOW_RESP_UV_BINDS_MAX + 1u)
 #define SERVE_SHAKING_MAX   256u /* handshakes at the same time; then the oldest has failed */
 #define SERVE_ADDR_MAX      128u
 
@@ -27,8 +27,9 @@ struct serve_listener {
     uv_poll_t poll;
     struct oxbow_resp_uv *server;
     int fd;
-    bool polls; /* its handle is on the loop */
-    bool tls;   /* its connections speak TLS */
+    bool polls;    /* its handle is on the loop */
+    bool tls;      /* its connections speak TLS */
+    bool sentinel; /* and are answered as by a sentinel */
 };
 
 /* One connection. */
@@ -79,6 +80,7 @@ struct oxbow_resp_uv {
     uint32_t backlog;
     uint16_t tcp_port;
     uint16_t tls_port;
+    uint16_t sentinel_port;
     bool shutdown_due;
     bool pausing; /* accepts nothing for a moment */
     bool due;     /* a turn is */
@@ -126,7 +128,7 @@ void uvserve_deafen(struct oxbow_resp_uv *s);
 /* ---- serve_client.c ---- */
 
 /* Takes the connected socket over. */
-void uvserve_conn_open(struct oxbow_resp_uv *s, int fd, const union serve_addr *from, bool tls);
+void uvserve_conn_open(const struct serve_listener *l, int fd, const union serve_addr *from);
 /* Sends what may leave; closes the connection when it is done. */
 void uvserve_conn_flush(struct serve_conn *c);
 /* Asks for the events that matter now. */

@@ -393,11 +393,13 @@ static void add(struct oxbow_resp_uv *s, struct serve_conn *c)
     uvserve_conn_watch(c);
 }
 
-void uvserve_conn_open(struct oxbow_resp_uv *s, int fd, const union serve_addr *from, bool tls)
+void uvserve_conn_open(const struct serve_listener *l, int fd, const union serve_addr *from)
 {
+    struct oxbow_resp_uv *s = l->server;
     char addr[SERVE_ADDR_MAX];
     char laddr[SERVE_ADDR_MAX];
-    const struct oxbow_resp_peer peer = {addr, laddr, fd, is_local(from)};
+    const struct oxbow_resp_peer peer = {
+        .addr = addr, .laddr = laddr, .fd = fd, .local = is_local(from), .sentinel = l->sentinel};
     struct serve_conn *c;
     enum oxbow_err err;
 
@@ -407,14 +409,14 @@ void uvserve_conn_open(struct oxbow_resp_uv *s, int fd, const union serve_addr *
     }
     c = mem_new(&s->port->alloc, sizeof *c);
     if (c == NULL) {
-        refuse(s, fd, OXBOW_ENOMEM, tls);
+        refuse(s, fd, OXBOW_ENOMEM, l->tls);
         return;
     }
     c->server = s;
     c->fd = fd;
     err = oxbow_resp_client_open(s->resp, &peer, c, &c->client);
     if (err == OXBOW_OK) {
-        err = tls ? uvserve_tls_begin(c) : OXBOW_OK;
+        err = l->tls ? uvserve_tls_begin(c) : OXBOW_OK;
         if (err == OXBOW_OK && uv_poll_init(s->loop, &c->poll, fd) < 0) {
             err = OXBOW_ENOMEM;
             uvserve_tls_end(c);
@@ -425,7 +427,7 @@ void uvserve_conn_open(struct oxbow_resp_uv *s, int fd, const union serve_addr *
     }
     if (err != OXBOW_OK) {
         mem_free(&s->port->alloc, c, sizeof *c);
-        refuse(s, fd, err, tls);
+        refuse(s, fd, err, l->tls);
         return;
     }
     add(s, c);

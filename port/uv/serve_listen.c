@@ -76,7 +76,16 @@ static enum oxbow_err fail(struct oxbow_resp_uv_why *why, const char *where, int
 
 /* ---- sockets ---- */
 
-static enum oxbow_err put(struct oxbow_resp_uv *s, int fd, bool tls)
+/* What a socket is for. */
+struct purpose {
+    uint16_t port; /* 0: the system chooses */
+    bool any;      /* it does */
+    bool tls;
+    bool sentinel;
+    uint16_t *learnt; /* the port that it is in the end */
+};
+
+static enum oxbow_err put(struct oxbow_resp_uv *s, int fd, const struct purpose *what)
 {
     struct serve_listener *l = &s->listeners[s->listener_count];
 
@@ -88,7 +97,8 @@ static enum oxbow_err put(struct oxbow_resp_uv *s, int fd, bool tls)
     l->server = s;
     l->fd = fd;
     l->polls = true;
-    l->tls = tls;
+    l->tls = what->tls;
+    l->sentinel = what->sentinel;
     s->handles++;
     s->listener_count++;
     return OXBOW_OK;
@@ -132,8 +142,8 @@ static bool is_absence(int error)
 }
 
 /* One entry of `binds`. */
-static enum oxbow_err bind_one(struct oxbow_resp_uv *s, const char *entry, uint16_t port, bool tls,
-                               struct oxbow_resp_uv_why *why)
+static enum oxbow_err bind_one(struct oxbow_resp_uv *s, const char *entry,
+                               const struct purpose *what, struct oxbow_resp_uv_why *why)
 {
     const char *host = entry[0] == '-' ? entry + 1 : entry;
     const char *name = strcmp(host, "*") == 0 ? "0.0.0.0" : strcmp(host, "::*") == 0 ? "::" : host;
@@ -144,7 +154,7 @@ static enum oxbow_err bind_one(struct oxbow_resp_uv *s, const char *entry, uint1
     int rc;
     int fd;
 
-    (void)snprintf(port_text, sizeof port_text, "%u", (unsigned)port);
+    (void)snprintf(port_text, sizeof port_text, "%u", (unsigned)what->port);
     (void)snprintf(where, sizeof where, strchr(name, ':') != NULL ? "[%s]:%s" : "%s:%s", name,
                    port_text);
     rc = getaddrinfo(name, port_text, &hints, &found);
@@ -158,8 +168,8 @@ static enum oxbow_err bind_one(struct oxbow_resp_uv *s, const char *entry, uint1
     if (fd < 0) {
         return entry[0] == '-' && is_absence(errno) ? OXBOW_OK : fail(why, where, errno);
     }
-    learn_port(tls ? &s->tls_port : &s->tcp_port, fd);
-    return put(s, fd, tls);
+    learn_port(what->learnt, fd);
+    return put(s, fd, what);
 }
 
 /* ---- the Unix socket ---- */
@@ -237,27 +247,26 @@ static enum oxbow_err bind_unix(struct oxbow_resp_uv *s, const char *path, uint3
     memcpy(s->unix_path, path, strlen(path));
     s->unix_dev = at.st_dev;
     s->unix_ino = at.st_ino;
-    return put(s, fd, false);
+    return put(s, fd, &(struct purpose){.tls = false});
 }
 
 /* ---- all of them ---- */
 
 static enum oxbow_err bind_tcp(struct oxbow_resp_uv *s, const struct oxbow_resp_uv_config *config,
-                               bool tls, struct oxbow_resp_uv_why *why)
+                               const struct purpose *what, struct oxbow_resp_uv_why *why)
 {
     static const char *const loopback[] = {"127.0.0.1", "-::1"};
     const char *const *binds = config->bind_count > 0 ? config->binds : loopback;
     size_t count = config->bind_count > 0 ? config->bind_count : 2;
-    bool any = tls ? config->tls_port_any : config->port_any;
     uint32_t before = s->listener_count;
     enum oxbow_err err = OXBOW_OK;
     size_t i;
 
-    if (any && config->bind_count == 0) {
+    if (what->any && config->bind_count == 0) {
         count = 1;
     }
     for (i = 0; i < count && err == OXBOW_OK; i++) {
-        err = bind_one(s, binds[i], tls ? config->tls_port : config->port, tls, why);
+        err = bind_one(s, binds[i], what, why);
     }
     if (err == OXBOW_OK && s->listener_count == before) {
         if (why->text[0] == '\0') {
@@ -272,15 +281,28 @@ static enum oxbow_err bind_tcp(struct oxbow_resp_uv *s, const struct oxbow_resp_
 enum oxbow_err uvserve_listen(struct oxbow_resp_uv *s, const struct oxbow_resp_uv_config *config,
                               struct oxbow_resp_uv_why *why)
 {
+    const bool clear = config->port != 0 || config->port_any;
+    const struct purpose plain = {
+        .port = config->port, .any = config->port_any, .learnt = &s->tcp_port};
+    const struct purpose tls = {
+        .port = config->tls_port, .any = config->tls_port_any, .tls = true, .learnt = &s->tls_port};
+    const struct purpose sentinel = {.port = config->sentinel_port,
+                                     .any = config->sentinel_port_any,
+                                     .tls = !clear,
+                                     .sentinel = true,
+                                     .learnt = &s->sentinel_port};
     enum oxbow_err err = OXBOW_OK;
 
     s->backlog = config->backlog != 0 ? config->backlog : BACKLOG;
     why->text[0] = '\0';
-    if (config->port != 0 || config->port_any) {
-        err = bind_tcp(s, config, false, why);
+    if (clear) {
+        err = bind_tcp(s, config, &plain, why);
     }
     if (err == OXBOW_OK && s->tls != NULL) {
-        err = bind_tcp(s, config, true, why);
+        err = bind_tcp(s, config, &tls, why);
+    }
+    if (err == OXBOW_OK && (config->sentinel_port != 0 || config->sentinel_port_any)) {
+        err = bind_tcp(s, config, &sentinel, why);
     }
     if (err == OXBOW_OK && config->unix_path != NULL) {
         err = bind_unix(s, config->unix_path, config->unix_mode, why);
@@ -371,7 +393,7 @@ static void on_accept(uv_poll_t *poll, int status, int events)
         int fd = accept4(l->fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            uvserve_conn_open(l->server, fd, &from, l->tls);
+            uvserve_conn_open(l, fd, &from);
         } else if (!accept_failed(l->server, errno)) {
             return;
         }

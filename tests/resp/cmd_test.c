@@ -242,6 +242,7 @@ static void the_server_tells_of_itself(void **state)
     assert_reply(t, 0, "INFO nonsense", "$0\r\n\r\n");
     assert_memory_equal(talk(t, 0, "COMMAND INFO lpop nonsense"),
                         "*2\r\n*10\r\n$4\r\nlpop\r\n:-2\r\n", 24);
+    assert_reply(t, 0, "COMMAND INFO nonsense", "*1\r\n$-1\r\n");
     assert_reply(t, 0, "COMMAND GETKEYS EVAL x 1.5 k", "*1\r\n$1\r\nk\r\n");
     assert_reply(t, 0, "COMMAND GETKEYS EVAL x 1x k", "*1\r\n$1\r\nk\r\n");
     assert_reply(t, 0, "COMMAND GETKEYS EVAL x x k", "*0\r\n");

@@ -43,6 +43,7 @@ static const struct {
     {resp_latency_commands, "Commands that kept others waiting"},
     {resp_monitor_commands, "What everybody does"},
     {resp_debug_commands, "For tests of programs"},
+    {resp_sentinel_commands, "As a sentinel, at sentinel-port alone"},
 };
 
 static void print_row(FILE *out, const struct resp_command *row)

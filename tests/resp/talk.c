@@ -54,6 +54,15 @@ void talk_connect(struct talk *t, uint32_t n)
     assert_int_equal(oxbow_resp_client_open(t->server, &peer, NULL, &t->clients[n]), OXBOW_OK);
 }
 
+void talk_connect_sentinel(struct talk *t, uint32_t n, const char *laddr)
+{
+    const struct oxbow_resp_peer peer = {
+        .addr = "test:1", .laddr = laddr, .fd = -1, .sentinel = true};
+
+    assert_null(t->clients[n]);
+    assert_int_equal(oxbow_resp_client_open(t->server, &peer, NULL, &t->clients[n]), OXBOW_OK);
+}
+
 void talk_hang_up(struct talk *t, uint32_t n)
 {
     oxbow_resp_client_close(t->clients[n]);

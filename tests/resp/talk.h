@@ -38,6 +38,8 @@ void talk_again(struct talk *t);
 
 /* Connects client n. */
 void talk_connect(struct talk *t, uint32_t n);
+/* The same, to the port of the sentinel at the address of this machine's that `laddr` tells. */
+void talk_connect_sentinel(struct talk *t, uint32_t n, const char *laddr);
 void talk_hang_up(struct talk *t, uint32_t n);
 /* Bytes as they are, and no turn. */
 void talk_feed(struct talk *t, uint32_t n, const char *bytes, size_t len);

@@ -152,6 +152,37 @@ static bool set_addresses(const struct config_row *row, const char *where, char 
     return true;
 }
 
+/* Puts a blank between them. */
+static bool set_names(const struct config_row *row, const char *where, char *const *words,
+                      uint32_t count, char *out, struct config_why *why)
+{
+    char names[OXBOW_RESP_NAMES_MAX + 1] = "";
+    size_t len = 0;
+    uint32_t i;
+    uint32_t other;
+
+    for (i = 0; i < count; i++) {
+        const char *name = words[i];
+
+        if (name[0] == '\0' || name[strspn(name, OXBOW_RESP_NAME_LETTERS)] != '\0') {
+            return refuse(why, where, row->name,
+                          "'%.60s' is no name: they consist of letters, digits and . - _", name);
+        }
+        for (other = 0; other < i; other++) {
+            if (strcmp(words[other], name) == 0) {
+                return refuse(why, where, row->name, "'%.60s' is given twice", name);
+            }
+        }
+        if (len + strlen(name) + 1 >= sizeof names) {
+            return refuse(why, where, row->name, "the names are longer than %u bytes",
+                          OXBOW_RESP_NAMES_MAX);
+        }
+        len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", i > 0 ? " " : "", name);
+    }
+    memcpy(out, names, sizeof names);
+    return true;
+}
+
 /* Adds the line. */
 static bool set_user(const struct config_row *row, const char *where, char *const *words,
                      uint32_t count, char *out, struct config_why *why)
@@ -212,6 +243,9 @@ static bool set_row(struct config *c, const struct config_row *row, const char *
 
     if (row->kind == CONFIG_ADDRESSES && count > 0) {
         return set_addresses(row, where, values, count, field, why);
+    }
+    if (row->kind == CONFIG_NAMES && count > 0) {
+        return set_names(row, where, values, count, field, why);
     }
     if (row->kind == CONFIG_USERS && count > 0) {
         return set_user(row, where, values, count, field, why);
@@ -301,6 +335,23 @@ bool config_is_public(const struct config *c)
     return false;
 }
 
+static bool sentinel_check(const struct config *c, struct config_why *why)
+{
+    if (c->sentinel_port != 0 && c->port == 0 && c->tls_port == 0) {
+        return refuse(why, "oxbowd", "sentinel-port", "needs port or tls-port to tell of");
+    }
+    if (c->sentinel_port != 0 && (c->sentinel_port == c->port || c->sentinel_port == c->tls_port)) {
+        return refuse(why, "oxbowd", "sentinel-port", "is %s: one of them must be another",
+                      c->sentinel_port == c->port ? "port" : "tls-port");
+    }
+    if (strlen(c->announce_ip) > OXBOW_RESP_HOST_MAX ||
+        c->announce_ip[strspn(c->announce_ip, OXBOW_RESP_HOST_LETTERS)] != '\0') {
+        return refuse(why, "oxbowd", "replica-announce-ip", "'%.60s' is no address and no name",
+                      c->announce_ip);
+    }
+    return true;
+}
+
 bool config_check(const struct config *c, struct config_why *why)
 {
     struct config_why wrong;
@@ -321,6 +372,9 @@ bool config_check(const struct config *c, struct config_why *why)
     }
     if (c->port == 0 && c->tls_port == 0 && c->unixsocket[0] == '\0') {
         return refuse(why, "oxbowd", "port", "is 0 and there is no unixsocket: nobody could come");
+    }
+    if (!sentinel_check(c, why)) {
+        return false;
     }
     if (c->stand_in[0] != '\0' && c->on_failure != OXBOW_FAILURE_MEMORY) {
         return refuse(why, "oxbowd", "stand-in", "goes with on-failure memory");
@@ -354,6 +408,8 @@ static const char *value_of(const struct config_row *row)
         return "yes|no";
     case CONFIG_ADDRESSES:
         return "ADDRESS...";
+    case CONFIG_NAMES:
+        return "NAME...";
     case CONFIG_USERS:
         return "NAME RULE...";
     case CONFIG_TARGETS:

@@ -90,6 +90,10 @@ struct config {
     uint64_t tls_clients; /* enum oxbow_tls_clients */
     char unixsocket[CONFIG_TEXT_MAX];
     uint64_t unixsocketperm;
+    uint64_t sentinel_port;
+    char sentinel_names[OXBOW_RESP_NAMES_MAX + 1]; /* separated by blanks */
+    char announce_ip[CONFIG_TEXT_MAX];
+    uint64_t announce_port;
     char requirepass[CONFIG_TEXT_MAX];
     bool protected_mode;
     char aclfile[CONFIG_TEXT_MAX];
@@ -146,6 +150,7 @@ enum config_kind {
     CONFIG_TEXT,
     CONFIG_WORD, /* one of `words` */
     CONFIG_ADDRESSES,
+    CONFIG_NAMES, /* of the master, for Sentinel's clients */
     CONFIG_USERS, /* may be given more than once: a line each */
     CONFIG_TARGETS,
     CONFIG_FORWARDS /* may be given more than once: one each */

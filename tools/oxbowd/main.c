@@ -337,6 +337,9 @@ static bool server_open(struct daemon *d)
                 .script_bytes_max = c->script_memory,
                 .uplink = uplink_session(d->uplink),
                 .uplink_ops = uplink_session_ops(d->uplink),
+                .sentinel = {.names = c->sentinel_names,
+                             .host = c->announce_ip,
+                             .port = (uint16_t)c->announce_port},
                 .shutdown = on_shutdown,
                 .ctx = d,
             },
@@ -346,6 +349,7 @@ static bool server_open(struct daemon *d)
         .tls = tls_ops(),
         .tls_config = &tls,
         .tls_port = (uint16_t)c->tls_port,
+        .sentinel_port = (uint16_t)c->sentinel_port,
         .unix_path = c->unixsocket[0] != '\0' ? c->unixsocket : NULL,
         .unix_mode = (uint32_t)c->unixsocketperm,
         .backlog = (uint32_t)c->tcp_backlog,
@@ -437,6 +441,10 @@ static void say_ready(struct daemon *d)
     if (c->tls_port != 0 && len < sizeof where) {
         len += (size_t)snprintf(where + len, sizeof where - len, "%sTLS at port %" PRIu64,
                                 len > 0 ? ", " : "", c->tls_port);
+    }
+    if (c->sentinel_port != 0 && len < sizeof where) {
+        len += (size_t)snprintf(where + len, sizeof where - len,
+                                ", Sentinel's clients at port %" PRIu64, c->sentinel_port);
     }
     if (c->unixsocket[0] != '\0' && len < sizeof where) {
         (void)snprintf(where + len, sizeof where - len, "%s%s", len > 0 ? ", " : "", c->unixsocket);

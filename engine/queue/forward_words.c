@@ -7,6 +7,7 @@
 #include "oxbow/forward.h"
 
 #include "engine/base/num.h"
+#include "engine/base/word.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,31 +74,6 @@ static const struct row {
 static int shown(struct oxbow_bytes b)
 {
     return (int)(b.len < SHOWN_MAX ? b.len : SHOWN_MAX);
-}
-
-/* Whether the text is the word, which is in lower case. */
-static bool is_word(const char *text, size_t len, const char *word)
-{
-    size_t i;
-
-    for (i = 0; i < len && word[i] != '\0'; i++) {
-        char c = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a') : text[i];
-
-        if (c != word[i]) {
-            return false;
-        }
-    }
-    return i == len && word[i] == '\0';
-}
-
-static int place_of(const char *text, size_t len, const char *const *words)
-{
-    for (int i = 0; words[i] != NULL; i++) {
-        if (is_word(text, len, words[i])) {
-            return i;
-        }
-    }
-    return -1;
 }
 
 /* ---- the fields that are numbers ---- */
@@ -168,43 +144,28 @@ static int64_t get(const struct oxbow_forward_options *o, enum option option)
 
 /* ---- from words ---- */
 
-/* As redis.conf has them: k is 1000, kb 1024. */
 static bool size_of(struct oxbow_bytes text, int64_t *v)
 {
-    static const struct {
-        const char *unit;
-        int64_t times;
-    } units[] = {{"", 1},        {"b", 1},        {"k", 1000},       {"kb", 1024},
-                 {"m", 1000000}, {"mb", 1048576}, {"g", 1000000000}, {"gb", 1073741824}};
-    const char *p = text.data;
-    size_t digits = 0;
+    uint64_t n;
 
-    while (digits < text.len && p[digits] >= '0' && p[digits] <= '9') {
-        digits++;
+    if (!word_size(text, &n) || n > INT64_MAX) {
+        return false;
     }
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (is_word(p + digits, text.len - digits, units[i].unit)) {
-            if (num_i64((struct oxbow_bytes){p, digits}, v) != OXBOW_OK ||
-                *v > INT64_MAX / units[i].times) {
-                return false;
-            }
-            *v *= units[i].times;
-            return true;
-        }
-    }
-    return false;
+    *v = (int64_t)n;
+    return true;
 }
 
 static bool set_select(struct oxbow_forward_options *o, struct oxbow_bytes text)
 {
     const char *p = text.data;
 
-    if (is_word(p, text.len, "durable")) {
+    if (word_is(text, "durable")) {
         o->select = OXBOW_SELECT_DURABLE;
         o->group = (struct oxbow_bytes){NULL, 0};
         return true;
     }
-    if (text.len <= 6 || text.len - 6 > OXBOW_FORWARD_KEY_MAX || !is_word(p, 6, "acked:")) {
+    if (text.len <= 6 || text.len - 6 > OXBOW_FORWARD_KEY_MAX ||
+        !word_is((struct oxbow_bytes){p, 6}, "acked:")) {
         return false;
     }
     o->select = OXBOW_SELECT_ACKED;
@@ -217,7 +178,7 @@ static bool set_confirm(struct oxbow_forward_options *o, struct oxbow_bytes text
     const char *p = text.data;
     const char *colon = text.len > 0 ? memchr(p, ':', text.len) : NULL;
     size_t len = colon != NULL ? (size_t)(colon - p) : text.len;
-    int place = place_of(p, len, confirms);
+    int place = word_place((struct oxbow_bytes){p, len}, confirms);
     uint64_t n = 0;
 
     if (place < 0 || (place == OXBOW_CONFIRM_MASTER && colon != NULL)) {
@@ -247,7 +208,7 @@ static bool set_number(struct oxbow_forward_options *o, enum option option, stru
     int64_t v = 0;
 
     if (row->kind == KIND_WORD) {
-        v = place_of(text.data, text.len, row->words);
+        v = word_place(text, row->words);
     } else if (!number_fits(row, text, &v)) {
         return false;
     }
@@ -290,7 +251,7 @@ enum oxbow_err oxbow_forward_words(const struct oxbow_bytes *words, size_t count
     for (size_t w = 0; w < count; w += 2) {
         size_t i = 0;
 
-        while (i < ROWS && !is_word(words[w].data, words[w].len, rows[i].name)) {
+        while (i < ROWS && !word_is(words[w], rows[i].name)) {
             i++;
         }
         if (i == ROWS) {

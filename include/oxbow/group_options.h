@@ -66,6 +66,38 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_group_options_get(struct oxbow_txn *txn,
                                                         struct oxbow_result *memory,
                                                         struct oxbow_group_options *opt);
 
+/* ---- options by name, for command lines and files ---- */
+
+#define OXBOW_GROUP_WHY_MAX  512u
+#define OXBOW_GROUP_WORD_MAX 24u
+
+/* What is wrong, for an operator. */
+struct oxbow_group_why {
+    char text[OXBOW_GROUP_WHY_MAX];
+};
+
+/* Options as pairs of a name and a value, names in any case. Those that are not named stay in *opt as
+ * they are; texts are borrowed from the words.
+ *
+ *   visibility TIME          retry-max TIME           exclusive TIME
+ *   max-deliveries N         retry-jitter PERCENT     dead-letter-remove yes|no
+ *   dead-letter KEY          prefetch N
+ *   retry-base TIME          key-field NAME
+ *   retry-factor PERCENT
+ *
+ * TIME is in milliseconds, or has one of ms, s, m, h, d, w. OXBOW_EINVAL: *why says which word, and what
+ * it may be; *opt is then not to be used. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_group_words(const struct oxbow_bytes *words, size_t count,
+                                                  struct oxbow_group_options *opt,
+                                                  struct oxbow_group_why *why);
+/* The idx-th option as such words, times in milliseconds: *name is static, *word lies in `text` or in
+ * what *opt points to. False: there are no more. */
+bool oxbow_group_word(const struct oxbow_group_options *opt, size_t idx, const char **name,
+                      char text[OXBOW_GROUP_WORD_MAX], struct oxbow_bytes *word);
+/* OXBOW_EINVAL where options do not go together, whatever the group, and why. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_group_options_check(const struct oxbow_group_options *opt,
+                                                          struct oxbow_group_why *why);
+
 /*
  * Reading a group with options. oxbow_group_read gives, besides new entries, failed ones that have
  * rested: those first, but at most half of the count (rounded up) while there are new ones; with a

@@ -194,6 +194,26 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_policy_value_set(struct oxbow_policy *poli
                                                        const struct oxbow_policy_field *field,
                                                        uint64_t value);
 
+#define OXBOW_POLICY_WHY_MAX  512u
+#define OXBOW_POLICY_WORD_MAX 48u
+
+/* What is wrong, for an operator. */
+struct oxbow_policy_why {
+    char text[OXBOW_POLICY_WHY_MAX];
+};
+
+/* Fields as pairs of a name and a value, in any case: "max-age" "7d", "on-full" "refuse". Fields that are
+ * not named stay in *policy as they are. Times are milliseconds, or have one of ms, s, m, h, d, w; sizes
+ * and counts are numbers, or have k (1000), kb (1024), m, mb, g, gb, t, tb. OXBOW_EINVAL: *why says which
+ * word, and what it may be; *policy is then not to be used. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_policy_words(const struct oxbow_bytes *words, size_t count,
+                                                   struct oxbow_policy *policy,
+                                                   struct oxbow_policy_why *why);
+/* The idx-th field as such words, numbers in milliseconds and bytes: *name is static, the value is
+ * text[0, *len). False: there are no more. */
+bool oxbow_policy_word(const struct oxbow_policy *policy, size_t idx, const char **name,
+                       char text[OXBOW_POLICY_WORD_MAX], size_t *len);
+
 #ifdef __cplusplus
 }
 #endif

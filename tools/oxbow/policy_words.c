@@ -23,28 +23,6 @@ static const struct unit units[] = {
     {"w", 7 * 86400000ull}, {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
 };
 
-/* "90s", "7d", "250ms"; a number without a unit is not taken: of what would it be? */
-static bool parse_ms(const char *text, uint64_t *ms)
-{
-    size_t digits = strspn(text, "0123456789");
-    uint64_t n = digits > 0 && digits < 19 ? strtoull(text, NULL, 10) : 0;
-
-    if (digits == 0 || digits >= 19) {
-        return false;
-    }
-    if (n == 0 && text[digits] == '\0') {
-        *ms = 0;
-        return true;
-    }
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(text + digits, units[i].name) == 0 && n <= UINT64_MAX / units[i].ms) {
-            *ms = n * units[i].ms;
-            return true;
-        }
-    }
-    return false;
-}
-
 static void print_ms(char out[POLICY_VALUE_MAX], uint64_t ms)
 {
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
@@ -130,87 +108,43 @@ static void tell_names(char why[POLICY_WHY_MAX], const char *word)
     }
 }
 
-static bool parse_word(const struct oxbow_policy_field *f, const char *text, uint64_t *value,
-                       char why[POLICY_WHY_MAX])
+/* A number without a unit is no time for people: of what would it be? */
+static bool lacks_unit(struct oxbow_bytes name, struct oxbow_bytes value)
 {
-    size_t len = (size_t)snprintf(why, POLICY_WHY_MAX, "%s=%.60s: want one of", f->name, text);
+    size_t count;
+    const struct oxbow_policy_field *fields = oxbow_policy_fields(&count);
+    const char *p = value.data;
 
-    for (size_t i = 0; f->words[i] != NULL; i++) {
-        if (strcmp(f->words[i], text) == 0) {
-            *value = i;
-            return true;
-        }
-        if (len < POLICY_WHY_MAX) {
-            len += (size_t)snprintf(why + len, POLICY_WHY_MAX - len, " %s", f->words[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (fields[i].kind == OXBOW_POLICY_MS && strlen(fields[i].name) == name.len &&
+            memcmp(fields[i].name, name.data, name.len) == 0) {
+            return value.len > 0 && strspn(p, "0123456789") == value.len &&
+                   strspn(p, "0") < value.len;
         }
     }
     return false;
-}
-
-/* "1,2,8": at most one for each priority, 0 to 255; "0" alone: none. */
-static bool parse_weights(const char *text, uint64_t *weights)
-{
-    *weights = 0;
-    for (unsigned i = 0; i < OXBOW_PRIORITIES_MAX; i++) {
-        char *end;
-        unsigned long n = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 256;
-
-        if (n > 255 || (*end != ',' && *end != '\0')) {
-            return false;
-        }
-        *weights |= OXBOW_PRIORITY_WEIGHT(i, n);
-        if (*end == '\0') {
-            return true;
-        }
-        text = end + 1;
-    }
-    return false;
-}
-
-static bool parse_value(const struct oxbow_policy_field *f, const char *text, uint64_t *value,
-                        char why[POLICY_WHY_MAX])
-{
-    if (f->kind == OXBOW_POLICY_WORD) {
-        return parse_word(f, text, value, why);
-    }
-    if (f->kind == OXBOW_POLICY_WEIGHTS) {
-        (void)snprintf(why, POLICY_WHY_MAX,
-                       "%s=%.60s: want a weight for each priority, the lowest's first, like 1,2,8",
-                       f->name, text);
-        return parse_weights(text, value);
-    }
-    if (f->kind == OXBOW_POLICY_MS) {
-        (void)snprintf(why, POLICY_WHY_MAX,
-                       "%s=%.60s: want a time like 250ms, 90s, 15m, 12h, 7d or 4w", f->name, text);
-        return parse_ms(text, value);
-    }
-    (void)snprintf(why, POLICY_WHY_MAX, "%s=%.60s: want a number like 5000, 64k, 10M or 2G",
-                   f->name, text);
-    return cli_size(text, value);
 }
 
 bool policy_word_set(const char *word, struct oxbow_policy *p, char why[POLICY_WHY_MAX])
 {
-    size_t count;
-    const struct oxbow_policy_field *fields = oxbow_policy_fields(&count);
     const char *eq = strchr(word, '=');
+    struct oxbow_policy_why wrong;
+    struct oxbow_bytes words[2];
 
-    for (size_t i = 0; eq != NULL && i < count; i++) {
-        uint64_t value = 0;
-
-        if (strlen(fields[i].name) != (size_t)(eq - word) ||
-            memcmp(fields[i].name, word, (size_t)(eq - word)) != 0) {
-            continue;
-        }
-        if (!parse_value(&fields[i], eq + 1, &value, why)) {
-            return false;
-        }
-        if (oxbow_policy_value_set(p, &fields[i], value) != OXBOW_OK) {
-            (void)snprintf(why, POLICY_WHY_MAX, "%.80s: too large", word);
-            return false;
-        }
-        return true;
+    if (eq == NULL || eq == word) {
+        tell_names(why, word);
+        return false;
     }
-    tell_names(why, word);
-    return false;
+    words[0] = (struct oxbow_bytes){word, (size_t)(eq - word)};
+    words[1] = (struct oxbow_bytes){eq + 1, strlen(eq + 1)};
+    if (lacks_unit(words[0], words[1])) {
+        (void)snprintf(why, POLICY_WHY_MAX,
+                       "%.100s: want a time like 250ms, 90s, 15m, 12h, 7d or 4w", word);
+        return false;
+    }
+    if (oxbow_policy_words(words, 2, p, &wrong) != OXBOW_OK) {
+        (void)snprintf(why, POLICY_WHY_MAX, "%s", wrong.text);
+        return false;
+    }
+    return true;
 }

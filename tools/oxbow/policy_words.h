@@ -5,7 +5,7 @@
 
 #include "oxbow/policy.h"
 
-#define POLICY_WHY_MAX   256
+#define POLICY_WHY_MAX   OXBOW_POLICY_WHY_MAX
 #define POLICY_TEXT_MAX  512
 #define POLICY_VALUE_MAX 48
 

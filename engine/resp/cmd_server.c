@@ -521,6 +521,9 @@ static enum oxbow_err command_getkeys(struct resp_call *call)
     uint32_t count = call->count - 2;
     struct resp_keys keys;
 
+    if (row != NULL && row->subs != NULL && count > 1) {
+        row = resp_sub_find(row, call->args[3]);
+    }
     if (row == NULL) {
         return resp_refuse(call, "ERR Invalid command specified");
     }

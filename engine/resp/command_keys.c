@@ -110,11 +110,31 @@ static enum resp_keys_found sorted(const struct oxbow_bytes *args, uint32_t coun
     return RESP_KEYS_FOUND;
 }
 
+/* OXBOW GROUP's: the group's stream, and that of the dead letters which SET names. */
+static enum resp_keys_found grouped(const struct oxbow_bytes *args, uint32_t count,
+                                    struct resp_keys *keys)
+{
+    if (count < 4) {
+        return RESP_KEYS_BROKEN;
+    }
+    *keys = (struct resp_keys){.first = 3, .count = 1, .step = 1};
+    for (uint32_t i = 5; i + 1 < count && resp_arg_is(args[2], "set"); i += 2) {
+        if (resp_arg_is(args[i], "dead-letter") && args[i + 1].len > 0) {
+            keys->count = 2;
+            keys->step = i + 1 - keys->first;
+        }
+    }
+    return RESP_KEYS_FOUND;
+}
+
 static enum resp_keys_found movable(const struct resp_command *row, const struct oxbow_bytes *args,
                                     uint32_t count, struct resp_keys *keys)
 {
     if (strcmp(row->name, "sort") == 0) {
         return sorted(args, count, keys);
+    }
+    if (strcmp(row->name, "oxbow|group") == 0) {
+        return grouped(args, count, keys);
     }
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         if (strcmp(ways[i].name, row->name) == 0) {
@@ -276,6 +296,14 @@ static uint8_t rights_of_bitfield(const struct oxbow_bytes *args, uint32_t count
     return R;
 }
 
+/* Whether it is a subcommand of OXBOW with a word that only looks. */
+static bool only_looks(const struct resp_command *row, const struct oxbow_bytes *args,
+                       uint32_t count)
+{
+    return strncmp(row->name, "oxbow|", 6) == 0 && row->first == 3 && count > 2 &&
+           (resp_arg_is(args[2], "get") || resp_arg_is(args[2], "list"));
+}
+
 /* How many keys there are is said by what is no number in its one form: Redis finds them and knows nothing
  * of what is done with them. The command will be refused. */
 static bool is_loose(const struct resp_command *row, const struct oxbow_bytes *args, uint32_t count)
@@ -304,6 +332,9 @@ uint8_t resp_key_rights(const struct resp_command *row, const struct oxbow_bytes
     }
     if (is_loose(row, args, count)) {
         return 0;
+    }
+    if (only_looks(row, args, count)) {
+        return R;
     }
     while (low < high) {
         size_t middle = low + (high - low) / 2;

@@ -187,6 +187,39 @@ class Tls(base.Oxbowd):
             self.assertTrue(self.client(name).ping())
         self.assertEqual(d.end(), 0)
 
+    def test_the_sentinel_speaks_tls_where_the_server_does_alone(self):
+        port = free_port()
+        d = self.serve_alone("--port", "0", "--sentinel-port", str(port))
+        asked = redis.Redis(host="localhost", port=port, ssl=True, ssl_ca_certs=cert("ca.crt"),
+                            ssl_certfile=cert("client.crt"), ssl_keyfile=cert("client.key"),
+                            socket_timeout=base.PATIENCE)
+        state = asked.sentinel_master("mymaster")
+        self.assertEqual((state["port"], state["flags"]), (self.tls_port, "master"))
+        with socket.create_connection(("127.0.0.1", port), timeout=base.PATIENCE) as clear:
+            clear.sendall(b"SENTINEL MASTERS\r\n")
+            self.assertNotIn(b"mymaster", clear.recv(4096))
+        nobody = redis.Redis(host="localhost", port=port, ssl=True, ssl_ca_certs=cert("ca.crt"),
+                             socket_timeout=base.PATIENCE)
+        self.assert_refused(nobody)
+        self.assertEqual(d.end(), 0, d.told())
+
+    def test_the_sentinel_is_in_clear_beside_a_port_in_clear(self):
+        port = free_port()
+        d, _ = self.serve("--tls-ca-cert-file", cert("ca.crt"), "--sentinel-port", str(port))
+        asked = redis.Redis(port=port, socket_timeout=base.PATIENCE)
+        self.assertEqual(asked.sentinel_master("mymaster")["port"], d.port)
+        self.assertEqual(d.end(), 0, d.told())
+
+    def serve_alone(self, *args):
+        """Without a port in clear, when it answers."""
+        self.tls_port = free_port()
+        d = self.start("--tls-port", str(self.tls_port), "--tls-cert-file",
+                       self.path("server.crt"), "--tls-key-file", self.path("server.key"),
+                       "--tls-ca-cert-file", cert("ca.crt"), *args, wait=False)
+        self.wait_for(d, " serves ")
+        self.assertTrue(self.client().ping())
+        return d
+
     def test_passwords_count_over_tls_too(self):
         self.tls_port = free_port()
         d = self.start("--tls-port", str(self.tls_port), "--tls-cert-file",

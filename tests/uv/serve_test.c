@@ -56,6 +56,35 @@ static void commands_are_answered_over_tcp_and_a_unix_socket(void **state)
     serve_world_until_clients(&w, 0);
 }
 
+static void the_sentinels_port_tells_where_the_other_one_is(void **state)
+{
+    char want[64];
+    char port[8];
+    int asked;
+    int tcp;
+
+    (void)state;
+    w.config.sentinel_port_any = true;
+    serve_world_open(&w);
+    assert_int_not_equal(oxbow_resp_uv_sentinel_port(w.server), 0);
+    assert_int_not_equal(oxbow_resp_uv_sentinel_port(w.server), oxbow_resp_uv_port(w.server));
+    (void)snprintf(port, sizeof port, "%u", (unsigned)oxbow_resp_uv_port(w.server));
+    (void)snprintf(want, sizeof want, "*2\r\n$9\r\n127.0.0.1\r\n$%zu\r\n%s\r\n", strlen(port),
+                   port);
+    asked = guest_dial_sentinel(&w);
+    guest_ask(&w, asked, "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster\r\n", want);
+    guest_ask(&w, asked, "GET a\r\n",
+              "-ERR unknown command 'GET', with args beginning with: 'a' \r\n");
+    tcp = guest_dial(&w);
+    guest_ask(&w, tcp, "SENTINEL MASTERS\r\n",
+              "-ERR unknown command 'SENTINEL', with args beginning with: 'MASTERS' \r\n");
+    guest_ask(&w, tcp, "GET a\r\n", "$-1\r\n");
+    assert_int_equal(oxbow_resp_uv_clients(w.server), 2);
+    close(asked);
+    close(tcp);
+    serve_world_until_clients(&w, 0);
+}
+
 static void requests_in_one_piece_are_answered_in_order(void **state)
 {
     static char requests[200000];
@@ -411,6 +440,11 @@ static void what_it_cannot_do_it_tells(void **state)
     (void)state;
     w.config.port_any = false;
     open_fails(OXBOW_EINVAL, "nothing to listen at");
+    w.config.unix_path = w.path;
+    w.config.sentinel_port_any = true;
+    open_fails(OXBOW_EINVAL, "none that it could tell of");
+    w.config.sentinel_port_any = false;
+    w.config.unix_path = NULL;
     w.config.port_any = true;
     w.config.bind_count = 1;
     w.config.binds = elsewhere;
@@ -435,6 +469,10 @@ static void a_port_that_is_taken_is_told(void **state)
     w.config.port_any = false;
     w.config.port = oxbow_resp_uv_port(other.server);
     (void)snprintf(words, sizeof words, "127.0.0.1:%u: another program", (unsigned)w.config.port);
+    open_fails(OXBOW_EBUSY, words);
+    w.config.port_any = true;
+    w.config.sentinel_port = w.config.port;
+    w.config.port = 0;
     open_fails(OXBOW_EBUSY, words);
     serve_world_fini(&other);
     serve_world_open(&w);
@@ -536,6 +574,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(commands_are_answered_over_tcp_and_a_unix_socket, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(the_sentinels_port_tells_where_the_other_one_is, begin,
                                         end),
         cmocka_unit_test_setup_teardown(requests_in_one_piece_are_answered_in_order, begin, end),
         cmocka_unit_test_setup_teardown(a_request_may_come_byte_by_byte, begin, end),

@@ -99,16 +99,25 @@ static int nonblocking(int fd)
     return fd;
 }
 
-int guest_dial(struct serve_world *w)
+static int dial(uint16_t port)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET,
-                               .sin_port = htons(oxbow_resp_uv_port(w->server)),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in addr = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), 0);
     return nonblocking(fd);
+}
+
+int guest_dial(struct serve_world *w)
+{
+    return dial(oxbow_resp_uv_port(w->server));
+}
+
+int guest_dial_sentinel(struct serve_world *w)
+{
+    return dial(oxbow_resp_uv_sentinel_port(w->server));
 }
 
 int guest_dial_unix(struct serve_world *w)

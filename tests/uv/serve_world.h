@@ -28,6 +28,7 @@ void serve_world_fini(struct serve_world *w);
 
 /* A connected socket that does not block. */
 int guest_dial(struct serve_world *w);
+int guest_dial_sentinel(struct serve_world *w);
 int guest_dial_unix(struct serve_world *w);
 /* Sends all of it, running the loop while the socket is full. */
 void guest_say(struct serve_world *w, int fd, const char *text);

@@ -24,6 +24,7 @@ exports.sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 exports.same = assert.deepStrictEqual;
 exports.host = process.env.REDIS_HOST;
 exports.port = Number(process.env.REDIS_PORT);
+exports.sentinelPort = Number(process.env.REDIS_SENTINEL_PORT);
 exports.url = process.env.REDIS_URL;
 
 // refused(promise, pattern): it must fail with such a text.

@@ -6,7 +6,8 @@
     run.py --list
 
 CLIENT is a row of CLIENTS below. The server is oxbowd, or a real redis-server when OXBOWD's name says so:
-that shows whether the program is right. Libraries come from PyPI and npm in the versions pinned in
+that shows whether the program is right. Clients named sentinel_* find it by a sentinel: oxbowd's own, or a
+real one that watches the redis-server. Libraries come from PyPI and npm in the versions pinned in
 environments/, once per version of the list, into the cache. Exits with 77 only when a registry does
 not answer at all.
 """
@@ -56,6 +57,15 @@ CLIENTS = {
     "redis_py_debian": ("debian", "redis_py.py"),
     "redis_py_newest": ("python", "redis_py.py"),
     "redis_py_5": ("arq", "redis_py.py"),
+    "sentinel_redis_py_debian": ("debian", "redis_py_sentinel.py"),
+    "sentinel_redis_py_newest": ("python", "redis_py_sentinel.py"),
+    "sentinel_redis_py_5": ("arq", "redis_py_sentinel.py"),
+    "sentinel_ioredis_5": ("node", "ioredis_sentinel.js", "ioredis5"),
+    "sentinel_ioredis_6": ("node", "ioredis_sentinel.js", "ioredis6"),
+    "sentinel_node_redis_5_resp2": ("node", "node_redis_sentinel.js", "redis5", "2"),
+    "sentinel_node_redis_5_resp3": ("node", "node_redis_sentinel.js", "redis5", "3"),
+    "sentinel_node_redis_6_resp2": ("node", "node_redis_sentinel.js", "redis6", "2"),
+    "sentinel_node_redis_6_resp3": ("node", "node_redis_sentinel.js", "redis6", "3"),
     "redis_py_lock_debian": ("debian", "redis_py_lock.py"),
     "redis_py_lock_newest": ("python", "redis_py_lock.py"),
     "flask": ("python", "flask_app.py"),
@@ -173,9 +183,11 @@ def told_silent(path):
 class Server:
     """A server with a store of its own at a port that was free."""
 
-    def __init__(self, program, top, options):
+    def __init__(self, program, top, options, sentinel):
         self.program = program
         self.port = free_port()
+        self.sentinel_port = free_port() if sentinel else None
+        self.watcher = None
         self.log = os.path.join(top, "server.log")
         self.unix = os.path.join(top, "server.sock")
         args = [program, "--port", str(self.port), "--unixsocket", self.unix, "--dir"]
@@ -183,6 +195,8 @@ class Server:
             args += [top, "--save", "", "--appendonly", "no"]
         else:
             args += [os.path.join(top, "store")]
+            if sentinel:
+                args += ["--sentinel-port", str(self.sentinel_port)]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(args + options, cwd=top, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
@@ -191,26 +205,61 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > end:
                 sys.exit("the server does not start:\n" + self.told())
             time.sleep(0.02)
+        if sentinel and self.is_redis():
+            self.watch(top)
+
+    def watch(self, top):
+        """Starts a real sentinel, and waits until it knows the server."""
+        config = os.path.join(top, "sentinel.conf")
+        with open(config, "w") as file:
+            file.write(f"port {self.sentinel_port}\ndir {top}\n"
+                       f"sentinel monitor mymaster 127.0.0.1 {self.port} 1\n")
+        with open(config + ".log", "wb") as log:
+            self.watcher = subprocess.Popen([self.program, config, "--sentinel"], cwd=top,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        end = time.monotonic() + PATIENCE
+        while b"address=127.0.0.1" not in self.asked(self.sentinel_port, self.watcher) or \
+                not self.is_known():
+            if self.watcher.poll() is not None or time.monotonic() > end:
+                sys.exit("the sentinel does not watch")
+            time.sleep(0.02)
+
+    def is_known(self):
+        """Whether the sentinel has had the server's INFO: before that it has no run id of it."""
+        with socket.create_connection(("127.0.0.1", self.sentinel_port), PATIENCE) as sock:
+            sock.sendall(b"SENTINEL MASTER mymaster\r\n")
+            said = b""
+            while b"parallel-syncs\r\n$1\r\n1\r\n" not in said:
+                part = sock.recv(65536)
+                if not part:
+                    return False
+                said += part
+        return b"runid\r\n$40\r\n" in said
 
     def is_redis(self):
         return os.path.basename(self.program) == "redis-server"
 
     def serves(self):
-        """Whether it answers; anybody else at the port ends the run."""
+        """Whether it answers."""
+        return self.asked(self.port, self.process) != b""
+
+    @staticmethod
+    def asked(port, process):
+        """INFO, or nothing if nobody answers; anybody else at the port ends the run."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as sock:
-                sock.sendall(b"INFO server\r\n")
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+                sock.sendall(b"INFO server sentinel\r\n")
                 said = b""
                 while b"process_id:" not in said or not said.endswith(b"\r\n"):
                     part = sock.recv(65536)
                     if not part:
-                        return False
+                        return b""
                     said += part
         except OSError:
-            return False
-        if b"process_id:%d\r\n" % self.process.pid not in said:
+            return b""
+        if b"process_id:%d\r\n" % process.pid not in said:
             sys.exit("another server answers at the port")
-        return True
+        return said
 
     def told(self):
         with open(self.log, "rb") as log:
@@ -218,6 +267,9 @@ class Server:
 
     def end(self):
         """Whether it lived until now and ended in order."""
+        if self.watcher is not None and self.watcher.poll() is None:
+            self.watcher.terminate()
+            self.watcher.wait(PATIENCE)
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -251,10 +303,10 @@ def run(given):
     command, env = command_of(given.client, cache, given.program)
     top = tempfile.mkdtemp(prefix="oxbow-client-")
     try:
-        server = Server(given.server, top, given.option)
+        server = Server(given.server, top, given.option, given.client.startswith("sentinel_"))
         env = {**os.environ, **env, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port),
                "REDIS_SOCKET": server.unix, "REDIS_URL": f"redis://127.0.0.1:{server.port}",
-               "PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": top}
+               "REDIS_SENTINEL_PORT": str(server.sentinel_port or ""), "PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": top}
         try:
             code = subprocess.run(command, env=env, cwd=top).returncode
         finally:

@@ -52,6 +52,16 @@ static uint64_t number(const char *name, uint64_t otherwise)
     return value;
 }
 
+/* A copy: some programs (redis-server) write their title over the environment. */
+static const char *kept(const char *name)
+{
+    const char *text = getenv(name);
+    char *copy = text == NULL ? NULL : strdup(text);
+    if (text != NULL && copy == NULL)
+        fail("out of memory", name);
+    return copy;
+}
+
 static enum powercut_mode mode_of(const char *text)
 {
     for (int m = POWERCUT_DROP; m <= POWERCUT_MIX; m++)
@@ -233,7 +243,7 @@ static void read_environment(void)
     uint64_t random = cut.seed;
     if (cut.at == 0 && at_max != 0)
         cut.at = 1 + powercut_random(&random) % at_max;
-    cut.report = getenv("POWERCUT_REPORT");
+    cut.report = kept("POWERCUT_REPORT");
     cut.lie = lie_of(getenv("POWERCUT_LIE"));
     undo_set_lie(cut.lie);
     const char *real = getenv("POWERCUT_REAL");

@@ -71,6 +71,15 @@ static void scene_overwrite(void)
     fill(fd, 'c', PAGE, 2 * PAGE);
 }
 
+/* As redis-server does for its title. */
+static void scene_environment_gone(void)
+{
+    for (char **entry = environ; *entry != NULL; entry++)
+        if (strncmp(*entry, "POWERCUT_REPORT=", 16) == 0)
+            memset(*entry, 'x', strlen(*entry));
+    scene_overwrite();
+}
+
 static void scene_sync_then_more(void)
 {
     int fd = settled_file("f");
@@ -196,7 +205,7 @@ static const struct scene {
     {"dsync", scene_dsync},         {"streams", scene_streams},
     {"lengths", scene_lengths},     {"names", scene_names},
     {"threads", scene_threads},     {"event", scene_event},
-    {"mapped", scene_mapped},
+    {"mapped", scene_mapped},       {"environment_gone", scene_environment_gone},
 };
 
 static _Noreturn void act(const char *name)
@@ -310,6 +319,14 @@ static void synced_bytes_survive_and_unsynced_ones_are_gone(void **state)
     assert_reported("by=signal mode=drop");
     assert_reported("files=1 pages_lost=3 pages_kept=0");
     assert_reported("mid_commit=yes");
+}
+
+static void a_program_that_writes_over_its_environment_is_reported(void **state)
+{
+    (void)state;
+    run("environment_gone", "POWERCUT_MODE=drop", NULL, 0);
+    assert_int_equal(look("f"), PAGE);
+    assert_reported("by=signal mode=drop");
 }
 
 static void a_sync_covers_what_came_before_it_only(void **state)
@@ -478,6 +495,7 @@ int main(int argc, char **argv)
         act(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(synced_bytes_survive_and_unsynced_ones_are_gone),
+        cmocka_unit_test(a_program_that_writes_over_its_environment_is_reported),
         cmocka_unit_test(a_sync_covers_what_came_before_it_only),
         cmocka_unit_test(everything_stays_when_nothing_is_dropped),
         cmocka_unit_test(a_lying_device_loses_everything),

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian packages that oxbow is built (`packages.sh build`) or built and tested with
-# (`packages.sh test`). Does nothing, and needs no rights, when all are there. Quiet but for errors.
+# Installs the Debian packages that oxbow is built with (`packages.sh build`), those that `try.sh
+# gateway` needs (`packages.sh gateway`), or those to build and test it (`packages.sh test`). Does
+# nothing, and needs no rights, when all are there. Quiet but for errors.
 set -eu
 
 build="build-essential cmake ninja-build pkg-config liblmdb-dev libuv1-dev libmbedtls-dev
@@ -12,9 +13,10 @@ python3-redis python3-venv qemu-system-x86 shellcheck strace xfsprogs"
 
 case "${1-}" in
 build) wanted=$build ;;
+gateway) wanted="$build ca-certificates python3-venv" ;;
 test) wanted=$test ;;
 *)
-    echo "usage: packages.sh build|test" >&2
+    echo "usage: packages.sh build|gateway|test" >&2
     exit 2
     ;;
 esac

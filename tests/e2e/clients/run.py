@@ -4,6 +4,7 @@
 
     run.py CLIENT --server OXBOWD [--cache DIRECTORY] [--program FILE] [--option TEXT]...
     run.py --list
+    run.py --fetch ENVIRONMENT... [--cache DIRECTORY]
 
 CLIENT is a row of CLIENTS below. The server is oxbowd, or a real redis-server when OXBOWD's name says so:
 that shows whether the program is right. Clients named sentinel_* find it by a sentinel: oxbowd's own, or a
@@ -328,7 +329,16 @@ def main():
     parse.add_argument("--program")
     parse.add_argument("--option", action="append", default=[])
     parse.add_argument("--list", action="store_true")
+    parse.add_argument("--fetch", nargs="+", choices=sorted(FILES), default=[])
     given = parse.parse_args()
+    if given.fetch:
+        try:
+            for name in given.fetch:
+                environment(name, os.path.abspath(given.cache))
+        except Silent as why:
+            print(f"skipped: {why}")
+            return 77
+        return 0
     if given.list or given.client is None:
         print("\n".join(CLIENTS))
         return 0

@@ -166,6 +166,7 @@ OXBOW_MUST_CHECK enum oxbow_err resp_lines(struct resp_call *call, const char *c
 extern const struct resp_command resp_connection_commands[];
 extern const struct resp_command resp_auth_commands[];
 extern const struct resp_command resp_server_commands[];
+extern const struct resp_command resp_config_subs[]; /* of CONFIG */
 extern const struct resp_command resp_key_commands[];
 extern const struct resp_command resp_expire_commands[];
 extern const struct resp_command resp_sort_commands[];

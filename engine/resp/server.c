@@ -67,7 +67,9 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     enum oxbow_err err;
 
     if (config == NULL || config->db == NULL || out == NULL ||
-        (config->uplink != NULL) != (config->uplink_ops != NULL)) {
+        (config->uplink != NULL) != (config->uplink_ops != NULL) ||
+        (config->queue_rule_count > 0 && config->queue_rules == NULL) ||
+        (config->group_rule_count > 0 && config->group_rules == NULL)) {
         return OXBOW_EINVAL;
     }
     port = oxbow_port_of(config->db);

@@ -10,6 +10,7 @@
  *   server_expired.c  keys whose time is over
  *   pubsub.c          channels and patterns
  *   script.c          EVAL and its like, and the commands that scripts call
+ *   rules.c           what queues and groups are given by patterns of their names
  *   cmd_durable.c     who waits for the device
  *   cmd_sentinel.c    the server as a sentinel that watches itself
  *   command.c         the table; cmd_*.c the families
@@ -245,6 +246,7 @@ struct oxbow_resp {
     struct resp_slow slow;
     struct resp_latency latency;
     struct oxbow_result result; /* of whatever command is under way */
+    bool rules_told;            /* that one of the configuration could not be kept: rules.c */
 
     /* scripts: script.h */
     struct resp_vm *vm;             /* NULL: nobody has wanted any */

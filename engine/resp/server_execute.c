@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a request to its handler: the checks that all commands share, MULTI's queue, errors. */
+#include "engine/resp/rules.h"
 #include "engine/resp/server.h"
 
 #include <stdio.h>
@@ -124,6 +125,17 @@ static bool is_timed(const struct resp_call *call)
            !call->again && (call->row->flags & RESP_SKIP_LOGS) == 0;
 }
 
+/* The handler, and what the configuration has for the queues and groups that it meets. */
+static enum oxbow_err carry_out(struct resp_call *call)
+{
+    enum oxbow_err err = resp_rules_before(call);
+
+    if (err == OXBOW_OK) {
+        err = call->row->run(call);
+    }
+    return err == OXBOW_OK ? resp_rules_after(call) : err;
+}
+
 /* A command that is refused after it has done something has the batch fail: it comes again with a
  * transaction of its own, of which then nothing is left. */
 enum oxbow_err resp_run(struct resp_call *call)
@@ -137,7 +149,7 @@ enum oxbow_err resp_run(struct resp_call *call)
     if (calls_others) {
         resp_monitor_show(call);
     }
-    err = call->row->run(call);
+    err = carry_out(call);
     if (!calls_others) {
         resp_monitor_show(call);
     }

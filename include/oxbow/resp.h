@@ -23,7 +23,9 @@
 #define OXBOW_RESP_H
 
 #include "oxbow/error.h"
+#include "oxbow/group_options.h"
 #include "oxbow/oxbow.h"
+#include "oxbow/policy.h"
 #include "oxbow/types.h"
 
 #include <stdbool.h>
@@ -81,6 +83,21 @@ enum oxbow_resp_debug {
     OXBOW_RESP_DEBUG_YES = 2
 };
 
+/* What a queue whose name matches is given by the first command that adds to it, if it has no policy of
+ * its own. In all databases; patterns are those of KEYS. The first rule that matches counts, and one that
+ * sets nothing is an exception from those behind it. */
+struct oxbow_resp_queue_rule {
+    struct oxbow_bytes pattern;
+    struct oxbow_policy policy;
+};
+/* The same for groups of which no option is set: when they are made, or else when they are read. One on
+ * the rule's own dead letters is left out. */
+struct oxbow_resp_group_rule {
+    struct oxbow_bytes key; /* patterns */
+    struct oxbow_bytes group;
+    struct oxbow_group_options options;
+};
+
 /* All zero means default, but for `db`. Copied, the strings too. */
 struct oxbow_resp_config {
     struct oxbow *db;     /* must outlive the server */
@@ -115,7 +132,11 @@ struct oxbow_resp_config {
     struct oxbow_uplink
         *uplink; /* that OXBOW and INFO speak of; outlives the server, is driven by its
                                     thread; NULL: there is none, and what needs one is refused */
-    const struct oxbow_uplink_ops *uplink_ops; /* oxbow_uplink_ops(); with `uplink` */
+    const struct oxbow_uplink_ops *uplink_ops;       /* oxbow_uplink_ops(); with `uplink` */
+    const struct oxbow_resp_queue_rule *queue_rules; /* borrowed: they outlive the server */
+    uint32_t queue_rule_count;
+    uint32_t group_rule_count;
+    const struct oxbow_resp_group_rule *group_rules; /* likewise */
     /* `client` has something to peek at that had nothing before, or is to be closed
      * (oxbow_resp_client_done). Called within oxbow_resp_turn, at most once a turn and client; it
      * may only note it. */

@@ -214,6 +214,16 @@ static bool set_uplink(const struct config_row *row, const char *where, char *co
     return ok || refuse(why, where, row->name, "%s", wrong.text);
 }
 
+static bool set_rules(const struct config_row *row, const char *where, char *const *words,
+                      uint32_t count, struct config_rules *rules, struct config_why *why)
+{
+    struct config_why wrong;
+    bool ok = row->kind == CONFIG_QUEUES ? config_queues_take(rules, words, count, &wrong)
+                                         : config_groups_take(rules, words, count, &wrong);
+
+    return ok || refuse(why, where, row->name, "%s", wrong.text);
+}
+
 /* ---- rows ---- */
 
 static const struct config_row *find(const char *name)
@@ -252,6 +262,9 @@ static bool set_row(struct config *c, const struct config_row *row, const char *
     }
     if ((row->kind == CONFIG_TARGETS || row->kind == CONFIG_FORWARDS) && count > 0) {
         return set_uplink(row, where, values, count, field, why);
+    }
+    if ((row->kind == CONFIG_QUEUES || row->kind == CONFIG_GROUPS) && count > 0) {
+        return set_rules(row, where, values, count, field, why);
     }
     if (count != 1) {
         return refuse(why, where, row->name, count == 0 ? "has no value" : "has too many values");
@@ -416,6 +429,10 @@ static const char *value_of(const struct config_row *row)
         return "TARGET...";
     case CONFIG_FORWARDS:
         return "NAME TYPE KEY [OPTION VALUE]...";
+    case CONFIG_QUEUES:
+        return "PATTERN [FIELD VALUE]...";
+    case CONFIG_GROUPS:
+        return "PATTERN PATTERN [OPTION VALUE]...";
     case CONFIG_WORD:
     case CONFIG_TEXT:
         break;

@@ -24,6 +24,8 @@
 #define CONFIG_WHY_MAX      512u
 #define CONFIG_USERS_MAX    65536u
 #define CONFIG_FORWARDS_MAX 65536u
+#define CONFIG_RULES_MAX    256u /* of queues, and of groups */
+#define CONFIG_RULES_BYTES  65536u
 
 struct config_binds {
     char text[OXBOW_RESP_UV_BINDS_MAX][CONFIG_TEXT_MAX];
@@ -54,6 +56,16 @@ struct config_forward {
     const char *name;
     uint32_t database;
     struct oxbow_forward_options options;
+};
+
+/* What queues and groups are given by patterns of their names; texts lie in `text`. */
+struct config_rules {
+    struct oxbow_resp_queue_rule queues[CONFIG_RULES_MAX];
+    struct oxbow_resp_group_rule groups[CONFIG_RULES_MAX];
+    uint32_t queue_count;
+    uint32_t group_count;
+    char text[CONFIG_RULES_BYTES];
+    size_t len;
 };
 
 struct config_uplink {
@@ -136,6 +148,7 @@ struct config {
     char logfile[CONFIG_TEXT_MAX];
     char pidfile[CONFIG_TEXT_MAX];
     struct config_uplink uplink;
+    struct config_rules rules;
 
     char file[CONFIG_TEXT_MAX]; /* that was read; empty: none */
     uint32_t without_meaning; /* how many options were given that Redis has and oxbowd needs not */
@@ -153,7 +166,9 @@ enum config_kind {
     CONFIG_NAMES, /* of the master, for Sentinel's clients */
     CONFIG_USERS, /* may be given more than once: a line each */
     CONFIG_TARGETS,
-    CONFIG_FORWARDS /* may be given more than once: one each */
+    CONFIG_FORWARDS, /* may be given more than once: one each */
+    CONFIG_QUEUES,   /* likewise */
+    CONFIG_GROUPS
 };
 
 struct config_word {
@@ -208,6 +223,14 @@ bool config_forward_parse(char *const *words, uint32_t count, struct config_forw
                           struct config_why *why);
 /* Whether it goes together; if not, *name is the option at fault. */
 bool config_uplink_check(const struct config *c, const char **name, struct config_why *why);
+
+/* ---- config_rules.c ---- */
+
+/* Adds the rule: PATTERN [FIELD VALUE]..., KEY-PATTERN GROUP-PATTERN [OPTION VALUE]... */
+bool config_queues_take(struct config_rules *out, char *const *words, uint32_t count,
+                        struct config_why *why);
+bool config_groups_take(struct config_rules *out, char *const *words, uint32_t count,
+                        struct config_why *why);
 
 /* The table, for people. */
 void config_print_help(void);

@@ -153,6 +153,11 @@ const struct config_row config_rows[] = {
      "what that may take, from 1 MiB; 0: 16 MiB"},
     {"stand-in", CONFIG_TEXT, AT(stand_in), "", 0, 0, NULL,
      "directory in memory for when dir cannot be opened; with on-failure memory"},
+    {"queue", CONFIG_QUEUES, AT(rules), "", 0, 0, NULL,
+     "the policy of queues whose names match and that have none; a line for each, the first "
+     "counts"},
+    {"group", CONFIG_GROUPS, AT(rules), "", 0, 0, NULL,
+     "options of groups, by patterns of key and group, of which none is set; likewise"},
     {"loglevel", CONFIG_WORD, AT(loglevel), "notice", 0, 0, levels, "what the log has"},
     {"logfile", CONFIG_TEXT, AT(logfile), "", 0, 0, NULL,
      "file of the log, opened again at SIGHUP; empty: standard error"},

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CONFIG: settings told, and changed while the server runs. */
+#include "engine/resp/args.h"
+#include "engine/resp/glob.h"
+#include "engine/resp/rules.h"
+#include "engine/resp/server.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char event_letters[] = "g$lshzt"; /* in the order of enum resp_event, expired apart */
+
+/* The classes as letters, as Redis gives them back. */
+static void notify_text(uint32_t flags, char out[32])
+{
+    const uint32_t all = (1u << RESP_EVENT_EXPIRED << 1) - 1;
+    size_t n = 0;
+
+    if ((flags & all) == all) {
+        out[n++] = 'A';
+    } else {
+        for (uint32_t i = 0; event_letters[i] != '\0'; i++) {
+            if ((flags & (1u << i)) != 0) {
+                out[n++] = event_letters[i];
+            }
+        }
+        if ((flags & (1u << RESP_EVENT_EXPIRED)) != 0) {
+            out[n++] = 'x';
+        }
+    }
+    if ((flags & RESP_NOTIFY_KEYSPACE) != 0) {
+        out[n++] = 'K';
+    }
+    if ((flags & RESP_NOTIFY_KEYEVENT) != 0) {
+        out[n++] = 'E';
+    }
+    out[n] = '\0';
+}
+
+static bool notify_parse(struct oxbow_bytes text, uint32_t *flags)
+{
+    const char *p = text.data;
+
+    *flags = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        const char *at = p[i] != '\0' ? strchr(event_letters, p[i]) : NULL;
+
+        if (at != NULL) {
+            *flags |= 1u << (at - event_letters);
+        } else if (p[i] == 'A') {
+            *flags |= (1u << RESP_EVENT_EXPIRED << 1) - 1;
+        } else if (p[i] == 'x') {
+            *flags |= 1u << RESP_EVENT_EXPIRED;
+        } else if (p[i] == 'K') {
+            *flags |= RESP_NOTIFY_KEYSPACE;
+        } else if (p[i] == 'E') {
+            *flags |= RESP_NOTIFY_KEYEVENT;
+        } else if (p[i] == '\0' || strchr("emdn", p[i]) == NULL) { /* those never happen here */
+            return false;
+        }
+    }
+    return true;
+}
+
+#define VALUE_MAX RESP_VALUE_MAX
+
+static void get_notify(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    notify_text(s->notify, out);
+}
+
+static bool set_notify(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    uint32_t flags;
+
+    if (!notify_parse(value, &flags)) {
+        return false;
+    }
+    return resp_expired_watch(s, flags);
+}
+
+static void get_sync(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    struct oxbow_stat stat;
+
+    oxbow_stat(s->db, &stat);
+    (void)snprintf(out, VALUE_MAX, "%s",
+                   stat.sync == OXBOW_SYNC_ALWAYS     ? "always"
+                   : stat.sync == OXBOW_SYNC_INTERVAL ? "everysec"
+                                                      : "no");
+}
+
+static bool set_sync(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    enum oxbow_sync sync = OXBOW_SYNC_ALWAYS;
+
+    if (resp_arg_is(value, "everysec")) {
+        sync = OXBOW_SYNC_INTERVAL;
+    } else if (resp_arg_is(value, "no")) {
+        sync = OXBOW_SYNC_NONE;
+    } else if (!resp_arg_is(value, "always")) {
+        return false;
+    }
+    if (oxbow_set_sync(s->db, sync, 0) != OXBOW_OK) {
+        return false;
+    }
+    s->always = sync == OXBOW_SYNC_ALWAYS;
+    return true;
+}
+
+static void get_clients(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)snprintf(out, VALUE_MAX, "%u", s->config.clients_max);
+}
+
+static bool set_clients(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    int64_t n;
+
+    if (!resp_arg_int(value, &n) || n < 1 || n > UINT32_MAX) {
+        return false;
+    }
+    s->config.clients_max = (uint32_t)n;
+    return true;
+}
+
+static void get_timeout(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)snprintf(out, VALUE_MAX, "%u", s->config.timeout_s);
+}
+
+/* 0 is none, as in Redis. */
+static void get_script_time(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    uint32_t ms = s->config.script_ms_max;
+
+    (void)snprintf(out, VALUE_MAX, "%u", ms == 0 ? 5000u : ms == UINT32_MAX ? 0 : ms);
+}
+
+static bool set_script_time(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    int64_t ms;
+
+    if (!resp_arg_int(value, &ms) || ms < 0 || ms >= UINT32_MAX) {
+        return false;
+    }
+    s->config.script_ms_max = ms == 0 ? UINT32_MAX : (uint32_t)ms;
+    return true;
+}
+
+static void get_port(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)snprintf(out, VALUE_MAX, "%u", s->config.port);
+}
+
+static void get_empty(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)s;
+    out[0] = '\0';
+}
+
+static void get_yes(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)s;
+    (void)snprintf(out, VALUE_MAX, "yes");
+}
+
+static void get_zero(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)s;
+    (void)snprintf(out, VALUE_MAX, "0");
+}
+
+static void get_noeviction(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)s;
+    (void)snprintf(out, VALUE_MAX, "noeviction");
+}
+
+static void get_databases(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    (void)s;
+    (void)snprintf(out, VALUE_MAX, "%u", OXBOW_RESP_DATABASES);
+}
+
+/* What clients ask for. A row without `set` cannot be changed while the server runs; one without `get` is
+ * of rules.c, and of any length. */
+static const struct {
+    const char *name;
+    void (*get)(struct oxbow_resp *s, char out[VALUE_MAX]);
+    bool (*set)(struct oxbow_resp *s, struct oxbow_bytes value);
+} settings[] = {
+    {"acl-pubsub-default", resp_get_acl_pubsub, resp_set_acl_pubsub},
+    {"aclfile", resp_get_aclfile, NULL},
+    {"acllog-max-len", resp_get_acllog, resp_set_acllog},
+    {"appendfsync", get_sync, set_sync},
+    {"appendonly", get_yes, NULL},
+    {"busy-reply-threshold", get_script_time, set_script_time},
+    {"databases", get_databases, NULL},
+    {"enable-debug-command", resp_get_debug, NULL},
+    {"group", NULL, NULL},
+    {"latency-monitor-threshold", resp_get_latency, resp_set_latency},
+    {"lua-time-limit", get_script_time, set_script_time},
+    {"maxclients", get_clients, set_clients},
+    {"maxmemory", get_zero, NULL},
+    {"maxmemory-policy", get_noeviction, NULL},
+    {"notify-keyspace-events", get_notify, set_notify},
+    {"port", get_port, NULL},
+    {"protected-mode", resp_get_protected, resp_set_protected},
+    {"queue", NULL, NULL},
+    {"replica-announce-ip", resp_get_announce_host, resp_set_announce_host},
+    {"replica-announce-port", resp_get_announce_port, resp_set_announce_port},
+    {"requirepass", resp_get_requirepass, resp_set_requirepass},
+    {"save", get_empty, NULL},
+    {"sentinel-master-name", resp_get_master_names, NULL},
+    {"sentinel-port", resp_get_sentinel_port, NULL},
+    {"slowlog-log-slower-than", resp_get_slow_time, resp_set_slow_time},
+    {"slowlog-max-len", resp_get_slow_count, resp_set_slow_count},
+    {"timeout", get_timeout, NULL},
+};
+
+#define SETTINGS (sizeof settings / sizeof settings[0])
+
+static enum oxbow_err setting_reply(struct resp_call *call, size_t i)
+{
+    char value[VALUE_MAX];
+
+    if (settings[i].get == NULL) {
+        return resp_rules_reply(call, strcmp(settings[i].name, "queue") == 0);
+    }
+    settings[i].get(call->server, value);
+    resp_bulk_text(call->reply, value);
+    return OXBOW_OK;
+}
+
+static enum oxbow_err config_get(struct resp_call *call)
+{
+    struct resp_later later = resp_map_later(call->reply);
+    enum oxbow_err err = OXBOW_OK;
+    size_t n = 0;
+
+    for (size_t i = 0; err == OXBOW_OK && i < SETTINGS; i++) {
+        const struct oxbow_bytes name = {settings[i].name, strlen(settings[i].name)};
+        bool takes = false;
+
+        for (uint32_t a = 2; !takes && a < call->count; a++) {
+            takes = resp_glob(call->args[a], name, true);
+        }
+        if (takes) {
+            resp_bulk(call->reply, name);
+            err = setting_reply(call, i);
+            n++;
+        }
+    }
+    resp_later_set(call->reply, later, n);
+    return err;
+}
+
+static enum oxbow_err config_set(struct resp_call *call)
+{
+    if (call->count % 2 != 0) {
+        return resp_refuse_arity(call);
+    }
+    for (uint32_t a = 2; a < call->count; a += 2) {
+        size_t i = 0;
+
+        while (i < SETTINGS && !resp_arg_is(call->args[a], settings[i].name)) {
+            i++;
+        }
+        if (i == SETTINGS) {
+            resp_error_format(call->reply,
+                              "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                              (int)(call->args[a].len < 64 ? call->args[a].len : 64),
+                              (const char *)call->args[a].data);
+            return OXBOW_OK;
+        }
+        if (settings[i].set == NULL || !settings[i].set(call->server, call->args[a + 1])) {
+            resp_error_format(call->reply,
+                              "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
+                              settings[i].name,
+                              settings[i].set == NULL ? "can't set immutable config"
+                                                      : "argument couldn't be parsed");
+            return OXBOW_OK;
+        }
+    }
+    resp_ok(call->reply);
+    return OXBOW_OK;
+}
+
+static enum oxbow_err config_resetstat(struct resp_call *call)
+{
+    call->server->stats = (struct resp_stats){.connections = 0};
+    resp_ok(call->reply);
+    return OXBOW_OK;
+}
+
+#define ADMIN (RESP_ADMIN | RESP_NOSCRIPT | RESP_LOADING | RESP_STALE)
+#define D     RESP_CAT_DANGEROUS
+
+const struct resp_command resp_config_subs[] = {
+    {"config|get", config_get, -3, ADMIN | RESP_PURE, D, 0, 0, 0, "2.0.0",
+     "Settings whose names match patterns", NULL},
+    {"config|set", config_set, -4, ADMIN | RESP_ALONE | RESP_NO_MULTI, D, 0, 0, 0, "2.0.0",
+     "Changes settings", NULL},
+    {"config|resetstat", config_resetstat, 2, ADMIN | RESP_ALONE, D, 0, 0, 0, "2.0.0",
+     "Has the counters of INFO begin anew", NULL},
+    {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
+};

@@ -186,6 +186,7 @@ static void a_waiter_moves_dead_letters_while_it_waits(void **state)
          40);
     assert_int_equal(take(f, "bob"), 40);
     start(&w);
+    until_waiting(f->db, 1);
     while (len < 40) {
         struct oxbow_txn *txn;
 

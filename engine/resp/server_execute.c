@@ -392,7 +392,7 @@ static enum resp_outcome run_in_batch(struct resp_call *call, bool settle)
         s->singly--;
         settle = true;
     }
-    if (settle || s->batched >= RESP_BATCH_MAX ||
+    if (settle || s->batched >= RESP_BATCH_MAX || (s->txn != NULL && oxbow_txn_filled(s->txn)) ||
         resp_reply_mark(&c->out) - c->batch_out > RESP_BATCH_BYTES) {
         return resp_batch_end(s) == OXBOW_OK ? RESP_DONE : RESP_GIVEN_UP;
     }

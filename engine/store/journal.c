@@ -141,6 +141,13 @@ void journal_drop(struct oxbow *db)
     db->journal.long_txn = false;
 }
 
+bool journal_half_full(const struct oxbow *db)
+{
+    const struct journal *j = &db->journal;
+
+    return j->on && (j->long_txn || j->stage.len >= j->txn_bytes / 2);
+}
+
 enum oxbow_err journal_room(struct oxbow *db)
 {
     struct journal *j = &db->journal;

@@ -78,6 +78,8 @@ OXBOW_MUST_CHECK enum oxbow_err journal_note(struct oxbow *db, struct mem_entry 
                                              const struct effect *e);
 /* With the turn: forgets what the transaction did. */
 void journal_drop(struct oxbow *db);
+/* With the turn: what oxbow_txn_filled tells. */
+bool journal_half_full(const struct oxbow *db);
 /* With turn and mutex: makes sure that journal_commit has room. OXBOW_ENOMEM. */
 OXBOW_MUST_CHECK enum oxbow_err journal_room(struct oxbow *db);
 /* With turn and mutex, after journal_room: the transaction has become `lsn`. */

@@ -330,6 +330,11 @@ uint64_t oxbow_txn_changes(const struct oxbow_txn *txn)
     return txn->writes;
 }
 
+bool oxbow_txn_filled(const struct oxbow_txn *txn)
+{
+    return journal_half_full(txn->db);
+}
+
 void oxbow_txn_refuse(struct oxbow_txn *txn, enum oxbow_err err)
 {
     if (err != OXBOW_OK) {

@@ -197,6 +197,11 @@ void oxbow_txn_abort(struct oxbow_txn *txn);
 /* How many changes the transaction has made so far: for one who carries out several operations in it and
  * wants to know whether any of them did something. */
 uint64_t oxbow_txn_changes(const struct oxbow_txn *txn);
+/* Whether its changes so far fill half of what the journal takes of one transaction (32 KiB, or an
+ * eighth of a segment). A program that gathers many small changes commits then: more would save next
+ * to nothing, and what is longer than the journal takes goes past it, at a checkpoint's price. False
+ * in a store without a journal. */
+bool oxbow_txn_filled(const struct oxbow_txn *txn);
 /* Has the commit give `err` and apply nothing, as an operation does that left the transaction
  * unusable: for one whose operations belong together, when a later one of them is refused. The first
  * error stays; OXBOW_OK does nothing. */

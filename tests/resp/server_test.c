@@ -67,6 +67,7 @@ static void a_command_that_cannot_be_applied_takes_no_other_with_it(void **state
 
     talk_close(t);
     t->store.txn_bytes = 128 << 10;
+    t->store.journal = OXBOW_JOURNAL_OFF; /* else batches end long before */
     talk_open(t);
     talk_connect(t, 0);
     talk_connect(t, 1);
@@ -89,6 +90,37 @@ static void a_command_that_cannot_be_applied_takes_no_other_with_it(void **state
         assert_non_null(strstr(t->text, want));
     }
     assert_reply(t, 0, "LLEN big", ":100\r\n");
+}
+
+static void a_batch_ends_before_it_is_too_long_for_the_journal(void **state)
+{
+    static char set[200];
+    struct talk *t = *state;
+    struct oxbow_stat before;
+    struct oxbow_stat after;
+
+    talk_close(t);
+    t->store.journal_bytes = 1 << 20;
+    talk_open(t);
+    for (uint32_t n = 0; n < TALK_CLIENTS; n++) {
+        talk_connect(t, n);
+    }
+    memset(set, 'x', sizeof set - 1);
+    oxbow_stat(t->db, &before);
+    for (int i = 0; i < 2000; i++) {
+        char head[32];
+
+        (void)snprintf(head, sizeof head, "SET key:%04d ", i);
+        memcpy(set, head, strlen(head));
+        talk_send(t, (uint32_t)i % TALK_CLIENTS, set);
+    }
+    talk_turn(t);
+    for (uint32_t n = 0; n < TALK_CLIENTS; n++) {
+        assert_string_equal(talk_heard(t, n) + 5 * (2000 / TALK_CLIENTS - 1), "+OK\r\n");
+    }
+    oxbow_stat(t->db, &after);
+    assert_int_equal(after.checkpoints, before.checkpoints);
+    assert_in_range(after.lsn_applied - before.lsn_applied, 2000 * 200 / (32 << 10), 200);
 }
 
 /* DEL of two keys, the later of which may not go. */
@@ -240,6 +272,7 @@ int main(void)
         TEST(nothing_leaves_before_it_is_durable),
         TEST(a_reader_is_not_told_either_what_is_not_durable),
         TEST(a_command_that_cannot_be_applied_takes_no_other_with_it),
+        TEST(a_batch_ends_before_it_is_too_long_for_the_journal),
         TEST(a_command_that_is_refused_half_way_leaves_nothing),
         TEST(a_key_that_has_expired_takes_no_transaction_with_it),
         TEST(memory_that_runs_out_gives_one_error_and_nothing_is_doubled),

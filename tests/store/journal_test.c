@@ -131,6 +131,51 @@ static void long_transactions_go_past_the_journal(void **state)
     crash_and_look(OXBOW_SYNC_INTERVAL, 20, 150000, "journal-l");
 }
 
+/* Puts values of 1000 bytes until the transaction says that it is filled; how many. */
+static uint32_t put_until_filled(struct oxbow *db, uint32_t most)
+{
+    static uint8_t bytes[1000];
+    static uint8_t fill;
+    struct oxbow_txn *txn;
+    uint8_t raw[3];
+    uint32_t i = 0;
+
+    memset(bytes, ++fill, sizeof bytes); /* else nothing changes */
+    assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+    while (i < most && !oxbow_txn_filled(txn)) {
+        assert_int_equal(kv_put(txn, key_of(raw, i++), (struct oxbow_bytes){bytes, sizeof bytes}),
+                         OXBOW_OK);
+    }
+    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+    return i;
+}
+
+static void a_transaction_tells_when_it_is_worth_committing(void **state)
+{
+    char dir[SCRATCH_MAX];
+    struct oxbow_config config = {
+        .dir = dir, .journal = OXBOW_JOURNAL_ON, .journal_bytes = 1 << 20};
+    struct oxbow_stat before;
+    struct oxbow_stat after;
+    struct oxbow *db;
+
+    (void)state;
+    scratch_name(dir, "journal-f");
+    assert_int_equal(oxbow_open(&config, &db), OXBOW_OK);
+    oxbow_stat(db, &before);
+    for (int i = 0; i < 10; i++) { /* half of 32 KiB each */
+        assert_int_equal(put_until_filled(db, 100), 17);
+    }
+    oxbow_stat(db, &after);
+    assert_int_equal(after.checkpoints, before.checkpoints);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    config.journal = OXBOW_JOURNAL_OFF;
+    assert_int_equal(oxbow_open(&config, &db), OXBOW_OK);
+    assert_int_equal(put_until_filled(db, 100), 100);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    scratch_remove(dir);
+}
+
 /* ---- what effects come to ---- */
 
 #define MODEL_KEYS 12u
@@ -278,6 +323,7 @@ int main(void)
         cmocka_unit_test(what_none_acknowledged_is_there_after_the_process_died),
         cmocka_unit_test(many_changes_of_a_key_come_to_the_same_when_replayed),
         cmocka_unit_test(long_transactions_go_past_the_journal),
+        cmocka_unit_test(a_transaction_tells_when_it_is_worth_committing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,7 @@ void memtable_reset(struct memtable *t, size_t keep)
     t->count = 0;
     t->height = 1;
     t->cost = 0;
+    t->leaves = 0;
     t->net = 0;
     t->clean = 0;
     t->dirty = false;
@@ -363,6 +364,7 @@ void mem_link(struct memtable *t, struct mem_entry *e)
     if ((path[0] == t->head || !same_object(path[0], e)) &&
         (after == NULL || !same_object(after, e))) {
         t->cost += MEM_COST_PAGE; /* a leaf page that nothing else dirties yet */
+        t->leaves += MEM_COST_PAGE;
     }
     for (level = 0; level < e->height; level++) {
         e->next[level] = path[level]->next[level];

@@ -67,6 +67,7 @@ struct memtable {
     uint32_t height;
     uint32_t dice;
     uint64_t cost;               /* estimated dirty pages, in 1/MEM_COST_PAGE */
+    uint64_t leaves;             /* of them, those counted by mem_link */
     uint64_t net;                /* of them, those of keys that are not below */
     size_t clean;                /* bytes in MEM_CLEAN entries */
     bool dirty;                  /* something was committed to it */

@@ -35,6 +35,18 @@ uint64_t quota_used(const struct oxbow *db)
     return used;
 }
 
+/* There are no more leaf pages to dirty than the tree has pages, and those that the table before it
+ * will add. */
+uint64_t quota_cost(const struct oxbow *db, const struct memtable *t)
+{
+    uint64_t most = (db->usage.pages - db->usage.free_pages) * MEM_COST_PAGE;
+
+    if (db->frozen != NULL && t != db->frozen) {
+        most += db->frozen->cost - db->frozen->leaves;
+    }
+    return t->leaves > most ? t->cost - t->leaves + most : t->cost;
+}
+
 uint64_t quota_reserve(const struct oxbow *db)
 {
     return RESERVE_PAGES * TREE_PAGE_BYTES + 3 * db->largest_txn;
@@ -115,10 +127,10 @@ bool quota_overrun(const struct oxbow *db)
 /* Bytes of pages that the tables, `more` bytes and the reserve need at most. */
 static uint64_t dirty_need(const struct oxbow *db, uint64_t more)
 {
-    uint64_t dirty = db->active->cost * COST_BYTES + more + quota_reserve(db);
+    uint64_t dirty = quota_cost(db, db->active) * COST_BYTES + more + quota_reserve(db);
 
     if (db->frozen != NULL) {
-        dirty += db->frozen->cost * COST_BYTES;
+        dirty += quota_cost(db, db->frozen) * COST_BYTES;
     }
     return dirty;
 }
@@ -211,7 +223,7 @@ enum oxbow_err quota_admit_run(const struct oxbow *db, size_t len)
 
 void quota_look_ahead(struct oxbow *db)
 {
-    uint64_t spare = db->active->cost * COST_BYTES * LOOK_AHEAD;
+    uint64_t spare = quota_cost(db, db->active) * COST_BYTES * LOOK_AHEAD;
 
     db->device_full = reserve_file(db, spare) != OXBOW_OK;
 }
@@ -222,7 +234,7 @@ uint64_t quota_device_cost(const struct oxbow *db)
     uint64_t ahead = reserved > db->usage.pages ? reserved - db->usage.pages : 0;
     uint64_t pages = db->usage.old_pages + (db->hole_pages == 0 ? ahead : 0);
     uint64_t cost = pages * MEM_COST_PAGE;
-    uint64_t frozen = db->frozen != NULL ? db->frozen->cost : 0;
+    uint64_t frozen = db->frozen != NULL ? quota_cost(db, db->frozen) : 0;
 
     return cost > frozen ? cost - frozen : 0;
 }

@@ -229,6 +229,8 @@ uint64_t quota_reserve(const struct oxbow *db);
 /* Estimated pages that a table may reach, and so one checkpoint. */
 uint64_t quota_pages_most(const struct oxbow_config *c);
 uint64_t quota_headroom(const struct oxbow_config *c);
+/* What the table will dirty at most, in 1/MEM_COST_PAGE pages. With the mutex. */
+uint64_t quota_cost(const struct oxbow *db, const struct memtable *t);
 /* Fills in quota_bytes and disk_bytes, where dirty_pages and txn_bytes are. */
 void quota_limits(struct oxbow_config *c);
 /* Bytes of a segment of the journal, where the configuration does not say. */

@@ -34,7 +34,7 @@ bool table_full(const struct oxbow *db, const struct memtable *t)
         return false; /* they hold all there is: hold.c */
     }
     return device_over(db, t, 1) || t->arena.used >= db->config.memtable_bytes ||
-           t->cost >= (uint64_t)db->config.dirty_pages * MEM_COST_PAGE;
+           quota_cost(db, t) >= (uint64_t)db->config.dirty_pages * MEM_COST_PAGE;
 }
 
 bool table_overfull(const struct oxbow *db, const struct memtable *t)
@@ -45,7 +45,7 @@ bool table_overfull(const struct oxbow *db, const struct memtable *t)
         return false;
     }
     return device_over(db, t, 2) || t->arena.used >= bytes + bytes / 4 ||
-           t->cost >= quota_pages_most(&db->config) * MEM_COST_PAGE;
+           quota_cost(db, t) >= quota_pages_most(&db->config) * MEM_COST_PAGE;
 }
 
 bool sync_due(const struct oxbow *db, const struct memtable *t)

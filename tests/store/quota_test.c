@@ -375,11 +375,76 @@ static void what_is_reaped_comes_free_although_callers_never_rest(void **state)
     assert_int_equal(oxbow_close(db), OXBOW_OK);
 }
 
+/* Writes one value of each of `count` objects, as many names do. */
+static void write_each(struct oxbow *db, uint32_t count)
+{
+    static const uint8_t value[30];
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct oxbow_txn *txn;
+        uint8_t key[9] = {KV_SPACE_OBJECT};
+
+        put_be64(key + 1, i);
+        assert_int_equal(oxbow_txn_begin(db, NULL, &txn), OXBOW_OK);
+        assert_int_equal(kv_put(txn, (struct oxbow_bytes){key, sizeof key},
+                                (struct oxbow_bytes){value, sizeof value}),
+                         OXBOW_OK);
+        assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+    }
+}
+
+/* How many checkpoints it takes to write them all once more. */
+static uint64_t checkpoints_to_rewrite(uint32_t count)
+{
+    struct oxbow_config config = config_of();
+    struct oxbow_stat stat;
+    struct oxbow *db;
+    uint64_t before;
+    uint64_t cost;
+    uint64_t written;
+
+    config.interval_ms = 3600000; /* none for want of time */
+    config.checkpoint_ms = 3600000;
+    config.quota_bytes = 64u << 20;
+    config.dirty_pages = 256;
+    config.memtable_bytes = 16u << 20;
+    assert_int_equal(oxbow_open(&config, &db), OXBOW_OK);
+    write_each(db, count);
+    assert_int_equal(oxbow_flush(db), OXBOW_OK);
+    oxbow_stat(db, &stat);
+    before = stat.checkpoints;
+    write_each(db, count);
+    oxbow_stat(db, &stat);
+    store_lock(db);
+    cost = quota_cost(db, db->active) / MEM_COST_PAGE;
+    written = db->usage.written;
+    store_unlock(db);
+    if (stat.checkpoints == before) { /* then all is in one table */
+        assert_true(cost > 0);
+        assert_int_equal(oxbow_flush(db), OXBOW_OK);
+        written = db->usage.written - written;
+        print_message("%u objects: %llu pages estimated, %llu written\n", count,
+                      (unsigned long long)cost, (unsigned long long)written);
+        assert_in_range(written, 1, cost + RESERVE_PAGES);
+    }
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+    scratch_remove(dir);
+    return stat.checkpoints - before;
+}
+
+static void a_table_dirties_no_more_pages_than_there_are(void **state)
+{
+    (void)state;
+    assert_int_equal(checkpoints_to_rewrite(2000), 0); /* far more objects than a table has pages */
+    assert_true(checkpoints_to_rewrite(30000) > 0);    /* the tree is larger */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, gone)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_table_dirties_no_more_pages_than_there_are),
         TEST(a_full_store_refuses_pushes_and_can_be_emptied),
         TEST(filling_and_emptying_for_ever_keeps_the_file_bounded),
         TEST(a_store_at_its_quota_opens_time_and_again),

@@ -3,7 +3,6 @@
 #include "tools/oxbowd/config.h"
 
 #define MIB       ((uint64_t)1 << 20)
-#define GIB       ((uint64_t)1 << 30)
 #define AT(field) offsetof(struct config, field)
 
 static const struct config_word syncs[] = {{"always", OXBOW_SYNC_ALWAYS},
@@ -134,11 +133,11 @@ const struct config_row config_rows[] = {
     {"journal-segments", CONFIG_NUMBER, AT(journal_segments), "0", 0, 16, NULL,
      "files of its ring, 2 to 16; 0: as it is, or 4"},
     {"journal-segment-size", CONFIG_SIZE, AT(journal_segment_size), "0", 0, 256 * MIB, NULL,
-     "bytes of each, from 64 KiB; 0: as it is, or by the quota"},
-    {"checkpoint-pages", CONFIG_NUMBER, AT(dirty_pages), "0", 0, 1048576, NULL,
-     "changed pages that start a checkpoint; 0: 3072; 256 for 64 MB boards"},
-    {"checkpoint-memory", CONFIG_SIZE, AT(memtable), "0", 0, GIB, NULL,
-     "changed bytes that start one; 0: 4 MiB"},
+     "bytes of each, from 64 KiB; 0: 8 MiB from a quota of 1 GiB on, below it as they are"},
+    {"checkpoint-pages", CONFIG_NUMBER, AT(dirty_pages), "0", 0, 16384, NULL,
+     "changed pages that start a checkpoint; 0: by the quota, 3072 to 16384; 256 for 64 MB boards"},
+    {"checkpoint-memory", CONFIG_SIZE, AT(memtable), "0", 0, 256 * MIB, NULL,
+     "changed bytes that start one; 0: 8 MiB from a quota of 1 GiB on, below it 4 MiB"},
     {"checkpoint-ms", CONFIG_NUMBER, AT(checkpoint_ms), "0", 0, 3600000, NULL,
      "age that starts one; 0: 60000"},
     {"entry-max", CONFIG_SIZE, AT(entry_max), "0", 0, 256 * MIB, NULL,

@@ -21,7 +21,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define FDS_OWN 64u /* of store, log, loop and listeners */
+#define FDS_OWN          64u                 /* of store, log, loop and listeners */
+#define QUOTA_DEFAULT    ((uint64_t)1 << 30) /* the library's */
+#define PAGE_BYTES       4096u
+#define GATHER_PART      40u   /* of the quota, in one checkpoint */
+#define GATHER_PAGES_MIN 3072u /* the library's default */
+#define GATHER_PAGES_MAX 16384u
+#define GATHER_BYTES     (8u << 20)
 
 struct daemon {
     struct config config;
@@ -238,10 +244,31 @@ static const char *store_error(const struct daemon *d, enum oxbow_err err, char 
     return oxbow_err_text(err);
 }
 
+/* What a gateway affords above the library's defaults, which are firmware's: the more a checkpoint
+ * gathers, the fewer pages it writes for each of many keys. Room for two of them lies above the
+ * quota, so it goes by that. */
+static void gather(const struct config *c, struct oxbow_config *out)
+{
+    uint64_t may = c->disk_limit != 0 ? c->disk_limit / 2 : QUOTA_DEFAULT;
+    uint64_t quota = c->quota != 0 ? c->quota : may;
+    uint64_t pages = quota / PAGE_BYTES / GATHER_PART;
+
+    if (out->dirty_pages == 0 && pages > GATHER_PAGES_MIN) {
+        out->dirty_pages = pages < GATHER_PAGES_MAX ? (uint32_t)pages : GATHER_PAGES_MAX;
+    }
+    if (out->memtable_bytes == 0 && quota >= QUOTA_DEFAULT) {
+        out->memtable_bytes = GATHER_BYTES;
+    }
+    /* A checkpoint begins, too, when a part of the ring as long as a segment is written. */
+    if (out->journal_bytes == 0 && quota >= QUOTA_DEFAULT) {
+        out->journal_bytes = GATHER_BYTES;
+    }
+}
+
 static bool store_open(struct daemon *d)
 {
     const struct config *c = &d->config;
-    const struct oxbow_config config = {
+    struct oxbow_config config = {
         .dir = c->dir,
         .port = &d->port,
         .sync = (enum oxbow_sync)c->appendfsync,
@@ -262,7 +289,10 @@ static bool store_open(struct daemon *d)
         .stand_in = c->stand_in[0] != '\0' ? c->stand_in : NULL,
     };
     char text[128];
-    enum oxbow_err err = oxbow_open(&config, &d->db);
+    enum oxbow_err err;
+
+    gather(c, &config);
+    err = oxbow_open(&config, &d->db);
 
     if (err != OXBOW_OK) {
         daemon_log_say(&d->log, OXBOW_LOG_ERROR, "%s: %s (%s)", c->dir,

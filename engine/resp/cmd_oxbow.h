@@ -7,6 +7,8 @@
  *   cmd_oxbow_queue.c   QUEUE GAPS FIGURES
  *   cmd_oxbow_group.c   GROUP NACK EXTEND REDRIVE
  *   cmd_oxbow_entry.c   ADD PUSH DELAY
+ *   cmd_oxbow_bind.c    BIND
+ *   cmd_oxbow_schedule.c SCHEDULE
  */
 #ifndef OXBOW_RESP_CMD_OXBOW_H
 #define OXBOW_RESP_CMD_OXBOW_H
@@ -51,5 +53,7 @@ enum oxbow_err cmd_oxbow_redrive(struct resp_call *call);
 enum oxbow_err cmd_oxbow_add(struct resp_call *call);
 enum oxbow_err cmd_oxbow_push(struct resp_call *call);
 enum oxbow_err cmd_oxbow_delay(struct resp_call *call);
+enum oxbow_err cmd_oxbow_bind(struct resp_call *call);
+enum oxbow_err cmd_oxbow_schedule(struct resp_call *call);
 
 #endif

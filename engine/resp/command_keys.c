@@ -127,6 +127,37 @@ static enum resp_keys_found grouped(const struct oxbow_bytes *args, uint32_t cou
     return RESP_KEYS_FOUND;
 }
 
+/* OXBOW BIND's: the source, and where ADD or SET lead from it. */
+static enum resp_keys_found bound(const struct oxbow_bytes *args, uint32_t count,
+                                  struct resp_keys *keys)
+{
+    if (count < 4) {
+        return RESP_KEYS_NONE;
+    }
+    *keys = (struct resp_keys){.first = 3, .count = 1, .step = 1};
+    if (resp_arg_is(args[2], "add")) {
+        keys->count = count > 4 ? 2 : 1;
+    }
+    for (uint32_t i = 4; i + 1 < count && resp_arg_is(args[2], "set"); i += 2) {
+        if (resp_arg_is(args[i], "alternate") && args[i + 1].len > 0) {
+            keys->count = 2;
+            keys->step = i + 1 - keys->first;
+        }
+    }
+    return RESP_KEYS_FOUND;
+}
+
+/* OXBOW SCHEDULE's: what ADD adds to; others go by the schedule's name. */
+static enum resp_keys_found scheduled(const struct oxbow_bytes *args, uint32_t count,
+                                      struct resp_keys *keys)
+{
+    if (count < 5 || !resp_arg_is(args[2], "add")) {
+        return RESP_KEYS_NONE;
+    }
+    *keys = (struct resp_keys){.first = 4, .count = 1, .step = 1};
+    return RESP_KEYS_FOUND;
+}
+
 static enum resp_keys_found movable(const struct resp_command *row, const struct oxbow_bytes *args,
                                     uint32_t count, struct resp_keys *keys)
 {
@@ -135,6 +166,12 @@ static enum resp_keys_found movable(const struct resp_command *row, const struct
     }
     if (strcmp(row->name, "oxbow|group") == 0) {
         return grouped(args, count, keys);
+    }
+    if (strcmp(row->name, "oxbow|bind") == 0) {
+        return bound(args, count, keys);
+    }
+    if (strcmp(row->name, "oxbow|schedule") == 0) {
+        return scheduled(args, count, keys);
     }
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         if (strcmp(ways[i].name, row->name) == 0) {
@@ -300,7 +337,7 @@ static uint8_t rights_of_bitfield(const struct oxbow_bytes *args, uint32_t count
 static bool only_looks(const struct resp_command *row, const struct oxbow_bytes *args,
                        uint32_t count)
 {
-    return strncmp(row->name, "oxbow|", 6) == 0 && row->first == 3 && count > 2 &&
+    return strncmp(row->name, "oxbow|", 6) == 0 && row->first != 2 && count > 2 &&
            (resp_arg_is(args[2], "get") || resp_arg_is(args[2], "list"));
 }
 

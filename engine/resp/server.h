@@ -246,7 +246,6 @@ struct oxbow_resp {
     struct resp_slow slow;
     struct resp_latency latency;
     struct oxbow_result result; /* of whatever command is under way */
-    bool rules_told;            /* that one of the configuration could not be kept: rules.c */
 
     /* scripts: script.h */
     struct resp_vm *vm;             /* NULL: nobody has wanted any */
@@ -270,6 +269,7 @@ struct oxbow_resp {
     struct link touched;
     struct link settling; /* struct resp_block.settling */
     bool serving;
+    bool rules_told; /* that a rule of the configuration could not be kept: rules.c */
     uint32_t blocked;
     struct oxbow_resp_client **deadlines; /* a heap by block.until_us */
     uint32_t deadline_count;

@@ -256,6 +256,29 @@ static enum oxbow_err config_get(struct resp_call *call)
     return err;
 }
 
+bool resp_setting_get(struct oxbow_resp *s, uint32_t *i, const char **name, char value[VALUE_MAX])
+{
+    while (*i < SETTINGS && settings[*i].set == NULL) {
+        (*i)++;
+    }
+    if (*i == SETTINGS) {
+        return false;
+    }
+    *name = settings[*i].name;
+    settings[*i].get(s, value);
+    return true;
+}
+
+bool resp_setting_set(struct oxbow_resp *s, struct oxbow_bytes name, struct oxbow_bytes value)
+{
+    size_t i = 0;
+
+    while (i < SETTINGS && !resp_arg_is(name, settings[i].name)) {
+        i++;
+    }
+    return i < SETTINGS && settings[i].set != NULL && settings[i].set(s, value);
+}
+
 static enum oxbow_err config_set(struct resp_call *call)
 {
     if (call->count % 2 != 0) {
@@ -302,6 +325,8 @@ const struct resp_command resp_config_subs[] = {
      "Settings whose names match patterns", NULL},
     {"config|set", config_set, -4, ADMIN | RESP_ALONE | RESP_NO_MULTI, D, 0, 0, 0, "2.0.0",
      "Changes settings", NULL},
+    {"config|rewrite", resp_config_rewrite, 2, ADMIN | RESP_ALONE, D, 0, 0, 0, "2.8.0",
+     "Writes what is set now into the configuration's file", NULL},
     {"config|resetstat", config_resetstat, 2, ADMIN | RESP_ALONE, D, 0, 0, 0, "2.0.0",
      "Has the counters of INFO begin anew", NULL},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},

@@ -107,6 +107,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     }
     err = strings_copy(s);
     err = err == OXBOW_OK ? resp_sentinel_begin(s) : err;
+    err = err == OXBOW_OK ? resp_settings_begin(s) : err;
     err = err == OXBOW_OK ? resp_users_begin(s) : err;
     err = err == OXBOW_OK ? id_make(s, s->run_id) : err;
     err = err == OXBOW_OK ? id_make(s, s->sentinel_id) : err;

@@ -433,6 +433,17 @@ void resp_settle_turn(struct oxbow_resp *s);
 /* Says how far one has come whose time is over. */
 void resp_settle_timeout(struct oxbow_resp_client *c);
 
+/* ---- settings: cmd_config.c, cmd_config_rewrite.c ---- */
+
+/* The next setting from *i on that can be changed; *i is its place. False: there is none. */
+bool resp_setting_get(struct oxbow_resp *s, uint32_t *i, const char **name,
+                      char value[RESP_VALUE_MAX]);
+/* False: there is none of that name, or it does not take the value. */
+bool resp_setting_set(struct oxbow_resp *s, struct oxbow_bytes name, struct oxbow_bytes value);
+/* What the configuration sets at first. OXBOW_EINVAL, and why. */
+OXBOW_MUST_CHECK enum oxbow_err resp_settings_begin(struct oxbow_resp *s);
+OXBOW_MUST_CHECK enum oxbow_err resp_config_rewrite(struct resp_call *call);
+
 /* ---- cmd_sentinel.c ---- */
 
 /* Whether the client may know of the command: a sentinel's are others than a server's. */

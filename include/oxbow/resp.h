@@ -76,6 +76,22 @@ struct oxbow_resp_sentinel {
     uint16_t port;     /* likewise; 0: resp_config.port, or tls_port if that is 0 */
 };
 
+/* A setting by its name, as CONFIG GET and SET have it. */
+struct oxbow_resp_setting {
+    const char *name;
+    const char *value;
+};
+
+/* What CONFIG REWRITE does. Called on the server's thread, within turns; must outlive the server. */
+struct oxbow_resp_rewrite {
+    void *ctx;
+    /* Keeps what is set now, for good, or changes nothing and tells why: all settings that can be
+     * changed, and the users as lines "user NAME RULE..." (none if there is a users_file; the default
+     * user only if it differs from what requirepass makes of it). Borrowed. */
+    bool (*write)(void *ctx, const struct oxbow_resp_setting *settings, uint32_t count,
+                  const char *users, struct oxbow_resp_why *why);
+};
+
 /* Who may give DEBUG, which can keep everybody waiting: enable-debug-command. */
 enum oxbow_resp_debug {
     OXBOW_RESP_DEBUG_NO = 0,
@@ -123,8 +139,11 @@ struct oxbow_resp_config {
     uint16_t tls_port;           /* likewise, with TLS */
     uint16_t sentinel_port;      /* likewise, as a sentinel */
     struct oxbow_resp_sentinel sentinel;
-    uint32_t pid;                            /* for INFO */
-    const char *config_file;                 /* for INFO; NULL: none */
+    uint32_t pid;                              /* for INFO */
+    const char *config_file;                   /* for INFO; NULL: none */
+    struct oxbow_resp_rewrite rewrite;         /* `write` NULL: there is no file */
+    const struct oxbow_resp_setting *settings; /* set at first, as by CONFIG SET */
+    uint32_t setting_count;
     const struct oxbow_scripting *scripting; /* NULL: EVAL and its like are refused */
     uint32_t script_ms_max;    /* a script that runs longer is ended: lua-time-limit; 0: 5000;
                                UINT32_MAX: never */
@@ -146,7 +165,7 @@ struct oxbow_resp_config {
     void *ctx;
 };
 
-/* OXBOW_EINVAL (the users and `sentinel` too; one of uplink and uplink_ops alone), OXBOW_ENOMEM, OXBOW_ENOTSUP (the port has no descriptors), errors of
+/* OXBOW_EINVAL (the users, `sentinel` and `settings` too; one of uplink and uplink_ops alone), OXBOW_ENOMEM, OXBOW_ENOTSUP (the port has no descriptors), errors of
  * oxbow_txn_begin and of users_file.read. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config,
                                                 struct oxbow_resp **out);

@@ -75,6 +75,11 @@ static bool set_number(const struct config_row *row, const char *where, const ch
 {
     const char *end = "";
     uint64_t n = 0;
+
+    if (row->kind == CONFIG_NUMBER_OR_NONE && strcmp(text, "-1") == 0) {
+        *out = UINT64_MAX; /* a signed field's -1 */
+        return true;
+    }
     bool ok = row->kind == CONFIG_SIZE
                   ? size_of(text, &n)
                   : number_of(text, row->kind == CONFIG_OCTAL ? 8 : 10, &end, &n) && *end == '\0';
@@ -226,7 +231,7 @@ static bool set_rules(const struct config_row *row, const char *where, char *con
 
 /* ---- rows ---- */
 
-static const struct config_row *find(const char *name)
+const struct config_row *config_row_of(const char *name)
 {
     const struct config_row *row = config_rows;
 
@@ -234,6 +239,28 @@ static const struct config_row *find(const char *name)
         row++;
     }
     return row->name != NULL ? row : NULL;
+}
+
+bool config_same(const struct config_row *row, const struct config *a, const struct config *b)
+{
+    const void *one = (const char *)a + row->offset;
+    const void *other = (const char *)b + row->offset;
+
+    switch (row->kind) {
+    case CONFIG_NUMBER:
+    case CONFIG_NUMBER_OR_NONE:
+    case CONFIG_OCTAL:
+    case CONFIG_SIZE:
+    case CONFIG_WORD:
+        return memcmp(one, other, sizeof(uint64_t)) == 0;
+    case CONFIG_YESNO:
+        return *(const bool *)one == *(const bool *)other;
+    case CONFIG_TEXT:
+    case CONFIG_NAMES:
+        return strcmp(one, other) == 0;
+    default:
+        return false;
+    }
 }
 
 static bool is_without_meaning(const char *name)
@@ -284,7 +311,7 @@ static bool set_row(struct config *c, const struct config_row *row, const char *
 bool config_set(struct config *c, const char *where, char *const *words, uint32_t count,
                 struct config_why *why)
 {
-    const struct config_row *row = find(words[0]);
+    const struct config_row *row = config_row_of(words[0]);
 
     if (row != NULL) {
         return set_row(c, row, where, words + 1, count - 1, why);
@@ -389,6 +416,11 @@ bool config_check(const struct config *c, struct config_why *why)
     if (!sentinel_check(c, why)) {
         return false;
     }
+    if (c->keyspace_events[strspn(c->keyspace_events, "KEg$lshzxetdmnA")] != '\0') {
+        return refuse(why, "oxbowd", "notify-keyspace-events",
+                      "'%.60s': classes of events are K E g $ l s h z x e t d m n and A",
+                      c->keyspace_events);
+    }
     if (c->stand_in[0] != '\0' && c->on_failure != OXBOW_FAILURE_MEMORY) {
         return refuse(why, "oxbowd", "stand-in", "goes with on-failure memory");
     }
@@ -412,6 +444,7 @@ static const char *value_of(const struct config_row *row)
 {
     switch (row->kind) {
     case CONFIG_NUMBER:
+    case CONFIG_NUMBER_OR_NONE:
         return "NUMBER";
     case CONFIG_OCTAL:
         return "OCTAL";

@@ -124,7 +124,10 @@ struct config {
     uint64_t script_ms;
     uint64_t script_memory;
     uint64_t maxmemory_policy;
-    uint64_t keyspace_events;
+    char keyspace_events[CONFIG_TEXT_MAX];
+    int64_t slow_us; /* -1: nothing is noted */
+    uint64_t slow_max;
+    uint64_t latency_ms;
     uint64_t daemonize;
     uint64_t supervised;
     char dir[CONFIG_TEXT_MAX];
@@ -156,7 +159,8 @@ struct config {
 };
 
 enum config_kind {
-    CONFIG_NUMBER, /* least to most */
+    CONFIG_NUMBER,         /* least to most */
+    CONFIG_NUMBER_OR_NONE, /* likewise, or -1 */
     CONFIG_OCTAL,
     CONFIG_SIZE, /* with k, kb, m, mb, ...; least to most */
     CONFIG_YESNO,
@@ -198,6 +202,10 @@ struct config_why {
 };
 
 void config_init(struct config *c);
+/* In any case; NULL: there is none. */
+const struct config_row *config_row_of(const char *name);
+/* Whether the option has the same value in both. Not for those that may be given more than once. */
+bool config_same(const struct config_row *row, const struct config *a, const struct config *b);
 /* Splits a line into words, in place. False: unbalanced quotes or too many words. */
 bool config_split(char *line, char *words[CONFIG_WORDS_MAX], uint32_t *count);
 /* Takes one option; `where` is what the complaint begins with. */

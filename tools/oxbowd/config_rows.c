@@ -21,7 +21,6 @@ static const struct config_word foreigns[] = {
 static const struct config_word failures[] = {
     {"stop", OXBOW_FAILURE_STOP}, {"memory", OXBOW_FAILURE_MEMORY}, {NULL, 0}};
 static const struct config_word evictions[] = {{"noeviction", 0}, {NULL, 0}};
-static const struct config_word no_events[] = {{"", 0}, {NULL, 0}};
 static const struct config_word pubsubs[] = {{"resetchannels", 0}, {"allchannels", 1}, {NULL, 0}};
 static const struct config_word debugs[] = {{"no", OXBOW_RESP_DEBUG_NO},
                                             {"local", OXBOW_RESP_DEBUG_LOCAL},
@@ -112,8 +111,14 @@ const struct config_row config_rows[] = {
      "bytes that all scripts and what they make may take"},
     {"maxmemory-policy", CONFIG_WORD, AT(maxmemory_policy), "noeviction", 0, 0, evictions,
      "what is dropped when the quota is used up: nothing"},
-    {"notify-keyspace-events", CONFIG_WORD, AT(keyspace_events), "", 0, 0, no_events,
-     "which changes of keys are published: none"},
+    {"notify-keyspace-events", CONFIG_TEXT, AT(keyspace_events), "", 0, 0, NULL,
+     "which changes of keys are published: classes as in Redis, K and E among them; empty: none"},
+    {"slowlog-log-slower-than", CONFIG_NUMBER_OR_NONE, AT(slow_us), "10000", 0, INT64_MAX, NULL,
+     "microseconds from which on a command is noted in SLOWLOG; -1: none is"},
+    {"slowlog-max-len", CONFIG_NUMBER, AT(slow_max), "128", 0, INT64_MAX, NULL,
+     "commands that SLOWLOG keeps"},
+    {"latency-monitor-threshold", CONFIG_NUMBER, AT(latency_ms), "0", 0, INT64_MAX, NULL,
+     "milliseconds from which on a command is noted in LATENCY; 0: none is"},
     {"daemonize", CONFIG_WORD, AT(daemonize), "no", 0, 0, no_fork,
      "no: a supervisor starts it and watches it"},
     {"supervised", CONFIG_WORD, AT(supervised), "auto", 0, 0, supervisors,
@@ -232,7 +237,6 @@ const char *const config_without_meaning[] = {
     "io-threads",
     "io-threads-do-reads",
     "jemalloc-bg-thread",
-    "latency-monitor-threshold",
     "lazyfree-lazy-eviction",
     "lazyfree-lazy-expire",
     "lazyfree-lazy-server-del",
@@ -263,8 +267,6 @@ const char *const config_without_meaning[] = {
     "save",
     "set-max-intset-entries",
     "set-proc-title",
-    "slowlog-log-slower-than",
-    "slowlog-max-len",
     "stop-writes-on-bgsave-error",
     "stream-node-max-bytes",
     "stream-node-max-entries",

@@ -6,7 +6,7 @@
  */
 #include "oxbow/lua.h"
 #include "port/uv/program.h"
-#include "tools/oxbowd/config.h"
+#include "tools/oxbowd/config_rewrite.h"
 #include "tools/oxbowd/log.h"
 #include "tools/oxbowd/notify.h"
 #include "tools/oxbowd/uplink.h"
@@ -331,10 +331,9 @@ static const char *text_or_null(const char *text)
     return text[0] != '\0' ? text : NULL;
 }
 
-static bool server_open(struct daemon *d)
+static struct oxbow_tls_config tls_of(const struct config *c)
 {
-    const struct config *c = &d->config;
-    const struct oxbow_tls_config tls = {
+    return (struct oxbow_tls_config){
         .ca.path = text_or_null(c->tls_ca),
         .cert.path = text_or_null(c->tls_cert),
         .key.path = text_or_null(c->tls_key),
@@ -342,7 +341,16 @@ static bool server_open(struct daemon *d)
         .server = true,
         .clients = (enum oxbow_tls_clients)c->tls_clients,
     };
+}
+
+static bool server_open(struct daemon *d)
+{
+    const struct config *c = &d->config;
+    const struct oxbow_tls_config tls = tls_of(c);
     const char *binds[OXBOW_RESP_UV_BINDS_MAX];
+    struct oxbow_resp_setting settings[CONFIG_SETTINGS_MAX];
+    char room[CONFIG_SETTINGS_MAX][CONFIG_SETTING_TEXT];
+    uint32_t setting_count = config_settings(c, settings, room);
     struct oxbow_resp_uv_why why = {.text = ""};
     const struct oxbow_resp_uv_config config = {
         .resp =
@@ -362,6 +370,9 @@ static bool server_open(struct daemon *d)
                 .timeout_s = (uint32_t)c->timeout,
                 .pid = (uint32_t)getpid(),
                 .config_file = c->file[0] != '\0' ? c->file : NULL,
+                .rewrite = config_rewriting(c->file),
+                .settings = settings,
+                .setting_count = setting_count,
                 .scripting = OXBOWD_SCRIPTING,
                 .script_ms_max = c->script_ms != 0 ? (uint32_t)c->script_ms : UINT32_MAX,
                 .script_bytes_max = c->script_memory,

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CONFIG REWRITE as the server sees it: what it hands to the program, and when. And settings at first. */
+#include "tests/resp/talk.h"
+
+struct kept {
+    char settings[8192]; /* "NAME=VALUE;" of each */
+    char users[8192];
+    uint32_t calls;
+    bool fails;
+};
+
+static struct kept kept;
+
+static bool keep(void *ctx, const struct oxbow_resp_setting *settings, uint32_t count,
+                 const char *users, struct oxbow_resp_why *why)
+{
+    struct kept *k = ctx;
+    size_t len = 0;
+
+    k->calls++;
+    k->settings[0] = '\0';
+    for (uint32_t i = 0; i < count; i++) {
+        len += (size_t)snprintf(k->settings + len, sizeof k->settings - len, "%s=%s;",
+                                settings[i].name, settings[i].value);
+    }
+    (void)snprintf(k->users, sizeof k->users, "%s", users);
+    if (k->fails) {
+        (void)snprintf(why->text, sizeof why->text, "there is no paper");
+    }
+    return !k->fails;
+}
+
+static int setup(void **state)
+{
+    struct talk *t = test_calloc(1, sizeof *t);
+
+    kept = (struct kept){.calls = 0};
+    t->config.rewrite = (struct oxbow_resp_rewrite){.ctx = &kept, .write = keep};
+    talk_open(t);
+    talk_connect(t, 0);
+    *state = t;
+    return 0;
+}
+
+static void everything_that_can_be_changed_is_handed_over_as_it_is(void **state)
+{
+    struct talk *t = *state;
+
+    assert_reply(t, 0, "CONFIG REWRITE", "+OK\r\n");
+    assert_int_equal(kept.calls, 1);
+    assert_string_equal(kept.users, "");
+    assert_non_null(strstr(kept.settings, "appendfsync=always;"));
+    assert_non_null(strstr(kept.settings, "maxclients=10000;"));
+    assert_non_null(strstr(kept.settings, "requirepass=;"));
+    assert_null(strstr(kept.settings, "busy-reply-threshold")); /* lua-time-limit is the same */
+    assert_null(strstr(kept.settings, "databases"));
+    assert_reply(t, 0, "CONFIG SET maxclients 77 slowlog-max-len 5 notify-keyspace-events KEA",
+                 "+OK\r\n");
+    assert_reply(t, 0, "CONFIG SET busy-reply-threshold 99", "+OK\r\n");
+    assert_reply(t, 0, "config rewrite", "+OK\r\n");
+    assert_non_null(strstr(kept.settings, "maxclients=77;"));
+    assert_non_null(strstr(kept.settings, "slowlog-max-len=5;"));
+    assert_non_null(strstr(kept.settings, "notify-keyspace-events=AKE;"));
+    assert_non_null(strstr(kept.settings, "lua-time-limit=99;"));
+}
+
+static void users_are_handed_over_and_the_default_one_if_it_says_more_than_requirepass(void **state)
+{
+    struct talk *t = *state;
+
+    assert_reply(t, 0, "ACL SETUSER a on nopass ~k +get", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG SET requirepass secret", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG REWRITE", "+OK\r\n");
+    assert_string_equal(kept.users, "user a on nopass ~k resetchannels -@all +get\n");
+    assert_non_null(strstr(kept.settings, "requirepass=secret;"));
+    assert_reply(t, 0, "ACL SETUSER default >another", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG REWRITE", "+OK\r\n");
+    assert_non_null(strstr(kept.users, "user default on #"));
+    assert_reply(t, 0, "ACL SETUSER default resetpass >another", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG REWRITE", "+OK\r\n");
+    assert_non_null(strstr(kept.users, "user default on #")); /* with another than requirepass' */
+    assert_reply(t, 0, "CONFIG SET requirepass secret", "+OK\r\n");
+    assert_reply(t, 0, "ACL SETUSER default -debug", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG REWRITE", "+OK\r\n");
+    assert_non_null(strstr(kept.users, "user default on #"));
+    assert_non_null(strstr(kept.users, "-debug\n"));
+    assert_reply(t, 0, "ACL SETUSER default +@all", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG SET requirepass third", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG REWRITE", "+OK\r\n");
+    assert_null(strstr(kept.users, "user default"));
+}
+
+static void a_failure_is_told_and_repeated_attempts_are_made(void **state)
+{
+    struct talk *t = *state;
+
+    kept.fails = true;
+    assert_reply(t, 0, "CONFIG REWRITE", "-ERR Rewriting config file: there is no paper\r\n");
+    kept.fails = false;
+    assert_reply(t, 0, "CONFIG REWRITE", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG REWRITE x",
+                 "-ERR wrong number of arguments for 'config|rewrite' command\r\n");
+    assert_int_equal(kept.calls, 2);
+    assert_reply(t, 0, "ACL SETUSER a on nopass +@all -config|rewrite", "+OK\r\n");
+    assert_reply(t, 0, "AUTH a x", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG REWRITE",
+                 "-NOPERM this user has no permissions to run the 'config|rewrite' command\r\n");
+    assert_int_equal(kept.calls, 2);
+}
+
+static void within_a_transaction_it_is_done_by_exec(void **state)
+{
+    struct talk *t = *state;
+
+    assert_reply(t, 0, "MULTI", "+OK\r\n");
+    assert_reply(t, 0, "SET a 1", "+QUEUED\r\n");
+    assert_reply(t, 0, "CONFIG REWRITE", "+QUEUED\r\n");
+    assert_int_equal(kept.calls, 0);
+    assert_reply(t, 0, "EXEC", "*2\r\n+OK\r\n+OK\r\n");
+    assert_int_equal(kept.calls, 1);
+}
+
+static void without_a_file_it_is_refused(void **state)
+{
+    struct talk *t = *state;
+
+    assert_reply(t, 0, "CONFIG REWRITE", "-ERR The server is running without a config file\r\n");
+}
+
+static void memory_that_is_out_is_told_or_ends_the_connection(void **state)
+{
+    struct talk *t = *state;
+    uint64_t points = 0;
+
+    assert_reply(t, 0, "ACL SETUSER a on nopass ~k +get", "+OK\r\n");
+    for (uint64_t n = 1;; n++) {
+        const char *heard;
+
+        kept.calls = 0;
+        talk_connect(t, 1);
+        talk_send(t, 1, "CONFIG REWRITE");
+        fault_arm_alloc(&t->fault, n, 1);
+        talk_turn(t);
+        fault_disarm(&t->fault);
+        heard = talk_heard(t, 1);
+        if (t->fault.alloc_failed == 0) {
+            assert_string_equal(heard, "+OK\r\n");
+            assert_int_equal(kept.calls, 1);
+            break;
+        }
+        points++;
+        assert_true(heard[0] == '-' || oxbow_resp_client_done(t->clients[1]));
+        talk_hang_up(t, 1);
+    }
+    assert_true(points > 2);
+}
+
+static void settings_are_there_from_the_start(void **state)
+{
+    static const struct oxbow_resp_setting fine[] = {{"slowlog-max-len", "7"},
+                                                     {"notify-keyspace-events", "Kx"}};
+    static const struct oxbow_resp_setting wrong[][1] = {
+        {{"slowlog-max-len", "x"}}, {{"port", "1"}}, {{"nonsense", "1"}}};
+    struct oxbow_resp_why why = {.text = ""};
+    struct talk *t = *state;
+    struct oxbow_resp_config config = {.db = t->db, .why = &why, .setting_count = 1};
+    struct oxbow_resp *server;
+
+    for (size_t i = 0; i < 3; i++) {
+        config.settings = wrong[i];
+        why.text[0] = '\0';
+        assert_int_equal(oxbow_resp_open(&config, &server), OXBOW_EINVAL);
+        assert_memory_equal(why.text, wrong[i][0].name, strlen(wrong[i][0].name));
+    }
+    t->config.settings = fine;
+    t->config.setting_count = 2;
+    talk_again(t);
+    talk_connect(t, 0);
+    assert_reply(t, 0, "CONFIG GET slowlog-max-len", "*2\r\n$15\r\nslowlog-max-len\r\n$1\r\n7\r\n");
+    assert_reply(t, 0, "CONFIG GET notify-keyspace-events",
+                 "*2\r\n$22\r\nnotify-keyspace-events\r\n$2\r\nxK\r\n");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, talk_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(everything_that_can_be_changed_is_handed_over_as_it_is),
+        T(users_are_handed_over_and_the_default_one_if_it_says_more_than_requirepass),
+        T(a_failure_is_told_and_repeated_attempts_are_made),
+        T(within_a_transaction_it_is_done_by_exec),
+        cmocka_unit_test_setup_teardown(without_a_file_it_is_refused, talk_setup, talk_teardown),
+        T(memory_that_is_out_is_told_or_ends_the_connection),
+        T(settings_are_there_from_the_start),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

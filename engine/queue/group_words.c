@@ -15,28 +15,33 @@
 #define SHOWN_MAX     60 /* bytes of a word in a complaint */
 #define KEY_FIELD_MAX 255u
 
-enum kind { KIND_MS, KIND_COUNT, KIND_NAME, KIND_YES };
-
 static const struct row {
     const char *name;
-    enum kind kind;
+    enum oxbow_group_word_kind kind;
     size_t offset; /* in struct oxbow_group_options */
     uint64_t most;
     const char *want; /* what it may be, for complaints */
 } rows[] = {
 #define AT(member) offsetof(struct oxbow_group_options, member)
-    {"visibility", KIND_MS, AT(visibility_ms), OXBOW_GROUP_MS_MAX, "a time like 500ms, 30s or 5m"},
-    {"max-deliveries", KIND_COUNT, AT(max_deliveries), UINT32_MAX, "a number"},
-    {"dead-letter", KIND_NAME, AT(dead_letter), OXBOW_GROUP_NAME_MAX, "the key of a stream"},
-    {"retry-base", KIND_MS, AT(retry_base_ms), OXBOW_GROUP_MS_MAX, "a time like 500ms, 30s or 5m"},
-    {"retry-factor", KIND_COUNT, AT(retry_factor_percent), OXBOW_GROUP_RETRY_FACTOR_MAX,
+    {"visibility", OXBOW_GROUP_WORD_MS, AT(visibility_ms), OXBOW_GROUP_MS_MAX,
+     "a time like 500ms, 30s or 5m"},
+    {"max-deliveries", OXBOW_GROUP_WORD_COUNT, AT(max_deliveries), UINT32_MAX, "a number"},
+    {"dead-letter", OXBOW_GROUP_WORD_NAME, AT(dead_letter), OXBOW_GROUP_NAME_MAX,
+     "the key of a stream"},
+    {"retry-base", OXBOW_GROUP_WORD_MS, AT(retry_base_ms), OXBOW_GROUP_MS_MAX,
+     "a time like 500ms, 30s or 5m"},
+    {"retry-factor", OXBOW_GROUP_WORD_COUNT, AT(retry_factor_percent), OXBOW_GROUP_RETRY_FACTOR_MAX,
      "a percentage from 100 to 10000, or 0"},
-    {"retry-max", KIND_MS, AT(retry_max_ms), OXBOW_GROUP_MS_MAX, "a time like 500ms, 30s or 5m"},
-    {"retry-jitter", KIND_COUNT, AT(retry_jitter_percent), 100, "a percentage from 0 to 100"},
-    {"prefetch", KIND_COUNT, AT(prefetch), UINT32_MAX, "a number"},
-    {"key-field", KIND_NAME, AT(key_field), KEY_FIELD_MAX, "a field's name of up to 255 bytes"},
-    {"exclusive", KIND_MS, AT(exclusive_ms), OXBOW_GROUP_MS_MAX, "a time like 500ms, 30s or 5m"},
-    {"dead-letter-remove", KIND_YES, AT(dead_remove), 1, "yes or no"},
+    {"retry-max", OXBOW_GROUP_WORD_MS, AT(retry_max_ms), OXBOW_GROUP_MS_MAX,
+     "a time like 500ms, 30s or 5m"},
+    {"retry-jitter", OXBOW_GROUP_WORD_COUNT, AT(retry_jitter_percent), 100,
+     "a percentage from 0 to 100"},
+    {"prefetch", OXBOW_GROUP_WORD_COUNT, AT(prefetch), UINT32_MAX, "a number"},
+    {"key-field", OXBOW_GROUP_WORD_NAME, AT(key_field), KEY_FIELD_MAX,
+     "a field's name of up to 255 bytes"},
+    {"exclusive", OXBOW_GROUP_WORD_MS, AT(exclusive_ms), OXBOW_GROUP_MS_MAX,
+     "a time like 500ms, 30s or 5m"},
+    {"dead-letter-remove", OXBOW_GROUP_WORD_YES, AT(dead_remove), 1, "yes or no"},
 #undef AT
 };
 
@@ -60,13 +65,13 @@ static bool set(const struct row *row, struct oxbow_bytes text, struct oxbow_gro
     uint64_t n = 0;
 
     switch (row->kind) {
-    case KIND_NAME:
+    case OXBOW_GROUP_WORD_NAME:
         *(struct oxbow_bytes *)at = text;
         return text.len <= row->most;
-    case KIND_YES:
+    case OXBOW_GROUP_WORD_YES:
         *(bool *)at = word_is(text, "yes");
         return *(bool *)at || word_is(text, "no");
-    case KIND_MS:
+    case OXBOW_GROUP_WORD_MS:
         if (!word_ms(text, &n) || n > row->most) {
             return false;
         }
@@ -140,8 +145,8 @@ enum oxbow_err oxbow_group_options_check(const struct oxbow_group_options *opt,
 
 /* ---- to words ---- */
 
-bool oxbow_group_word(const struct oxbow_group_options *opt, size_t idx, const char **name,
-                      char text[OXBOW_GROUP_WORD_MAX], struct oxbow_bytes *word)
+bool oxbow_group_word(const struct oxbow_group_options *opt, size_t idx,
+                      struct oxbow_group_word *word)
 {
     const void *at;
 
@@ -149,22 +154,26 @@ bool oxbow_group_word(const struct oxbow_group_options *opt, size_t idx, const c
         return false;
     }
     at = (const char *)opt + rows[idx].offset;
-    *name = rows[idx].name;
-    word->data = text;
+    word->name = rows[idx].name;
+    word->kind = rows[idx].kind;
+    word->value = 0;
+    word->text.data = word->chars;
     switch (rows[idx].kind) {
-    case KIND_NAME:
-        *word = *(const struct oxbow_bytes *)at;
+    case OXBOW_GROUP_WORD_NAME:
+        word->text = *(const struct oxbow_bytes *)at;
+        return true;
+    case OXBOW_GROUP_WORD_YES:
+        word->value = *(const bool *)at;
+        word->text.len = (size_t)snprintf(word->chars, sizeof word->chars, "%s",
+                                          word->value != 0 ? "yes" : "no");
+        return true;
+    case OXBOW_GROUP_WORD_MS:
+        word->value = *(const uint64_t *)at;
         break;
-    case KIND_YES:
-        word->len =
-            (size_t)snprintf(text, OXBOW_GROUP_WORD_MAX, "%s", *(const bool *)at ? "yes" : "no");
-        break;
-    case KIND_MS:
-        word->len = num_u64_text(text, *(const uint64_t *)at);
-        break;
-    default:
-        word->len = num_u64_text(text, *(const uint32_t *)at);
+    case OXBOW_GROUP_WORD_COUNT:
+        word->value = *(const uint32_t *)at;
         break;
     }
+    word->text.len = num_u64_text(word->chars, word->value);
     return true;
 }

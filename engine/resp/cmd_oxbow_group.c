@@ -50,18 +50,14 @@ static enum oxbow_err group_set(struct resp_call *call)
 
 static size_t reply_options(struct resp_reply *r, const struct oxbow_group_options *opt)
 {
-    char text[OXBOW_GROUP_WORD_MAX];
-    struct oxbow_bytes word;
-    const char *name;
+    struct oxbow_group_word word;
     size_t i;
 
-    for (i = 0; oxbow_group_word(opt, i, &name, text, &word); i++) {
-        int64_t n;
-
-        if (word.data == text && resp_arg_int(word, &n)) { /* not a name that looks like one */
-            oxbow_pair_int(r, name, (uint64_t)n);
+    for (i = 0; oxbow_group_word(opt, i, &word); i++) {
+        if (word.kind == OXBOW_GROUP_WORD_MS || word.kind == OXBOW_GROUP_WORD_COUNT) {
+            oxbow_pair_int(r, word.name, word.value);
         } else {
-            oxbow_pair_bytes(r, name, word);
+            oxbow_pair_bytes(r, word.name, word.text);
         }
     }
     return i;

@@ -119,22 +119,17 @@ static const struct oxbow_resp_group_rule *group_rule(const struct oxbow_resp *s
     return NULL;
 }
 
-static bool word_says_nothing(struct oxbow_bytes word)
+static bool is_set(const struct oxbow_group_word *word)
 {
-    return word.len == 0 || resp_arg_is(word, "0") || resp_arg_is(word, "no");
+    return word->kind == OXBOW_GROUP_WORD_NAME ? word->text.len > 0 : word->value != 0;
 }
 
 static bool sets_options(const struct oxbow_group_options *opt)
 {
-    char text[OXBOW_GROUP_WORD_MAX];
-    struct oxbow_bytes word;
-    const char *name;
+    struct oxbow_group_word word;
 
-    if (opt->dead_letter.len > 0 || opt->key_field.len > 0) { /* whatever they are called */
-        return true;
-    }
-    for (size_t i = 0; oxbow_group_word(opt, i, &name, text, &word); i++) {
-        if (!word_says_nothing(word)) {
+    for (size_t i = 0; oxbow_group_word(opt, i, &word); i++) {
+        if (is_set(&word)) {
             return true;
         }
     }
@@ -301,19 +296,14 @@ static enum oxbow_err put_queue(struct buf *out, const struct oxbow_resp_queue_r
 
 static enum oxbow_err put_group(struct buf *out, const struct oxbow_resp_group_rule *rule)
 {
-    char text[OXBOW_GROUP_WORD_MAX];
-    struct oxbow_bytes word;
-    const char *name;
+    struct oxbow_group_word word;
     enum oxbow_err err = put_quoted(out, rule->key);
 
     err = err == OXBOW_OK ? buf_append(out, " ", 1) : err;
     err = err == OXBOW_OK ? put_quoted(out, rule->group) : err;
-    for (size_t i = 0; err == OXBOW_OK && oxbow_group_word(&rule->options, i, &name, text, &word);
-         i++) {
-        bool quote = word.data != text; /* a name */
-
-        if (quote ? word.len > 0 : !word_says_nothing(word)) {
-            err = put_pair(out, name, word, quote);
+    for (size_t i = 0; err == OXBOW_OK && oxbow_group_word(&rule->options, i, &word); i++) {
+        if (is_set(&word)) {
+            err = put_pair(out, word.name, word.text, word.kind == OXBOW_GROUP_WORD_NAME);
         }
     }
     return err;

@@ -71,6 +71,22 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_group_options_get(struct oxbow_txn *txn,
 #define OXBOW_GROUP_WHY_MAX  512u
 #define OXBOW_GROUP_WORD_MAX 24u
 
+enum oxbow_group_word_kind {
+    OXBOW_GROUP_WORD_MS = 0,
+    OXBOW_GROUP_WORD_COUNT = 1,
+    OXBOW_GROUP_WORD_NAME = 2, /* bytes */
+    OXBOW_GROUP_WORD_YES = 3   /* yes or no: 1 or 0 */
+};
+
+/* An option as it is set. */
+struct oxbow_group_word {
+    const char *name; /* static */
+    enum oxbow_group_word_kind kind;
+    uint64_t value;                   /* of all but a name */
+    struct oxbow_bytes text;          /* as a word; a name is borrowed from the options */
+    char chars[OXBOW_GROUP_WORD_MAX]; /* where the text of others lies */
+};
+
 /* What is wrong, for an operator. */
 struct oxbow_group_why {
     char text[OXBOW_GROUP_WHY_MAX];
@@ -90,10 +106,9 @@ struct oxbow_group_why {
 OXBOW_MUST_CHECK enum oxbow_err oxbow_group_words(const struct oxbow_bytes *words, size_t count,
                                                   struct oxbow_group_options *opt,
                                                   struct oxbow_group_why *why);
-/* The idx-th option as such words, times in milliseconds: *name is static, *word lies in `text` or in
- * what *opt points to. False: there are no more. */
-bool oxbow_group_word(const struct oxbow_group_options *opt, size_t idx, const char **name,
-                      char text[OXBOW_GROUP_WORD_MAX], struct oxbow_bytes *word);
+/* The idx-th option as such a word, times in milliseconds. False: there are no more. */
+bool oxbow_group_word(const struct oxbow_group_options *opt, size_t idx,
+                      struct oxbow_group_word *word);
 /* OXBOW_EINVAL where options do not go together, whatever the group, and why. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_group_options_check(const struct oxbow_group_options *opt,
                                                           struct oxbow_group_why *why);

@@ -321,12 +321,12 @@ class Cli(unittest.TestCase):
     def test_wrong_words_about_a_groups_options_are_told(self):
         self.out("add", "s", "f", "1")
         self.out("group", "create", "s", "g")
-        for word in ("visibility", "visibility=", "visibility=1w", "visibility=-1", "visiblity=1",
+        for word in ("visibility", "visibility=", "visibility=1y", "visibility=-1", "visiblity=1",
                      "visibility=9999999999999999999999", "prefetch=4294967296", "prefetch=1s",
-                     "=1", ""):
+                     "retry-jitter=101", "=1", ""):
             self.error("group", "options", "s", "g", word, code=2)
         for words in (("max-deliveries=1",), ("dead-letter=s",), ("retry-factor=99",),
-                      ("retry-jitter=101",), ("retry-base=2s", "retry-max=1s")):
+                      ("retry-base=2s", "retry-max=1s")):
             self.assertIn("OXBOW_EINVAL", self.error("group", "options", "s", "g", *words, code=3))
         self.assertIn("OXBOW_ENOGROUP", self.error("group", "options", "s", "h", code=3))
         self.error("group", "nack", "s", "g", "x", code=2)

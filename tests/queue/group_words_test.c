@@ -35,10 +35,8 @@ static void every_option_is_read_and_written(void **state)
         "dead-letter-remove yes";
     struct oxbow_group_options o = {.prefetch = 0};
     struct oxbow_group_why why;
-    char number[OXBOW_GROUP_WORD_MAX];
+    struct oxbow_group_word word;
     char again[512] = "";
-    struct oxbow_bytes word;
-    const char *name;
     size_t len = 0;
 
     (void)state;
@@ -48,9 +46,10 @@ static void every_option_is_read_and_written(void **state)
     assert_int_equal(o.dead_letter.len, 9);
     assert_true(o.dead_remove);
     assert_int_equal(oxbow_group_options_check(&o, &why), OXBOW_OK);
-    for (size_t i = 0; oxbow_group_word(&o, i, &name, number, &word); i++) {
+    for (size_t i = 0; oxbow_group_word(&o, i, &word); i++) {
         len += (size_t)snprintf(again + len, sizeof again - len, "%s%s %.*s", i > 0 ? " " : "",
-                                name, (int)word.len, (const char *)word.data);
+                                word.name, (int)word.text.len, (const char *)word.text.data);
+        assert_true(word.kind == OXBOW_GROUP_WORD_NAME || word.value > 0);
     }
     assert_string_equal(again, text);
     assert_int_equal(read_words("VISIBILITY 2h Dead-Letter-Remove NO", &o, &why), OXBOW_OK);

@@ -10,33 +10,13 @@
 #include "tools/oxbow/out.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define REDRIVE_STEP 100u
 
-enum setting_kind { SETTING_AGE, SETTING_COUNT, SETTING_NAME, SETTING_YES };
-
-/* A group's options as words: one row each. */
-static const struct setting {
-    const char *name;
-    enum setting_kind kind;
-    size_t offset;
-} settings[] = {
-    {"visibility", SETTING_AGE, offsetof(struct oxbow_group_options, visibility_ms)},
-    {"max-deliveries", SETTING_COUNT, offsetof(struct oxbow_group_options, max_deliveries)},
-    {"dead-letter", SETTING_NAME, offsetof(struct oxbow_group_options, dead_letter)},
-    {"retry-base", SETTING_AGE, offsetof(struct oxbow_group_options, retry_base_ms)},
-    {"retry-factor", SETTING_COUNT, offsetof(struct oxbow_group_options, retry_factor_percent)},
-    {"retry-max", SETTING_AGE, offsetof(struct oxbow_group_options, retry_max_ms)},
-    {"retry-jitter", SETTING_COUNT, offsetof(struct oxbow_group_options, retry_jitter_percent)},
-    {"prefetch", SETTING_COUNT, offsetof(struct oxbow_group_options, prefetch)},
-    {"key-field", SETTING_NAME, offsetof(struct oxbow_group_options, key_field)},
-    {"exclusive", SETTING_AGE, offsetof(struct oxbow_group_options, exclusive_ms)},
-    {"dead-letter-remove", SETTING_YES, offsetof(struct oxbow_group_options, dead_remove)},
-};
-
-#define SETTINGS (sizeof settings / sizeof settings[0])
+#define SETTINGS_MAX 16u
 
 static struct oxbow_group group_of(const struct cli *cli)
 {
@@ -117,61 +97,39 @@ static int print_count(const struct cli *cli, const char *name, uint64_t n)
 
 /* ---- group options ---- */
 
-/* Applies one NAME=VALUE. False: no such name, or no such value. */
-static bool setting_apply(struct oxbow_group_options *opt, const char *word)
+/* Applies one NAME=VALUE. False: `why` says what is wrong with it. */
+static bool setting_apply(struct oxbow_group_options *opt, const char *word,
+                          struct oxbow_group_why *why)
 {
-    const char *value = strchr(word, '=');
+    const char *eq = strchr(word, '=');
+    struct oxbow_bytes words[2];
 
-    for (size_t i = 0; value != NULL && i < SETTINGS; i++) {
-        const struct setting *s = &settings[i];
-        void *at = (char *)opt + s->offset;
-        uint64_t n;
-
-        if (strlen(s->name) != (size_t)(value - word) ||
-            strncmp(s->name, word, strlen(s->name)) != 0) {
-            continue;
-        }
-        value++;
-        if (s->kind == SETTING_NAME) {
-            *(struct oxbow_bytes *)at = bytes_of(value);
-            return true;
-        }
-        if (s->kind == SETTING_AGE) {
-            return age_of(value, at);
-        }
-        if (s->kind == SETTING_YES) {
-            *(bool *)at = strcmp(value, "yes") == 0;
-            return *(bool *)at || strcmp(value, "no") == 0;
-        }
-        if (!number_of(value, strlen(value), UINT32_MAX, &n)) {
-            return false;
-        }
-        *(uint32_t *)at = (uint32_t)n;
-        return true;
+    if (eq == NULL) {
+        (void)snprintf(why->text, sizeof why->text, "%.60s: want NAME=VALUE", word);
+        return false;
     }
-    return false;
+    words[0] = (struct oxbow_bytes){word, (size_t)(eq - word)};
+    words[1] = bytes_of(eq + 1);
+    return oxbow_group_words(words, 2, opt, why) == OXBOW_OK;
 }
 
 static int print_options(const struct cli *cli, const struct oxbow_group_options *opt)
 {
-    const char *columns[SETTINGS + 1] = {NULL};
+    const char *columns[SETTINGS_MAX + 1] = {NULL};
+    struct oxbow_group_word word;
     struct out *out;
 
-    for (size_t i = 0; i < SETTINGS; i++) {
-        columns[i] = settings[i].name;
+    for (size_t i = 0; i < SETTINGS_MAX && oxbow_group_word(opt, i, &word); i++) {
+        columns[i] = word.name;
     }
     out = out_open(cli->opt.json, true, columns);
-    for (size_t i = 0; i < SETTINGS; i++) {
-        const void *at = (const char *)opt + settings[i].offset;
-
-        if (settings[i].kind == SETTING_AGE) {
-            out_age(out, *(const uint64_t *)at);
-        } else if (settings[i].kind == SETTING_COUNT) {
-            out_number(out, *(const uint32_t *)at);
-        } else if (settings[i].kind == SETTING_YES) {
-            out_text(out, *(const bool *)at ? "yes" : "no");
+    for (size_t i = 0; i < SETTINGS_MAX && oxbow_group_word(opt, i, &word); i++) {
+        if (word.kind == OXBOW_GROUP_WORD_MS) {
+            out_age(out, word.value);
+        } else if (word.kind == OXBOW_GROUP_WORD_COUNT) {
+            out_number(out, word.value);
         } else {
-            out_bytes(out, *(const struct oxbow_bytes *)at);
+            out_bytes(out, word.text);
         }
     }
     return out_close(out) ? EXIT_DONE : EXIT_FAILED;
@@ -181,6 +139,7 @@ static int run_options(struct cli *cli)
 {
     bool change = cli->arg_count > 2;
     struct oxbow_group_options opt;
+    struct oxbow_group_why why;
     struct oxbow_result memory = {0};
     struct oxbow_txn *txn;
     enum oxbow_err err;
@@ -189,8 +148,8 @@ static int run_options(struct cli *cli)
     for (size_t i = 2; i < cli->arg_count; i++) {
         struct oxbow_group_options scratch = {0};
 
-        if (!setting_apply(&scratch, cli->args[i])) {
-            return cli_usage(cli, "%s: no such option, or not a value for it", cli->args[i]);
+        if (!setting_apply(&scratch, cli->args[i], &why)) {
+            return cli_usage(cli, "%s", why.text);
         }
     }
     err = cli_begin(cli, change ? 0 : OXBOW_TXN_READ, &txn);
@@ -199,7 +158,7 @@ static int run_options(struct cli *cli)
     }
     err = oxbow_group_options_get(txn, group_of(cli), &memory, &opt);
     for (size_t i = 2; i < cli->arg_count && err == OXBOW_OK; i++) {
-        (void)setting_apply(&opt, cli->args[i]);
+        (void)setting_apply(&opt, cli->args[i], &why);
     }
     if (err == OXBOW_OK && change) {
         err = oxbow_group_options_set(txn, group_of(cli), &opt);

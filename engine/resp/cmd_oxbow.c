@@ -120,8 +120,8 @@ static enum oxbow_err oxbow_help(struct resp_call *call)
         "ADD <key> [NOMKSTREAM] [DELAY <ms> | AT <ms>] [TTL <ms>] [PRIORITY <n>]",
         "    [ONCE <id> | PRODUCER <name> SEQ <n>] <*|id> <field> <value> [...]",
         "    Appends an entry to a stream, now, later, or once.",
-        "PUSH <key> LEFT|RIGHT [DELAY <ms> | AT <ms>] [ONCE <id> | PRODUCER <name> SEQ <n>] "
-        "<value>",
+        "PUSH <key> LEFT|RIGHT [DELAY <ms> | AT <ms>]",
+        "    [ONCE <id> | PRODUCER <name> SEQ <n>] <value>",
         "    Adds an element to a list, now, later, or once.",
         "DELAY LIST <key> [COUNT <n>] | CANCEL <key> <id>",
         "    What waits to be added to a key, and taking it back.",

@@ -56,8 +56,49 @@ static enum oxbow_err cmd_role(struct resp_call *call)
     return OXBOW_OK;
 }
 
+/* It is a master already, and stays one. */
+static enum oxbow_err cmd_replicaof(struct resp_call *call)
+{
+    if (!resp_arg_is(call->args[1], "no") || !resp_arg_is(call->args[2], "one")) {
+        return resp_refuse(call,
+                           "ERR This server cannot be a replica: NO ONE is all that it takes");
+    }
+    resp_ok(call->reply);
+    return OXBOW_OK;
+}
+
+/* NULL, or what is wrong with the arguments: how data is saved and who is waited for is nothing that
+ * could be chosen here, but what makes no sense is refused as in Redis. */
+static const char *shutdown_options(const struct resp_call *call)
+{
+    uint32_t save = 0;
+    uint32_t nosave = 0;
+    uint32_t abort = 0;
+
+    for (uint32_t i = 1; i < call->count; i++) {
+        if (resp_arg_is(call->args[i], "save")) {
+            save++;
+        } else if (resp_arg_is(call->args[i], "nosave")) {
+            nosave++;
+        } else if (resp_arg_is(call->args[i], "abort")) {
+            abort++;
+        } else if (!resp_arg_is(call->args[i], "now") && !resp_arg_is(call->args[i], "force")) {
+            return "ERR syntax error";
+        }
+    }
+    if ((save > 0 && nosave > 0) || (abort > 0 && abort + 1 < call->count)) {
+        return "ERR syntax error";
+    }
+    return abort > 0 ? "ERR No shutdown in progress." : NULL;
+}
+
 static enum oxbow_err cmd_shutdown(struct resp_call *call)
 {
+    const char *wrong = shutdown_options(call);
+
+    if (wrong != NULL) {
+        return resp_refuse(call, wrong);
+    }
     if (call->server->config.shutdown == NULL) {
         return resp_refuse(call, "ERR Errors trying to SHUTDOWN. Check logs.");
     }
@@ -291,6 +332,8 @@ static const struct resp_command command_subs[] = {
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };
 
+#define REPLICA (RESP_ADMIN | RESP_NOSCRIPT | RESP_STALE | RESP_PURE)
+
 const struct resp_command resp_server_commands[] = {
     {"info", cmd_info, -1, RESP_LOADING | RESP_STALE | RESP_SENTINEL, D, 0, 0, 0, "1.0.0",
      "The server as text", NULL},
@@ -299,6 +342,9 @@ const struct resp_command resp_server_commands[] = {
      0, 0, "2.8.12", "Which part in replication: always a master", NULL},
     {"lastsave", cmd_lastsave, 1, FREE | RESP_FAST, D | RESP_CAT_ADMIN, 0, 0, 0, "1.0.0",
      "Now: everything is saved at any time", NULL},
+    {"replicaof", cmd_replicaof, 3, REPLICA, D, 0, 0, 0, "5.0.0",
+     "Of NO ONE: it is a master anyway", NULL},
+    {"slaveof", cmd_replicaof, 3, REPLICA, D, 0, 0, 0, "1.0.0", "The same", NULL},
     {"shutdown", cmd_shutdown, -1, ADMIN | RESP_ALONE | RESP_NO_MULTI | RESP_SENTINEL, D, 0, 0, 0,
      "1.0.0", "Ends the server in order", NULL},
     {"config", NULL, -2, 0, 0, 0, 0, 0, "2.0.0", "Of settings", resp_config_subs},

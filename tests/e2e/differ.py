@@ -397,6 +397,7 @@ def connection_commands(w):
         "multi": lambda: [], "exec": lambda: [], "discard": lambda: [], "unwatch": lambda: [],
         "watch": lambda: [w.key("l")],
         "publish": lambda: [b"nobody", w.value()],
+        "role": lambda: [], "replicaof": lambda: [b"NO", b"one"], "slaveof": lambda: [b"no", b"ONE"],
     }
 
 

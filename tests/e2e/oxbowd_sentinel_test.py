@@ -133,6 +133,11 @@ class Asked(base.Oxbowd):
         reader = sentinel.slave_for(NAME, socket_timeout=PATIENCE)
         self.assertEqual(reader.lrange("jobs", 0, -1), jobs)
         self.assertEqual(direct.hgetall("h"), {b"a": b"1", b"b": b"2"})
+        for ask in (lambda: direct.execute_command("SENTINEL MASTERS"),
+                    lambda: direct.eval("return redis.call('sentinel', 'masters')", 0)):
+            with self.assertRaises(redis.exceptions.ResponseError) as refused:
+                ask()  # it is the other port's
+            self.assertIn("nknown", str(refused.exception))
         with self.assertRaises(MasterNotFoundError):
             sentinel.discover_master("another")
         with self.assertRaises(MasterNotFoundError):

@@ -322,6 +322,27 @@ static void nobody_can_announce_another_master(void **state)
     assert_reply(t, 1, "PING", "+PONG\r\n");
 }
 
+static void what_a_real_sentinel_sends_at_a_failover_is_carried_out(void **state)
+{
+    struct talk *t = *state;
+
+    talk_connect(t, 2);
+    assert_reply(t, 0, "CLIENT SETNAME sentinel-dddae046-cmd", "+OK\r\n");
+    assert_reply(t, 0, "MULTI", "+OK\r\n");
+    assert_reply(t, 0, "SLAVEOF NO ONE", "+QUEUED\r\n");
+    assert_reply(t, 0, "CONFIG REWRITE", "+QUEUED\r\n");
+    assert_reply(t, 0, "CLIENT KILL TYPE pubsub", "+QUEUED\r\n");
+    assert_reply(t, 0, "CLIENT KILL TYPE normal", "+QUEUED\r\n");
+    assert_reply(t, 0, "EXEC",
+                 "*4\r\n+OK\r\n-ERR The server is running without a config file\r\n:0\r\n:2\r\n");
+    assert_true(oxbow_resp_client_done(t->clients[2]));
+    assert_false(oxbow_resp_client_done(t->clients[0]));
+    assert_reply(t, 0, "replicaof no one", "+OK\r\n");
+    assert_reply(t, 0, "REPLICAOF 192.0.2.1 6379",
+                 "-ERR This server cannot be a replica: NO ONE is all that it takes\r\n");
+    assert_memory_equal(talk(t, 0, "ROLE"), "*3\r\n$6\r\nmaster\r\n", 16);
+}
+
 static void passwords_and_rights_count(void **state)
 {
     struct talk *t = *state;
@@ -391,6 +412,7 @@ int main(void)
         T(a_sentinel_has_other_commands_than_a_server),
         T(info_and_hello_are_a_sentinels),
         T(nobody_can_announce_another_master),
+        T(what_a_real_sentinel_sends_at_a_failover_is_carried_out),
         T(passwords_and_rights_count),
         T(a_wrong_configuration_is_refused),
     };

@@ -256,7 +256,12 @@ static void the_server_tells_of_itself(void **state)
         t, 0, "CONFIG GET append*",
         "*4\r\n$11\r\nappendfsync\r\n$8\r\neverysec\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n");
     assert_memory_equal(talk(t, 0, "CONFIG SET nonsense 1"), "-ERR Unknown option", 19);
-    assert_reply(t, 0, "SHUTDOWN", "");
+    assert_reply(t, 0, "SHUTDOWN nonsense", "-ERR syntax error\r\n");
+    assert_reply(t, 0, "SHUTDOWN SAVE NOSAVE", "-ERR syntax error\r\n");
+    assert_reply(t, 0, "SHUTDOWN ABORT NOW", "-ERR syntax error\r\n");
+    assert_reply(t, 0, "SHUTDOWN abort", "-ERR No shutdown in progress.\r\n");
+    assert_false(t->shutdown);
+    assert_reply(t, 0, "SHUTDOWN NOSAVE now FORCE", "");
     assert_true(t->shutdown);
 }
 

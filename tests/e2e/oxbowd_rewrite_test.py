@@ -169,6 +169,44 @@ class Rewrite(base.Oxbowd):
         self.assertEqual(self.file(), "# nothing\n" + HEADER + "maxclients 321\n")
         self.assertEqual(d.end(), 0, d.told())
 
+    def test_users_who_stand_elsewhere_are_not_written_twice_and_do_not_come_back(self):
+        other = self.write("users.conf", "user one on >first +@all\n")
+        d, client = self.serve(f"include {other}\n", "--user", "two", "on", ">second", "+@all")
+        client.config_set("maxclients", 700)
+        self.assert_refused(client, "user 'one' stands on the command line or in a file")
+        self.write("users.conf", "")
+        self.assert_refused(client, "user 'two' stands on the command line or in a file")
+        client.execute_command("ACL", "DELUSER", "two")
+        self.assert_refused(client, "user 'two' stands on the command line or in a file")
+        self.assertEqual(d.end(), 0, d.told())
+        # Once they are in the file, all is well.
+        d, client = self.serve("user one on >first +@all\nuser two on >second +@all\n")
+        client.execute_command("ACL", "DELUSER", "two")
+        client.config_rewrite()
+        d, client = self.again(d)
+        self.assertEqual(sorted(client.execute_command("ACL", "USERS")), [b"default", b"one"])
+        self.assertEqual(d.end(), 0, d.told())
+
+    def test_the_command_line_stands_behind_the_new_file_too(self):
+        users = self.write("users.acl", "user default on nopass ~* &* +@all\n")
+        d, client = self.serve("# nothing\n", "--aclfile", users, "--maxclients=321",
+                               "--replica-announce-ip", "")
+        client.config_set("acllog-max-len", 5)
+        client.config_rewrite()
+        self.assertEqual(self.file(), f"# nothing\n{HEADER}acllog-max-len 5\nmaxclients 321\n")
+        client.config_set("requirepass", "secret")
+        self.assert_refused(client, "aclfile: does not go with requirepass")
+        self.assertEqual(d.end(), 0, d.told())
+        # A file that is enough together with the command line alone.
+        d = self.start("--port", "0", "--unixsocket", self.path("sock"), wait=False,
+                       config=self.write("oxbowd.conf", "port 0\n"))
+        base.until(lambda: " serves " in d.told())
+        client = redis.Redis(unix_socket_path=self.path("sock"), socket_timeout=base.PATIENCE)
+        client.config_set("acllog-max-len", 5)
+        client.config_rewrite()
+        self.assertEqual(self.file(), f"port 0\n{HEADER}acllog-max-len 5\n")
+        self.assertEqual(d.end(), 0, d.told())
+
     def test_without_a_file_it_is_refused(self):
         _, client = self.start()
         with self.assertRaises(redis.exceptions.ResponseError) as refused:

@@ -8,8 +8,9 @@
  * line of one who is gone goes. Files that are included are left alone: what stands at the end of the
  * main file counts more.
  *
- * The new file is read as the daemon would at its start before it takes the old one's place: what could not
- * be read again (a password of 300 bytes, a user of 70 rules) is refused.
+ * The new file is read as the daemon would at its start, the command line behind it, before it takes the
+ * old one's place. What could not be read again (a password of 300 bytes, a user of 70 rules) is refused; and
+ * so are users who stand where nothing is rewritten, since they would be there twice, or come back.
  */
 #include "tools/oxbowd/config_rewrite.h"
 
@@ -36,6 +37,8 @@ struct edit {
     size_t cap;
     size_t own;     /* of the file, before what is added */
     size_t include; /* behind the last line that includes another file */
+    const struct config_origin *origin;
+    const char *users; /* as the server has them */
     struct oxbow_resp_why *why;
 };
 
@@ -275,15 +278,18 @@ static bool put_setting(struct edit *e, const struct config *file,
 }
 
 /* Whether the lines "user NAME RULE...\n" have one that begins so; *line is it, without "user " and
- * its end. The caller frees it. */
+ * its end, which the caller frees; NULL: nobody wants it. */
 static bool find_user(const char *users, const char *name, size_t len, char **line)
 {
     for (const char *at = users; *at != '\0'; at += strcspn(at, "\n") + 1) {
         const char *rest = at + strlen("user ");
         size_t rest_len = strcspn(rest, "\n");
 
-        if (rest_len > len && memcmp(rest, name, len) == 0 && rest[len] == ' ') {
-            *line = strndup(rest, rest_len);
+        if (rest_len >= len && memcmp(rest, name, len) == 0 &&
+            (rest_len == len || rest[len] == ' ')) {
+            if (line != NULL) {
+                *line = strndup(rest, rest_len);
+            }
             return true;
         }
     }
@@ -317,8 +323,10 @@ static bool put_users(struct edit *e, const char *users)
         char *now;
 
         for (size_t i = 0; i < e->own && !there; i++) {
-            there = is_option(&e->lines[i], "user") && strncmp(e->lines[i].rest, name, len) == 0 &&
-                    e->lines[i].rest[len] == ' ';
+            const struct line *l = &e->lines[i];
+
+            there = is_option(l, "user") && strcspn(l->rest, " ") == len &&
+                    memcmp(l->rest, name, len) == 0;
         }
         if (there) {
             continue;
@@ -354,17 +362,84 @@ static struct config *read_whole(struct edit *e, const char *path)
     return c;
 }
 
-/* Whether the daemon could start with it. */
+bool config_command_line_add(struct config_command_line *line, char *const *words, uint32_t count)
+{
+    size_t at = line->len;
+
+    if (at == sizeof line->text) {
+        return false;
+    }
+    line->text[at++] = (char)count;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t len = strlen(words[i]) + 1;
+
+        if (len > sizeof line->text - at) {
+            return false;
+        }
+        memcpy(line->text + at, words[i], len);
+        at += len;
+    }
+    line->len = at;
+    return true;
+}
+
+static bool set_command_line(struct edit *e, struct config *c)
+{
+    const struct config_command_line *line = e->origin->command_line;
+    char *copy = malloc(line->len + 1);
+    bool ok = copy != NULL || fail(e, "out of memory");
+
+    if (ok) {
+        memcpy(copy, line->text, line->len);
+    }
+    for (size_t at = 0; ok && at < line->len;) {
+        char *words[CONFIG_WORDS_MAX];
+        uint32_t count = (uint8_t)copy[at++];
+        struct config_why why;
+
+        for (uint32_t i = 0; i < count; i++) {
+            words[i] = copy + at;
+            at += strlen(words[i]) + 1;
+        }
+        ok = config_set(c, "command line", words, count, &why) || fail(e, why.text);
+    }
+    free(copy);
+    return ok;
+}
+
+/* Whether each user of the configuration is there once, and is one of the server's. */
+static bool users_fit(struct edit *e, const char *users)
+{
+    for (const char *at = users; *at != '\0'; at += strcspn(at, "\n") + 1) {
+        const char *name = at + strlen("user ");
+        size_t len = strcspn(name, " \n");
+        bool known = find_user(e->users, name, len, NULL);
+        bool twice = find_user(at + strcspn(at, "\n") + 1, name, len, NULL);
+        char text[CONFIG_WHY_MAX];
+
+        if (!known || twice) {
+            (void)snprintf(text, sizeof text,
+                           "user '%.*s' stands on the command line or in a file that is included, "
+                           "where nothing is rewritten",
+                           (int)(len < 64 ? len : 64), name);
+            return fail(e, text);
+        }
+    }
+    return true;
+}
+
+/* Whether the daemon could start with it, and would have the same users. */
 static bool fits(void *ctx, const char *fresh)
 {
     struct edit *e = ctx;
     struct config *c = read_whole(e, fresh);
     struct config_why why;
-    bool ok = c != NULL;
+    bool ok = c != NULL && set_command_line(e, c);
 
     if (ok && !config_check(c, &why)) {
         ok = fail(e, why.text);
     }
+    ok = ok && users_fit(e, c->users);
     free(c);
     return ok;
 }
@@ -398,8 +473,8 @@ static bool edit_write(struct edit *e, const char *path)
 static bool rewrite(void *ctx, const struct oxbow_resp_setting *settings, uint32_t count,
                     const char *users, struct oxbow_resp_why *why)
 {
-    struct edit e = {.why = why};
-    char *path = realpath(ctx, NULL); /* a link stays one */
+    struct edit e = {.origin = ctx, .users = users, .why = why};
+    char *path = realpath(e.origin->path, NULL); /* a link stays one */
     struct config *file = NULL;
     bool ok = path != NULL || fail(&e, strerror(errno));
 
@@ -418,15 +493,16 @@ static bool rewrite(void *ctx, const struct oxbow_resp_setting *settings, uint32
     return ok;
 }
 
-struct oxbow_resp_rewrite config_rewriting(const char *path)
+struct oxbow_resp_rewrite config_rewriting(const struct config_origin *origin)
 {
     union {
-        const char *path;
+        const struct config_origin *origin;
         void *ctx;
-    } borrowed = {.path = path};
+    } borrowed = {.origin = origin};
 
-    return path[0] == '\0' ? (struct oxbow_resp_rewrite){.write = NULL}
-                           : (struct oxbow_resp_rewrite){.ctx = borrowed.ctx, .write = rewrite};
+    return origin->path[0] == '\0'
+               ? (struct oxbow_resp_rewrite){.write = NULL}
+               : (struct oxbow_resp_rewrite){.ctx = borrowed.ctx, .write = rewrite};
 }
 
 uint32_t config_settings(const struct config *c, struct oxbow_resp_setting out[CONFIG_SETTINGS_MAX],

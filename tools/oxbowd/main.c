@@ -31,6 +31,8 @@
 
 struct daemon {
     struct config config;
+    struct config_command_line command_line;
+    struct config_origin origin;
     struct daemon_log log;
     struct oxbow_port port;
     struct oxbow *db;
@@ -100,8 +102,9 @@ static bool is(const char *arg, const char *one, const char *other)
 }
 
 /* False: `code` is the program's. */
-static bool read_arguments(struct config *c, int argc, char **argv, bool *test, int *code)
+static bool read_arguments(struct daemon *d, int argc, char **argv, bool *test, int *code)
 {
+    struct config *c = &d->config;
     struct config_why why;
     int at = 1;
 
@@ -127,6 +130,10 @@ static bool read_arguments(struct config *c, int argc, char **argv, bool *test, 
             return false;
         }
         at += option_words(argc, argv, at, words, &count);
+        if (!config_command_line_add(&d->command_line, words, count)) {
+            *code = refuse("the command line is too long: put its options into a file");
+            return false;
+        }
         if (!config_set(c, "command line", words, count, &why)) {
             *code = refuse(why.text);
             return false;
@@ -350,7 +357,7 @@ static bool server_open(struct daemon *d)
     const char *binds[OXBOW_RESP_UV_BINDS_MAX];
     struct oxbow_resp_setting settings[CONFIG_SETTINGS_MAX];
     char room[CONFIG_SETTINGS_MAX][CONFIG_SETTING_TEXT];
-    uint32_t setting_count = config_settings(c, settings, room);
+    const uint32_t setting_count = config_settings(c, settings, room);
     struct oxbow_resp_uv_why why = {.text = ""};
     const struct oxbow_resp_uv_config config = {
         .resp =
@@ -370,7 +377,7 @@ static bool server_open(struct daemon *d)
                 .timeout_s = (uint32_t)c->timeout,
                 .pid = (uint32_t)getpid(),
                 .config_file = c->file[0] != '\0' ? c->file : NULL,
-                .rewrite = config_rewriting(c->file),
+                .rewrite = config_rewriting(&d->origin),
                 .settings = settings,
                 .setting_count = setting_count,
                 .scripting = OXBOWD_SCRIPTING,
@@ -585,9 +592,10 @@ int main(int argc, char **argv)
         }
     }
     config_init(&d.config);
-    if (!read_arguments(&d.config, argc, argv, &test, &code)) {
+    if (!read_arguments(&d, argc, argv, &test, &code)) {
         return code;
     }
+    d.origin = (struct config_origin){.path = d.config.file, .command_line = &d.command_line};
     if (test) {
         puts("oxbowd: the configuration is right");
         return 0;

@@ -11,7 +11,8 @@
  * 4. Nothing is looked up for names that no rule matches.
  *
  * A queue that cannot have a policy (too many have one, the store's level) goes without, as without the
- * rule: its program is not to fail of it. That is logged once.
+ * rule: its program is not to fail of it. That is logged once. A group of a full store is read without its
+ * options, until there is room for them.
  */
 #include "engine/resp/rules.h"
 
@@ -161,12 +162,17 @@ static enum oxbow_err give_group(struct resp_call *call, struct oxbow_group grou
     if (sets_options(&opt)) {
         return OXBOW_OK;
     }
-    err = oxbow_group_options_set(call->txn, group, &rule->options);
-    if (err == OXBOW_OK && rule->options.dead_letter.len > 0) {
-        return resp_rules_queue(call, rule->options.dead_letter);
+    if (rule->options.dead_letter.len > 0) {
+        err = resp_rules_queue(call, rule->options.dead_letter);
     }
-    if (err != OXBOW_OK && oxbow_txn_changes(call->txn) == changes &&
-        goes_without(call, group.key, err)) {
+    if (err == OXBOW_OK) {
+        changes = oxbow_txn_changes(call->txn); /* that policy may stay */
+        err = oxbow_group_options_set(call->txn, group, &rule->options);
+    }
+    if (oxbow_txn_changes(call->txn) != changes) {
+        return err;
+    }
+    if (err == OXBOW_EQUOTA || err == OXBOW_ENOSPC || goes_without(call, group.key, err)) {
         return OXBOW_OK;
     }
     return err;

@@ -118,6 +118,21 @@ class Queues(base.Oxbowd):
                                                 as_map(waiting)["id"]), 1)
         self.assertEqual(client.xlen("s"), 1)
 
+    def test_transactions_and_scripts_have_them(self):
+        _, client = self.start()
+        with client.pipeline(transaction=True) as multi:
+            multi.execute_command("OXBOW", "QUEUE", "SET", "s", "max-entries", 2)
+            multi.execute_command("OXBOW", "ADD", "s", "TTL", 86400000, "1-0", "n", "1")
+            multi.execute_command("OXBOW", "PUSH", "l", "LEFT", "a")
+            self.assertEqual(multi.execute(), [b"OK", b"1-0", 1])
+        self.assertEqual(client.eval("""
+            redis.call('OXBOW', 'ADD', KEYS[1], 'DELAY', 86400000, '*', 'n', '2')
+            return {redis.call('OXBOW', 'ADD', KEYS[1], 'ONCE', 'x', '*', 'n', '3')[2],
+                    #redis.call('OXBOW', 'DELAY', 'LIST', KEYS[1]),
+                    redis.pcall('OXBOW', 'ADD', KEYS[1], '*', 'n', '4').err}""", 1, "s"),
+            [1, 1, b"OOM the queue is full: its policy's limit is reached"])
+        self.assertEqual(client.xlen("s"), 2)
+
     def test_what_was_set_survives_a_restart_and_a_kill(self):
         d, client = self.start()
         client.execute_command("OXBOW", "QUEUE", "SET", "q", "max-entries", 1, "priorities", 3)

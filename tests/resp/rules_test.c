@@ -2,6 +2,10 @@
 /* Queues and groups of programs that know nothing of policies, by rules of the configuration. */
 #include "tests/resp/talk.h"
 
+#include <time.h>
+
+#define PATIENCE 3000 /* rounds of 10 ms */
+
 #define BYTES(text)                                                                                \
     {                                                                                              \
         (text), sizeof(text) - 1                                                                   \
@@ -206,6 +210,39 @@ static void more_queues_than_may_have_a_policy_go_without(void **state)
                  "-ERR 4096 queues have a policy already\r\n");
 }
 
+static void a_full_store_is_read_without(void **state)
+{
+    struct talk *t = *state;
+    char words[2048];
+
+    talk_close(t);
+    t->store.quota_bytes = 1 << 20;
+    talk_open(t);
+    talk_connect(t, 0);
+    (void)talk(t, 0, "XADD jobs:s 1-0 a b");
+    (void)talk(t, 0, "XADD jobs:s 2-0 a b");
+    (void)talk(t, 0, "XGROUP CREATE jobs:s g 0");
+    begin(t);
+    for (int i = 0; i < 100000 && strncmp(t->text, "-OOM", 4) != 0; i++) {
+        (void)snprintf(words, sizeof words, "SET filler%d %0*d", i, i < 900 ? 1000 : 1, 0);
+        (void)talk(t, 0, words);
+    }
+    assert_memory_equal(t->text, "-OOM", 4);
+    assert_says(t, "XREADGROUP GROUP g a COUNT 1 STREAMS jobs:s >", "1-0");
+    assert_says(t, "OXBOW GROUP GET jobs:s g", "visibility\r\n:0\r\n");
+    (void)talk(t, 0, "FLUSHDB");
+    for (int i = 0; i < PATIENCE && strncmp(talk(t, 0, "XADD jobs:s 3-0 a b"), "-OOM", 4) == 0;
+         i++) { /* what is gone is given back little by little */
+        const struct timespec pause = {.tv_nsec = 10000000};
+
+        (void)nanosleep(&pause, NULL);
+    }
+    assert_string_equal(t->text, "$3\r\n3-0\r\n");
+    (void)talk(t, 0, "XGROUP CREATE jobs:s g 0");
+    assert_says(t, "XREADGROUP GROUP g a COUNT 1 STREAMS jobs:s >", "3-0");
+    assert_says(t, "OXBOW GROUP GET jobs:s g", "visibility\r\n:3600000\r\n");
+}
+
 static void rules_that_are_not_there_are_refused(void **state)
 {
     struct talk *t = *state;
@@ -232,6 +269,7 @@ int main(void)
         TEST(a_group_that_was_there_has_them_when_it_is_read),
         TEST(rules_are_told_and_not_set),
         TEST(more_queues_than_may_have_a_policy_go_without),
+        TEST(a_full_store_is_read_without),
         TEST(rules_that_are_not_there_are_refused),
     };
 

@@ -46,6 +46,25 @@ static void assert_says(struct talk *t, const char *words, const char *part)
     }
 }
 
+/* Tries `words` until `shown` gives an answer with the part. They may be the same: then it is its own. */
+static void until_says(struct talk *t, const char *words, const char *shown, const char *part)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+
+    for (int i = 0; i < PATIENCE; i++) {
+        const char *said = talk(t, 0, words);
+
+        if (strcmp(shown, words) != 0) {
+            said = talk(t, 0, shown);
+        }
+        if (strstr(said, part) != NULL) {
+            return;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    fail_msg("%s: '%s' never came: %s", shown, part, t->text);
+}
+
 #define FULL "-OOM the queue is full: its policy's limit is reached\r\n"
 
 static void a_queue_has_its_policy_before_its_first_entry(void **state)
@@ -222,25 +241,19 @@ static void a_full_store_is_read_without(void **state)
     (void)talk(t, 0, "XADD jobs:s 1-0 a b");
     (void)talk(t, 0, "XADD jobs:s 2-0 a b");
     (void)talk(t, 0, "XGROUP CREATE jobs:s g 0");
+    assert_says(t, "XREADGROUP GROUP g a COUNT 1 STREAMS jobs:s >", "1-0");
     begin(t);
     for (int i = 0; i < 100000 && strncmp(t->text, "-OOM", 4) != 0; i++) {
         (void)snprintf(words, sizeof words, "SET filler%d %0*d", i, i < 900 ? 1000 : 1, 0);
         (void)talk(t, 0, words);
     }
     assert_memory_equal(t->text, "-OOM", 4);
-    assert_says(t, "XREADGROUP GROUP g a COUNT 1 STREAMS jobs:s >", "1-0");
-    assert_says(t, "OXBOW GROUP GET jobs:s g", "visibility\r\n:0\r\n");
-    (void)talk(t, 0, "FLUSHDB");
-    for (int i = 0; i < PATIENCE && strncmp(talk(t, 0, "XADD jobs:s 3-0 a b"), "-OOM", 4) == 0;
-         i++) { /* what is gone is given back little by little */
-        const struct timespec pause = {.tv_nsec = 10000000};
-
-        (void)nanosleep(&pause, NULL);
-    }
-    assert_string_equal(t->text, "$3\r\n3-0\r\n");
-    (void)talk(t, 0, "XGROUP CREATE jobs:s g 0");
-    assert_says(t, "XREADGROUP GROUP g a COUNT 1 STREAMS jobs:s >", "3-0");
-    assert_says(t, "OXBOW GROUP GET jobs:s g", "visibility\r\n:3600000\r\n");
+    assert_says(t, "XREADGROUP GROUP g a STREAMS jobs:s 0", "1-0");
+    (void)talk(t, 0, "FLUSHDB"); /* what is gone is given back little by little */
+    until_says(t, "XADD jobs:s 3-0 a b", "XADD jobs:s 3-0 a b", "$3\r\n3-0\r\n");
+    until_says(t, "XGROUP CREATE jobs:s g 0", "XGROUP CREATE jobs:s g 0", "+OK\r\n");
+    until_says(t, "XREADGROUP GROUP g a STREAMS jobs:s >", "OXBOW GROUP GET jobs:s g",
+               "visibility\r\n:3600000\r\n");
 }
 
 static void rules_that_are_not_there_are_refused(void **state)

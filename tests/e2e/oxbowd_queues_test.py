@@ -165,6 +165,19 @@ class Queues(base.Oxbowd):
         with self.assertRaises(redis.exceptions.ResponseError):
             client.config_set("queue", '"*" max-entries 1')
 
+    def test_a_rewritten_file_has_the_lines_still(self):
+        d, client = self.serve()
+        before = client.config_get("queue"), client.config_get("group")
+        client.config_set("maxclients", 77)
+        client.config_rewrite()
+        self.assertEqual(d.end(), 0, d.told())
+        with open(self.path("oxbowd.conf")) as file:
+            text = file.read()
+        self.assertIn("maxclients 77\n", text)
+        self.assertTrue(text.startswith(CONFIG), text)
+        _, client = self.start(config=self.path("oxbowd.conf"))
+        self.assertEqual((client.config_get("queue"), client.config_get("group")), before)
+
     def test_the_command_line_has_it_too(self):
         _, client = self.start("--queue", "q*", "max-entries", "1", "--queue", "p*", "max-age", "1d",
                                "--group", "*", "*", "prefetch", "4")

@@ -262,12 +262,22 @@ static bool says(const struct config *file, const char *name, const char *value)
     return same;
 }
 
+/* Whether it is what the system allows and nobody has set. */
+static bool is_systems(const struct edit *e, const struct oxbow_resp_setting *setting)
+{
+    char text[CONFIG_SETTING_TEXT];
+
+    (void)snprintf(text, sizeof text, "%" PRIu32, e->origin->clients_max);
+    return e->origin->clients_max != 0 && strcmp(setting->name, "maxclients") == 0 &&
+           strcmp(setting->value, text) == 0;
+}
+
 static bool put_setting(struct edit *e, const struct config *file,
                         const struct oxbow_resp_setting *setting)
 {
     size_t at = e->own;
 
-    if (says(file, setting->name, setting->value)) {
+    if (is_systems(e, setting) || says(file, setting->name, setting->value)) {
         return true;
     }
     while (at > e->include && !is_option(&e->lines[at - 1], setting->name)) {

@@ -29,6 +29,9 @@ bool config_command_line_add(struct config_command_line *line, char *const *word
 struct config_origin {
     const char *path; /* of the file; empty: there is none */
     const struct config_command_line *command_line;
+    uint32_t
+        clients_max; /* to which the system brought maxclients down; 0: it did not. It is not what
+                             anybody set, and the next system may allow more */
 };
 
 /* How the file is rewritten; what `origin` points to outlives the server. */

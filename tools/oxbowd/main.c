@@ -358,6 +358,7 @@ static bool server_open(struct daemon *d)
     struct oxbow_resp_setting settings[CONFIG_SETTINGS_MAX];
     char room[CONFIG_SETTINGS_MAX][CONFIG_SETTING_TEXT];
     const uint32_t setting_count = config_settings(c, settings, room);
+    const uint32_t clients = clients_max(d);
     struct oxbow_resp_uv_why why = {.text = ""};
     const struct oxbow_resp_uv_config config = {
         .resp =
@@ -370,7 +371,7 @@ static bool server_open(struct daemon *d)
                 .debug = (enum oxbow_resp_debug)c->debug,
                 .acl_log_max = c->acllog_max != 0 ? (uint32_t)c->acllog_max : UINT32_MAX,
                 .protected_mode = c->protected_mode,
-                .clients_max = clients_max(d),
+                .clients_max = clients,
                 .query_bytes_max = c->query_limit,
                 .bulk_bytes_max = c->bulk_max,
                 .reply_bytes_max = c->reply_limit,
@@ -410,9 +411,9 @@ static bool server_open(struct daemon *d)
         .durable_ctx = d->uplink,
     };
     enum oxbow_err err;
-    uint32_t i;
 
-    for (i = 0; i < c->bind.count; i++) {
+    d->origin.clients_max = clients != c->maxclients ? clients : 0;
+    for (uint32_t i = 0; i < c->bind.count; i++) {
         binds[i] = c->bind.text[i];
     }
     err = oxbow_resp_uv_open(uvprogram_loop(d->program), &config, &why, &d->server);

@@ -266,21 +266,6 @@ static enum oxbow_err command_docs(struct resp_call *call)
     return OXBOW_OK;
 }
 
-static enum oxbow_err command_list(struct resp_call *call)
-{
-    struct resp_later later = resp_array_later(call->reply);
-    const struct resp_command *row;
-    uint32_t i = 0;
-    size_t n = 0;
-
-    while ((row = next_row(call, &i)) != NULL) {
-        resp_bulk_text(call->reply, row->name);
-        n++;
-    }
-    resp_later_set(call->reply, later, n);
-    return OXBOW_OK;
-}
-
 static enum oxbow_err command_getkeys(struct resp_call *call)
 {
     const struct resp_command *row = resp_find(call->client, call->args[2]);
@@ -325,8 +310,8 @@ static const struct resp_command command_subs[] = {
      "What commands are like", NULL},
     {"command|docs", command_docs, -2, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "7.0.0",
      "What commands are for", NULL},
-    {"command|list", command_list, -2, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "7.0.0",
-     "The names of all commands", NULL},
+    {"command|list", resp_command_list, -2, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "7.0.0",
+     "The names of commands: all, or those of a category or pattern", NULL},
     {"command|getkeys", command_getkeys, -4, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "2.8.13",
      "The keys among a command's arguments", NULL},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},

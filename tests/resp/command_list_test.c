@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* COMMAND LIST and its filters, as redis-server 7.0 answers. */
+#include "tests/resp/talk.h"
+
+static void all_names_come_with_those_of_subcommands(void **state)
+{
+    struct talk *t = *state;
+    const char *all = talk(t, 0, "COMMAND LIST");
+
+    assert_non_null(strstr(all, "$3\r\nget\r\n"));
+    assert_non_null(strstr(all, "$6\r\nconfig\r\n"));
+    assert_non_null(strstr(all, "$10\r\nconfig|get\r\n"));
+}
+
+static void a_pattern_picks_names_in_any_case(void **state)
+{
+    struct talk *t = *state;
+
+    assert_reply(t, 0, "COMMAND LIST FILTERBY PATTERN XAUTO*", "*1\r\n$10\r\nxautoclaim\r\n");
+    assert_reply(t, 0, "command list filterby pattern config|ge?", "*1\r\n$10\r\nconfig|get\r\n");
+    assert_reply(t, 0, "COMMAND LIST FILTERBY PATTERN nothing*", "*0\r\n");
+}
+
+static void a_category_picks_what_is_in_it(void **state)
+{
+    struct talk *t = *state;
+    const char *hashes = talk(t, 0, "COMMAND LIST FILTERBY ACLCAT hash");
+
+    assert_non_null(strstr(hashes, "$4\r\nhset\r\n"));
+    assert_null(strstr(hashes, "$3\r\nget\r\n"));
+    assert_reply(t, 0, "COMMAND LIST FILTERBY ACLCAT nothing", "*0\r\n");
+    assert_reply(t, 0, "COMMAND LIST FILTERBY ACLCAT @hash", "*0\r\n");
+    assert_non_null(strstr(talk(t, 0, "COMMAND LIST FILTERBY aclcat ADMIN"), "config|set\r\n"));
+}
+
+static void there_are_no_modules(void **state)
+{
+    struct talk *t = *state;
+
+    assert_reply(t, 0, "COMMAND LIST FILTERBY MODULE x", "*0\r\n");
+}
+
+static void what_is_no_filter_is_refused(void **state)
+{
+    static const char *const wrong[] = {"x",
+                                        "FILTERBY",
+                                        "FILTERBY PATTERN",
+                                        "FILTERBY x y",
+                                        "FILTERBY PATTERN x y",
+                                        "x PATTERN get"};
+    struct talk *t = *state;
+    char line[64];
+
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        snprintf(line, sizeof line, "COMMAND LIST %s", wrong[i]);
+        assert_reply(t, 0, line, "-ERR syntax error\r\n");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(all_names_come_with_those_of_subcommands, talk_setup,
+                                        talk_teardown),
+        cmocka_unit_test_setup_teardown(a_pattern_picks_names_in_any_case, talk_setup,
+                                        talk_teardown),
+        cmocka_unit_test_setup_teardown(a_category_picks_what_is_in_it, talk_setup, talk_teardown),
+        cmocka_unit_test_setup_teardown(there_are_no_modules, talk_setup, talk_teardown),
+        cmocka_unit_test_setup_teardown(what_is_no_filter_is_refused, talk_setup, talk_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -8,8 +8,8 @@
 
 CLIENT is a row of CLIENTS below. The server is oxbowd, or a real redis-server when OXBOWD's name says so:
 that shows whether the program is right. Clients named sentinel_* find it by a sentinel: oxbowd's own, or a
-real one that watches the redis-server. Libraries come from PyPI and npm in the versions pinned in
-environments/, once per version of the list, into the cache. Exits with 77 only when a registry does
+real one that watches the redis-server. Libraries come from PyPI, npm and Go's proxy in the versions
+pinned in environments/ and go/go.sum, once per version of the list, into the cache. Exits with 77 only when a registry does
 not answer at all.
 """
 import argparse
@@ -37,7 +37,7 @@ TRIES = 3
 TRY_S = 240  # an installation takes under a minute; one that hangs is a registry that is silent
 SILENT_S = 1800  # so long nobody else asks a registry that did not answer
 PATIENCE = 60
-# What pip and npm say when nobody is there, or nobody but a server that says that it has failed
+# What pip, npm, go and mvn say when nobody is there, or nobody but a server that says that it has failed
 # (5xx, 429) or breaks off, as opposed to a version that is not there.
 SILENCE = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|read timed out"
@@ -47,7 +47,10 @@ SILENCE = re.compile(
     r"|\b(429|50[0234]) (Client|Server) Error|HTTP error (429|50[0234])|too many 50\d error"
     r"|npm (ERR!|error) code E(429|50[0234])|ENOTFOUND|ECONNREFUSED|ECONNRESET|ECONNABORTED"
     r"|ETIMEDOUT|EAI_AGAIN|ERR_SOCKET_TIMEOUT|ERR_SOCKET_CLOSED|ENETUNREACH|EHOSTUNREACH"
-    r"|EIDLETIMEOUT|socket hang up|Premature close")
+    r"|EIDLETIMEOUT|socket hang up|Premature close"
+    r"|dial tcp|no such host|connection re(fused|set)|i/o timeout|TLS handshake timeout|unexpected EOF"
+    r"|: (429|50[0234]) [A-Z]|[Cc]onnect timed out|UnknownHostException|[Uu]nknown host"
+    r"|status: (429|50[0234])|\((429|50[0234])\)|NoHttpResponse|prematurely closed")
 
 # name: environment, program and its arguments. `debian` is what packages.sh installs; `built` is a
 # program of this build (--program).
@@ -88,6 +91,9 @@ CLIENTS = {
     "bullmq_5": ("node", "bullmq.js", "bullmq5"),
     "bullmq_6": ("node", "bullmq.js", "bullmq6"),
     "bee_queue": ("node", "bee_queue.js"),
+    "go_redis_9_resp2": ("go", "goredis", "2"),
+    "go_redis_9_resp3": ("go", "goredis", "3"),
+    "asynq": ("go", "jobs"),
 }
 
 
@@ -95,13 +101,13 @@ class Silent(Exception):
     """A registry does not answer."""
 
 
-def fetched(what, command, cwd):
+def fetched(what, command, cwd, env=None):
     """Carries out an installation, three times if need be."""
     said = ""
     for attempt in range(TRIES):
         time.sleep(5 * attempt)
         try:
-            done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL,
+            done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TRY_S)
         except subprocess.TimeoutExpired:
             raise Silent(f"the registry of {what} does not answer within {TRY_S} s") from None
@@ -142,7 +148,32 @@ def install_node(where, name):
     shutil.rmtree(os.path.join(where, "npm-cache"), ignore_errors=True)
 
 
-FILES = {"node": (install_node, ["node.txt", "package.json", "package-lock.json"]),
+def go_environment(where):
+    """Everything in the cache, and nothing from the user's own settings but who is asked."""
+    return {**os.environ, "GOENV": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0",
+            "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false",
+            "GOPATH": os.path.join(where, "path"), "GOMODCACHE": os.path.join(where, "modules"),
+            "GOCACHE": os.path.join(where, "build"), "XDG_CONFIG_HOME": where}
+
+
+def install_go(where, name):
+    """The modules that go.sum names, built once so that the next builds are short."""
+    if shutil.which("go") is None:
+        sys.exit("go is not installed; tools/packages.sh test does it")
+    os.makedirs(where)
+    source, env = os.path.join(HERE, "go"), go_environment(where)
+    fetched(name, ["go", "mod", "download"], source, env)
+    build_go(where, ["./..."], os.path.join(where, "bin"))
+
+
+def build_go(where, packages, to):
+    os.makedirs(to, exist_ok=True)
+    subprocess.run(["go", "build", "-p", "2", "-o", to, *packages], cwd=os.path.join(HERE, "go"),
+                   env={**go_environment(where), "GOPROXY": "off"}, check=True)
+
+
+FILES = {"go": (install_go, ["../go/go.mod", "../go/go.sum"]),
+         "node": (install_node, ["node.txt", "package.json", "package-lock.json"]),
          "python": (install_python, ["python.txt"]),
          "arq": (install_python, ["arq.txt"])}
 
@@ -281,7 +312,7 @@ class Server:
             return False
 
 
-def command_of(client, cache, program):
+def command_of(client, cache, program, top):
     kind, file, *args = CLIENTS[client]
     if kind == "built":
         if not program:
@@ -291,6 +322,9 @@ def command_of(client, cache, program):
     if kind == "debian":
         return [SYSTEM_PYTHON, path, *args], {}
     where = environment(kind, cache)
+    if kind == "go":
+        build_go(where, ["./" + file], os.path.join(top, "bin"))
+        return [os.path.join(top, "bin", file), *args], {}
     bins = os.path.join(where, "bin")
     env = {"PATH": bins + os.pathsep + os.environ["PATH"]}
     if kind == "node":
@@ -301,9 +335,9 @@ def command_of(client, cache, program):
 
 def run(given):
     cache = os.path.abspath(given.cache)
-    command, env = command_of(given.client, cache, given.program)
     top = tempfile.mkdtemp(prefix="oxbow-client-")
     try:
+        command, env = command_of(given.client, cache, given.program, top)
         server = Server(given.server, top, given.option, given.client.startswith("sentinel_"))
         env = {**os.environ, **env, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port),
                "REDIS_SOCKET": server.unix, "REDIS_URL": f"redis://127.0.0.1:{server.port}",

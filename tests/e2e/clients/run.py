@@ -8,12 +8,14 @@
 
 CLIENT is a row of CLIENTS below. The server is oxbowd, or a real redis-server when OXBOWD's name says so:
 that shows whether the program is right. Clients named sentinel_* find it by a sentinel: oxbowd's own, or a
-real one that watches the redis-server. Libraries come from PyPI, npm and Go's proxy in the versions
-pinned in environments/ and go/go.sum, once per version of the list, into the cache. Exits with 77 only when a registry does
+real one that watches the redis-server. Libraries come from PyPI, npm, Go's proxy and Maven Central in
+the versions pinned in environments/, go/go.sum and spring/pom.xml, once per version of the list, into
+the cache. Exits with 77 only when a registry does
 not answer at all.
 """
 import argparse
 import fcntl
+import glob
 import hashlib
 import os
 import re
@@ -94,6 +96,7 @@ CLIENTS = {
     "go_redis_9_resp2": ("go", "goredis", "2"),
     "go_redis_9_resp3": ("go", "goredis", "3"),
     "asynq": ("go", "jobs"),
+    "spring": ("spring", "gateway.Service"),
 }
 
 
@@ -172,7 +175,27 @@ def build_go(where, packages, to):
                    env={**go_environment(where), "GOPROXY": "off"}, check=True)
 
 
-FILES = {"go": (install_go, ["../go/go.mod", "../go/go.sum"]),
+def install_spring(where, name):
+    """The jars that pom.xml asks for."""
+    if shutil.which("mvn") is None:
+        sys.exit("mvn is not installed; tools/packages.sh test does it")
+    os.makedirs(where)
+    shutil.copy(os.path.join(HERE, "spring", "pom.xml"), where)
+    fetched(name, ["mvn", "-B", "-ntp", "-Dmaven.repo.local=" + os.path.join(where, "repository"),
+                   "dependency:copy-dependencies", "-DoutputDirectory=" + os.path.join(where, "lib")],
+            where)
+    shutil.rmtree(os.path.join(where, "repository"))
+
+
+def compile_spring(where, to):
+    sources = glob.glob(os.path.join(HERE, "spring", "src", "**", "*.java"), recursive=True)
+    subprocess.run(["javac", "--release", "17", "-encoding", "UTF-8", "-parameters", "-proc:none",
+                    "-Xlint:all,-classfile", "-Werror", "-cp", os.path.join(where, "lib", "*"), "-d", to,
+                    *sources], check=True)
+
+
+FILES = {"spring": (install_spring, ["../spring/pom.xml"]),
+         "go": (install_go, ["../go/go.mod", "../go/go.sum"]),
          "node": (install_node, ["node.txt", "package.json", "package-lock.json"]),
          "python": (install_python, ["python.txt"]),
          "arq": (install_python, ["arq.txt"])}
@@ -325,6 +348,9 @@ def command_of(client, cache, program, top):
     if kind == "go":
         build_go(where, ["./" + file], os.path.join(top, "bin"))
         return [os.path.join(top, "bin", file), *args], {}
+    if kind == "spring":
+        compile_spring(where, top)
+        return ["java", "-cp", top + os.pathsep + os.path.join(where, "lib", "*"), file, *args], {}
     bins = os.path.join(where, "bin")
     env = {"PATH": bins + os.pathsep + os.environ["PATH"]}
     if kind == "node":

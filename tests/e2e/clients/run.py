@@ -10,8 +10,7 @@ CLIENT is a row of CLIENTS below. The server is oxbowd, or a real redis-server w
 that shows whether the program is right. Clients named sentinel_* find it by a sentinel: oxbowd's own, or a
 real one that watches the redis-server. Libraries come from PyPI, npm, Go's proxy and Maven Central in
 the versions pinned in environments/, go/go.sum and spring/pom.xml, once per version of the list, into
-the cache. Exits with 77 only when a registry does
-not answer at all.
+the cache. Exits with 77 only when a registry does not answer at all.
 """
 import argparse
 import fcntl
@@ -52,7 +51,8 @@ SILENCE = re.compile(
     r"|EIDLETIMEOUT|socket hang up|Premature close"
     r"|dial tcp|no such host|connection re(fused|set)|i/o timeout|TLS handshake timeout|unexpected EOF"
     r"|: (429|50[0234]) [A-Z]|[Cc]onnect timed out|UnknownHostException|[Uu]nknown host"
-    r"|status: (429|50[0234])|\((429|50[0234])\)|NoHttpResponse|prematurely closed")
+    r"|status: (429|50[0234])|\((429|50[0234])\)|NoHttpResponse|prematurely closed"
+    r"|[Tt]ransfer failed for \S+(?:\s|$)(?!4)")
 
 # name: environment, program and its arguments. `debian` is what packages.sh installs; `built` is a
 # program of this build (--program).

@@ -15,7 +15,7 @@ class AccountTest(unittest.TestCase):
         self.names = [f"plain-{n}" for n in range(1, 11)]
         told = account.Told(cuts=[{"mid_commit": "yes"}, {"mid_commit": "no"}], idle_cuts=1,
                             waiting=20, kills=1, worker_kills=2, celery_kills=1)
-        loses = [account.settle("celery", self.names, self.names[:4], self.names[4:], [])]
+        loses = [account.settle("celery", self.names, self.names[:4], self.names[4:], [], [])]
         self.good = account.Outcome(
             seed=1, jobs=20, told=told,
             makers=[self.settle("celery"), self.settle("bullmq")],
@@ -24,10 +24,11 @@ class AccountTest(unittest.TestCase):
 
     def settle(self, name: str, accepted: list[str] | None = None,
                executed: list[str] | None = None, without: tuple[str, ...] = (),
-               unordered: tuple[str, ...] = ()) -> account.Account:
+               unordered: tuple[str, ...] = (),
+               failed: tuple[str, ...] = ()) -> account.Account:
         return account.settle(name, self.names if accepted is None else accepted,
                               self.names if executed is None else executed, list(without),
-                              list(unordered))
+                              list(unordered), list(failed))
 
     def shown(self, outcome: account.Outcome) -> tuple[bool, str]:
         out = io.StringIO()
@@ -64,6 +65,11 @@ class AccountTest(unittest.TestCase):
         self.assertIn("but for 3 that Celery had taken", last)
         four = self.settle("celery", executed=self.names[4:])
         self.fails("missing", replace(self.good, makers=[four, bullmq]))
+
+    def test_a_job_whose_failure_was_told_is_not_missing_but_counted(self) -> None:
+        found = self.settle("celery", executed=self.names[1:], without=("plain-1", "plain-2"),
+                            failed=("plain-1", "plain-2"))
+        self.assertEqual((found.missing, found.failed, found.without), (0, 1, 1))
 
     def test_a_result_that_is_not_there_is_seen(self) -> None:
         lossy = self.settle("bullmq", without=("plain-1",))

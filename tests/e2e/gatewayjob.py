@@ -201,7 +201,7 @@ class Job:
             if said["said"]:
                 maker.log.write(f"without a result: {said['said']}\n".encode())
             found.append(account.settle(maker.name, maker.accepted(), maker.executed(),
-                                        said["without"], said["unordered"]))
+                                        said["without"], said["unordered"], said["failed"]))
         for maker in self.makers:
             maker.stop("worker")
         return found

@@ -35,6 +35,6 @@ const patience = Number(process.env.PATIENCE_S) * 1000;
         const job = await queue.getJob(name);
         said[name] = job === undefined ? "no such job" : await job.getState();
     }
-    console.log(JSON.stringify({ without, said, unordered: [] }));
+    console.log(JSON.stringify({ without, said, failed: [], unordered: [] }));
     process.exit(0);
 })();

@@ -15,6 +15,7 @@ class Account:
     accepted: int
     executed: int  # distinct jobs among the accepted ones
     missing: int  # acknowledged, never carried out; with what got lost in hand-over
+    failed: int  # acknowledged, not carried out, and their results say so
     repeated: int  # executions beyond the first of a job
     without: int  # carried out, but without the right result in the end
     unordered: int  # what was stored beside the job and is not there
@@ -27,12 +28,14 @@ class Account:
 
 
 def settle(name: str, accepted: list[str], executed: list[str], without: list[str],
-           unordered: list[str]) -> Account:
+           unordered: list[str], failed: list[str]) -> Account:
     known = set(accepted)
     done = collections.Counter(executed)
+    told = known & set(failed) - done.keys()
     return Account(
         name=name, accepted=len(known), executed=len(known & done.keys()),
-        missing=len(known - done.keys()), repeated=sum(n - 1 for n in done.values()),
+        missing=len(known - done.keys() - told), failed=len(told),
+        repeated=sum(n - 1 for n in done.values()),
         without=len(set(without) & done.keys()), unordered=len(set(unordered)),
         unanswered=len(done.keys() - known), twice=len(accepted) - len(known))
 
@@ -117,6 +120,8 @@ def _came(o: Outcome, table: Table) -> None:
     table.line("missing", missing, "", missing == 0)
     table.line("lost by Celery", o.handed, f"its BRPOP had taken them, then it or the server died; at "
                f"most one each of {o.told.hand_overs} times, with any server")
+    table.line("failed in Celery", _sum(o, "failed"), "it lost its connection, gave up a chord or a "
+               "retry and told so in the result")
     table.line("gone after a cut", o.told.gone, f"of {o.told.waiting:,} jobs that waited and were "
                "looked for right afterwards", o.told.gone == 0 and o.told.waiting > 0)
     table.line("without result", _sum(o, "without"), "", _sum(o, "without") == 0)
@@ -147,7 +152,8 @@ def show(o: Outcome) -> bool:
     if table.failed:
         print(f"\nFAILED: {', '.join(table.failed)} (seed {o.seed}, {o.seconds:.0f} s)")
         return False
-    but = f", but for {o.handed} that Celery had taken" if o.handed else ""
+    given_up = o.handed + _sum(o, "failed")
+    but = f", but for {given_up} that Celery had taken" if given_up else ""
     print(f"\nPROVED: {_sum(o, 'accepted'):,} acknowledged jobs of Celery and BullMQ were carried out "
           f"and have their results{but} (seed {o.seed}, {o.seconds:.0f} s)")
     return True

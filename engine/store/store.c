@@ -517,7 +517,11 @@ void oxbow_stat(struct oxbow *db, struct oxbow_stat *out)
     out->lsn_applied = db->lsn_applied;
     out->lsn_written = journal_written_upto(db);
     out->lsn_durable = db->lsn_durable;
-    out->oldest_unsynced_us = oldest != 0 ? store_now_us(db) - oldest : 0;
+    if (oldest != 0) {
+        uint64_t age = store_now_us(db) - oldest;
+
+        out->oldest_unsynced_us = age > 0 ? age : 1; /* 0 says that there is none */
+    }
     out->quota_bytes = db->config.quota_bytes;
     out->used_bytes = db->used_bytes;
     out->reserve_bytes = quota_reserve(db);

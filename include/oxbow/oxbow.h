@@ -253,7 +253,7 @@ struct oxbow_stat {
     uint64_t lsn_applied;        /* newest committed */
     uint64_t lsn_written;        /* newest that a crash of the process alone cannot take */
     uint64_t lsn_durable;        /* newest on the device */
-    uint64_t oldest_unsynced_us; /* age of the oldest commit that is not durable; 0: none */
+    uint64_t oldest_unsynced_us; /* age of the oldest commit that is not durable, from 1; 0: none */
     uint64_t quota_bytes;
     uint64_t used_bytes;      /* of the quota, data file and memtables counted */
     uint64_t reserve_bytes;   /* above the quota, for deletes, acks and trims only */

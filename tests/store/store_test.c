@@ -420,6 +420,33 @@ static void interval_returns_at_once_and_syncs_in_time(void **state)
     assert_int_equal(oxbow_close(db), OXBOW_OK);
 }
 
+static uint64_t standing_clock(void *ctx)
+{
+    (void)ctx;
+    return 1000000;
+}
+
+static void what_is_not_durable_has_an_age_from_the_first(void **state)
+{
+    struct oxbow_port port = *oxbow_port_default();
+    struct oxbow_stat stat;
+    struct oxbow *db;
+
+    (void)state;
+    port.clock.mono_us = standing_clock;
+    db = open_with(
+        (struct oxbow_config){.port = &port, .sync = OXBOW_SYNC_INTERVAL, .interval_ms = 3600000});
+    oxbow_stat(db, &stat);
+    assert_int_equal(stat.oldest_unsynced_us, 0);
+    (void)put_one(db, "k", "v");
+    oxbow_stat(db, &stat);
+    assert_int_equal(stat.oldest_unsynced_us, 1);
+    assert_int_equal(oxbow_flush(db), OXBOW_OK);
+    oxbow_stat(db, &stat);
+    assert_int_equal(stat.oldest_unsynced_us, 0);
+    assert_int_equal(oxbow_close(db), OXBOW_OK);
+}
+
 static void waiting_starts_a_sync_and_has_a_timeout(void **state)
 {
     struct oxbow *db =
@@ -705,6 +732,7 @@ int main(void)
         TEST(keys_have_their_bounds),
         TEST(always_returns_when_it_is_on_the_device),
         TEST(interval_returns_at_once_and_syncs_in_time),
+        TEST(what_is_not_durable_has_an_age_from_the_first),
         TEST(waiting_starts_a_sync_and_has_a_timeout),
         TEST(the_descriptor_tells_of_durability),
         TEST(close_wakes_who_waits),

@@ -196,6 +196,7 @@ static const struct {
     {"appendfsync", get_sync, set_sync},
     {"appendonly", get_yes, NULL},
     {"busy-reply-threshold", get_script_time, set_script_time},
+    {"client-output-buffer-limit", resp_get_output, resp_set_output},
     {"databases", get_databases, NULL},
     {"enable-debug-command", resp_get_debug, NULL},
     {"group", NULL, NULL},
@@ -297,12 +298,12 @@ static enum oxbow_err config_set(struct resp_call *call)
                               (const char *)call->args[a].data);
             return OXBOW_OK;
         }
+        call->server->set_why =
+            settings[i].set == NULL ? "can't set immutable config" : "argument couldn't be parsed";
         if (settings[i].set == NULL || !settings[i].set(call->server, call->args[a + 1])) {
             resp_error_format(call->reply,
                               "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
-                              settings[i].name,
-                              settings[i].set == NULL ? "can't set immutable config"
-                                                      : "argument couldn't be parsed");
+                              settings[i].name, call->server->set_why);
             return OXBOW_OK;
         }
     }

@@ -117,6 +117,7 @@ static void section_stats(struct info *i)
     }
     line(i, "expired_keys:%llu", ULL(expired));
     line(i, "evicted_keys:0");
+    line(i, "client_output_buffer_limit_disconnections:%llu", ULL(s->stats.overcome));
     line(i, "pubsub_channels:%u", s->channel_count);
     line(i, "pubsub_patterns:%u", s->pattern_count);
 }

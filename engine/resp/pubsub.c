@@ -131,6 +131,7 @@ static void leave(struct oxbow_resp_client *c, struct resp_subscription *sub)
     } else {
         c->channels--;
     }
+    resp_output_limit(c);
     channel_drop(c->server, ch);
 }
 
@@ -170,6 +171,7 @@ static enum oxbow_err join(struct oxbow_resp_client *c, struct oxbow_bytes name,
     } else {
         c->channels++;
     }
+    resp_output_limit(c);
     return OXBOW_OK;
 }
 

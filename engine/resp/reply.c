@@ -48,6 +48,11 @@ bool resp_reply_failed(const struct resp_reply *r)
     return r->failed;
 }
 
+bool resp_reply_full(const struct resp_reply *r)
+{
+    return r->full;
+}
+
 size_t resp_reply_pending(const struct resp_reply *r)
 {
     return r->out.len - r->sent + r->in.len;
@@ -64,8 +69,11 @@ static uint8_t *space(struct resp_reply *r, size_t len)
     size_t pending = resp_reply_pending(r);
     uint8_t *at;
 
-    if (r->failed || pending > r->len_max || len > r->len_max - pending ||
-        buf_reserve(&r->in, len) != OXBOW_OK) {
+    if (r->failed) {
+        return NULL;
+    }
+    r->full = pending > r->len_max || len > r->len_max - pending;
+    if (r->full || buf_reserve(&r->in, len) != OXBOW_OK) {
         r->failed = true;
         return NULL;
     }

@@ -31,6 +31,7 @@ struct resp_reply {
     size_t len_max;  /* of both together */
     uint8_t version; /* 2 or 3: set by HELLO and RESET */
     bool failed;
+    bool full; /* and it was for the cap */
 };
 
 /* A header whose length is not known yet. */
@@ -46,6 +47,8 @@ void resp_reply_fini(struct resp_reply *r);
 /* Another cap, from the next write on. 0: RESP_REPLY_MAX. */
 void resp_reply_limit(struct resp_reply *r, size_t len_max);
 bool resp_reply_failed(const struct resp_reply *r);
+/* Whether it failed since a reply would have gone beyond the cap. */
+bool resp_reply_full(const struct resp_reply *r);
 
 /* One reply, or one element of an array that has been announced. */
 void resp_ok(struct resp_reply *r);

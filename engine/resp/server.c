@@ -94,6 +94,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     link_init(&s->monitors);
     link_init(&s->patterns);
     resp_slow_init(s);
+    resp_output_init(s);
     resp_table_init(&s->table);
     oxbow_stat(s->db, &stat);
     s->always = stat.sync == OXBOW_SYNC_ALWAYS;
@@ -160,8 +161,10 @@ int64_t oxbow_resp_timeout_ms(const struct oxbow_resp *s)
 
         left = left < 0 || ms < left ? ms : left;
     }
-    if (resp_idle_due_us(s) != RESP_NEVER_US) {
-        uint64_t until = resp_idle_due_us(s);
+    if (resp_idle_due_us(s) != RESP_NEVER_US || resp_output_due_us(s) != RESP_NEVER_US) {
+        uint64_t idle = resp_idle_due_us(s);
+        uint64_t over = resp_output_due_us(s);
+        uint64_t until = idle < over ? idle : over;
         int64_t ms = until <= now ? 0 : (int64_t)((until - now + 999) / 1000);
 
         left = left < 0 || ms < left ? ms : left;
@@ -427,6 +430,7 @@ void oxbow_resp_turn(struct oxbow_resp *s)
     resp_block_expire(s);
     work(s);
     resp_idle_turn(s);
+    resp_output_turn(s);
     open_gates(s);
     while (!link_alone(&s->notice)) {
         struct oxbow_resp_client *c = LINK_OF(s->notice.next, struct oxbow_resp_client, notice);

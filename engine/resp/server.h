@@ -4,6 +4,7 @@
  *
  *   server.c          life, the turn, batches of commands in one transaction
  *   server_client.c   one connection: bytes in, bytes out, what may leave when
+ *   server_output.c   what clients may leave unread
  *   server_execute.c  from a request to its handler: checks, MULTI's queue, errors
  *   block.c           who waits for keys, and who watches them
  *   multi.c           MULTI, EXEC, WATCH
@@ -133,6 +134,16 @@ struct resp_subscription {
     struct oxbow_resp_client *client;
 };
 
+/* Classes of clients as Redis has them, for what they may leave unread. */
+enum resp_class { RESP_CLASS_NORMAL, RESP_CLASS_REPLICA, RESP_CLASS_PUBSUB, RESP_CLASSES };
+
+/* Bytes, 0: no such limit; and for how many seconds a client may be above the soft one. */
+struct resp_output_limit {
+    uint64_t hard;
+    uint64_t soft;
+    uint64_t soft_s;
+};
+
 struct oxbow_resp_client {
     struct link all;
     struct link ready;
@@ -153,6 +164,8 @@ struct oxbow_resp_client {
     uint64_t free_upto; /* bytes that may leave, counted since the connection began */
     struct resp_gate gates[RESP_GATES];
     uint32_t gate_count;
+    struct link over;   /* in server->over: above its soft limit */
+    uint64_t over_us;   /* since when */
     uint64_t shown_lsn; /* newest commit that it took part in, or was shown */
     size_t request_in;  /* where the request on its way begins */
     size_t batch_in;    /* where the first one in the batch does */
@@ -188,6 +201,7 @@ struct resp_stats {
     uint64_t commands;
     uint64_t in_bytes;
     uint64_t out_bytes;
+    uint64_t overcome; /* connections that were closed since they left too much unread */
 };
 
 /* What is noted of commands that took long: cmd_slowlog.c. */
@@ -238,6 +252,10 @@ struct oxbow_resp {
     uint32_t client_count;
     uint64_t idle_us; /* when the idle are looked after; 0: nobody has done anything since */
     uint64_t next_id;
+    struct resp_output_limit output[RESP_CLASSES];
+    struct link over;     /* struct oxbow_resp_client.over */
+    uint64_t over_due_us; /* when one of them is to be looked at */
+    const char *set_why;  /* what is wrong with the value that CONFIG SET is given */
     struct link ready;
     struct link gated;
     struct link notice;
@@ -345,6 +363,24 @@ void resp_idle_touch(struct oxbow_resp_client *c);
 void resp_idle_turn(struct oxbow_resp *s);
 /* When resp_idle_turn has something to do; RESP_NEVER_US: it has not. */
 uint64_t resp_idle_due_us(const struct oxbow_resp *s);
+
+/* ---- server_output.c ---- */
+
+void resp_output_init(struct oxbow_resp *s);
+/* The cap of the client's replies, by its class and the limits as they are now. */
+void resp_output_limit(struct oxbow_resp_client *c);
+/* To be called when there is more for the client, or less: closes it at the hard limit, and notes whether
+ * it is above the soft one. */
+void resp_output_check(struct oxbow_resp_client *c);
+/* Closes a client whose replies have failed, and tells why if that is a limit. */
+void resp_output_failed(struct oxbow_resp_client *c);
+/* Closes those who were above their soft limits for too long. */
+void resp_output_turn(struct oxbow_resp *s);
+/* When resp_output_turn has something to do; RESP_NEVER_US: it has not. */
+uint64_t resp_output_due_us(const struct oxbow_resp *s);
+/* The setting. */
+void resp_get_output(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_output(struct oxbow_resp *s, struct oxbow_bytes value);
 
 /* ---- server_client.c ---- */
 

@@ -5,9 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REPLY_MAX_DEFAULT ((uint64_t)256 << 20)
-#define NAME_MAX_BYTES    ((size_t)64 * 1024)
-#define QUEUE_MAX_BYTES   ((size_t)256 << 20)
+#define NAME_MAX_BYTES  ((size_t)64 * 1024)
+#define QUEUE_MAX_BYTES ((size_t)256 << 20)
 
 void resp_client_limits(struct oxbow_resp_client *c)
 {
@@ -42,7 +41,6 @@ enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server, const struct ox
 {
     const struct oxbow_alloc *alloc = resp_alloc(server);
     struct oxbow_resp_client *c;
-    uint64_t reply_max = server->config.reply_bytes_max;
 
     if (server->client_count >= server->config.clients_max) {
         server->stats.refused++;
@@ -65,7 +63,7 @@ enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server, const struct ox
     (void)snprintf(c->addr, sizeof c->addr, "%s", peer->addr != NULL ? peer->addr : "");
     (void)snprintf(c->laddr, sizeof c->laddr, "%s", peer->laddr != NULL ? peer->laddr : "");
     resp_reader_init(&c->in, alloc, NULL);
-    resp_reply_init(&c->out, alloc, (size_t)(reply_max > 0 ? reply_max : REPLY_MAX_DEFAULT));
+    resp_reply_init(&c->out, alloc, 0);
     buf_init(&c->name, alloc, NAME_MAX_BYTES);
     buf_init(&c->lib_name, alloc, NAME_MAX_BYTES);
     buf_init(&c->lib_version, alloc, NAME_MAX_BYTES);
@@ -77,11 +75,13 @@ enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server, const struct ox
     link_init(&c->batch);
     link_init(&c->gated);
     link_init(&c->notice);
+    link_init(&c->over);
     link_init(&c->monitor);
     link_init(&c->multi.watches);
     link_init(&c->block.served_link);
     link_init(&c->block.settling);
     link_init(&c->subscriptions);
+    resp_output_limit(c);
     link_add(&server->clients, &c->all);
     server->client_count++;
     server->stats.connections++;
@@ -121,6 +121,7 @@ void oxbow_resp_client_close(struct oxbow_resp_client *c)
     link_remove(&c->batch);
     link_remove(&c->gated);
     link_remove(&c->notice);
+    link_remove(&c->over);
     link_remove(&c->monitor);
     c->server->client_count--;
     resp_reader_fini(&c->in);
@@ -188,8 +189,12 @@ void resp_client_gate(struct oxbow_resp_client *c, uint64_t lsn)
 
     resp_idle_touch(c);
     if (resp_reply_failed(&c->out)) {
-        resp_client_kill(c); /* it did not read what it asked for, or memory is out */
+        resp_output_failed(c);
         return;
+    }
+    resp_output_check(c);
+    if (c->killed) {
+        return; /* nothing leaves any more */
     }
     if (lsn == 0 && c->gate_count == 0) {
         c->free_upto = end;
@@ -237,6 +242,9 @@ void oxbow_resp_client_sent(struct oxbow_resp_client *c, size_t len)
 {
     resp_reply_taken(&c->out, len);
     c->server->stats.out_bytes += len;
+    if (!link_alone(&c->over)) {
+        resp_output_check(c);
+    }
     if (resp_reply_pending(&c->out) < RESP_OUT_PAUSE && resp_reader_pending(&c->in) > 0) {
         resp_client_wake(c);
     }

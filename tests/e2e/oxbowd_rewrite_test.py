@@ -102,6 +102,29 @@ class Rewrite(base.Oxbowd):
         self.assertEqual(client.config_get("replica-announce-ip"), {"replica-announce-ip": ""})
         self.assertEqual(d.end(), 0, d.told())
 
+    def test_an_option_of_several_lines_is_written_into_the_last_of_them(self):
+        option = "client-output-buffer-limit"
+        text = ("# limits\n"
+                f"{option} normal 64mb 0 0\n"
+                "maxclients 500\n"
+                f"{option} replica 1mb 0 0 pubsub 32mb 8mb 60\n"
+                "# the end\n")
+        d, client = self.serve(text)
+        self.assertTrue(client.config_rewrite())
+        self.assertEqual(self.file(), text)
+        client.config_set(option, "pubsub 1mb 512kb 5")
+        self.assertTrue(client.config_rewrite())
+        want = ("# limits\nmaxclients 500\n"
+                f"{option} normal 67108864 0 0 slave 1048576 0 0 pubsub 1048576 524288 5\n"
+                "# the end\n")
+        self.assertEqual(self.file(), want)
+        self.assertTrue(client.config_rewrite())
+        self.assertEqual(self.file(), want)
+        before = client.config_get(option)
+        d, client = self.again(d)
+        self.assertEqual(client.config_get(option), before)
+        self.assertEqual(d.end(), 0, d.told())
+
     def test_users_are_written_and_may_what_they_may(self):
         text = ("user one on >first ~one:* +@all\n# between\n"
                 "user two off resetchannels -@all\nuser three on nopass ~* +get\n")

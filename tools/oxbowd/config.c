@@ -42,8 +42,7 @@ static bool number_of(const char *text, int base, const char **end, uint64_t *n)
     return true;
 }
 
-/* As redis.conf has them: k is 1000, kb 1024. */
-static bool size_of(const char *text, uint64_t *n)
+bool config_size_of(const char *text, uint64_t *n)
 {
     static const char units[] = "kmgt";
     const char *end;
@@ -81,7 +80,7 @@ static bool set_number(const struct config_row *row, const char *where, const ch
         return true;
     }
     bool ok = row->kind == CONFIG_SIZE
-                  ? size_of(text, &n)
+                  ? config_size_of(text, &n)
                   : number_of(text, row->kind == CONFIG_OCTAL ? 8 : 10, &end, &n) && *end == '\0';
 
     if (!ok) {
@@ -229,6 +228,15 @@ static bool set_rules(const struct config_row *row, const char *where, char *con
     return ok || refuse(why, where, row->name, "%s", wrong.text);
 }
 
+static bool set_limits(const struct config_row *row, const char *where, char *const *words,
+                       uint32_t count, struct config_limits *limits, struct config_why *why)
+{
+    struct config_why wrong;
+
+    return config_limits_take(limits, words, count, &wrong) ||
+           refuse(why, where, row->name, "%s", wrong.text);
+}
+
 /* ---- rows ---- */
 
 const struct config_row *config_row_of(const char *name)
@@ -258,6 +266,8 @@ bool config_same(const struct config_row *row, const struct config *a, const str
     case CONFIG_TEXT:
     case CONFIG_NAMES:
         return strcmp(one, other) == 0;
+    case CONFIG_LIMITS:
+        return memcmp(one, other, sizeof(struct config_limits)) == 0;
     default:
         return false;
     }
@@ -292,6 +302,9 @@ static bool set_row(struct config *c, const struct config_row *row, const char *
     }
     if ((row->kind == CONFIG_QUEUES || row->kind == CONFIG_GROUPS) && count > 0) {
         return set_rules(row, where, values, count, field, why);
+    }
+    if (row->kind == CONFIG_LIMITS && count > 0) {
+        return set_limits(row, where, values, count, field, why);
     }
     if (count != 1) {
         return refuse(why, where, row->name, count == 0 ? "has no value" : "has too many values");
@@ -466,6 +479,8 @@ static const char *value_of(const struct config_row *row)
         return "PATTERN [FIELD VALUE]...";
     case CONFIG_GROUPS:
         return "PATTERN PATTERN [OPTION VALUE]...";
+    case CONFIG_LIMITS:
+        return "CLASS HARD SOFT SECONDS...";
     case CONFIG_WORD:
     case CONFIG_TEXT:
         break;

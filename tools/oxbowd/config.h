@@ -68,6 +68,19 @@ struct config_rules {
     size_t len;
 };
 
+/* What clients of a class may leave unread: client-output-buffer-limit. */
+struct config_limit {
+    uint64_t hard;
+    uint64_t soft;
+    uint64_t soft_s;
+};
+
+#define CONFIG_LIMITS_CLASSES 3u
+
+struct config_limits {
+    struct config_limit at[CONFIG_LIMITS_CLASSES];
+};
+
 struct config_uplink {
     struct config_targets targets;
     struct config_forwards forwards;
@@ -121,6 +134,7 @@ struct config {
     uint64_t query_limit;
     uint64_t bulk_max;
     uint64_t reply_limit;
+    struct config_limits output_limits;
     uint64_t script_ms;
     uint64_t script_memory;
     uint64_t maxmemory_policy;
@@ -172,7 +186,8 @@ enum config_kind {
     CONFIG_TARGETS,
     CONFIG_FORWARDS, /* may be given more than once: one each */
     CONFIG_QUEUES,   /* likewise */
-    CONFIG_GROUPS
+    CONFIG_GROUPS,
+    CONFIG_LIMITS /* of several classes, in one line or more */
 };
 
 struct config_word {
@@ -239,6 +254,17 @@ bool config_queues_take(struct config_rules *out, char *const *words, uint32_t c
                         struct config_why *why);
 bool config_groups_take(struct config_rules *out, char *const *words, uint32_t count,
                         struct config_why *why);
+
+/* ---- config_limits.c ---- */
+
+/* CLASS HARD SOFT SECONDS, of one class or of several: the others stay as they are. */
+bool config_limits_take(struct config_limits *out, char *const *words, uint32_t count,
+                        struct config_why *why);
+/* All of them, as config_limits_take reads them. */
+void config_limits_text(const struct config_limits *limits, char *out, size_t len);
+
+/* Bytes as redis.conf has them: k is 1000, kb 1024. */
+bool config_size_of(const char *text, uint64_t *n);
 
 /* The table, for people. */
 void config_print_help(void);

@@ -244,20 +244,33 @@ static bool put(struct edit *e, size_t at, char *text)
     return line_add(e, text);
 }
 
+/* Whether the option's value is words, which may stand in several lines: each tells of a part. */
+static bool has_parts(const char *name)
+{
+    const struct config_row *row = config_row_of(name);
+
+    return row != NULL && row->kind == CONFIG_LIMITS;
+}
+
 /* Whether the file makes of the option what the value would. */
 static bool says(const struct config *file, const char *name, const char *value)
 {
     const struct config_row *row = config_row_of(name);
     struct config *other = row != NULL ? calloc(1, sizeof *other) : NULL;
     struct config_why why;
-    char *words[] = {strdup(name), strdup(value)};
+    char *words[CONFIG_WORDS_MAX + 1] = {strdup(name), NULL};
+    char *copy = strdup(value);
+    uint32_t count = 1;
     bool same = false;
 
-    if (other != NULL && words[0] != NULL && words[1] != NULL) {
-        same = config_set(other, "setting", words, 2, &why) && config_same(row, file, other);
+    if (other != NULL && words[0] != NULL && copy != NULL) {
+        words[1] = copy;
+        same = (!has_parts(name) || config_split(copy, words + 1, &count)) &&
+               config_set(other, "setting", words, count + 1, &why) &&
+               config_same(row, file, other);
     }
     free(words[0]);
-    free(words[1]);
+    free(copy);
     free(other);
     return same;
 }
@@ -283,8 +296,13 @@ static bool put_setting(struct edit *e, const struct config *file,
     while (at > e->include && !is_option(&e->lines[at - 1], setting->name)) {
         at--;
     }
+    for (size_t i = 0; has_parts(setting->name) && i + 1 < at; i++) {
+        if (is_option(&e->lines[i], setting->name)) {
+            line_drop(&e->lines[i]); /* all of it stands in the line that is put */
+        }
+    }
     return put(e, at > e->include ? at - 1 : e->count,
-               line_text(setting->name, setting->value, false));
+               line_text(setting->name, setting->value, has_parts(setting->name)));
 }
 
 /* Whether the lines "user NAME RULE...\n" have one that begins so; *line is it, without "user " and
@@ -528,10 +546,14 @@ uint32_t config_settings(const struct config *c, struct oxbow_resp_setting out[C
     };
     uint32_t n = 0;
 
+    config_limits_text(&c->output_limits, room[sizeof numbers / sizeof numbers[0]],
+                       CONFIG_SETTING_TEXT);
     for (; n < sizeof numbers / sizeof numbers[0]; n++) {
         (void)snprintf(room[n], CONFIG_SETTING_TEXT, "%" PRId64, numbers[n].value);
         out[n] = (struct oxbow_resp_setting){numbers[n].name, room[n]};
     }
+    out[n] = (struct oxbow_resp_setting){"client-output-buffer-limit", room[n]};
+    n++;
     out[n++] = (struct oxbow_resp_setting){"notify-keyspace-events", c->keyspace_events};
     return n;
 }

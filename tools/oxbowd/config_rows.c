@@ -103,6 +103,10 @@ const struct config_row config_rows[] = {
      "bytes of requests that one client may have waiting"},
     {"proto-max-bulk-len", CONFIG_SIZE, AT(bulk_max), "512mb", MIB, UINT64_MAX, NULL,
      "length of one argument"},
+    {"client-output-buffer-limit", CONFIG_LIMITS, AT(output_limits),
+     "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60", 0, 0, NULL,
+     "what clients of a class (normal, replica, pubsub) may leave unread: at HARD bytes they are "
+     "closed, or when they are above SOFT for so many SECONDS; 0: no such limit"},
     {"client-reply-limit", CONFIG_SIZE, AT(reply_limit), "256mb", MIB, UINT64_MAX, NULL,
      "bytes of replies that one client may leave unread; then it is closed"},
     {"lua-time-limit", CONFIG_NUMBER, AT(script_ms), "5000", 0, 86400000, NULL,
@@ -224,7 +228,6 @@ const char *const config_without_meaning[] = {
     "appendonly",
     "auto-aof-rewrite-min-size",
     "auto-aof-rewrite-percentage",
-    "client-output-buffer-limit",
     "dbfilename",
     "disable-thp",
     "dynamic-hz",

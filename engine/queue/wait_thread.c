@@ -29,6 +29,7 @@ static uint64_t now_us(const struct call *c)
 /* Commits without waiting for the device: those behind in line must not wait for it too. */
 static enum oxbow_err commit(struct call *c, struct oxbow_txn *txn)
 {
+    c->durable = c->told && txn_waits(txn);
     return oxbow_txn_commit(txn, &c->lsn);
 }
 
@@ -148,21 +149,6 @@ static enum oxbow_err try_again(struct call *c)
     return err;
 }
 
-/* Whether a commit by these options is to be durable before it counts. */
-static bool wants_durable(struct oxbow *db, const struct oxbow_txn_options *opt)
-{
-    struct oxbow_stat stat;
-
-    if ((opt->flags & OXBOW_TXN_NOWAIT) != 0) {
-        return false;
-    }
-    if (opt->sync != OXBOW_SYNC_DEFAULT) {
-        return opt->sync == OXBOW_SYNC_ALWAYS;
-    }
-    oxbow_stat(db, &stat);
-    return stat.sync == OXBOW_SYNC_ALWAYS;
-}
-
 static bool in_memory(struct oxbow *db)
 {
     struct oxbow_stat stat;
@@ -186,7 +172,6 @@ oxbow_wait_for(struct oxbow *db, const struct oxbow_wait_options *opt,
     if (opt != NULL) {
         c.opt = *opt;
     }
-    c.durable = wants_durable(db, &c.opt.txn);
     c.told = (c.opt.txn.flags & OXBOW_TXN_NOWAIT) == 0;
     c.opt.txn.flags |= OXBOW_TXN_NOWAIT;
     if (c.opt.timeout_ms >= 0 && c.opt.timeout_ms < INT64_MAX / 2000) {

@@ -147,6 +147,8 @@ enum oxbow_err catalog_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b)
         return OXBOW_OK;
     }
     catalog_names_forget(txn);
+    txn_enter(txn, a);
+    txn_enter(txn, b);
     err = catalog_pair_get(txn, catalog_number_key(key, a), pair_a);
     if (err == OXBOW_OK) {
         err = catalog_pair_get(txn, catalog_number_key(key, b), pair_b);

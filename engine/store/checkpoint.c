@@ -16,13 +16,6 @@
 #define GATHER_PART   2u
 #define GATHER_MAX_US 2000u
 
-/* Under `interval` a checkpoint starts when three quarters of the time are gone, so that the device
- * has the rest to finish in. */
-static uint64_t interval_start_us(const struct oxbow *db)
-{
-    return (uint64_t)db->interval_ms * 750;
-}
-
 /* In how many microseconds the active table is due; 0: now. */
 static uint64_t due_in(const struct oxbow *db, uint64_t now)
 {
@@ -43,9 +36,7 @@ static uint64_t due_in(const struct oxbow *db, uint64_t now)
     if (db->journal.on) {
         return due > now ? due - now : 0;
     }
-    if (t->oldest_interval_us != 0 && t->oldest_interval_us + interval_start_us(db) < due) {
-        due = t->oldest_interval_us + interval_start_us(db);
-    }
+    due = due_earlier(due, t->interval.start_us);
     if (db->lsn_wanted > db->lsn_durable && db->gather_until_us < due) {
         due = db->gather_until_us;
     }

@@ -195,7 +195,7 @@ static void tidy(struct oxbow *db)
     fresh.next_blob = t->next_blob;
     fresh.commits = t->commits;
     fresh.oldest_us = t->oldest_us;
-    fresh.oldest_interval_us = t->oldest_interval_us;
+    fresh.interval = t->interval;
     store_lock(db);
     memtable_fini(t);
     *t = fresh;

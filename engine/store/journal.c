@@ -170,7 +170,7 @@ static void leave_out(struct oxbow *db, uint64_t lsn)
     db->freeze_soon = true;
 }
 
-void journal_commit(struct oxbow *db, uint64_t lsn, enum oxbow_sync sync)
+void journal_commit(struct oxbow *db, uint64_t lsn, enum oxbow_sync sync, uint32_t interval_ms)
 {
     struct journal *j = &db->journal;
     uint64_t now;
@@ -182,11 +182,11 @@ void journal_commit(struct oxbow *db, uint64_t lsn, enum oxbow_sync sync)
         journal_drop(db);
         return;
     }
-    if (j->wait.any_us == 0 || (sync == OXBOW_SYNC_INTERVAL && j->wait.interval_us == 0)) {
+    if (j->wait.any_us == 0 ||
+        (sync == OXBOW_SYNC_INTERVAL && due_may_move(&j->wait.interval, db->own_policies))) {
         now = store_now_us(db);
         j->wait.any_us = j->wait.any_us != 0 ? j->wait.any_us : now;
-        if (sync == OXBOW_SYNC_INTERVAL) {
-            j->wait.interval_us = now;
+        if (sync == OXBOW_SYNC_INTERVAL && due_add(&j->wait.interval, now, interval_ms)) {
             db->port->threads.cond_signal(db->journal_work); /* its clock starts */
         }
     }

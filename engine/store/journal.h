@@ -23,7 +23,7 @@
 /* When a commit that is not durable came. 0: none. */
 struct journal_age {
     uint64_t any_us;
-    uint64_t interval_us; /* under `interval` */
+    struct due interval; /* of those under `interval` */
 };
 
 struct journal {
@@ -82,8 +82,8 @@ void journal_drop(struct oxbow *db);
 bool journal_half_full(const struct oxbow *db);
 /* With turn and mutex: makes sure that journal_commit has room. OXBOW_ENOMEM. */
 OXBOW_MUST_CHECK enum oxbow_err journal_room(struct oxbow *db);
-/* With turn and mutex, after journal_room: the transaction has become `lsn`. */
-void journal_commit(struct oxbow *db, uint64_t lsn, enum oxbow_sync sync);
+/* With turn and mutex, after journal_room: the transaction has become `lsn`. interval_ms: of `interval`. */
+void journal_commit(struct oxbow *db, uint64_t lsn, enum oxbow_sync sync, uint32_t interval_ms);
 
 /* ---- journal_io.c, all with the mutex, which they may let go meanwhile ---- */
 
@@ -109,8 +109,8 @@ void journal_came(struct oxbow *db);
 void journal_publish(struct oxbow *db);
 /* Newest LSN of which a crash of the process alone takes nothing. */
 uint64_t journal_written_upto(const struct oxbow *db);
-/* When the oldest commit under `interval` that is not durable came. 0: none. */
-uint64_t journal_oldest_interval(const struct oxbow *db);
+/* When the first commit under `interval` that is not durable misses its promise. 0: there is none. */
+uint64_t journal_late_us(const struct oxbow *db);
 
 /* The journal thread. */
 void journal_run(void *arg); /* the store */

@@ -45,11 +45,11 @@ bool journal_can_sync(const struct oxbow *db)
     return db->journal.gap_last == 0;
 }
 
-uint64_t journal_oldest_interval(const struct oxbow *db)
+uint64_t journal_late_us(const struct oxbow *db)
 {
     const struct journal *j = &db->journal;
 
-    return j->sync.interval_us != 0 ? j->sync.interval_us : j->wait.interval_us;
+    return due_earlier(j->sync.interval.late_us, j->wait.interval.late_us);
 }
 
 void journal_ask_tree(struct oxbow *db, uint64_t lsn)
@@ -92,11 +92,11 @@ void journal_publish(struct oxbow *db)
         }
     }
     if (db->lsn_durable == db->lsn_applied) {
-        j->wait = (struct journal_age){0, 0};
+        j->wait = (struct journal_age){.any_us = 0};
     }
     db->port->threads.cond_broadcast(db->settled);
     /* The thread slept over what came while another made this sync, or before a hole was filled. */
-    if (db->lsn_wanted > db->lsn_durable || j->wait.interval_us != 0) {
+    if (db->lsn_wanted > db->lsn_durable || j->wait.interval.start_us != 0) {
         db->port->threads.cond_signal(db->journal_work);
     }
 }
@@ -258,21 +258,16 @@ static enum oxbow_err sync_segments(const struct journal *j, uint64_t from, uint
     return err;
 }
 
-static uint64_t older(uint64_t a, uint64_t b)
-{
-    return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
 /* The sync is over, and has made durable what came before it or has not. */
 static void settle_ages(struct oxbow *db, uint64_t applied)
 {
     struct journal *j = &db->journal;
 
     if (reach(db, j->lsn_synced) < applied) {
-        j->wait.any_us = older(j->wait.any_us, j->sync.any_us);
-        j->wait.interval_us = older(j->wait.interval_us, j->sync.interval_us);
+        j->wait.any_us = due_earlier(j->wait.any_us, j->sync.any_us);
+        due_merge(&j->wait.interval, &j->sync.interval);
     }
-    j->sync = (struct journal_age){0, 0};
+    j->sync = (struct journal_age){.any_us = 0};
 }
 
 /* Those whom the last sync released are about to come again, and those who came while it was under
@@ -344,7 +339,7 @@ void journal_sync(struct oxbow *db, bool led)
     }
     applied = db->lsn_applied;
     j->sync = j->wait;
-    j->wait = (struct journal_age){0, 0};
+    j->wait = (struct journal_age){.any_us = 0};
     j->sync_next = true; /* those who only write would let it wait for long */
     while (j->writing) {
         wait_settled(db);
@@ -377,8 +372,7 @@ static bool sync_wanted(const struct oxbow *db)
     return db->lsn_wanted > db->lsn_durable && db->lsn_applied > db->lsn_durable;
 }
 
-/* In how many microseconds a sync is due; 0: now. Under `interval` it starts when three quarters of
- * the time are gone, so that the device has the rest to finish in. */
+/* In how many microseconds a sync is due; 0: now. */
 static uint64_t due_in(const struct oxbow *db, uint64_t now)
 {
     const struct journal *j = &db->journal;
@@ -390,10 +384,10 @@ static uint64_t due_in(const struct oxbow *db, uint64_t now)
     if (sync_wanted(db)) {
         return 0;
     }
-    if (j->wait.interval_us == 0) {
+    due = j->wait.interval.start_us;
+    if (due == 0) {
         return UINT64_MAX;
     }
-    due = j->wait.interval_us + (uint64_t)db->interval_ms * 750;
     return due > now ? due - now : 0;
 }
 

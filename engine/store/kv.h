@@ -129,6 +129,10 @@ OXBOW_MUST_CHECK enum oxbow_err kv_blob_delete(struct oxbow_txn *txn, uint64_t b
 struct oxbow *txn_store(const struct oxbow_txn *txn);
 const struct oxbow_port *txn_port(const struct oxbow_txn *txn);
 uint32_t txn_database(const struct oxbow_txn *txn);
+/* The transaction has to do with the database, below STORE_DATABASES, beside its own. */
+void txn_enter(struct oxbow_txn *txn, uint32_t database);
+/* Whether its policy, or its databases', has it wait for the device. */
+bool txn_waits(struct oxbow_txn *txn);
 bool txn_forced(const struct oxbow_txn *txn); /* OXBOW_TXN_FORCE */
 bool txn_readonly(const struct oxbow_txn *txn);
 uint32_t txn_entry_bytes_max(const struct oxbow_txn *txn);

@@ -79,7 +79,7 @@ void memtable_reset(struct memtable *t, size_t keep)
     t->lsn = 0;
     t->commits = 0;
     t->oldest_us = 0;
-    t->oldest_interval_us = 0;
+    t->interval = (struct due){.start_us = 0};
 }
 
 int key_compare(struct oxbow_bytes a, struct oxbow_bytes b)

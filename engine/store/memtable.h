@@ -9,6 +9,7 @@
 #define OXBOW_STORE_MEMTABLE_H
 
 #include "engine/store/arena.h"
+#include "engine/store/due.h"
 
 #include <stdbool.h>
 
@@ -66,16 +67,16 @@ struct memtable {
     struct mem_entry *head; /* of the ordered index */
     uint32_t height;
     uint32_t dice;
-    uint64_t cost;               /* estimated dirty pages, in 1/MEM_COST_PAGE */
-    uint64_t leaves;             /* of them, those counted by mem_link */
-    uint64_t net;                /* of them, those of keys that are not below */
-    size_t clean;                /* bytes in MEM_CLEAN entries */
-    bool dirty;                  /* something was committed to it */
-    uint64_t lsn;                /* newest in it */
-    uint64_t next_blob;          /* what to store with it */
-    uint64_t commits;            /* under `always` that went into it */
-    uint64_t oldest_us;          /* when its first commit was; 0: none */
-    uint64_t oldest_interval_us; /* of those under `interval` */
+    uint64_t cost;       /* estimated dirty pages, in 1/MEM_COST_PAGE */
+    uint64_t leaves;     /* of them, those counted by mem_link */
+    uint64_t net;        /* of them, those of keys that are not below */
+    size_t clean;        /* bytes in MEM_CLEAN entries */
+    bool dirty;          /* something was committed to it */
+    uint64_t lsn;        /* newest in it */
+    uint64_t next_blob;  /* what to store with it */
+    uint64_t commits;    /* under `always` that went into it */
+    uint64_t oldest_us;  /* when its first commit was; 0: none */
+    struct due interval; /* of those under `interval` */
 };
 
 #define MEM_COST_PAGE 64u

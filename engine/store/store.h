@@ -49,6 +49,11 @@ struct oxbow_txn {
     uint64_t bytes;  /* of keys and values written */
     enum oxbow_err failed;
     enum oxbow_sync sync;
+    uint32_t interval_ms;   /* of `interval` */
+    bool by_database;       /* it did not say its policy: its databases do, at its commit */
+    bool to_system;         /* one of them is content when the system has it */
+    uint32_t databases;     /* that it was in, a bit each */
+    uint32_t databases_new; /* likewise, since oxbow_txn_databases */
     uint32_t flags;
     uint32_t database;
     bool internal; /* of the checkpoint thread */
@@ -76,6 +81,12 @@ struct blob_job {
     uint64_t id;
     enum oxbow_err err;
     bool done;
+};
+
+/* A database's own policy. */
+struct database_sync {
+    enum oxbow_sync sync; /* 0: the store's */
+    uint32_t interval_ms; /* 0: the store's */
 };
 
 struct slot {
@@ -139,6 +150,8 @@ struct oxbow {
     uint64_t gather_until_us; /* M: but not longer than this */
     enum oxbow_sync sync;     /* M */
     uint32_t interval_ms;     /* M */
+    struct database_sync own[STORE_DATABASES]; /* M */
+    bool own_policies;                         /* M: one of them says something */
     uint64_t boot;
     uint64_t store_id;
     uint32_t level;                 /* T, and M to change: of the format, confirmed */
@@ -275,6 +288,10 @@ void checkpoint_run(void *arg); /* the store */
 /* ---- sync.c, with the mutex held ---- */
 
 OXBOW_MUST_CHECK enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms);
+/* The policy of a transaction that is about to be committed, where it is for its databases to say. */
+void sync_decide(struct oxbow_txn *txn);
+/* Whether any database's policy is `interval`. */
+bool sync_any_interval(const struct oxbow *db);
 
 /* ---- txn.c ---- */
 

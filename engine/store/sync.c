@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Waiting for durability, asking for it, and being told. What makes things durable are the journal's
- * syncs (journal_io.c) and, without one or past it, checkpoints (checkpoint.c).
+ * syncs (journal_io.c) and, without one or past it, checkpoints (checkpoint.c). And the policies, of the
+ * store and of its databases, that say who waits.
  */
 #include "engine/store/store.h"
 
@@ -152,6 +153,23 @@ void oxbow_durable_clear(struct oxbow *db)
     }
 }
 
+/* ---- policies ---- */
+
+/* What was committed so far goes to the device at once. */
+static void settle_old(struct oxbow *db)
+{
+    if (db->lsn_applied > db->lsn_durable) {
+        want(db, db->lsn_applied);
+    }
+}
+
+static void policies_changed(struct oxbow *db)
+{
+    db->port->threads.cond_signal(db->work);
+    db->port->threads.cond_signal(db->journal_work);
+    db->port->threads.cond_broadcast(db->room); /* it may be late no more */
+}
+
 enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync, uint32_t interval_ms)
 {
     if (sync < OXBOW_SYNC_ALWAYS || sync > OXBOW_SYNC_NONE || interval_ms > STORE_INTERVAL_MAX) {
@@ -163,15 +181,107 @@ enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync, uint32_t i
         return OXBOW_ENOTSUP;
     }
     db->sync = sync;
-    if (interval_ms > db->interval_ms && db->lsn_applied > db->lsn_durable) {
-        want(db, db->lsn_applied); /* what is committed was promised the shorter time */
-    }
-    if (interval_ms > 0) {
+    if (interval_ms > 0 && interval_ms != db->interval_ms) {
         db->interval_ms = interval_ms;
+        settle_old(db); /* it was promised another time */
     }
-    db->port->threads.cond_signal(db->work);
-    db->port->threads.cond_signal(db->journal_work);
-    db->port->threads.cond_broadcast(db->room); /* it may be late no more */
+    policies_changed(db);
     store_unlock(db);
+    return OXBOW_OK;
+}
+
+/* ---- databases ---- */
+
+static struct database_sync policy_of(const struct oxbow *db, uint32_t database)
+{
+    struct database_sync p = db->own[database];
+
+    p.sync = p.sync != OXBOW_SYNC_DEFAULT ? p.sync : db->sync;
+    p.interval_ms = p.interval_ms != 0 ? p.interval_ms : db->interval_ms;
+    return p;
+}
+
+bool sync_any_interval(const struct oxbow *db)
+{
+    bool any = db->sync == OXBOW_SYNC_INTERVAL;
+
+    for (uint32_t i = 0; db->own_policies && !any && i < STORE_DATABASES; i++) {
+        any = db->own[i].sync == OXBOW_SYNC_INTERVAL;
+    }
+    return any;
+}
+
+void sync_decide(struct oxbow_txn *txn)
+{
+    const struct oxbow *db = txn->db;
+    enum oxbow_sync strictest = OXBOW_SYNC_NONE;
+
+    txn->interval_ms = db->interval_ms;
+    if (!txn->by_database || !db->own_policies) {
+        return;
+    }
+    txn->interval_ms = STORE_INTERVAL_MAX;
+    for (uint32_t i = 0; i < STORE_DATABASES; i++) {
+        struct database_sync p = policy_of(db, i);
+
+        if ((txn->databases & (1u << i)) == 0) {
+            continue;
+        }
+        strictest = p.sync < strictest ? p.sync : strictest; /* their numbers go by that */
+        txn->to_system = txn->to_system || p.sync != OXBOW_SYNC_ALWAYS;
+        if (p.sync == OXBOW_SYNC_INTERVAL && p.interval_ms < txn->interval_ms) {
+            txn->interval_ms = p.interval_ms;
+        }
+    }
+    txn->sync = strictest;
+}
+
+bool txn_waits(struct oxbow_txn *txn)
+{
+    store_lock(txn->db);
+    sync_decide(txn);
+    store_unlock(txn->db);
+    return txn->sync == OXBOW_SYNC_ALWAYS;
+}
+
+enum oxbow_err oxbow_set_database_sync(struct oxbow *db, uint32_t database, enum oxbow_sync sync,
+                                       uint32_t interval_ms)
+{
+    if (database >= STORE_DATABASES) {
+        return OXBOW_ENODB;
+    }
+    if (sync > OXBOW_SYNC_NONE || interval_ms > STORE_INTERVAL_MAX) {
+        return OXBOW_EINVAL;
+    }
+    store_lock(db);
+    if (sync == OXBOW_SYNC_NONE && !db->journal.on) {
+        store_unlock(db);
+        return OXBOW_ENOTSUP;
+    }
+    db->own[database] = (struct database_sync){
+        sync, sync == OXBOW_SYNC_INTERVAL ? interval_ms : 0 /* the others have none */};
+    db->own_policies = false;
+    for (uint32_t i = 0; i < STORE_DATABASES; i++) {
+        db->own_policies = db->own_policies || db->own[i].sync != OXBOW_SYNC_DEFAULT;
+    }
+    settle_old(db); /* what is in the database may be less safe than it is said to be now */
+    policies_changed(db);
+    store_unlock(db);
+    return OXBOW_OK;
+}
+
+enum oxbow_err oxbow_database_sync(struct oxbow *db, uint32_t database, enum oxbow_sync *sync,
+                                   uint32_t *interval_ms)
+{
+    struct database_sync p;
+
+    if (database >= STORE_DATABASES) {
+        return OXBOW_ENODB;
+    }
+    store_lock(db);
+    p = policy_of(db, database);
+    store_unlock(db);
+    *sync = p.sync;
+    *interval_ms = p.interval_ms;
     return OXBOW_OK;
 }

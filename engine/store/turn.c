@@ -53,19 +53,18 @@ bool sync_due(const struct oxbow *db, const struct memtable *t)
     return !db->journal.on && db->lsn_wanted > db->lsn_durable && t->commits >= db->gather;
 }
 
-/* Whether the oldest commit under `interval` is about to miss its promise: nothing new is taken on
+/* Whether a commit under `interval` is about to miss its promise: nothing new is taken on
  * under `interval` until it is on the device. */
 static bool stalled(const struct oxbow *db)
 {
-    uint64_t oldest = db->frozen != NULL ? db->frozen->oldest_interval_us : 0;
+    uint64_t late = db->active->interval.late_us;
 
-    if (oldest == 0) {
-        oldest = db->active->oldest_interval_us;
-    }
     if (db->journal.on) {
-        oldest = journal_oldest_interval(db);
+        late = journal_late_us(db);
+    } else if (db->frozen != NULL) {
+        late = due_earlier(late, db->frozen->interval.late_us);
     }
-    return oldest != 0 && store_now_us(db) - oldest >= (uint64_t)db->interval_ms * 1000;
+    return late != 0 && store_now_us(db) >= late;
 }
 
 static bool has_room(struct oxbow *db, bool interval)

@@ -31,8 +31,12 @@ struct oxbow_txn *txn_start(struct oxbow *db, const struct oxbow_txn_options *op
     txn->bytes = 0;
     txn->failed = OXBOW_OK;
     txn->sync = sync;
+    txn->by_database = false;
+    txn->to_system = false;
+    txn->interval_ms = 0;
     txn->flags = opt != NULL ? opt->flags : 0;
     txn->database = opt != NULL ? opt->database : 0;
+    txn->databases = txn->databases_new = 1u << txn->database;
     txn->internal = false;
     txn->replayed = false;
     txn->wall_read = false;
@@ -48,6 +52,7 @@ enum oxbow_err oxbow_txn_begin(struct oxbow *db, const struct oxbow_txn_options 
                                struct oxbow_txn **out)
 {
     bool writer = opt == NULL || (opt->flags & OXBOW_TXN_READ) == 0;
+    bool by_database = opt == NULL || opt->sync == OXBOW_SYNC_DEFAULT;
     enum oxbow_sync sync;
     enum oxbow_err err;
 
@@ -68,10 +73,12 @@ enum oxbow_err oxbow_txn_begin(struct oxbow *db, const struct oxbow_txn_options 
         return OXBOW_ENOTSUP;
     }
     sync = sync_of(db, opt);
-    err = turn_take(db, writer, sync == OXBOW_SYNC_INTERVAL);
+    err = turn_take(db, writer,
+                    sync == OXBOW_SYNC_INTERVAL || (by_database && sync_any_interval(db)));
     store_unlock(db);
     if (err == OXBOW_OK) {
         *out = txn_start(db, opt, sync);
+        (*out)->by_database = by_database;
     }
     return err;
 }
@@ -91,17 +98,19 @@ static void note_commit(struct oxbow *db, const struct oxbow_txn *txn)
     t->dirty = true;
     t->commits += txn->sync == OXBOW_SYNC_ALWAYS;
     if (db->journal.on) {
-        journal_commit(db, t->lsn, txn->sync);
+        journal_commit(db, t->lsn, txn->sync, txn->interval_ms);
     }
-    if (t->oldest_us == 0 || (txn->sync == OXBOW_SYNC_INTERVAL && t->oldest_interval_us == 0)) {
+    if (t->oldest_us == 0 ||
+        (txn->sync == OXBOW_SYNC_INTERVAL && due_may_move(&t->interval, db->own_policies))) {
         uint64_t now = store_now_us(db);
+        bool starts = t->oldest_us == 0;
 
-        if (t->oldest_us == 0) {
-            t->oldest_us = now;
-            db->port->threads.cond_signal(db->work); /* its clock starts */
-        }
+        t->oldest_us = starts ? now : t->oldest_us;
         if (txn->sync == OXBOW_SYNC_INTERVAL) {
-            t->oldest_interval_us = now;
+            starts = due_add(&t->interval, now, txn->interval_ms) || starts;
+        }
+        if (starts) {
+            db->port->threads.cond_signal(db->work); /* its clock starts, or goes faster */
         }
     }
 }
@@ -161,6 +170,7 @@ static enum oxbow_err commit_begin(struct oxbow_txn *txn)
         clock_note(db);
     }
     store_lock(db);
+    sync_decide(txn);
     if (!writes) {
         return txn->failed;
     }
@@ -186,8 +196,8 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
 {
     struct oxbow *db = txn->db;
     enum oxbow_err err;
-    bool wait = txn->sync == OXBOW_SYNC_ALWAYS && (txn->flags & OXBOW_TXN_NOWAIT) == 0;
-    enum oxbow_sync txn_sync = txn->sync; /* the turn given back, it may be another's */
+    bool wait;
+    bool to_system; /* the turn given back, the transaction may be another's */
     bool internal = txn->internal;
     bool told = !internal && (txn->flags & OXBOW_TXN_NOWAIT) == 0;
     uint64_t at;
@@ -199,6 +209,8 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
         oxbow_txn_abort(txn);
         return err;
     }
+    wait = txn->sync == OXBOW_SYNC_ALWAYS && (txn->flags & OXBOW_TXN_NOWAIT) == 0;
+    to_system = txn->sync != OXBOW_SYNC_ALWAYS || txn->to_system;
     if (txn->writes > 0) {
         commit_writes(txn, wait);
     }
@@ -213,7 +225,7 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     turn_give(db);
     if (wait) {
         err = sync_wait(db, at, -1);
-    } else if (db->journal.on && txn_sync != OXBOW_SYNC_ALWAYS && !internal) {
+    } else if (db->journal.on && to_system && !internal) {
         err = journal_written(db, at);
     }
     if (err == OXBOW_OK || err == OXBOW_EVOLATILE) {
@@ -251,7 +263,22 @@ enum oxbow_err oxbow_txn_select(struct oxbow_txn *txn, uint32_t database)
         return OXBOW_ENODB;
     }
     txn->database = database;
+    txn_enter(txn, database);
     return OXBOW_OK;
+}
+
+void txn_enter(struct oxbow_txn *txn, uint32_t database)
+{
+    txn->databases |= 1u << database;
+    txn->databases_new |= 1u << database;
+}
+
+uint32_t oxbow_txn_databases(struct oxbow_txn *txn)
+{
+    uint32_t databases = txn->databases_new;
+
+    txn->databases_new = 0;
+    return databases;
 }
 
 /* ---- surroundings ---- */

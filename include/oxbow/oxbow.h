@@ -166,7 +166,7 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_close(struct oxbow *db);
 #define OXBOW_TXN_FORCE  0x04u /* may touch what a forward protects: forward.h */
 
 struct oxbow_txn_options {
-    enum oxbow_sync sync; /* 0: the store's */
+    enum oxbow_sync sync; /* 0: the store's, or its databases' (oxbow_set_database_sync) */
     uint32_t flags;       /* OXBOW_TXN_* */
     uint32_t database;    /* 0 to 15, as Redis' SELECT */
 };
@@ -209,6 +209,10 @@ void oxbow_txn_refuse(struct oxbow_txn *txn, enum oxbow_err err);
 
 /* Goes on in another database, as Redis' SELECT. OXBOW_ENODB above 15. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_txn_select(struct oxbow_txn *txn, uint32_t database);
+
+/* The databases that the transaction was in since this was asked last, or since it began: a bit for each,
+ * 1 << number. For a program that carries out several callers' operations in one transaction. */
+uint32_t oxbow_txn_databases(struct oxbow_txn *txn);
 
 /* ---- durability ---- */
 
@@ -348,9 +352,24 @@ struct oxbow_recovery {
 /* Fills *out; it does not change while the store is open. */
 void oxbow_recovery(struct oxbow *db, struct oxbow_recovery *out);
 
-/* Changes the default policy at run time. Errors: OXBOW_EINVAL, OXBOW_ENOTSUP. */
+/* Changes the default policy at run time. interval_ms 0: as it is. Errors: OXBOW_EINVAL,
+ * OXBOW_ENOTSUP. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync,
                                                uint32_t interval_ms);
+
+/* Gives a database a policy of its own, or with OXBOW_SYNC_DEFAULT the store's again. It counts for
+ * transactions that do not say theirs (oxbow_txn_options.sync is 0): such a one is as safe as the
+ * strictest policy of all the databases that it was in, of oxbow_txn_begin and oxbow_txn_select, be
+ * it to write or to read, and its commit waits like that. All databases share one order of commits, so
+ * what is found after a crash is a prefix of it for all of them together; and a sync that one of
+ * them asks for covers the others. Lasts until the store is closed. What was committed before is synced
+ * at once. interval_ms: for `interval`; 0: the store's.
+ * OXBOW_ENODB, OXBOW_EINVAL, OXBOW_ENOTSUP (none, without a journal). */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_set_database_sync(struct oxbow *db, uint32_t database,
+                                                        enum oxbow_sync sync, uint32_t interval_ms);
+/* What counts for the database now, be it its own or the store's. OXBOW_ENODB. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_database_sync(struct oxbow *db, uint32_t database,
+                                                    enum oxbow_sync *sync, uint32_t *interval_ms);
 
 /* The port that the store was opened with. */
 const struct oxbow_port *oxbow_port_of(const struct oxbow *db);

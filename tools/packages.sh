@@ -6,9 +6,9 @@
 set -eu
 
 build="build-essential cmake ninja-build pkg-config liblmdb-dev libuv1-dev libmbedtls-dev
-liblua5.1-0-dev lua-bitop-dev lua-cjson-dev libpopt-dev libjansson-dev libsqlite3-dev zlib1g-dev libcmocka-dev redis-server redis-tools
+liblua5.1-0-dev lua-bitop-dev lua-cjson-dev libpopt-dev libjansson-dev libhiredis-dev libsqlite3-dev zlib1g-dev libcmocka-dev redis-server redis-tools
 openssl python3"
-test="$build busybox-static ca-certificates ccache clang clang-format clang-tidy e2fsprogs gdb golang-go libclang-rt-dev libhiredis-dev
+test="$build busybox-static ca-certificates ccache clang clang-format clang-tidy e2fsprogs gdb golang-go libclang-rt-dev
 maven openjdk-17-jdk-headless python3-redis python3-venv qemu-system-x86 shellcheck strace xfsprogs"
 
 case "${1-}" in

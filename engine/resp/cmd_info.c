@@ -182,6 +182,7 @@ static void section_oxbow(struct info *i)
 {
     const struct oxbow_stat *t = &i->stat;
 
+    line(i, "store_id:%016llx", ULL(t->store_id));
     line(i, "store_sync:%s", sync_name(t->sync));
     line(i, "store_sync_interval_ms:%u", t->interval_ms);
     line(i, "store_lsn_applied:%llu", ULL(t->lsn_applied));
@@ -189,9 +190,14 @@ static void section_oxbow(struct info *i)
     line(i, "store_unsynced_us:%llu", ULL(t->oldest_unsynced_us));
     line(i, "store_quota_bytes:%llu", ULL(t->quota_bytes));
     line(i, "store_used_bytes:%llu", ULL(t->used_bytes));
+    line(i, "store_file_bytes:%llu", ULL(t->file_bytes));
+    line(i, "store_free_bytes:%llu", ULL(t->free_bytes));
+    line(i, "store_disk_bytes_max:%llu", ULL(t->disk_bytes_max));
     line(i, "store_in_memory:%d", t->in_memory);
     line(i, "store_checkpoints:%llu", ULL(t->checkpoints));
+    line(i, "store_journal_syncs:%llu", ULL(t->journal_syncs));
     line(i, "store_written_bytes:%llu", ULL(t->device_bytes));
+    line(i, "store_payload_bytes:%llu", ULL(t->payload_bytes));
     line(i, "store_values_bad:%llu", ULL(t->values_bad));
 }
 

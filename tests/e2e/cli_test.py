@@ -384,10 +384,11 @@ class Cli(unittest.TestCase):
                                   stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         try:
             self.until(lambda: os.path.exists(os.path.join(self.dir, "FORMAT")))
-            for command in (["push", "k", "v"], ["stat"], ["check"]):
+            ask = " (--server asks a daemon)"
+            for command, more in ((["push", "k", "v"], ""), (["stat"], ask), (["check"], "")):
                 self.assertEqual(self.error(*command, code=3),
-                                 "oxbow: %s: the store is in use by process %d (OXBOW_ELOCKED)\n"
-                                 % (self.dir, holder.pid))
+                                 "oxbow: %s: the store is in use by process %d%s (OXBOW_ELOCKED)\n"
+                                 % (self.dir, holder.pid, more))
         finally:
             holder.stdin.close()
             self.assertEqual(holder.wait(PATIENCE), 0)

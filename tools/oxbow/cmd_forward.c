@@ -220,9 +220,13 @@ static int run_list(struct cli *cli)
     struct oxbow_txn *txn;
     struct out *out;
     size_t count;
-    enum oxbow_err err = cli_begin(cli, OXBOW_TXN_READ, &txn);
+    enum oxbow_err err;
     int code;
 
+    if (cli->opt.server != NULL) {
+        return server_uplink(cli);
+    }
+    err = cli_begin(cli, OXBOW_TXN_READ, &txn);
     if (err != OXBOW_OK) {
         return cli_fail("uplink status", err);
     }
@@ -278,7 +282,7 @@ const struct command commands_forward[] = {
     {"forward add", "NAME KEY", 2, 2, COMMAND_STORE, "carry a stream or list to the target",
      run_add, add_options},
     {"forward del", "NAME", 1, 1, COMMAND_EXIST, "carry it no more", run_del, force_options},
-    {"uplink status", "", 0, 0, COMMAND_READ, "how far each forward is, and what waits", run_list,
-     NULL},
+    {"uplink status", "", 0, 0, COMMAND_READ | COMMAND_ASKS,
+     "how far each forward is, and what waits", run_list, ask_options},
     {0},
 };

@@ -322,6 +322,9 @@ static int run_stat(struct cli *cli)
     struct out *out;
     char id[24];
 
+    if (cli->opt.server != NULL) {
+        return server_stat(cli);
+    }
     oxbow_stat(cli->db, &stat);
     (void)snprintf(id, sizeof id, "%016llx", (unsigned long long)stat.store_id);
     out = out_open(cli->opt.json, true, stat_columns);
@@ -440,8 +443,8 @@ static const struct option_row export_options[] = {
 };
 
 const struct command commands_store[] = {
-    {"stat", "", 0, 0, COMMAND_READ, "sizes, sequence numbers, quota, policy and wear", run_stat,
-     NULL},
+    {"stat", "", 0, 0, COMMAND_READ | COMMAND_ASKS,
+     "sizes, sequence numbers, quota, policy and wear", run_stat, ask_options},
     {"keys", "", 0, 0, COMMAND_READ, "list the keys of the database", run_keys, NULL},
     {"check", "", 0, 0, 0, "walk everything, verify every checksum and counter", check_main, NULL},
     {"upgrade", "", 0, 0, COMMAND_EXIST,

@@ -5,6 +5,7 @@
 #include "oxbow/uplink_uv.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/out.h"
+#include "tools/oxbow/password.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -69,19 +70,6 @@ static bool parse_target(const char *text, struct link *l)
     return true;
 }
 
-/* The first line of a file, so that no password stands in a process list. */
-static bool read_password(const char *path, char out[OXBOW_UPLINK_SECRET_MAX + 1])
-{
-    FILE *f = fopen(path, "re");
-    bool ok = f != NULL && fgets(out, OXBOW_UPLINK_SECRET_MAX + 1, f) != NULL;
-
-    if (f != NULL) {
-        fclose(f);
-    }
-    out[strcspn(out, "\r\n")] = '\0';
-    return ok;
-}
-
 static int parse_link(struct cli *cli, struct link *l)
 {
     const struct options *o = &cli->opt;
@@ -95,7 +83,8 @@ static int parse_link(struct cli *cli, struct link *l)
     if ((o->cert == NULL) != (o->key == NULL)) {
         return cli_usage(cli, "--cert and --key go together");
     }
-    if (o->password_file != NULL && !read_password(o->password_file, l->password)) {
+    if (o->password_file != NULL &&
+        !password_read(o->password_file, l->password, sizeof l->password)) {
         return cli_usage(cli, "--password-file %s: cannot be read, or is empty", o->password_file);
     }
     l->session = (struct oxbow_uplink_config){

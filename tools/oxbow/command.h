@@ -58,6 +58,7 @@ struct options {
     int redis;
     int dead;
     char *timeout, *dead_list;
+    char *server; /* of a running daemon */
     long long max_returns;
 };
 
@@ -90,6 +91,7 @@ struct cli {
 #define COMMAND_TELLS 0x08u /* tells what the uplink logs: those lines are left out */
 
 #define COMMAND_LOOKS 0x10u /* without arguments it makes no store */
+#define COMMAND_ASKS  0x20u /* with --server it opens no store */
 
 #define COMMAND_OPTIONS_MAX 16
 
@@ -124,6 +126,7 @@ extern const struct command commands_once[];
 extern const struct command commands_delay[];
 extern const struct command commands_schedule[];
 extern const struct command commands_metrics[];
+extern const struct command commands_server[];
 extern const struct command commands_self[];
 
 /* Walks all rows of all tables: start with *group = *row = 0; NULL at the end. */
@@ -179,6 +182,11 @@ extern const struct option_row probe_options[];
 
 /* cmd_self.c */
 int print_version(struct cli *cli);
+
+/* cmd_server.c: what a running daemon says, with --server. */
+int server_stat(struct cli *cli);
+int server_uplink(struct cli *cli);
+extern const struct option_row ask_options[];
 
 /* bench.c */
 int bench_main(const struct cli *cli);

@@ -44,13 +44,25 @@ const struct option_row global_options[] = {
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 
-const struct command *const command_groups[] = {
-    commands_list,     commands_stream,   commands_string,
-    commands_key,      commands_binding,  commands_group,
-    commands_consumer, commands_queue,    commands_store,
-    commands_forward,  commands_uplink,   commands_time,
-    commands_delay,    commands_schedule, commands_once,
-    commands_metrics,  commands_self,     NULL};
+const struct command *const command_groups[] = {commands_list,
+                                                commands_stream,
+                                                commands_string,
+                                                commands_key,
+                                                commands_binding,
+                                                commands_group,
+                                                commands_consumer,
+                                                commands_queue,
+                                                commands_store,
+                                                commands_forward,
+                                                commands_uplink,
+                                                commands_time,
+                                                commands_delay,
+                                                commands_schedule,
+                                                commands_once,
+                                                commands_metrics,
+                                                commands_server,
+                                                commands_self,
+                                                NULL};
 
 const struct command *command_next(size_t *group, size_t *row)
 {
@@ -89,7 +101,9 @@ int cli_fail_open(const struct cli *cli, bool make, enum oxbow_err err)
     } else if (err == OXBOW_EREADONLY) {
         why = "no right to write there";
     } else if (err == OXBOW_ELOCKED && cli->owner[0] != '\0') {
-        (void)snprintf(text, sizeof text, "the store is in use by %s", cli->owner);
+        (void)snprintf(text, sizeof text, "the store is in use by %s%s", cli->owner,
+                       (cli->command->flags & COMMAND_ASKS) != 0 ? " (--server asks a daemon)"
+                                                                 : "");
         why = text;
     }
     fprintf(stderr, "oxbow: %s: %s (%s)\n", cli_dir(cli), why, oxbow_err_name(err));
@@ -488,6 +502,9 @@ static int check_globals(const struct cli *cli)
         return cli_usage(cli, "endurance %s: a number of bytes, or one with k, M, G or T",
                          endurance_text(cli));
     }
+    if (o->server != NULL && o->dir != NULL) {
+        return cli_usage(cli, "--server and --dir do not go together");
+    }
     if (o->interval_ms < 0 || o->quota < 0 || o->count < 0) {
         return cli_usage(cli, "a number must not be negative");
     }
@@ -500,6 +517,14 @@ static int check_globals(const struct cli *cli)
     return EXIT_DONE;
 }
 
+static bool opens_store(const struct cli *cli)
+{
+    uint32_t flags = cli->command->flags;
+
+    return (flags & (COMMAND_STORE | COMMAND_EXIST | COMMAND_READ)) != 0 &&
+           ((flags & COMMAND_ASKS) == 0 || cli->opt.server == NULL);
+}
+
 static int run(struct cli *cli)
 {
     enum oxbow_err err = OXBOW_OK;
@@ -508,7 +533,7 @@ static int run(struct cli *cli)
     if (code != EXIT_DONE) {
         return code;
     }
-    if ((cli->command->flags & (COMMAND_STORE | COMMAND_EXIST | COMMAND_READ)) != 0) {
+    if (opens_store(cli)) {
         err = cli_open_store(cli);
         if (err != OXBOW_OK) {
             return cli_fail_open(cli, makes_store(cli), err);

@@ -174,6 +174,15 @@ void out_fields(struct out *out, const struct oxbow_field *fields, size_t count)
     add(out, list, NULL, false);
 }
 
+void out_table(struct out *out, struct out *rows)
+{
+    json_t *list = rows->rows;
+
+    rows->rows = NULL;
+    out_drop(rows);
+    add(out, list, NULL, false);
+}
+
 void out_text(struct out *out, const char *text)
 {
     out_bytes(out, (struct oxbow_bytes){text, strlen(text)});

@@ -32,6 +32,8 @@ void out_age(struct out *out, uint64_t ms);
 void out_none(struct out *out);
 /* In JSON alone: a list of [name, value], since a name may come twice. */
 void out_fields(struct out *out, const struct oxbow_field *fields, size_t count);
+/* In JSON alone: the rows of another table, which it takes. */
+void out_table(struct out *out, struct out *rows);
 /* Frees it and prints nothing. */
 void out_drop(struct out *out);
 /* Prints what was collected and frees it. False when writing failed. */

@@ -132,36 +132,42 @@ static int redis_acl_check_cmd(lua_State *L)
 
 /* ---- replies ---- */
 
-/* {name = the text at 1}, or an error. */
-static int reply_of(lua_State *L, const char *name, const char *prefix)
+static bool is_one_text(lua_State *L)
 {
-    if (lua_gettop(L) != 1 || lua_type(L, 1) != LUA_TSTRING) {
+    return lua_gettop(L) == 1 && lua_type(L, 1) == LUA_TSTRING;
+}
+
+/* {name = the text at 1}, or an error. */
+static int reply_of(lua_State *L, const char *name)
+{
+    if (!is_one_text(L)) {
         push_error(L, "ERR wrong number or type of arguments");
         return 1;
     }
     lua_newtable(L);
     lua_pushstring(L, name);
-    lua_pushfstring(L, "%s%s", prefix, lua_tostring(L, 1));
+    lua_pushvalue(L, 1);
     lua_rawset(L, -3);
     return 1;
 }
 
-/* What has no code ("CODE text") is given one. */
+/* What has no code ("CODE text") is given one. As in Redis the text ends at its first zero byte, a
+ * status' does not. */
 static int redis_error_reply(lua_State *L)
 {
-    const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "";
+    if (is_one_text(L)) {
+        const char *text = lua_tostring(L, 1);
 
-    if (text[0] == '-') {
-        lua_pushstring(L, text + 1);
+        text += text[0] == '-' ? 1 : 0;
+        lua_pushfstring(L, "%s%s", strchr(text, ' ') != NULL ? "" : "ERR ", text);
         lua_replace(L, 1);
-        text = lua_tostring(L, 1);
     }
-    return reply_of(L, "err", strchr(text, ' ') != NULL ? "" : "ERR ");
+    return reply_of(L, "err");
 }
 
 static int redis_status_reply(lua_State *L)
 {
-    return reply_of(L, "ok", "");
+    return reply_of(L, "ok");
 }
 
 /* ---- the rest ---- */

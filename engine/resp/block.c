@@ -376,6 +376,7 @@ enum oxbow_err resp_block_begin(struct resp_call *call)
 {
     struct oxbow_resp_client *c = call->client;
     struct oxbow_resp *s = call->server;
+    struct resp_call again;
     struct oxbow_txn *txn;
     uint64_t lsn = 0;
     uint64_t mark = resp_reply_mark(&c->out);
@@ -383,19 +384,15 @@ enum oxbow_err resp_block_begin(struct resp_call *call)
     enum oxbow_err err = command_keep(call);
 
     if (err == OXBOW_OK) {
-        err = resp_txn_begin(s, &txn);
+        err = resp_txn_begin(s, c->database, &txn);
     }
     if (err != OXBOW_OK) {
         command_forget(c);
         return err;
     }
-    err = oxbow_txn_select(txn, c->database);
-    if (err == OXBOW_OK) {
-        struct resp_call again = call_again(c, txn);
-
-        waits = resp_run(&again) == OXBOW_EAGAIN; /* another thread may have brought something */
-        err = waits ? lines_join(c, txn) : OXBOW_OK;
-    }
+    again = call_again(c, txn);
+    waits = resp_run(&again) == OXBOW_EAGAIN; /* another thread may have brought something */
+    err = waits ? lines_join(c, txn) : OXBOW_OK;
     if (err == OXBOW_OK) {
         err = resp_txn_end(s, txn, &lsn);
     } else {
@@ -451,6 +448,7 @@ static void serve(struct oxbow_resp *s, struct oxbow_resp_client *c,
         c->block.served = true;
         link_add(&s->served, &c->block.served_link);
     }
+    c->block.databases = resp_batch_note(s, NULL);
 }
 
 void resp_block_serve(struct oxbow_resp *s)
@@ -490,14 +488,13 @@ void resp_block_woken(struct oxbow_resp *s)
             resp_block_end(c); /* lets the next one have it */
             continue;
         }
-        if (resp_txn_begin(s, &txn) != OXBOW_OK) {
+        if (resp_txn_begin(s, c->block.database, &txn) != OXBOW_OK) {
             oxbow_wait_again(waiter);
             return;
         }
         oxbow_wait_try(waiter, txn);
         call = call_again(c, txn);
-        more =
-            oxbow_txn_select(txn, c->block.database) != OXBOW_OK || resp_run(&call) == OXBOW_EAGAIN;
+        more = resp_run(&call) == OXBOW_EAGAIN;
         if (resp_txn_end(s, txn, &lsn) != OXBOW_OK) {
             resp_reply_rewind(&c->out, mark);
             more = true;

@@ -79,35 +79,6 @@ static bool set_notify(struct oxbow_resp *s, struct oxbow_bytes value)
     return resp_expired_watch(s, flags);
 }
 
-static void get_sync(struct oxbow_resp *s, char out[VALUE_MAX])
-{
-    struct oxbow_stat stat;
-
-    oxbow_stat(s->db, &stat);
-    (void)snprintf(out, VALUE_MAX, "%s",
-                   stat.sync == OXBOW_SYNC_ALWAYS     ? "always"
-                   : stat.sync == OXBOW_SYNC_INTERVAL ? "everysec"
-                                                      : "no");
-}
-
-static bool set_sync(struct oxbow_resp *s, struct oxbow_bytes value)
-{
-    enum oxbow_sync sync = OXBOW_SYNC_ALWAYS;
-
-    if (resp_arg_is(value, "everysec")) {
-        sync = OXBOW_SYNC_INTERVAL;
-    } else if (resp_arg_is(value, "no")) {
-        sync = OXBOW_SYNC_NONE;
-    } else if (!resp_arg_is(value, "always")) {
-        return false;
-    }
-    if (oxbow_set_sync(s->db, sync, 0) != OXBOW_OK) {
-        return false;
-    }
-    s->always = sync == OXBOW_SYNC_ALWAYS;
-    return true;
-}
-
 static void get_clients(struct oxbow_resp *s, char out[VALUE_MAX])
 {
     (void)snprintf(out, VALUE_MAX, "%u", s->config.clients_max);
@@ -193,11 +164,12 @@ static const struct {
     {"acl-pubsub-default", resp_get_acl_pubsub, resp_set_acl_pubsub},
     {"aclfile", resp_get_aclfile, NULL},
     {"acllog-max-len", resp_get_acllog, resp_set_acllog},
-    {"appendfsync", get_sync, set_sync},
+    {"appendfsync", resp_get_sync, resp_set_sync},
     {"appendonly", get_yes, NULL},
     {"busy-reply-threshold", get_script_time, set_script_time},
     {"client-output-buffer-limit", resp_get_output, resp_set_output},
     {"databases", get_databases, NULL},
+    {"db", resp_get_own_sync, resp_set_own_sync},
     {"enable-debug-command", resp_get_debug, NULL},
     {"group", NULL, NULL},
     {"latency-monitor-threshold", resp_get_latency, resp_set_latency},

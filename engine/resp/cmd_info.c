@@ -185,6 +185,14 @@ static void section_oxbow(struct info *i)
     line(i, "store_id:%016llx", ULL(t->store_id));
     line(i, "store_sync:%s", sync_name(t->sync));
     line(i, "store_sync_interval_ms:%u", t->interval_ms);
+    for (uint32_t n = 0; n < OXBOW_RESP_DATABASES; n++) {
+        char policy[64];
+
+        if (i->call->server->own[n].said) {
+            (void)resp_own_sync_text(&i->call->server->own[n], policy, sizeof policy);
+            line(i, "db%u_sync:%s", n, policy);
+        }
+    }
     line(i, "store_lsn_applied:%llu", ULL(t->lsn_applied));
     line(i, "store_lsn_durable:%llu", ULL(t->lsn_durable));
     line(i, "store_unsynced_us:%llu", ULL(t->oldest_unsynced_us));

@@ -51,17 +51,10 @@ static enum oxbow_err refuse_why(struct resp_call *call, const struct oxbow_forw
 
 static enum oxbow_err begin(struct resp_call *call, uint32_t flags, struct oxbow_txn **txn)
 {
-    const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_NOWAIT | flags};
-    enum oxbow_err err = oxbow_txn_begin(call->server->db, &opt, txn);
+    const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_NOWAIT | flags,
+                                          .database = call->client->database};
 
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    err = oxbow_txn_select(*txn, call->client->database);
-    if (err != OXBOW_OK) {
-        oxbow_txn_abort(*txn);
-    }
-    return err;
+    return oxbow_txn_begin(call->server->db, &opt, txn);
 }
 
 /* Commits and says OK, which leaves when it is as safe as it should be. An error is the caller's. */

@@ -204,6 +204,7 @@ static enum oxbow_err cmd_exec(struct resp_call *call)
     err = resp_batch_txn(s, c);
     if (err == OXBOW_OK) {
         err = run_queued(call);
+        (void)resp_batch_note(s, c);
     }
     resp_multi_end(c);
     if (err != OXBOW_OK) { /* nothing of it has happened */

@@ -63,7 +63,6 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
 {
     const struct oxbow_port *port;
     struct oxbow_resp *s;
-    struct oxbow_stat stat;
     enum oxbow_err err;
 
     if (config == NULL || config->db == NULL || out == NULL ||
@@ -96,8 +95,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     resp_slow_init(s);
     resp_output_init(s);
     resp_table_init(&s->table);
-    oxbow_stat(s->db, &stat);
-    s->always = stat.sync == OXBOW_SYNC_ALWAYS;
+    resp_sync_look(s);
     s->opened_us = port->clock.mono_us(port->clock.ctx);
     s->now_us = s->opened_us;
     buf_init(&s->required, &port->alloc, RESP_VALUE_MAX - 1);
@@ -120,6 +118,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
         mem_free(&port->alloc, s, sizeof *s);
         return err;
     }
+    s->begun = true;
     *out = s;
     return OXBOW_OK;
 }
@@ -174,15 +173,17 @@ int64_t oxbow_resp_timeout_ms(const struct oxbow_resp *s)
 
 /* ---- transactions ---- */
 
-enum oxbow_err resp_txn_begin(struct oxbow_resp *s, struct oxbow_txn **txn)
+enum oxbow_err resp_txn_begin(struct oxbow_resp *s, uint32_t database, struct oxbow_txn **txn)
 {
-    static const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_NOWAIT};
+    const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_NOWAIT, .database = database};
 
     CHECK(s->port, s->txn == NULL);
     return oxbow_txn_begin(s->db, &opt, txn);
 }
 
-enum oxbow_err resp_txn_end(struct oxbow_resp *s, struct oxbow_txn *txn, uint64_t *lsn)
+/* *lsn is what replies wait for that show one of the databases under `always`. */
+static enum oxbow_err commit(struct oxbow_resp *s, struct oxbow_txn *txn, uint32_t databases,
+                             uint64_t *lsn)
 {
     uint64_t at;
     enum oxbow_err err = oxbow_txn_commit(txn, &at);
@@ -192,11 +193,18 @@ enum oxbow_err resp_txn_end(struct oxbow_resp *s, struct oxbow_txn *txn, uint64_
     }
     *lsn = 0;
     s->committed_lsn = at;
-    if (s->always && at > oxbow_durable_lsn(s->db)) {
+    if ((s->always & databases) != 0 && at > oxbow_durable_lsn(s->db)) {
         oxbow_sync_start(s->db, at);
         *lsn = at;
     }
     return OXBOW_OK;
+}
+
+enum oxbow_err resp_txn_end(struct oxbow_resp *s, struct oxbow_txn *txn, uint64_t *lsn)
+{
+    uint32_t databases = oxbow_txn_databases(txn);
+
+    return commit(s, txn, databases, lsn);
 }
 
 /* ---- batches ---- */
@@ -206,7 +214,7 @@ enum oxbow_err resp_batch_txn(struct oxbow_resp *s, struct oxbow_resp_client *c)
     enum oxbow_err err = OXBOW_OK;
 
     if (s->txn == NULL) {
-        err = resp_txn_begin(s, &s->txn);
+        err = resp_txn_begin(s, c->database, &s->txn);
     }
     return err == OXBOW_OK ? oxbow_txn_select(s->txn, c->database) : err;
 }
@@ -216,8 +224,22 @@ void resp_batch_join(struct oxbow_resp *s, struct oxbow_resp_client *c)
     if (link_alone(&c->batch)) {
         c->batch_in = c == s->current ? c->request_in : resp_reader_mark(&c->in);
         c->batch_out = resp_reply_mark(&c->out);
+        c->batch_databases = 0;
+        c->batch_told = false;
         link_add(&s->batch, &c->batch);
     }
+    c->batch_told = c->batch_told || c != s->current;
+}
+
+uint32_t resp_batch_note(struct oxbow_resp *s, struct oxbow_resp_client *c)
+{
+    uint32_t databases = s->txn != NULL ? oxbow_txn_databases(s->txn) : 0;
+
+    s->batch_databases |= databases;
+    if (c != NULL) {
+        c->batch_databases |= databases;
+    }
+    return databases;
 }
 
 /* All is as if the batch had not begun; what was in it comes again, one command to a transaction. */
@@ -277,31 +299,34 @@ static void batch_failed(struct oxbow_resp *s, enum oxbow_err err)
     }
 }
 
-enum oxbow_err resp_batch_end(struct oxbow_resp *s)
+/* What those wait for who were told of others' commands: that all of the batch is as safe as it should be,
+ * and what those others were told before it, which may have been in another database. */
+static uint64_t told_lsn(const struct oxbow_resp *s, uint64_t lsn)
 {
-    enum oxbow_err err = OXBOW_OK;
-    uint32_t batched = s->batched;
-    uint64_t lsn = 0;
+    uint64_t newest = (s->always & s->batch_databases) != 0 ? lsn : 0;
 
-    s->answered = false;
-    if (s->txn != NULL) {
-        struct oxbow_txn *txn = s->txn;
+    for (const struct link *l = s->batch.next; l != &s->batch; l = l->next) {
+        const struct oxbow_resp_client *c = LINK_OF(l, struct oxbow_resp_client, batch);
 
-        s->txn = NULL;
-        err = resp_txn_end(s, txn, &lsn);
+        if (c->batch_databases != 0 && c->gate_count > 0 &&
+            c->gates[c->gate_count - 1].lsn > newest) {
+            newest = c->gates[c->gate_count - 1].lsn;
+        }
     }
-    if (err != OXBOW_OK) {
-        batch_failed(s, err);
-        s->batched = 0;
-        return batched > 1 ? err : OXBOW_OK;
-    }
-    s->batched = 0;
+    return newest;
+}
+
+/* The batch is committed: what its clients were given may leave when that is as safe as it should be. */
+static void let_go(struct oxbow_resp *s, uint64_t lsn)
+{
+    uint64_t told = told_lsn(s, lsn);
+
     while (!link_alone(&s->batch)) {
         struct oxbow_resp_client *c = LINK_OF(s->batch.next, struct oxbow_resp_client, batch);
 
         link_remove(&c->batch);
         c->shown_lsn = s->committed_lsn;
-        resp_client_gate(c, lsn);
+        resp_client_gate(c, c->batch_told ? told : (s->always & c->batch_databases) != 0 ? lsn : 0);
     }
     while (!link_alone(&s->served)) {
         struct oxbow_resp_client *c =
@@ -309,10 +334,34 @@ enum oxbow_err resp_batch_end(struct oxbow_resp *s)
 
         link_remove(&c->block.served_link);
         c->shown_lsn = s->committed_lsn;
-        resp_client_gate(c, lsn);
+        resp_client_gate(c, (s->always & c->block.databases) != 0 ? lsn : 0);
         resp_block_end(c);
     }
-    return OXBOW_OK;
+}
+
+enum oxbow_err resp_batch_end(struct oxbow_resp *s)
+{
+    enum oxbow_err err = OXBOW_OK;
+    uint32_t batched = s->batched;
+    uint64_t lsn = 0;
+
+    s->answered = false;
+    (void)resp_batch_note(s, NULL);
+    if (s->txn != NULL) {
+        struct oxbow_txn *txn = s->txn;
+
+        s->txn = NULL;
+        err = commit(s, txn, s->batch_databases, &lsn);
+    }
+    if (err != OXBOW_OK) {
+        batch_failed(s, err);
+    }
+    s->batched = 0;
+    if (err == OXBOW_OK) {
+        let_go(s, lsn);
+    }
+    s->batch_databases = 0;
+    return err != OXBOW_OK && batched > 1 ? err : OXBOW_OK;
 }
 
 /* ---- the turn ---- */

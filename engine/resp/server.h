@@ -5,6 +5,7 @@
  *   server.c          life, the turn, batches of commands in one transaction
  *   server_client.c   one connection: bytes in, bytes out, what may leave when
  *   server_output.c   what clients may leave unread
+ *   server_sync.c     which databases are as safe as what
  *   server_execute.c  from a request to its handler: checks, MULTI's queue, errors
  *   block.c           who waits for keys, and who watches them
  *   multi.c           MULTI, EXEC, WATCH
@@ -104,6 +105,7 @@ struct resp_block {
     uint64_t mark;     /* of the output when it was served */
     struct oxbow_waiter *waiter;
     struct link served_link;
+    uint32_t databases;   /* it was served in, a bit each */
     struct link settling; /* in server->settling: it waits for the device and for no keys */
 };
 
@@ -170,7 +172,9 @@ struct oxbow_resp_client {
     size_t request_in;  /* where the request on its way begins */
     size_t batch_in;    /* where the first one in the batch does */
     uint64_t batch_out;
-    bool put_back; /* by a batch that failed */
+    uint32_t batch_databases; /* that its commands in the batch were in, a bit each */
+    bool batch_told;          /* it was told of others' commands in the batch */
+    bool put_back;            /* by a batch that failed */
     struct acl_user *who;
     bool authenticated; /* as `who`, or it needed not */
     bool closing;       /* nothing more is carried out; closed when all has left */
@@ -234,6 +238,13 @@ struct resp_latency {
     struct resp_latency_event events[RESP_LATENCY_EVENTS];
 };
 
+/* A database's own policy, as it was said. */
+struct resp_own_sync {
+    enum oxbow_sync sync; /* OXBOW_SYNC_DEFAULT: the store's */
+    uint32_t interval_ms; /* 0: the store's */
+    bool said;
+};
+
 struct oxbow_resp {
     struct oxbow *db;
     const struct oxbow_port *port;
@@ -255,7 +266,8 @@ struct oxbow_resp {
     struct resp_output_limit output[RESP_CLASSES];
     struct link over;     /* struct oxbow_resp_client.over */
     uint64_t over_due_us; /* when one of them is to be looked at */
-    const char *set_why;  /* what is wrong with the value that CONFIG SET is given */
+    struct resp_own_sync own[OXBOW_RESP_DATABASES];
+    const char *set_why; /* what is wrong with the value that CONFIG SET is given */
     struct link ready;
     struct link gated;
     struct link notice;
@@ -273,7 +285,8 @@ struct oxbow_resp {
     /* the batch */
     struct oxbow_txn *txn;
     uint64_t committed_lsn;            /* of the newest one that was committed */
-    bool always;                       /* the store's policy when it began */
+    uint32_t always;                   /* databases under that policy, a bit each */
+    uint32_t batch_databases;          /* that the batch was in, likewise */
     uint32_t batched;                  /* commands in it */
     struct oxbow_resp_client *current; /* whose command is on its way */
     bool answered;   /* the batch of one command that ended last failed, and its client was told */
@@ -287,6 +300,7 @@ struct oxbow_resp {
     struct link touched;
     struct link settling; /* struct resp_block.settling */
     bool serving;
+    bool begun;      /* what is set now comes from clients */
     bool rules_told; /* that a rule of the configuration could not be kept: rules.c */
     uint32_t blocked;
     struct oxbow_resp_client **deadlines; /* a heap by block.until_us */
@@ -313,9 +327,13 @@ void resp_batch_join(struct oxbow_resp *s, struct oxbow_resp_client *c);
 /* Commits the batch. OXBOW_OK also when there is none. On error all was put back, and is carried out
  * again singly; a command on its way that is part of it must be given up without a reply. */
 OXBOW_MUST_CHECK enum oxbow_err resp_batch_end(struct oxbow_resp *s);
+/* Notes in which databases the batch's transaction was since this was asked last; `c`: for whom, NULL: for
+ * nobody of the batch. Gives them. */
+uint32_t resp_batch_note(struct oxbow_resp *s, struct oxbow_resp_client *c);
 /* A transaction of one's own beside batches: none may be under way. */
-OXBOW_MUST_CHECK enum oxbow_err resp_txn_begin(struct oxbow_resp *s, struct oxbow_txn **txn);
-/* Commits it; what the client was given since may leave when it is as safe as it should be. */
+OXBOW_MUST_CHECK enum oxbow_err resp_txn_begin(struct oxbow_resp *s, uint32_t database,
+                                               struct oxbow_txn **txn);
+/* Commits it; what the client was given since may leave when `lsn` is durable; 0: at once. */
 OXBOW_MUST_CHECK enum oxbow_err resp_txn_end(struct oxbow_resp *s, struct oxbow_txn *txn,
                                              uint64_t *lsn);
 
@@ -363,6 +381,20 @@ void resp_idle_touch(struct oxbow_resp_client *c);
 void resp_idle_turn(struct oxbow_resp *s);
 /* When resp_idle_turn has something to do; RESP_NEVER_US: it has not. */
 uint64_t resp_idle_due_us(const struct oxbow_resp *s);
+
+/* ---- server_sync.c ---- */
+
+#define RESP_OWN_SYNC_WORDS (4u * OXBOW_RESP_DATABASES)
+
+/* Asks the store for which databases replies wait for the device. */
+void resp_sync_look(struct oxbow_resp *s);
+/* The policy in words; the length that they have. */
+size_t resp_own_sync_text(const struct resp_own_sync *own, char *out, size_t len);
+/* Settings. */
+void resp_get_sync(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_sync(struct oxbow_resp *s, struct oxbow_bytes value);
+void resp_get_own_sync(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_own_sync(struct oxbow_resp *s, struct oxbow_bytes value);
 
 /* ---- server_output.c ---- */
 

@@ -381,10 +381,14 @@ static enum resp_outcome run_in_batch(struct resp_call *call, bool settle)
     call->txn = s->txn;
     if (err != OXBOW_OK) {
         resp_error_of(&c->out, err);
-    } else if (resp_run(call) == OXBOW_EAGAIN) {
-        s->batched++;
-        return run_later(call);
-    } else if (!link_alone(&s->touched)) {
+    } else {
+        bool waits = resp_run(call) == OXBOW_EAGAIN;
+
+        (void)resp_batch_note(s, c);
+        if (waits) {
+            s->batched++;
+            return run_later(call);
+        }
         resp_block_serve(s);
     }
     s->batched++;

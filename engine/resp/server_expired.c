@@ -16,7 +16,7 @@ bool resp_expired_watch(struct oxbow_resp *s, uint32_t notify)
     enum oxbow_err err = OXBOW_OK;
 
     if (had != wants) {
-        err = resp_txn_begin(s, &txn);
+        err = resp_txn_begin(s, 0, &txn);
         if (err == OXBOW_OK) {
             err = oxbow_expired_watch(txn, wants ? EXPIRED_BYTES : 0);
             if (err != OXBOW_OK) {
@@ -38,11 +38,15 @@ void resp_expired_tell(struct oxbow_resp *s)
     uint32_t n = 0;
     enum oxbow_err err;
 
-    if ((s->notify & WANTED) == 0 || resp_txn_begin(s, &s->txn) != OXBOW_OK) {
+    if ((s->notify & WANTED) == 0 || resp_txn_begin(s, 0, &s->txn) != OXBOW_OK) {
         return;
     }
+    (void)oxbow_txn_databases(s->txn); /* it has to begin somewhere */
     do { /* messages are part of the batch: they leave when the removal is safe */
         err = oxbow_expired_next(s->txn, &one, &s->result);
+        if (err == OXBOW_OK) {
+            err = oxbow_txn_select(s->txn, one.database);
+        }
         if (err == OXBOW_OK) {
             resp_notify(s, one.database, RESP_EVENT_EXPIRED, "expired", s->result.items[0]);
         }

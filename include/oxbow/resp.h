@@ -14,8 +14,8 @@
  *   for each client that `ready` named: oxbow_resp_client_peek, write, oxbow_resp_client_sent
  *
  * Commands of one turn share transactions. What a client is given (replies, pushes, messages) can be
- * peeked at only when the state that it shows is as safe as the store's policy says; the loop never
- * waits for that: the store's descriptor (oxbow_durable_fd) becomes readable, and then
+ * peeked at only when the state that it shows is as safe as the policy of store and database says; the loop
+ * never waits for that: the store's descriptor (oxbow_durable_fd) becomes readable, and then
  * oxbow_resp_turn is to be called, as it is when the server's own descriptor is readable
  * (oxbow_resp_fd) or oxbow_resp_timeout_ms is over.
  */

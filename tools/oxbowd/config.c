@@ -237,6 +237,15 @@ static bool set_limits(const struct config_row *row, const char *where, char *co
            refuse(why, where, row->name, "%s", wrong.text);
 }
 
+static bool set_databases(const struct config_row *row, const char *where, char *const *words,
+                          uint32_t count, struct config_databases *all, struct config_why *why)
+{
+    struct config_why wrong;
+
+    return config_databases_take(all, words, count, &wrong) ||
+           refuse(why, where, row->name, "%s", wrong.text);
+}
+
 /* ---- rows ---- */
 
 const struct config_row *config_row_of(const char *name)
@@ -268,6 +277,8 @@ bool config_same(const struct config_row *row, const struct config *a, const str
         return strcmp(one, other) == 0;
     case CONFIG_LIMITS:
         return memcmp(one, other, sizeof(struct config_limits)) == 0;
+    case CONFIG_DATABASES:
+        return config_databases_same(one, other);
     default:
         return false;
     }
@@ -305,6 +316,9 @@ static bool set_row(struct config *c, const struct config_row *row, const char *
     }
     if (row->kind == CONFIG_LIMITS && count > 0) {
         return set_limits(row, where, values, count, field, why);
+    }
+    if (row->kind == CONFIG_DATABASES && count > 0) {
+        return set_databases(row, where, values, count, field, why);
     }
     if (count != 1) {
         return refuse(why, where, row->name, count == 0 ? "has no value" : "has too many values");
@@ -440,6 +454,9 @@ bool config_check(const struct config *c, struct config_why *why)
     if (c->appendfsync == OXBOW_SYNC_NONE && c->journal == OXBOW_JOURNAL_OFF) {
         return refuse(why, "oxbowd", "appendfsync", "no needs the journal");
     }
+    if (config_databases_none(&c->own_sync) && c->journal == OXBOW_JOURNAL_OFF) {
+        return refuse(why, "oxbowd", "db", "the policy no needs the journal");
+    }
     if (c->aclfile[0] != '\0' && c->users[0] != '\0') {
         return refuse(why, "oxbowd", "aclfile",
                       "does not go with user: move the users into the file");
@@ -481,6 +498,8 @@ static const char *value_of(const struct config_row *row)
         return "PATTERN PATTERN [OPTION VALUE]...";
     case CONFIG_LIMITS:
         return "CLASS HARD SOFT SECONDS...";
+    case CONFIG_DATABASES:
+        return "NUMBER sync POLICY...";
     case CONFIG_WORD:
     case CONFIG_TEXT:
         break;

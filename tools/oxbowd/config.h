@@ -81,6 +81,19 @@ struct config_limits {
     struct config_limit at[CONFIG_LIMITS_CLASSES];
 };
 
+/* Databases with a policy of their own: db N sync POLICY. */
+struct config_own_sync {
+    bool said;
+    enum oxbow_sync sync; /* OXBOW_SYNC_DEFAULT: the store's */
+    uint64_t interval_ms; /* 0: the store's */
+};
+
+#define CONFIG_DATABASES_COUNT OXBOW_RESP_DATABASES
+
+struct config_databases {
+    struct config_own_sync at[CONFIG_DATABASES_COUNT];
+};
+
 struct config_uplink {
     struct config_targets targets;
     struct config_forwards forwards;
@@ -147,6 +160,7 @@ struct config {
     char dir[CONFIG_TEXT_MAX];
     uint64_t appendfsync; /* enum oxbow_sync */
     uint64_t interval_ms;
+    struct config_databases own_sync;
     uint64_t quota;
     uint64_t disk_limit;
     uint64_t journal; /* enum oxbow_journal */
@@ -187,7 +201,8 @@ enum config_kind {
     CONFIG_FORWARDS, /* may be given more than once: one each */
     CONFIG_QUEUES,   /* likewise */
     CONFIG_GROUPS,
-    CONFIG_LIMITS /* of several classes, in one line or more */
+    CONFIG_LIMITS,   /* of several classes, in one line or more */
+    CONFIG_DATABASES /* likewise of several databases */
 };
 
 struct config_word {
@@ -262,6 +277,17 @@ bool config_limits_take(struct config_limits *out, char *const *words, uint32_t 
                         struct config_why *why);
 /* All of them, as config_limits_take reads them. */
 void config_limits_text(const struct config_limits *limits, char *out, size_t len);
+
+/* ---- config_databases.c ---- */
+
+/* NUMBER sync POLICY, of one database or of several: the others stay as they are. */
+bool config_databases_take(struct config_databases *out, char *const *words, uint32_t count,
+                           struct config_why *why);
+bool config_databases_same(const struct config_databases *a, const struct config_databases *b);
+/* Whether one of them has the policy that needs the journal. */
+bool config_databases_none(const struct config_databases *all);
+/* All that were said, as config_databases_take reads them. */
+void config_databases_text(const struct config_databases *all, char *out, size_t len);
 
 /* Bytes as redis.conf has them: k is 1000, kb 1024. */
 bool config_size_of(const char *text, uint64_t *n);

@@ -249,7 +249,7 @@ static bool has_parts(const char *name)
 {
     const struct config_row *row = config_row_of(name);
 
-    return row != NULL && row->kind == CONFIG_LIMITS;
+    return row != NULL && (row->kind == CONFIG_LIMITS || row->kind == CONFIG_DATABASES);
 }
 
 /* Whether the file makes of the option what the value would. */
@@ -261,9 +261,9 @@ static bool says(const struct config *file, const char *name, const char *value)
     char *words[CONFIG_WORDS_MAX + 1] = {strdup(name), NULL};
     char *copy = strdup(value);
     uint32_t count = 1;
-    bool same = false;
+    bool same = has_parts(name) && value[0] == '\0'; /* there is nothing to say */
 
-    if (other != NULL && words[0] != NULL && copy != NULL) {
+    if (!same && other != NULL && words[0] != NULL && copy != NULL) {
         words[1] = copy;
         same = (!has_parts(name) || config_split(copy, words + 1, &count)) &&
                config_set(other, "setting", words, count + 1, &why) &&
@@ -546,13 +546,15 @@ uint32_t config_settings(const struct config *c, struct oxbow_resp_setting out[C
     };
     uint32_t n = 0;
 
-    config_limits_text(&c->output_limits, room[sizeof numbers / sizeof numbers[0]],
-                       CONFIG_SETTING_TEXT);
     for (; n < sizeof numbers / sizeof numbers[0]; n++) {
         (void)snprintf(room[n], CONFIG_SETTING_TEXT, "%" PRId64, numbers[n].value);
         out[n] = (struct oxbow_resp_setting){numbers[n].name, room[n]};
     }
+    config_limits_text(&c->output_limits, room[n], CONFIG_SETTING_TEXT);
     out[n] = (struct oxbow_resp_setting){"client-output-buffer-limit", room[n]};
+    n++;
+    config_databases_text(&c->own_sync, room[n], CONFIG_SETTING_TEXT);
+    out[n] = (struct oxbow_resp_setting){"db", room[n]};
     n++;
     out[n++] = (struct oxbow_resp_setting){"notify-keyspace-events", c->keyspace_events};
     return n;

@@ -6,7 +6,7 @@
 #include "tools/oxbowd/config.h"
 
 #define CONFIG_SETTINGS_MAX 8u
-#define CONFIG_SETTING_TEXT 256u
+#define CONFIG_SETTING_TEXT 512u
 
 /* Options that the server itself takes, as settings; how many of `out` are filled in, with texts in
  * `room` or borrowed from `c`. */

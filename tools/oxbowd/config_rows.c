@@ -133,6 +133,9 @@ const struct config_row config_rows[] = {
      "when a reply leaves: always, when the device has it; everysec, no: before"},
     {"interval-ms", CONFIG_NUMBER, AT(interval_ms), "1000", 1, 3600000, NULL,
      "what a power cut may take under everysec, in ms"},
+    {"db", CONFIG_DATABASES, AT(own_sync), "", 0, 0, NULL,
+     "a database's own policy: always, everysec, interval MS, no, or default, which is "
+     "appendfsync's; a line for each, or one for several"},
     {"quota", CONFIG_SIZE, AT(quota), "0", 0, UINT64_MAX, NULL,
      "what data may fill; 0: from disk-limit, or 1 GiB"},
     {"disk-limit", CONFIG_SIZE, AT(disk_limit), "0", 0, UINT64_MAX, NULL,

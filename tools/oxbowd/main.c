@@ -480,6 +480,7 @@ static void say_ready(struct daemon *d)
 {
     const struct config *c = &d->config;
     char where[CONFIG_TEXT_MAX * 2] = "";
+    char own[CONFIG_SETTING_TEXT];
     char policy[128];
     size_t len = 0;
     uint32_t i;
@@ -522,6 +523,10 @@ static void say_ready(struct daemon *d)
     }
     daemon_log_say(&d->log, OXBOW_LOG_INFO, "oxbowd " OXBOW_VERSION " serves %s from %s; %s", where,
                    c->dir, policy);
+    config_databases_text(&c->own_sync, own, sizeof own);
+    if (own[0] != '\0') {
+        daemon_log_say(&d->log, OXBOW_LOG_INFO, "databases with a policy of their own: %s", own);
+    }
 }
 
 /* ---- all of it ---- */

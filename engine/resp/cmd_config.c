@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CONFIG: settings told, and changed while the server runs. */
+#include "engine/base/word.h"
 #include "engine/resp/args.h"
 #include "engine/resp/glob.h"
 #include "engine/resp/rules.h"
@@ -142,10 +143,30 @@ static void get_zero(struct oxbow_resp *s, char out[VALUE_MAX])
     (void)snprintf(out, VALUE_MAX, "0");
 }
 
+/* What is stored lies on the device: the store's quota is its limit, and nothing is evicted. Who sets
+ * just that is told that it is so; whoever counts on something else learns it here. */
+static bool set_maxmemory(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    uint64_t bytes;
+
+    if (!word_size(value, &bytes)) {
+        s->set_why = "argument must be a memory value";
+        return false;
+    }
+    s->set_why = "nothing is kept in memory alone: the quota of the configuration is the limit";
+    return bytes == 0;
+}
+
 static void get_noeviction(struct oxbow_resp *s, char out[VALUE_MAX])
 {
     (void)s;
     (void)snprintf(out, VALUE_MAX, "noeviction");
+}
+
+static bool set_noeviction(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    s->set_why = "nothing is evicted: noeviction is the only policy";
+    return word_is(value, "noeviction");
 }
 
 static void get_databases(struct oxbow_resp *s, char out[VALUE_MAX])
@@ -175,8 +196,8 @@ static const struct {
     {"latency-monitor-threshold", resp_get_latency, resp_set_latency},
     {"lua-time-limit", get_script_time, set_script_time},
     {"maxclients", get_clients, set_clients},
-    {"maxmemory", get_zero, NULL},
-    {"maxmemory-policy", get_noeviction, NULL},
+    {"maxmemory", get_zero, set_maxmemory},
+    {"maxmemory-policy", get_noeviction, set_noeviction},
     {"notify-keyspace-events", get_notify, set_notify},
     {"port", get_port, NULL},
     {"protected-mode", resp_get_protected, resp_set_protected},

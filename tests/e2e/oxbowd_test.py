@@ -144,6 +144,8 @@ class Oxbowd(unittest.TestCase):
             "quota 99999999t": "quota: '99999999t' is no size",
             "unixsocketperm 9": "unixsocketperm: '9' is no octal number",
             "protected-mode maybe": "protected-mode: 'maybe' is neither yes nor no",
+            "maxmemory 100mb": "maxmemory: '100mb': what is stored lies on the device",
+            "maxmemory 1x": "maxmemory: '1x' is no size",
             "maxmemory-policy allkeys-lru": "maxmemory-policy: 'allkeys-lru' is not one of",
             "daemonize yes": "daemonize: 'yes' is not one of",
             'requirepass "open': "quotes are not balanced",

@@ -181,6 +181,28 @@ static void settings_are_there_from_the_start(void **state)
                  "*2\r\n$22\r\nnotify-keyspace-events\r\n$2\r\nxK\r\n");
 }
 
+static void what_redis_would_evict_by_can_be_set_to_what_it_is_and_nothing_else(void **state)
+{
+#define FAILED(name) "-ERR CONFIG SET failed (possibly related to argument '" name "') - "
+#define QUOTA                                                                                      \
+    FAILED("maxmemory")                                                                            \
+    "nothing is kept in memory alone: the quota of the configuration is the limit\r\n"
+#define POLICY FAILED("maxmemory-policy") "nothing is evicted: noeviction is the only policy\r\n"
+    struct talk *t = *state;
+
+    assert_reply(t, 0, "CONFIG SET maxmemory 0 maxmemory-policy NoEviction", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG SET maxmemory 0mb", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG SET maxmemory 1", QUOTA);
+    assert_reply(t, 0, "CONFIG SET maxmemory 100mb", QUOTA);
+    assert_reply(t, 0, "CONFIG SET maxmemory -1",
+                 FAILED("maxmemory") "argument must be a memory value\r\n");
+    assert_reply(t, 0, "CONFIG SET maxmemory-policy allkeys-lru", POLICY);
+    assert_reply(t, 0, "CONFIG SET maxmemory-policy x", POLICY);
+    assert_reply(t, 0, "CONFIG GET maxmemory*",
+                 "*4\r\n$9\r\nmaxmemory\r\n$1\r\n0\r\n$16\r\nmaxmemory-policy\r\n"
+                 "$10\r\nnoeviction\r\n");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, talk_teardown)
 
 int main(void)
@@ -193,6 +215,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_file_it_is_refused, talk_setup, talk_teardown),
         T(memory_that_is_out_is_told_or_ends_the_connection),
         T(settings_are_there_from_the_start),
+        T(what_redis_would_evict_by_can_be_set_to_what_it_is_and_nothing_else),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

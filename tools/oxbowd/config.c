@@ -89,6 +89,9 @@ static bool set_number(const struct config_row *row, const char *where, const ch
                       : row->kind == CONFIG_OCTAL ? "octal number like 700"
                                                   : "number");
     }
+    if (row->most == 0 && n != 0) {
+        return refuse(why, where, row->name, "'%.60s': %s", text, row->help);
+    }
     if (n < row->least || n > row->most) {
         return refuse(why, where, row->name,
                       row->kind == CONFIG_OCTAL ? "%s is not from %" PRIo64 " to %" PRIo64

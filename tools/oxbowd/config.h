@@ -150,6 +150,7 @@ struct config {
     struct config_limits output_limits;
     uint64_t script_ms;
     uint64_t script_memory;
+    uint64_t maxmemory;
     uint64_t maxmemory_policy;
     char keyspace_events[CONFIG_TEXT_MAX];
     int64_t slow_us; /* -1: nothing is noted */

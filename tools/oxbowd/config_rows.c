@@ -113,6 +113,8 @@ const struct config_row config_rows[] = {
      "milliseconds after which a script is ended; 0: never"},
     {"script-memory-limit", CONFIG_SIZE, AT(script_memory), "64mb", MIB, UINT64_MAX, NULL,
      "bytes that all scripts and what they make may take"},
+    {"maxmemory", CONFIG_SIZE, AT(maxmemory), "0", 0, 0, NULL,
+     "what is stored lies on the device and quota is its limit: there is no other value than 0"},
     {"maxmemory-policy", CONFIG_WORD, AT(maxmemory_policy), "noeviction", 0, 0, evictions,
      "what is dropped when the quota is used up: nothing"},
     {"notify-keyspace-events", CONFIG_TEXT, AT(keyspace_events), "", 0, 0, NULL,

@@ -378,33 +378,35 @@ enum oxbow_err resp_block_begin(struct resp_call *call)
     struct oxbow_resp *s = call->server;
     struct resp_call again;
     struct oxbow_txn *txn;
-    uint64_t lsn = 0;
-    uint64_t mark = resp_reply_mark(&c->out);
-    bool waits = false;
+    uint64_t lsn;
     enum oxbow_err err = command_keep(call);
 
     if (err == OXBOW_OK) {
-        err = resp_txn_begin(s, c->database, &txn);
+        err = resp_txn_begin(s, c->database, &s->txn);
     }
     if (err != OXBOW_OK) {
         command_forget(c);
         return err;
     }
-    again = call_again(c, txn);
-    waits = resp_run(&again) == OXBOW_EAGAIN; /* another thread may have brought something */
-    err = waits ? lines_join(c, txn) : OXBOW_OK;
+    resp_batch_join(s, c);
+    again = call_again(c, s->txn);
+    if (resp_run(&again) != OXBOW_EAGAIN) { /* another thread has brought something */
+        (void)resp_batch_note(s, c);
+        s->batched = 1;
+        (void)!resp_batch_end(s); /* of one command: whatever it was, the client is told */
+        give_up(c);
+        return OXBOW_OK;
+    }
+    link_remove(&c->batch); /* nothing was done, and nobody was told anything */
+    txn = s->txn;
+    s->txn = NULL;
+    err = lines_join(c, txn);
     if (err == OXBOW_OK) {
         err = resp_txn_end(s, txn, &lsn);
     } else {
         oxbow_txn_abort(txn);
     }
-    if (err != OXBOW_OK || !waits) {
-        if (err != OXBOW_OK) {
-            resp_reply_rewind(&c->out, mark);
-        } else {
-            c->shown_lsn = s->committed_lsn;
-            resp_client_gate(c, lsn);
-        }
+    if (err != OXBOW_OK) {
         give_up(c);
         return err;
     }
@@ -433,15 +435,13 @@ bool resp_call_may(const struct resp_call *call, struct oxbow_bytes key)
             (key.len == 0 || memcmp(key.data, call->only->data, key.len) == 0));
 }
 
-static void serve(struct oxbow_resp *s, struct oxbow_resp_client *c,
-                  const struct resp_interest *interest)
+/* Tries the client's command in the batch's transaction; `only`: for this key. */
+static void serve(struct oxbow_resp *s, struct oxbow_resp_client *c, const struct oxbow_bytes *only)
 {
-    const struct oxbow_bytes key = {interest->name, interest->len};
     struct resp_call call = call_again(c, s->txn);
     uint64_t mark = resp_reply_mark(&c->out);
 
-    call.only = &key;
-
+    call.only = only;
     if (oxbow_txn_select(s->txn, c->block.database) == OXBOW_OK &&
         resp_run(&call) != OXBOW_EAGAIN) {
         c->block.mark = mark;
@@ -463,7 +463,7 @@ void resp_block_serve(struct oxbow_resp *s)
             if (c->block.served || c->killed) {
                 continue;
             }
-            serve(s, c, i);
+            serve(s, c, &(const struct oxbow_bytes){i->name, i->len});
             if (!c->block.served && !c->block.stream) {
                 break; /* there is nothing left for those behind it either */
             }
@@ -478,33 +478,20 @@ void resp_block_woken(struct oxbow_resp *s)
 
     while (oxbow_wait_next(s->waits, &waiter, &user) == OXBOW_OK) {
         struct oxbow_resp_client *c = user;
-        uint64_t mark = resp_reply_mark(&c->out);
-        struct oxbow_txn *txn;
-        struct resp_call call;
-        uint64_t lsn;
-        bool more;
 
         if (c->killed) {
             resp_block_end(c); /* lets the next one have it */
             continue;
         }
-        if (resp_txn_begin(s, c->block.database, &txn) != OXBOW_OK) {
+        if (resp_txn_begin(s, c->block.database, &s->txn) != OXBOW_OK) {
             oxbow_wait_again(waiter);
             return;
         }
-        oxbow_wait_try(waiter, txn);
-        call = call_again(c, txn);
-        more = resp_run(&call) == OXBOW_EAGAIN;
-        if (resp_txn_end(s, txn, &lsn) != OXBOW_OK) {
-            resp_reply_rewind(&c->out, mark);
-            more = true;
-        }
-        if (more) {
+        oxbow_wait_try(waiter, s->txn);
+        serve(s, c, NULL);
+        (void)!resp_batch_end(s); /* if it fails, nobody was served */
+        if (c->block.on) {
             oxbow_wait_again(waiter);
-        } else {
-            c->shown_lsn = s->committed_lsn;
-            resp_client_gate(c, lsn);
-            resp_block_end(c);
         }
     }
 }

@@ -3,7 +3,9 @@
 #include "tests/resp/talk.h"
 
 #include "engine/resp/server.h"
+#include "oxbow/list.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -319,6 +321,33 @@ static void who_hears_of_others_waits_for_the_strictest_of_the_batch(void **stat
     assert_non_null(strstr(talk_heard(t, 5), "[0 test:1] \"SET\""));
 }
 
+/* Who waits may be woken by the store, outside of any command. */
+static void what_a_woken_client_takes_is_told_to_nobody_before_it_is_safe(void **state)
+{
+    const struct oxbow_txn_options opt = {.sync = OXBOW_SYNC_NONE, .database = 0};
+    const struct oxbow_bytes key = {"q", 1};
+    const struct oxbow_bytes value = {"a", 1};
+    struct talk *t = *state;
+    struct pollfd woken = {.fd = oxbow_resp_fd(t->server), .events = POLLIN};
+    struct oxbow_txn *txn;
+    uint64_t len;
+
+    (void)talk(t, 4, "PSUBSCRIBE __keyevent@*");
+    assert_reply(t, 0, "CONFIG SET notify-keyspace-events KEA", "+OK\r\n");
+    talk_send(t, 3, "BLPOP q 0");
+    talk_turn(t);
+    (void)talk_heard(t, 4);
+    atomic_store(&held, true);
+    assert_int_equal(oxbow_txn_begin(t->db, &opt, &txn), OXBOW_OK);
+    assert_int_equal(oxbow_list_push(txn, key, OXBOW_RIGHT, &value, 1, &len), OXBOW_OK);
+    assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
+    assert_int_equal(poll(&woken, 1, 60000), 1);
+    assert_at_once(t, 4, "");
+    assert_false(t->clients[3]->block.on); /* it was served */
+    assert_held(t, 3, "*2\r\n$1\r\nq\r\n$1\r\na\r\n");
+    assert_non_null(strstr(talk_heard(t, 4), "__keyevent@0__:lpop"));
+}
+
 static void an_expired_key_is_told_as_its_database_says(void **state)
 {
     struct talk *t = *state;
@@ -402,6 +431,7 @@ int main(void)
         TEST(who_waits_for_a_key_is_served_as_its_database_says),
         TEST(a_message_is_as_late_as_what_its_sender_was_told),
         TEST(who_hears_of_others_waits_for_the_strictest_of_the_batch),
+        TEST(what_a_woken_client_takes_is_told_to_nobody_before_it_is_safe),
         TEST(an_expired_key_is_told_as_its_database_says),
         TEST(who_asks_waits_for_the_device_in_any_database),
         TEST(what_was_there_is_made_safe_when_the_policy_becomes_stricter),

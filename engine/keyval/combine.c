@@ -105,26 +105,21 @@ static enum oxbow_err source_has(struct source *src, struct oxbow_bytes member, 
     return err == OXBOW_OK && *found ? score_of(src, &e, score) : err;
 }
 
+static double number_or_0(double v)
+{
+    return v != v ? 0 : v;
+}
+
 static double sum_up(enum combine_sum how, double a, double b)
 {
-    double sum;
-
     switch (how) {
     case COMBINE_MIN:
         return b < a ? b : a;
     case COMBINE_MAX:
         return b > a ? b : a;
     default:
-        sum = a + b;
-        return sum != sum ? 0 : sum; /* of two infinities */
+        return number_or_0(a + b); /* of two infinities */
     }
-}
-
-static double weigh(double score, double weight)
-{
-    double v = score * weight;
-
-    return v != v ? 0 : v;
 }
 
 /* Whether a member of source i is one of the result, and its score then. */
@@ -135,7 +130,7 @@ static enum oxbow_err member_judge(struct sources *s, size_t i, struct oxbow_byt
 
     *wanted = true;
     if (s->op != COMBINE_DIFF) {
-        *score = weigh(*score, s->at[i].weight);
+        *score = number_or_0(*score * s->at[i].weight);
     }
     for (k = 0; k < s->count && *wanted; k++) {
         double other = 0;
@@ -151,7 +146,10 @@ static enum oxbow_err member_judge(struct sources *s, size_t i, struct oxbow_byt
         if (s->op == COMBINE_DIFF || (s->op == COMBINE_UNION && k < i)) {
             *wanted = !found;
         } else if (found) {
-            *score = sum_up(s->sum, *score, weigh(other, s->at[k].weight));
+            /* As Redis has it: of an intersection only the first product is 0 when it is none. */
+            double v = other * s->at[k].weight;
+
+            *score = sum_up(s->sum, *score, s->op == COMBINE_UNION ? number_or_0(v) : v);
         } else {
             *wanted = s->op == COMBINE_UNION;
         }

@@ -28,6 +28,21 @@ static void sorted_sets_are_combined(void **state)
                  "*2\r\n*2\r\n$1\r\nx\r\n,1\r\n*2\r\n$1\r\ny\r\n,2\r\n");
 }
 
+/* As redis-server 7.0.15 answers. */
+static void what_is_no_number_counts_as_0_where_redis_has_it_so(void **state)
+{
+    static const char nothing[] = "*2\r\n$1\r\nm\r\n$1\r\n0\r\n";
+    static const char below_all[] = "*2\r\n$1\r\nm\r\n$4\r\n-inf\r\n";
+    struct talk *t = *state;
+
+    (void)talk(t, 0, "ZADD a 0 m");
+    (void)talk(t, 0, "ZADD b -inf m");
+    assert_reply(t, 0, "ZINTER 2 b a WEIGHTS 2 inf WITHSCORES", nothing);
+    assert_reply(t, 0, "ZINTER 2 a b WEIGHTS inf 2 WITHSCORES", below_all);
+    assert_reply(t, 0, "ZINTER 2 b a WEIGHTS 2 inf AGGREGATE MAX WITHSCORES", below_all);
+    assert_reply(t, 0, "ZUNION 2 b a WEIGHTS 2 inf WITHSCORES", below_all);
+}
+
 static void what_is_wrong_is_told_in_redis_words(void **state)
 {
     struct talk *t = *state;
@@ -70,6 +85,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(sorted_sets_are_combined),
+        TEST(what_is_no_number_counts_as_0_where_redis_has_it_so),
         TEST(what_is_wrong_is_told_in_redis_words),
         TEST(members_are_taken_off_the_first_that_has_any),
     };

@@ -69,13 +69,18 @@ static enum oxbow_err cmd_srem(struct resp_call *call)
     return removed > 0 ? changed_by_taking(call, "srem", call->args[1]) : OXBOW_OK;
 }
 
+/* As in Redis a destination that has the member already has not changed. */
 static enum oxbow_err cmd_smove(struct resp_call *call)
 {
     struct oxbow_bytes from = call->args[1];
     struct oxbow_bytes to = call->args[2];
+    bool has = false;
     bool moved;
-    enum oxbow_err err = oxbow_set_move(call->txn, from, to, call->args[3], &moved);
+    enum oxbow_err err = oxbow_set_has(call->txn, to, call->args[3], &has);
 
+    if (err == OXBOW_OK || err == OXBOW_EWRONGTYPE) { /* not even that is an error without `from` */
+        err = oxbow_set_move(call->txn, from, to, call->args[3], &moved);
+    }
     if (err != OXBOW_OK) {
         return err;
     }
@@ -84,8 +89,11 @@ static enum oxbow_err cmd_smove(struct resp_call *call)
         (from.len == to.len && (to.len == 0 || memcmp(from.data, to.data, to.len) == 0))) {
         return OXBOW_OK;
     }
-    resp_changed(call, RESP_EVENT_SET, "sadd", to);
-    return changed_by_taking(call, "srem", from);
+    err = changed_by_taking(call, "srem", from);
+    if (err == OXBOW_OK && !has) {
+        resp_changed(call, RESP_EVENT_SET, "sadd", to);
+    }
+    return err;
 }
 
 static enum oxbow_err cmd_smembers(struct resp_call *call)

@@ -97,6 +97,30 @@ static void changes_of_keys_are_told_to_those_who_asked(void **state)
     assert_non_null(strstr(t->text, "__keyevent@0__:del"));
 }
 
+static void a_member_that_is_there_already_does_not_change_where_it_is_moved_to(void **state)
+{
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    assert_reply(t, 0, "CONFIG SET notify-keyspace-events Esg", "+OK\r\n");
+    (void)talk(t, 0, "SADD from a b");
+    (void)talk(t, 0, "SADD to a");
+    (void)talk(t, 1, "PSUBSCRIBE __key*");
+    assert_reply(t, 0, "WATCH to", "+OK\r\n");
+    assert_reply(t, 0, "SMOVE from to a", ":1\r\n");
+    assert_string_equal(
+        talk_heard(t, 1),
+        "*4\r\n$8\r\npmessage\r\n$6\r\n__key*\r\n$19\r\n__keyevent@0__:srem\r\n$4\r\nfrom\r\n");
+    (void)talk(t, 0, "MULTI");
+    (void)talk(t, 0, "SMOVE from to b");
+    assert_reply(t, 0, "EXEC", "*1\r\n:1\r\n");
+    assert_string_equal(
+        talk_heard(t, 1),
+        "*4\r\n$8\r\npmessage\r\n$6\r\n__key*\r\n$19\r\n__keyevent@0__:srem\r\n$4\r\nfrom\r\n"
+        "*4\r\n$8\r\npmessage\r\n$6\r\n__key*\r\n$18\r\n__keyevent@0__:del\r\n$4\r\nfrom\r\n"
+        "*4\r\n$8\r\npmessage\r\n$6\r\n__key*\r\n$19\r\n__keyevent@0__:sadd\r\n$2\r\nto\r\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, talk_setup, talk_teardown)
 
 int main(void)
@@ -107,6 +131,7 @@ int main(void)
         TEST(a_subscriber_may_do_little_else_in_resp2_and_anything_in_resp3),
         TEST(a_message_from_a_transaction_that_is_lost_is_not_heard),
         TEST(changes_of_keys_are_told_to_those_who_asked),
+        TEST(a_member_that_is_there_already_does_not_change_where_it_is_moved_to),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,7 @@ void dump_free(struct dump *d)
 static const struct subject *const subjects[] = {
     &subject_kv,       &subject_queue,   &subject_policy, &subject_retry, &subject_time,
     &subject_priority, &subject_exactly, &subject_apart,  &subject_route, &subject_groups,
-    &subject_torn,     &subject_drops,   &subject_spilt};
+    &subject_torn,     &subject_drops,   &subject_spilt,  &subject_keyval};
 
 const struct subject *subject_find(const char *name)
 {

@@ -55,6 +55,7 @@ extern const struct subject subject_apart;   /* the same, but the ack: it must b
 extern const struct subject subject_route;   /* bindings */
 extern const struct subject subject_groups;  /* order by key, exclusive groups, patrols */
 extern const struct subject subject_drops;   /* by every cause that there is */
+extern const struct subject subject_keyval;  /* hashes, sets, sorted sets, times to live */
 extern const struct subject subject_spilt;   /* the same in two transactions: it must be caught */
 extern const struct subject subject_torn;    /* the same in two transactions: it must be caught */
 

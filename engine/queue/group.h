@@ -188,6 +188,10 @@ void pending_walk_init(struct pending_walk *w, struct pending_table *t, struct o
 /* OXBOW_ENOENT at the end. */
 OXBOW_MUST_CHECK enum oxbow_err pending_walk_next(struct pending_walk *w, struct pending *out);
 
+/* After something was taken off the pending list because it is dealt with: saves the group, and tells
+ * those who could not go on because of it. */
+OXBOW_MUST_CHECK enum oxbow_err group_acked_after(struct group *g);
+
 /* ---- what deletions ask of groups (group_refs.c) ---- */
 
 /* Whether some group has not read the entry yet, or has it pending. */

@@ -339,6 +339,26 @@ enum oxbow_err oxbow_group_read(struct oxbow_txn *txn, struct oxbow_group group,
 
 /* ---- ack ---- */
 
+enum oxbow_err group_acked_after(struct group *g)
+{
+    enum oxbow_err err = group_save(g);
+
+    if (err == OXBOW_OK) {
+        err = policy_left(g->stream->txn, g->stream->object.tag, 0, 0);
+    }
+    if (err == OXBOW_OK && g->ruled) {
+        err = rules_heard(g);
+    }
+    if (err == OXBOW_OK && g->ruled && g->rules.keyed) {
+        err = due_alarm(g, 0);
+    }
+    /* Who had as many pending as he may have can read again. */
+    if (err == OXBOW_OK && g->ruled && g->rules.prefetch > 0) {
+        err = wait_touch(g->stream->txn, &g->stream->object);
+    }
+    return err;
+}
+
 static enum oxbow_err ack_ids(struct group *g, const struct oxbow_id *ids, size_t count,
                               uint64_t *acked)
 {
@@ -357,23 +377,7 @@ static enum oxbow_err ack_ids(struct group *g, const struct oxbow_id *ids, size_
         err = pending_flush(&t);
     }
     pending_close(&t);
-    if (err == OXBOW_OK && *acked > 0) {
-        err = group_save(g);
-    }
-    if (err == OXBOW_OK && *acked > 0) {
-        err = policy_left(g->stream->txn, g->stream->object.tag, 0, 0);
-    }
-    if (err == OXBOW_OK && *acked > 0 && g->ruled) {
-        err = rules_heard(g);
-    }
-    if (err == OXBOW_OK && *acked > 0 && g->ruled && g->rules.keyed) {
-        err = due_alarm(g, 0);
-    }
-    /* Who had as many pending as he may have can read again. */
-    if (err == OXBOW_OK && *acked > 0 && g->ruled && g->rules.prefetch > 0) {
-        err = wait_touch(g->stream->txn, &g->stream->object);
-    }
-    return err;
+    return err == OXBOW_OK && *acked > 0 ? group_acked_after(g) : err;
 }
 
 enum oxbow_err oxbow_group_ack(struct oxbow_txn *txn, struct oxbow_group group,

@@ -91,6 +91,14 @@ static enum oxbow_err refs_may(struct stream *s, struct oxbow_id id, void *ctx)
     return refers ? OXBOW_EBUSY : OXBOW_OK;
 }
 
+/* The entry is gone, what groups hold of it may not be. */
+static enum oxbow_err forget_dangling(struct stream *s, struct oxbow_id id)
+{
+    enum oxbow_err err = group_forget(s, id);
+
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(s->txn, err);
+}
+
 static bool refs_valid(enum oxbow_refs refs)
 {
     return refs == OXBOW_REFS_KEEP || refs == OXBOW_REFS_DELETE || refs == OXBOW_REFS_ACKED;
@@ -117,7 +125,15 @@ enum oxbow_err oxbow_stream_delete_refs(struct oxbow_txn *txn, struct oxbow_byte
         }
         return OXBOW_OK;
     }
-    return err == OXBOW_OK ? stream_remove_all(&s, key, &removal, &removed) : err;
+    if (err == OXBOW_OK) {
+        err = stream_remove_all(&s, key, &removal, &removed);
+    }
+    for (i = 0; err == OXBOW_OK && refs == OXBOW_REFS_DELETE && i < count; i++) {
+        if (outcomes[i] == OXBOW_DELETE_NONE) {
+            err = forget_dangling(&s, ids[i]);
+        }
+    }
+    return err;
 }
 
 /* ---- ack and delete ---- */
@@ -128,11 +144,13 @@ static enum oxbow_err ack_each(struct group *g, const struct oxbow_group_ack_del
 {
     struct pending_table t;
     enum oxbow_err err = OXBOW_OK;
+    uint64_t acked = 0;
     size_t i;
 
     pending_open(&t, g);
     for (i = 0; i < opt->count && err == OXBOW_OK; i++) {
         err = pending_remove(&t, opt->ids[i]);
+        acked += err == OXBOW_OK;
         outcomes[i] = err == OXBOW_OK ? OXBOW_DELETE_DONE : OXBOW_DELETE_NONE;
         err = err == OXBOW_ENOENT ? OXBOW_OK : err;
     }
@@ -140,7 +158,7 @@ static enum oxbow_err ack_each(struct group *g, const struct oxbow_group_ack_del
         err = pending_flush(&t);
     }
     pending_close(&t);
-    return err == OXBOW_OK ? group_save(g) : err;
+    return err == OXBOW_OK && acked > 0 ? group_acked_after(g) : err;
 }
 
 /* Deletes from the stream what was acked. */
@@ -162,6 +180,9 @@ static enum oxbow_err delete_acked(struct stream *s, struct oxbow_bytes key,
             continue;
         }
         err = stream_remove_all(s, key, &removal, &removed);
+        if (err == OXBOW_OK && outcome == OXBOW_DELETE_NONE && refs == OXBOW_REFS_DELETE) {
+            err = forget_dangling(s, opt->ids[i]);
+        }
         if (err != OXBOW_OK) {
             return err;
         }

@@ -8,6 +8,7 @@
  *   cmd_stream_group.c    XGROUP XACK
  *   cmd_stream_pending.c  XPENDING XCLAIM XAUTOCLAIM
  *   cmd_stream_info.c     XINFO
+ *   cmd_stream_refs.c     XDELEX XACKDEL
  */
 #ifndef OXBOW_RESP_CMD_STREAM_H
 #define OXBOW_RESP_CMD_STREAM_H
@@ -30,6 +31,22 @@ OXBOW_MUST_CHECK enum oxbow_err stream_ids(struct resp_call *call, uint32_t arg,
                                            struct oxbow_id **out);
 void stream_ids_free(struct resp_call *call, uint32_t arg, struct oxbow_id *ids);
 
+/* As many arguments from `first` on as ids, into `ids`. OXBOW_EPARSE: one is none. */
+OXBOW_MUST_CHECK enum oxbow_err stream_ids_of(struct resp_call *call, uint32_t first,
+                                              uint32_t count, struct oxbow_id *ids);
+/* KEEPREF, DELREF, ACKED. */
+bool stream_refs_word(struct oxbow_bytes arg, enum oxbow_refs *out);
+
+/* IDS with a number, and as many ids behind it: argument *at is the word, and there is one after it.
+ * *at goes to the last of them, *first is the first. NULL, or what is to be replied. */
+struct stream_counted_texts {
+    int64_t most;
+    const char *no_number;
+    const char *too_few;
+};
+const char *stream_counted_ids(const struct resp_call *call, uint32_t *at, uint32_t *first,
+                               const struct stream_counted_texts *texts);
+
 /* Whether there is a stream. OXBOW_EWRONGTYPE: something else is there. */
 OXBOW_MUST_CHECK enum oxbow_err stream_there(struct resp_call *call, struct oxbow_bytes key,
                                              bool *there);
@@ -51,6 +68,8 @@ void stream_entries(struct resp_call *call);
 enum oxbow_err cmd_xread(struct resp_call *call);
 enum oxbow_err cmd_xreadgroup(struct resp_call *call);
 enum oxbow_err cmd_xack(struct resp_call *call);
+enum oxbow_err cmd_xdelex(struct resp_call *call);
+enum oxbow_err cmd_xackdel(struct resp_call *call);
 enum oxbow_err cmd_xpending(struct resp_call *call);
 enum oxbow_err cmd_xclaim(struct resp_call *call);
 enum oxbow_err cmd_xautoclaim(struct resp_call *call);

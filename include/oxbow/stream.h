@@ -149,7 +149,8 @@ enum oxbow_delete_outcome {
     OXBOW_DELETE_REFERENCED = 2 /* left in the stream: a group still needs it */
 };
 
-/* XDELEX of Redis 8.2: outcomes[i] tells what became of ids[i]. Errors as oxbow_stream_delete. */
+/* XDELEX of Redis 8.2: outcomes[i] tells what became of ids[i]. With OXBOW_REFS_DELETE also what groups
+ * hold of entries that are not there any more goes. Errors as oxbow_stream_delete. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_delete_refs(struct oxbow_txn *txn,
                                                          struct oxbow_bytes key,
                                                          enum oxbow_refs refs,

@@ -103,6 +103,21 @@ static void acking_and_deleting_is_one_step(void **state)
     assert_int_equal(pending(f, "b"), 0);
 }
 
+static void references_to_what_is_gone_are_deleted_too(void **state)
+{
+    struct streams *f = *state;
+
+    setup(f);
+    assert_int_equal(del(f, OXBOW_REFS_KEEP, 1), OXBOW_DELETE_DONE);
+    assert_int_equal(del(f, OXBOW_REFS_KEEP, 2), OXBOW_DELETE_DONE);
+    assert_int_equal(del(f, OXBOW_REFS_DELETE, 1), OXBOW_DELETE_NONE);
+    assert_int_equal(pending(f, "a"), 3);
+    assert_int_equal(pending(f, "b"), 1);
+    assert_int_equal(ack_del(f, "b", OXBOW_REFS_DELETE, 2), OXBOW_DELETE_DONE);
+    assert_int_equal(pending(f, "a"), 2);
+    assert_int_equal(pending(f, "b"), 0);
+}
+
 static void an_unknown_way_is_refused(void **state)
 {
     struct streams *f = *state;
@@ -123,6 +138,7 @@ int main(void)
         T(deleting_references_takes_them_from_every_group),
         T(what_a_group_still_needs_is_left),
         T(acking_and_deleting_is_one_step),
+        T(references_to_what_is_gone_are_deleted_too),
         T(an_unknown_way_is_refused),
     };
 

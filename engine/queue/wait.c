@@ -216,7 +216,9 @@ void wait_alarm(struct oxbow_txn *txn, const struct object *object, uint64_t in_
 
         if (w->kind == OXBOW_WAIT_STREAM && at < w->alarm_us) {
             w->alarm_us = at;
-            notify(w);
+            if (w->state == WAIT_IN_LINE) { /* whose turn it is looks at the alarm after it */
+                notify(w);
+            }
         }
     }
     wait_unlock(t);

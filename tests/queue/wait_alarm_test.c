@@ -283,6 +283,52 @@ static void a_loop_is_told_how_long_it_may_sleep(void **state)
     oxbow_wait_set_close(set);
 }
 
+/* A read in two groups says twice when something comes back, the sooner one last. */
+static void whose_turn_it_is_has_one_turn_whatever_it_is_told_meanwhile(void **state)
+{
+    static const struct oxbow_group other = {{"t", 1}, {"g", 1}};
+    struct fixture *f = *state;
+    const struct oxbow_bytes names[] = {GROUP.key, other.key};
+    struct oxbow_wait_keys keys = {.kind = OXBOW_WAIT_STREAM, .keys = names, .count = 2};
+    struct oxbow_group_create_options create = {.make_stream = true};
+    struct oxbow_field field = {bytes_of("f"), bytes_of("v")};
+    struct oxbow_wait_set *set;
+    struct oxbow_waiter *w, *turn;
+
+    make(f, &(struct oxbow_group_options){.visibility_ms = 3600000}, 1);
+    fixture_begin(f);
+    assert_ok(oxbow_group_create(f->txn, other, &create));
+    assert_ok(oxbow_group_options_set(f->txn, other,
+                                      &(struct oxbow_group_options){.visibility_ms = 1800000}));
+    assert_ok(oxbow_stream_add(f->txn, other.key, NULL, &field, 1, NULL));
+    assert_ok(oxbow_group_read(f->txn, other, bytes_of("bob"), NULL, &f->result));
+    fixture_commit(f);
+    assert_int_equal(take(f, "bob"), 1);
+    assert_ok(oxbow_wait_set_open(f->db, &set));
+    fixture_begin(f);
+    assert_ok(oxbow_wait_add(set, f->txn, &keys, true, NULL, &w));
+    fixture_commit(f);
+    for (int i = 0; i < 3; i++) {
+        fixture_begin(f);
+        assert_ok(oxbow_stream_add(f->txn, GROUP.key, NULL, &field, 1, NULL));
+        assert_ok(oxbow_group_read(f->txn, GROUP, bytes_of("bob"), NULL, &f->result));
+        fixture_commit(f);
+        assert_ok(oxbow_wait_next(set, &turn, NULL));
+        assert_ptr_equal(turn, w);
+        fixture_begin(f);
+        oxbow_wait_try(turn, f->txn);
+        assert_ok(oxbow_group_read(f->txn, GROUP, bytes_of("eve"), NULL, &f->result));
+        assert_ok(oxbow_group_read(f->txn, other, bytes_of("eve"), NULL, &f->result));
+        assert_int_equal(f->result.entry_count, 0);
+        fixture_commit(f);
+        oxbow_wait_again(turn);
+        assert_err(oxbow_wait_next(set, &turn, NULL), OXBOW_EAGAIN);
+    }
+    oxbow_wait_remove(w);
+    assert_err(oxbow_wait_next(set, &turn, NULL), OXBOW_EAGAIN);
+    oxbow_wait_set_close(set);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
@@ -295,6 +341,7 @@ int main(void)
         TEST(an_ack_wakes_one_who_had_all_that_it_may_have),
         TEST(a_timeout_still_ends_the_wait),
         TEST(a_loop_is_told_how_long_it_may_sleep),
+        TEST(whose_turn_it_is_has_one_turn_whatever_it_is_told_meanwhile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

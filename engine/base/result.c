@@ -148,6 +148,15 @@ enum oxbow_err result_entry(struct oxbow_result *r, struct oxbow_id id, uint32_t
     return buf_append(&r->memory->entries, &entry, sizeof entry);
 }
 
+void result_entry_was(struct oxbow_result *r, uint64_t idle_ms, uint64_t deliveries)
+{
+    struct buf *entries = &r->memory->entries;
+    struct oxbow_entry *entry = (void *)(entries->data + entries->len - sizeof *entry);
+
+    entry->idle_ms = idle_ms;
+    entry->deliveries = deliveries;
+}
+
 enum oxbow_err result_entry_deleted(struct oxbow_result *r, struct oxbow_id id)
 {
     struct oxbow_entry entry = {.id = id, .deleted = 1};

@@ -32,6 +32,8 @@ OXBOW_MUST_CHECK enum oxbow_err result_score(struct oxbow_result *r, double scor
 /* Starts an entry; the fields that follow are its own. */
 OXBOW_MUST_CHECK enum oxbow_err result_entry(struct oxbow_result *r, struct oxbow_id id,
                                              uint32_t priority);
+/* The newest entry was delivered before: so long ago, and so often. */
+void result_entry_was(struct oxbow_result *r, uint64_t idle_ms, uint64_t deliveries);
 /* An entry without fields and with `deleted` set. */
 OXBOW_MUST_CHECK enum oxbow_err result_entry_deleted(struct oxbow_result *r, struct oxbow_id id);
 /* Adds a field to the newest entry, of which there must be one that is not deleted. */

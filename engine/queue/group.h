@@ -176,7 +176,8 @@ struct pending_walk {
     struct pending_table *table;
     struct oxbow_id from;
     uint32_t consumer;   /* 0: all */
-    uint64_t age_max_ms; /* only what was delivered at or before it */
+    uint64_t age_max_ms; /* only what was delivered at or before it, */
+    bool or_nobodys;     /* or is nobody's, whenever that was */
     bool reverse;        /* from the last one downwards; `from` must be 0-0 */
     bool loaded;
     struct oxbow_id base;

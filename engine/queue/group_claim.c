@@ -1,32 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * XCLAIM and XAUTOCLAIM: pending entries change hands, one after the other: its entry is looked up
- * and copied into the result before anything is written.
+ * and copied into the result before anything is written. group_claim_idle.c claims by age.
  */
+#include "engine/queue/group_claim.h"
 #include "engine/base/result.h"
-#include "engine/queue/group.h"
 #include "engine/queue/group_due.h"
 
 #define AUTOCLAIM_COUNT   100u /* Redis' default */
 #define AUTOCLAIM_LOOK_AT 10u  /* times as many pending entries are looked at */
-
-struct claim {
-    struct group *group;
-    struct pending_table table;
-    struct oxbow_bytes name;
-    struct oxbow_result *result;
-    uint64_t now;
-    uint64_t age_ms; /* the new delivery time */
-    uint64_t min_idle_ms;
-    bool just_id;
-    bool force;
-    bool has_deliveries;
-    uint64_t deliveries;
-    uint32_t consumer; /* 0: not looked up yet */
-    uint64_t added;
-    uint64_t got;
-    bool dropped; /* something was taken from the pending list */
-};
 
 /* The consumer's number; he is made when he gets his first. */
 static enum oxbow_err claimer_need(struct claim *c)
@@ -45,7 +27,7 @@ static enum oxbow_err claimer_need(struct claim *c)
     return err;
 }
 
-static enum oxbow_err claim_begin(struct claim *c)
+enum oxbow_err claim_begin(struct claim *c)
 {
     struct oxbow_txn *txn = c->group->stream->txn;
 
@@ -73,8 +55,20 @@ static enum oxbow_err claim_end(struct claim *c)
     return err;
 }
 
-/* Hands over one entry: adds it to the result and writes its new state. */
-static enum oxbow_err claim_take(struct claim *c, struct pending *p)
+bool claim_returned(const struct claim *c, const struct pending *p)
+{
+    return p->consumer == 0 && !c->group->ruled;
+}
+
+static uint64_t claim_idle_ms(const struct claim *c, const struct pending *p)
+{
+    if (claim_returned(c, p)) {
+        return OXBOW_IDLE_RETURNED;
+    }
+    return c->now > p->age_ms ? c->now - p->age_ms : 0;
+}
+
+enum oxbow_err claim_take(struct claim *c, struct pending *p)
 {
     bool added;
     enum oxbow_err err;
@@ -85,6 +79,9 @@ static enum oxbow_err claim_take(struct claim *c, struct pending *p)
         err = stream_entry_find(c->group->stream, p->id, c->result);
     }
     if (err == OXBOW_OK) {
+        if (!c->fresh) {
+            result_entry_was(c->result, claim_idle_ms(c, p), p->deliveries);
+        }
         err = claimer_need(c);
     }
     if (err == OXBOW_OK && c->group->ruled) {
@@ -106,9 +103,10 @@ static enum oxbow_err claim_take(struct claim *c, struct pending *p)
     return err;
 }
 
-static bool idle_enough(const struct claim *c, const struct pending *p)
+bool claim_idle_enough(const struct claim *c, const struct pending *p)
 {
-    return c->min_idle_ms == 0 || (c->now >= p->age_ms && c->now - p->age_ms >= c->min_idle_ms);
+    return c->min_idle_ms == 0 || claim_returned(c, p) ||
+           (c->now >= p->age_ms && c->now - p->age_ms >= c->min_idle_ms);
 }
 
 /* Takes a pending entry whose stream entry is gone off the list. */
@@ -131,7 +129,8 @@ static enum oxbow_err claim_one(struct claim *c, struct oxbow_id id)
     }
     if (err == OXBOW_OK) {
         err = pending_find(&c->table, id, &p);
-        if (err == OXBOW_OK && !idle_enough(c, &p)) {
+        c->fresh = err == OXBOW_ENOENT;
+        if (err == OXBOW_OK && !claim_idle_enough(c, &p)) {
             return OXBOW_OK;
         }
         if (err == OXBOW_ENOENT) {
@@ -157,7 +156,7 @@ static uint64_t claim_age(const struct claim *c, const struct oxbow_claim_option
     return idle < c->now ? c->now - idle : c->now;
 }
 
-static enum oxbow_err claim_check(struct oxbow_txn *txn, struct oxbow_bytes consumer)
+enum oxbow_err claim_check(struct oxbow_txn *txn, struct oxbow_bytes consumer)
 {
     if (consumer.len > OXBOW_GROUP_NAME_MAX) {
         return OXBOW_EINVAL;
@@ -165,8 +164,7 @@ static enum oxbow_err claim_check(struct oxbow_txn *txn, struct oxbow_bytes cons
     return txn_readonly(txn) ? OXBOW_EREADONLY : OXBOW_OK;
 }
 
-/* Everything after the options of either command were understood. */
-static enum oxbow_err claim_finish(struct claim *c, enum oxbow_err err, bool moved)
+enum oxbow_err claim_finish(struct claim *c, enum oxbow_err err, bool moved)
 {
     struct group *g = c->group;
 
@@ -241,7 +239,7 @@ static enum oxbow_err autoclaim_one(struct claim *c, struct pending *p, bool *co
         err = claim_drop(c, p->id);
         return err == OXBOW_OK ? result_entry_deleted(c->result, p->id) : err;
     }
-    if (err != OXBOW_OK || !idle_enough(c, p)) {
+    if (err != OXBOW_OK || !claim_idle_enough(c, p)) {
         return err;
     }
     *counted = true;

@@ -77,8 +77,10 @@ static enum oxbow_err pending_collect(struct pending_walk *w,
         if (err != OXBOW_OK) {
             return err;
         }
-        out[*count] = (struct oxbow_pending){
-            .id = p.id, .idle_ms = age_of(g, p.age_ms), .deliveries = p.deliveries};
+        out[*count] = (struct oxbow_pending){.id = p.id,
+                                             .idle_ms = age_of(g, p.age_ms),
+                                             .deliveries = p.deliveries,
+                                             .nobody = p.consumer == 0};
     }
     return OXBOW_OK;
 }

@@ -124,6 +124,7 @@ static enum oxbow_err retry_one(struct retry *x, struct pending *old)
         return pending_remove(&x->table, p.id); /* as a claim does */
     }
     if (err == OXBOW_OK) {
+        result_entry_was(x->result, x->now > p.age_ms ? x->now - p.age_ms : 0, p.deliveries);
         err = reader_need(x);
     }
     if (err == OXBOW_OK) {

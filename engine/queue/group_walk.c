@@ -13,6 +13,7 @@ void pending_walk_init(struct pending_walk *w, struct pending_table *t, struct o
     w->from = from;
     w->consumer = 0;
     w->age_max_ms = UINT64_MAX;
+    w->or_nobodys = false;
     w->reverse = false;
     w->loaded = false;
     w->count = 0;
@@ -59,7 +60,8 @@ static enum oxbow_err walk_load(struct pending_walk *w)
             return err;
         }
         w->loaded = true;
-        if (pending_view_oldest(&v) <= w->age_max_ms &&
+        if ((pending_view_oldest(&v) <= w->age_max_ms ||
+             (w->or_nobodys && (pending_view_mask(&v) & 1u) != 0)) &&
             (w->consumer == 0 || (pending_view_mask(&v) >> (w->consumer % 64) & 1u) != 0)) {
             memcpy(w->chunk, v.data, PENDING_HEADER + v.count * PENDING_RECORD);
             w->count = v.count;
@@ -89,7 +91,8 @@ enum oxbow_err pending_walk_next(struct pending_walk *w, struct pending *out)
             continue;
         }
         pending_view_get(&v, idx, out);
-        if (id_compare(out->id, w->from) >= 0 && out->age_ms <= w->age_max_ms &&
+        if (id_compare(out->id, w->from) >= 0 &&
+            (out->age_ms <= w->age_max_ms || (w->or_nobodys && out->consumer == 0)) &&
             (w->consumer == 0 || out->consumer == w->consumer)) {
             return OXBOW_OK;
         }

@@ -62,6 +62,11 @@ OXBOW_MUST_CHECK enum oxbow_err stream_refuse_group(struct resp_call *call,
 
 /* An entry: its id and its fields, nil for those of one that was deleted. */
 void stream_entry(struct resp_reply *r, const struct oxbow_entry *entry);
+/* The same without the header of an array of two. */
+void stream_entry_parts(struct resp_reply *r, const struct oxbow_entry *entry);
+/* How often an entry was delivered: as far as that is counted, which Redis says as its greatest. */
+#define STREAM_DELIVERIES_MAX (((uint64_t)1 << 48) - 1)
+int64_t stream_deliveries(uint64_t deliveries);
 /* What call->result holds, as an array. */
 void stream_entries(struct resp_call *call);
 

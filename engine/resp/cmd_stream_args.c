@@ -125,9 +125,19 @@ enum oxbow_err stream_refuse_group(struct resp_call *call, struct oxbow_group gr
     return OXBOW_OK;
 }
 
+int64_t stream_deliveries(uint64_t deliveries)
+{
+    return deliveries < STREAM_DELIVERIES_MAX ? (int64_t)deliveries : INT64_MAX;
+}
+
 void stream_entry(struct resp_reply *r, const struct oxbow_entry *entry)
 {
     resp_array(r, 2);
+    stream_entry_parts(r, entry);
+}
+
+void stream_entry_parts(struct resp_reply *r, const struct oxbow_entry *entry)
+{
     resp_bulk_id(r, entry->id);
     if (entry->deleted) {
         resp_null_array(r);

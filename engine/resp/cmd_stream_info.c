@@ -207,7 +207,7 @@ static enum oxbow_err full_pending(struct resp_call *call, const struct full *f,
                 resp_bulk(call->reply, piece[i].consumer);
             }
             resp_int(call->reply, (int64_t)(f->now_ms - idle));
-            resp_int(call->reply, (int64_t)piece[i].deliveries);
+            resp_int(call->reply, stream_deliveries(piece[i].deliveries));
         }
         total += got;
         more = got == filter.count && (f->count == 0 || total < f->count);

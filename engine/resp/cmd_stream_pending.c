@@ -5,9 +5,8 @@
 #include "engine/base/id.h"
 #include "engine/resp/args.h"
 
-#define PENDING_PIECE  256u             /* entries looked up at once */
-#define AUTOCLAIM_MAX  (INT64_MAX / 16) /* as Redis limits COUNT */
-#define DELIVERIES_MAX (((uint64_t)1 << 48) - 1)
+#define PENDING_PIECE 256u             /* entries looked up at once */
+#define AUTOCLAIM_MAX (INT64_MAX / 16) /* as Redis limits COUNT */
 
 static struct oxbow_group group_of(const struct resp_call *call)
 {
@@ -129,7 +128,7 @@ static enum oxbow_err pending_list(struct resp_call *call, struct oxbow_pending_
             resp_bulk_id(call->reply, piece[i].id);
             resp_bulk(call->reply, piece[i].consumer);
             resp_int(call->reply, (int64_t)piece[i].idle_ms);
-            resp_int(call->reply, (int64_t)piece[i].deliveries);
+            resp_int(call->reply, stream_deliveries(piece[i].deliveries));
         }
         total += got;
         count -= (int64_t)got;
@@ -237,7 +236,9 @@ static const char *claim_option(struct resp_call *call, uint32_t *at,
             return "ERR Invalid RETRYCOUNT option argument for XCLAIM";
         }
         opt->has_deliveries = v >= 0;
-        opt->deliveries = v < 0 ? 0 : (uint64_t)v < DELIVERIES_MAX ? (uint64_t)v : DELIVERIES_MAX;
+        opt->deliveries = v < 0                                 ? 0
+                          : (uint64_t)v < STREAM_DELIVERIES_MAX ? (uint64_t)v
+                                                                : STREAM_DELIVERIES_MAX;
         return NULL;
     }
     if (more && resp_arg_is(arg[0], "lastid")) {

@@ -18,6 +18,8 @@ struct read {
     struct oxbow_bytes consumer;
     uint64_t count; /* 0: no limit */
     bool noack;
+    bool claim; /* CLAIM: what has been idle for so long comes before what is new */
+    uint64_t min_idle_ms;
     bool block;
     uint64_t timeout_us;
     uint32_t first; /* the first stream's argument */
@@ -49,6 +51,24 @@ static const char *block_arg(const struct resp_call *call, struct oxbow_bytes ar
     return NULL;
 }
 
+static const char *claim_arg(struct oxbow_bytes arg, struct read *q)
+{
+    int64_t ms;
+
+    if (!q->of_group) {
+        return "ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead.";
+    }
+    if (!resp_arg_int(arg, &ms)) {
+        return "ERR min-idle-time is not an integer or out of range";
+    }
+    if (ms < 0) {
+        return "ERR min-idle-time must be a positive integer";
+    }
+    q->claim = true;
+    q->min_idle_ms = (uint64_t)ms;
+    return NULL;
+}
+
 static const char *streams_arg(struct resp_call *call, uint32_t at, struct read *q)
 {
     uint32_t rest = call->count - at - 1;
@@ -74,6 +94,10 @@ static const char *option(struct resp_call *call, uint32_t *at, struct read *q)
     if (more > 0 && resp_arg_is(arg[0], "block")) {
         *at += 1;
         return block_arg(call, arg[1], q);
+    }
+    if (more > 0 && resp_arg_is(arg[0], "claim")) {
+        *at += 1;
+        return claim_arg(arg[1], q);
     }
     if (more > 0 && resp_arg_is(arg[0], "count")) {
         *at += 1;
@@ -273,6 +297,64 @@ static enum oxbow_err read_stream(struct resp_call *call, const struct read *q, 
     return err;
 }
 
+/* What was read, each entry with how long ago it was delivered last and how often; both 0: it is new. */
+static void put_delivered(struct resp_call *call)
+{
+    for (size_t i = 0; i < call->result->entry_count; i++) {
+        const struct oxbow_entry *entry = &call->result->entries[i];
+        uint64_t idle = entry->idle_ms;
+
+        if (idle == OXBOW_IDLE_RETURNED) {
+            idle = resp_wall_ms(call->server); /* as if delivered in 1970 */
+        }
+        resp_array(call->reply, 4);
+        stream_entry_parts(call->reply, entry);
+        resp_int(call->reply, (int64_t)idle);
+        resp_int(call->reply, stream_deliveries(entry->deliveries));
+    }
+}
+
+/* With CLAIM: what has been idle for long enough, then what is new, as many as are wanted of both. When
+ * there is more that is idle than one read claims, what is new waits for the next. */
+static enum oxbow_err read_claiming(struct resp_call *call, const struct read *q,
+                                    struct oxbow_group group, bool *any)
+{
+    struct oxbow_claim_idle_options claim = {.min_idle_ms = q->min_idle_ms, .count = q->count};
+    struct oxbow_group_read_options fresh = {.noack = q->noack};
+    uint64_t mark = resp_reply_mark(call->reply);
+    struct resp_later later;
+    size_t given = 0;
+    enum oxbow_err err =
+        oxbow_group_claim_idle(call->txn, group, q->consumer, &claim, call->result);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (call->reply->version == 2) {
+        resp_array(call->reply, 2);
+    }
+    resp_bulk(call->reply, group.key);
+    later = resp_array_later(call->reply);
+    put_delivered(call);
+    given = call->result->entry_count;
+    if (given < OXBOW_CLAIM_IDLE_MAX && (q->count == 0 || given < q->count)) {
+        fresh.count = q->count > 0 ? q->count - given : 0;
+        err = oxbow_group_read(call->txn, group, q->consumer, &fresh, call->result);
+        if (err != OXBOW_OK) {
+            return err;
+        }
+        put_delivered(call);
+        given += call->result->entry_count;
+    }
+    if (given == 0) {
+        resp_reply_rewind(call->reply, mark);
+        return OXBOW_OK;
+    }
+    resp_later_set(call->reply, later, given);
+    *any = true;
+    return OXBOW_OK;
+}
+
 static enum oxbow_err read_group(struct resp_call *call, const struct read *q, uint32_t i,
                                  bool *any)
 {
@@ -281,6 +363,9 @@ static enum oxbow_err read_group(struct resp_call *call, const struct read *q, u
         .history = !is_char(id_of(call, q, i), '>'), .count = q->count, .noack = q->noack};
     enum oxbow_err err;
 
+    if (q->claim && !opt.history) {
+        return read_claiming(call, q, group, any);
+    }
     if (opt.history) {
         (void)!stream_id(id_of(call, q, i), 0, &opt.after); /* checked */
     }

@@ -127,6 +127,7 @@ struct oxbow_pending {
     struct oxbow_bytes consumer; /* in the result's memory */
     uint64_t idle_ms;            /* since its last delivery */
     uint64_t deliveries;
+    bool nobody; /* it waits to be delivered again; `consumer` is empty */
 };
 
 struct oxbow_pending_filter {
@@ -184,6 +185,26 @@ OXBOW_MUST_CHECK enum oxbow_err
 oxbow_group_autoclaim(struct oxbow_txn *txn, struct oxbow_group group, struct oxbow_bytes consumer,
                       const struct oxbow_autoclaim_options *opt, struct oxbow_result *result,
                       struct oxbow_id *next);
+
+#define OXBOW_CLAIM_IDLE_MAX 4096u
+
+struct oxbow_claim_idle_options {
+    uint64_t min_idle_ms;
+    uint64_t count; /* 0: OXBOW_CLAIM_IDLE_MAX, which is the most */
+};
+
+/* What XREADGROUP ... CLAIM of Redis 8.4 takes over before it reads: pending entries that have been
+ * idle for so long, whosever they are, the longest idle first, into result->entries, each with its
+ * idle_ms and deliveries as they were. What was given back (oxbow_group_release) is idle enough and
+ * comes before all others. What is pending and not in the stream any more is passed by and stays
+ * pending. The consumer is made when it gets something; nothing: OXBOW_OK, an empty result, and
+ * nothing is written. Who then waits for the stream (wait.h) looks again when something may have
+ * become idle enough.
+ * In a group with options (group_options.h) it takes nothing while another has the group for itself,
+ * and no more than `prefetch` leaves room for; what is nobody's there comes back by itself. */
+OXBOW_MUST_CHECK enum oxbow_err
+oxbow_group_claim_idle(struct oxbow_txn *txn, struct oxbow_group group, struct oxbow_bytes consumer,
+                       const struct oxbow_claim_idle_options *opt, struct oxbow_result *result);
 
 /* ---- information ---- */
 

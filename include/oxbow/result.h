@@ -24,7 +24,13 @@ struct oxbow_entry {
     uint32_t field_count;
     uint32_t deleted;
     uint32_t priority; /* that it was added with; 0 of one that is deleted */
+    /* Of one that was delivered before and is given again: how long ago, OXBOW_IDLE_RETURNED when it
+     * was given back since (group.h), and how often. Both 0: it is new, or was not read by a group. */
+    uint64_t idle_ms;
+    uint64_t deliveries;
 };
+
+#define OXBOW_IDLE_RETURNED UINT64_MAX
 
 struct oxbow_true_time; /* time.h */
 

@@ -19,7 +19,8 @@
  * - While waiting, a key that holds something of another type is as if it were not there, as in
  *   Redis; only the first look at it gives OXBOW_EWRONGTYPE.
  * - There is no polling anywhere. Who waits for a group with options (group_options.h) also wakes
- *   when something pending is to be delivered again.
+ *   when something pending is to be delivered again, and who asked for what is idle
+ *   (oxbow_group_claim_idle) when something may have become so.
  *
  * Threads call the functions that block. Loops use a wait set, which has a descriptor to watch.
  */

@@ -98,6 +98,7 @@ enum oxbow_err blob_store(struct oxbow *db, const struct blob_job *job, bool *fa
         err = write_step(db, job, &piece, fatal);
         if (err == OXBOW_OK) {
             space_settle(db);
+            backup_watch(db);
         }
     }
     return err;

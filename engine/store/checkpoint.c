@@ -142,6 +142,7 @@ static void checkpoint(struct oxbow *db)
     }
     if (err == OXBOW_OK) {
         space_settle(db);
+        backup_watch(db);
     }
     store_lock(db);
     if (err != OXBOW_OK) {

@@ -93,6 +93,7 @@ static enum oxbow_err view_take(struct oxbow *db)
     store_lock(db);
     db->tree = view;
     store_unlock(db);
+    backup_cut(db, OXBOW_EVOLATILE); /* it reads the old one */
     tree_close(old);
     return OXBOW_OK;
 }

@@ -172,3 +172,25 @@ void page_meta_turn(uint8_t *page, uint64_t number, uint64_t txn)
     memcpy(page, &n, sizeof n);
     memcpy(page + PAGE_HEAD_BYTES + 8 + 2 * WORD + 2 * META_DB + WORD, &t, sizeof t);
 }
+
+bool page_list_walk(struct oxbow_bytes record, bool (*visit)(void *ctx, uint64_t page), void *ctx,
+                    bool *more)
+{
+    const uint8_t *p = record.data;
+    size_t count;
+
+    if (record.len < sizeof count) {
+        return false;
+    }
+    memcpy(&count, p, sizeof count);
+    if (count > record.len / sizeof count - 1) {
+        return false;
+    }
+    for (*more = true; *more && count > 0; count--) {
+        size_t page;
+
+        memcpy(&page, p + count * sizeof page, sizeof page);
+        *more = visit(ctx, page);
+    }
+    return true;
+}

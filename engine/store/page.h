@@ -71,5 +71,9 @@ bool page_packed(const uint8_t *page, size_t count);
 bool page_meta(const uint8_t *page, uint64_t number, struct page_meta *out);
 /* Makes a copy of a sound meta page the other one: its number, and the transaction before. */
 void page_meta_turn(uint8_t *page, uint64_t number, uint64_t txn);
+/* Shows `visit` the pages that a record of the free list names, as LMDB takes them: the last first,
+ * which is the lowest; *more is false when it has ended the walk. False: the record is damaged. */
+bool page_list_walk(struct oxbow_bytes record, bool (*visit)(void *ctx, uint64_t page), void *ctx,
+                    bool *more);
 
 #endif

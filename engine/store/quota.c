@@ -260,6 +260,7 @@ enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
     err = reserve_file(db, bytes);
     if (err != OXBOW_OK) {
         db->freeze_soon = true; /* pages may come free with one */
+        atomic_store(&db->backup.pressed, true);
     }
     return err;
 }

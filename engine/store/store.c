@@ -115,6 +115,9 @@ static enum oxbow_err open_threads(struct oxbow *db)
         err = threads->cond_open(threads->ctx, &db->gathered);
     }
     if (err == OXBOW_OK) {
+        err = threads->mutex_open(threads->ctx, &db->backup.mutex);
+    }
+    if (err == OXBOW_OK) {
         err = threads->event_open(threads->ctx, &db->event);
         if (err == OXBOW_ENOTSUP) {
             db->event = NULL;
@@ -183,6 +186,9 @@ static void free_threads(struct oxbow *db)
         if (conds[i] != NULL) {
             threads->cond_close(conds[i]);
         }
+    }
+    if (db->backup.mutex != NULL) {
+        threads->mutex_close(db->backup.mutex);
     }
     if (db->mutex != NULL) {
         threads->mutex_close(db->mutex);
@@ -481,7 +487,7 @@ enum oxbow_err oxbow_close(struct oxbow *db)
     threads->thread_join(thread);
     end_journal_thread(db);
     store_lock(db);
-    CHECK(db->port, !db->busy);
+    CHECK(db->port, !db->busy && !db->backup.taken);
     db->thread = NULL;
     threads->cond_broadcast(db->settled);
     while (db->waiting > 0) {

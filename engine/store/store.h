@@ -12,6 +12,7 @@
 #ifndef OXBOW_STORE_STORE_H
 #define OXBOW_STORE_STORE_H
 
+#include "engine/store/backup.h"
 #include "engine/store/clock.h"
 #include "engine/store/expired.h"
 #include "engine/store/hold.h"
@@ -183,6 +184,7 @@ struct oxbow {
     uint64_t hole_pages;       /* M: as of the last retire */
     struct hold hold;
     struct stand_in stand; /* M */
+    struct backup_slot backup;
 
     void (*touch_hook)(void *ctx, uint64_t object, uint64_t lsn); /* M */
     void *touch_ctx;

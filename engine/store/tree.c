@@ -6,7 +6,8 @@
  *
  * Invariants: (1) Default sync: never NOSYNC, WRITEMAP, MAPASYNC. (2) At most one write transaction
  * and one snapshot exist; the snapshot is renewed and never held beyond the next commit but one, so
- * the file's length is bounded. (3) `header` is what the newest commit stored.
+ * the file's length is bounded. A view stays for longer; what it keeps from being used again does
+ * not count as free, and its owner bounds it. (3) `header` is what the newest commit stored.
  */
 #include "engine/store/tree.h"
 
@@ -24,6 +25,7 @@
 #define READERS_MAX 4u
 
 #define VERIFIED_SLOTS 4096u
+#define NO_VIEW        UINT64_MAX
 
 struct tree {
     const struct oxbow_port *port;
@@ -36,6 +38,7 @@ struct tree {
     uint64_t map_bytes;
     uint64_t snapshot;
     atomic_uint_least64_t snapshot_txn; /* LMDB's number of it: the writer asks for it */
+    atomic_uint_least64_t view_txn;     /* of the view; 0: being opened; NO_VIEW: there is none */
     struct tree_header header;
     uint64_t digest; /* of the write transaction */
     uint64_t keys;
@@ -119,9 +122,10 @@ const struct tree_header *tree_header(const struct tree *t)
 struct free_count {
     uint64_t pages;
     uint64_t last; /* of the newest commit's own record; 0: it freed nothing */
+    uint64_t held; /* what the next commit may not use: that, and what a view has */
 };
 
-static int count_free(MDB_txn *txn, struct free_count *out)
+static int count_free(MDB_txn *txn, uint64_t view_txn, struct free_count *out)
 {
     MDB_cursor *c;
     MDB_val key;
@@ -144,6 +148,7 @@ static int count_free(MDB_txn *txn, struct free_count *out)
         memcpy(&count, data.mv_data, sizeof count);
         memcpy(&freed_by, key.mv_data, sizeof freed_by);
         out->last = freed_by == mdb_txn_id(txn) ? count : 0;
+        out->held += freed_by == mdb_txn_id(txn) || freed_by >= view_txn ? count : 0;
         out->pages += count;
     }
     mdb_cursor_close(c);
@@ -157,30 +162,6 @@ static int count_begin(struct tree *t)
                             : mdb_txn_renew(t->count);
 }
 
-/* The pages of one record: LMDB takes the last first, which is the lowest. */
-static int show_record(MDB_val data, bool (*visit)(void *ctx, uint64_t page), void *ctx)
-{
-    const uint8_t *p = data.mv_data;
-    size_t count;
-
-    if (data.mv_size < sizeof count) {
-        return MDB_CORRUPTED;
-    }
-    memcpy(&count, p, sizeof count);
-    if (count > data.mv_size / sizeof count - 1) {
-        return MDB_CORRUPTED;
-    }
-    for (; count > 0; count--) {
-        size_t page;
-
-        memcpy(&page, p + count * sizeof page, sizeof page);
-        if (!visit(ctx, page)) {
-            return MDB_NOTFOUND;
-        }
-    }
-    return MDB_SUCCESS;
-}
-
 enum oxbow_err tree_free_walk(struct tree *t, bool (*visit)(void *ctx, uint64_t page), void *ctx)
 {
     MDB_cursor *c;
@@ -188,6 +169,7 @@ enum oxbow_err tree_free_walk(struct tree *t, bool (*visit)(void *ctx, uint64_t 
     MDB_val data;
     size_t freed_by;
     size_t newest;
+    bool more = true;
     int rc = count_begin(t);
 
     if (rc != MDB_SUCCESS) {
@@ -203,11 +185,14 @@ enum oxbow_err tree_free_walk(struct tree *t, bool (*visit)(void *ctx, uint64_t 
                 break;
             }
             memcpy(&freed_by, key.mv_data, sizeof freed_by);
-            if (freed_by >= newest || freed_by > atomic_load(&t->snapshot_txn)) {
-                break; /* the commit before, or the snapshot, has those in its tree */
+            if (freed_by >= newest || freed_by > atomic_load(&t->snapshot_txn) ||
+                freed_by > atomic_load(&t->view_txn)) {
+                break; /* the commit before, the snapshot, or a view, has those in its tree */
             }
-            rc = show_record(data, visit, ctx);
-            if (rc != MDB_SUCCESS) {
+            if (!page_list_walk(bytes_of(data), visit, ctx, &more)) {
+                rc = MDB_CORRUPTED;
+            }
+            if (rc != MDB_SUCCESS || !more) {
                 break;
             }
         }
@@ -236,7 +221,7 @@ static enum oxbow_err count_usage(struct tree *t, bool committed)
     int rc = count_begin(t);
 
     if (rc == MDB_SUCCESS) {
-        rc = count_free(t->count, &c);
+        rc = count_free(t->count, atomic_load(&t->view_txn), &c);
         mdb_txn_reset(t->count);
     }
     if (rc == MDB_SUCCESS) {
@@ -260,7 +245,7 @@ static enum oxbow_err count_usage(struct tree *t, bool committed)
     }
     t->usage.pages = pages;
     t->usage.free_pages = c.pages;
-    t->usage.old_pages = c.pages - c.last;
+    t->usage.old_pages = c.pages - c.held;
     t->usage.new_pages = c.last;
     return OXBOW_OK;
 }
@@ -387,6 +372,7 @@ enum oxbow_err tree_open(const struct tree_config *config, struct tree **out)
     }
     t->port = config->port;
     t->map_bytes = config->map_bytes;
+    atomic_store(&t->view_txn, NO_VIEW);
     rc = env_open(t, config);
     if (rc != MDB_SUCCESS) {
         complain(t, "the data file cannot be opened", rc);
@@ -572,6 +558,74 @@ enum oxbow_err tree_cursor_step(struct tree_cursor *c, bool back, struct tree_it
     int rc = get_at(c, &at, &data, back ? MDB_PREV : MDB_NEXT);
 
     return item_of(rc, at, data, out);
+}
+
+/* ---- a view ---- */
+
+struct tree_view {
+    struct tree *tree;
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+};
+
+/* While its number is not known it is 0, which keeps everything from being taken; a walk of the free
+ * list that began before shows no page that a snapshot taken later has. */
+enum oxbow_err tree_view_open(struct tree *t, struct tree_view **out)
+{
+    struct tree_view *v = mem_new(&t->port->alloc, sizeof *v);
+    int rc;
+
+    if (v == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    v->tree = t;
+    atomic_store(&t->view_txn, 0);
+    rc = mdb_txn_begin(t->env, NULL, MDB_RDONLY, &v->txn);
+    if (rc == MDB_SUCCESS) {
+        atomic_store(&t->view_txn, mdb_txn_id(v->txn));
+        rc = mdb_cursor_open(v->txn, t->dbi, &v->cursor);
+    }
+    if (rc != MDB_SUCCESS) {
+        complain(t, "a view cannot be opened", rc);
+        tree_view_close(v);
+    } else {
+        *out = v;
+    }
+    return translate(rc);
+}
+
+void tree_view_close(struct tree_view *v)
+{
+    struct tree *t = v->tree;
+
+    if (v->cursor != NULL) {
+        mdb_cursor_close(v->cursor);
+    }
+    if (v->txn != NULL) {
+        mdb_txn_abort(v->txn);
+    }
+    atomic_store(&t->view_txn, NO_VIEW);
+    mem_free(&t->port->alloc, v, sizeof *v);
+}
+
+enum oxbow_err tree_view_header(struct tree_view *v, struct tree_header *out)
+{
+    MDB_val key = val_of(header_key());
+    MDB_val data;
+    int rc = mdb_get(v->txn, v->tree->dbi, &key, &data);
+
+    return rc != MDB_SUCCESS ? translate(rc) : header_decode(bytes_of(data), out);
+}
+
+enum oxbow_err tree_view_step(struct tree_view *v, struct tree_item *out)
+{
+    MDB_val at = {0, NULL};
+    MDB_val data = {0, NULL};
+    int rc = mdb_cursor_get(v->cursor, &at, &data, MDB_NEXT); /* of a new one: the first */
+    struct oxbow_bytes value;
+    enum oxbow_err err = item_of(rc, at, data, out);
+
+    return err == OXBOW_OK ? unwrap(v->tree, out->key, out->raw, &value) : err;
 }
 
 /* ---- writing ---- */

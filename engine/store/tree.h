@@ -20,6 +20,7 @@
 
 struct tree;
 struct tree_cursor;
+struct tree_view;
 
 struct tree_config {
     const struct oxbow_port *port; /* outlives the tree */
@@ -32,7 +33,7 @@ struct tree_config {
 struct tree_usage {
     uint64_t pages;      /* the file's, up to the last one used */
     uint64_t free_pages; /* of them, on the free list */
-    uint64_t old_pages;  /* of them, free for the next commit to use */
+    uint64_t old_pages;  /* of them, free for the next commit to use: a view has none of them */
     uint64_t new_pages; /* of them, freed by the newest commit: the one before it still uses them */
     uint64_t written;   /* pages written by commits since open */
     uint64_t lifetime;  /* the same since the store was made, as far as the header tells */
@@ -84,6 +85,18 @@ OXBOW_MUST_CHECK enum oxbow_err tree_cursor_step(struct tree_cursor *c, bool bac
 /* The value inside an item's envelope. OXBOW_ECORRUPT. */
 OXBOW_MUST_CHECK enum oxbow_err tree_unwrap(struct tree *t, const struct tree_item *item,
                                             struct oxbow_bytes *value);
+
+/* ---- a view: a snapshot of its own that stays, for one other thread ---- */
+
+/* Of the newest commit; one at a time, closed before the tree. As long as it is open commits cannot use
+ * the pages that they replace. */
+OXBOW_MUST_CHECK enum oxbow_err tree_view_open(struct tree *t, struct tree_view **out);
+void tree_view_close(struct tree_view *v);
+/* As of the view. OXBOW_ENOENT: a tree never written to. */
+OXBOW_MUST_CHECK enum oxbow_err tree_view_header(struct tree_view *v, struct tree_header *out);
+/* The next item, the first one at first; good while the view is open. OXBOW_ENOENT. OXBOW_ECORRUPT:
+ * its value has the wrong checksum; logged and counted. */
+OXBOW_MUST_CHECK enum oxbow_err tree_view_step(struct tree_view *v, struct tree_item *out);
 
 /* ---- writing ---- */
 

@@ -347,9 +347,47 @@ static void bytes_of_any_kind_never_lead_outside(void **state)
     free(page);
 }
 
+struct seen {
+    uint64_t pages[4];
+    size_t count;
+    size_t max;
+};
+
+static bool see(void *ctx, uint64_t page)
+{
+    struct seen *s = ctx;
+
+    s->pages[s->count++] = page;
+    return s->count < s->max;
+}
+
+static void a_record_of_the_free_list_is_shown_from_its_end(void **state)
+{
+    const size_t words[] = {3, 30, 20, 10};
+    const size_t lie[] = {4, 30, 20, 10};
+    struct seen s = {.max = 4};
+    bool more = false;
+
+    (void)state;
+    assert_true(page_list_walk((struct oxbow_bytes){words, sizeof words}, see, &s, &more));
+    assert_true(more);
+    assert_int_equal(s.count, 3);
+    assert_int_equal(s.pages[0], 10);
+    assert_int_equal(s.pages[2], 30);
+    s = (struct seen){.max = 2};
+    assert_true(page_list_walk((struct oxbow_bytes){words, sizeof words}, see, &s, &more));
+    assert_false(more);
+    assert_int_equal(s.count, 2);
+    assert_false(page_list_walk((struct oxbow_bytes){lie, sizeof lie}, see, &s, &more));
+    assert_false(page_list_walk((struct oxbow_bytes){words, sizeof words - 1}, see, &s, &more));
+    assert_false(page_list_walk((struct oxbow_bytes){words, sizeof words[0] - 1}, see, &s, &more));
+    assert_int_equal(s.count, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_of_the_free_list_is_shown_from_its_end),
         cmocka_unit_test(a_page_is_what_its_head_says_or_nothing),
         cmocka_unit_test(a_node_ends_within_its_page),
         cmocka_unit_test(a_node_in_front_of_the_nodes_is_none),

@@ -231,18 +231,43 @@ enum oxbow_err forward_home_resync(struct oxbow_txn *txn, const char *name, stru
     return err;
 }
 
+/* Of a store that was cut off, or made of a backup: the target has all that was here then. *done: so it
+ * is settled, and what was added since follows. */
+static enum oxbow_err adopt_doubt(struct oxbow_txn *txn, struct forward_record *r,
+                                  struct oxbow_id target, bool *done)
+{
+    bool foreign = r->config.options.type == OXBOW_TYPE_LIST && target.ms != r->config.epoch;
+    struct oxbow_id end;
+    enum oxbow_err err = forward_doubt_get(txn, r, &end);
+
+    *done = err == OXBOW_OK && !foreign && id_compare(target, end) > 0;
+    if (!*done) {
+        return err == OXBOW_ENOENT ? OXBOW_OK : err;
+    }
+    err = forward_doubt_settle(txn, r, end, target, done);
+    if (err != OXBOW_OK || !*done) {
+        return err;
+    }
+    err = forward_record_put(txn, r);
+    return err == OXBOW_OK ? forward_doubt_del(txn, r->config.id) : err;
+}
+
 enum oxbow_err forward_home_adopt(struct oxbow_txn *txn, const char *name, struct oxbow_id target)
 {
     struct forward_table *t;
     struct forward_record *r;
     struct oxbow_id end;
+    bool settled = false;
     bool more = true;
     enum oxbow_err err = forward_record_named(txn, name, &t, &r);
 
     if (err == OXBOW_OK) {
+        err = adopt_doubt(txn, r, target, &settled);
+    }
+    if (err == OXBOW_OK && !settled) {
         err = forward_walk_end(txn, r, &end);
     }
-    if (err != OXBOW_OK) {
+    if (err != OXBOW_OK || settled) {
         return err;
     }
     if (r->backlog_entries > 0) {

@@ -116,6 +116,10 @@ static void resync_adopt(struct oxbow_uplink *u, struct flow *f, struct oxbow_id
             err = write_commit(u, txn);
         }
     }
+    if (!err) { /* what is sent next must not meet a store that has forgotten this */
+        err = oxbow_wait(u->db, u->own_last, -1);
+        err = err == OXBOW_EVOLATILE ? OXBOW_OK : err; /* in memory, as all that it sends */
+    }
     if (err == OXBOW_EIDORDER) {
         flow_set(u, f, OXBOW_UPLINK_FORWARD_STOPPED, OXBOW_TROUBLE_BEYOND,
                  "unsent entries have ids below the target's: they cannot be adopted");

@@ -312,8 +312,10 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_forward_resync(struct oxbow_txn *txn, cons
 
 /* By an operator's order after BEYOND: makes `target` this forward's starting point. For a store
  * that was replaced. A stream's last id is raised to at least `target`, so that what is added from
- * now on comes after it; `sent` becomes `target`. Refused with OXBOW_EIDORDER while unsent entries
- * with ids at or below `target` are here: they could never be sent under their ids. */
+ * now on comes after it; `sent` becomes `target`. A store that was cut off, or made of a backup
+ * (backup.h), and has not seen the target since: as FORGOTTEN. Otherwise refused with OXBOW_EIDORDER
+ * while unsent entries are here: with ids at or below `target` they could never be sent under
+ * their ids. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_forward_adopt(struct oxbow_txn *txn, const char *name,
                                                     struct oxbow_id target);
 

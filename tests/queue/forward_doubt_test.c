@@ -271,6 +271,44 @@ static void without_the_policy_such_a_target_is_beyond(void **state)
     assert_int_equal(status(rig, "l").unsent_entries, 9);
 }
 
+static enum oxbow_err adopt(struct rig *rig, const char *name, struct oxbow_id target)
+{
+    struct oxbow_txn *txn = rig_begin(rig, 0);
+    enum oxbow_err err = oxbow_forward_adopt(txn, name, target);
+
+    if (err == OXBOW_OK) {
+        rig_commit(txn);
+    } else {
+        rig_abort(txn);
+    }
+    return err;
+}
+
+static void an_operator_has_such_a_store_go_on_after_what_the_target_has(void **state)
+{
+    struct rig *rig = *state;
+    struct oxbow_id end;
+
+    add(rig, 1, 5);
+    rig->config.on_failure = OXBOW_FAILURE_STOP;
+    cut_off(rig);
+    add(rig, 20, 22);
+    assert_int_equal(resync(rig, "l", list_at(rig, 7)).outcome, OXBOW_RESYNC_BEYOND);
+    assert_int_equal(adopt(rig, "l", (struct oxbow_id){list_at(rig, 0).ms + 1, 7}),
+                     OXBOW_EIDORDER);                                   /* of another counting */
+    assert_int_equal(adopt(rig, "l", list_at(rig, 5)), OXBOW_EIDORDER); /* not beyond the note */
+    assert_int_equal(adopt(rig, "l", list_at(rig, 7)), OXBOW_OK);
+    assert_int_equal(status(rig, "l").unsent_entries, 3);
+    assert_int_equal(status(rig, "l").end.seq, 10);
+    assert_false(noted(rig, 2, &end));
+    assert_int_equal(resync(rig, "l", list_at(rig, 7)).outcome, OXBOW_RESYNC_EQUAL);
+    assert_int_equal(resync(rig, "s", (struct oxbow_id){7, 0}).outcome, OXBOW_RESYNC_BEYOND);
+    assert_int_equal(adopt(rig, "s", (struct oxbow_id){21, 0}), OXBOW_EIDORDER); /* 20-0 is here */
+    assert_int_equal(adopt(rig, "s", (struct oxbow_id){7, 0}), OXBOW_OK);
+    assert_int_equal(status(rig, "s").unsent_entries, 3);
+    assert_int_equal(resync(rig, "s", (struct oxbow_id){7, 0}).outcome, OXBOW_RESYNC_EQUAL);
+}
+
 static void a_note_that_a_forward_has_passed_counts_for_nothing(void **state)
 {
     struct rig *rig = *state;
@@ -315,6 +353,7 @@ int main(void)
         T(a_stream_with_entries_above_the_targets_sends_them),
         T(a_stream_with_entries_that_the_target_is_beyond_stops),
         T(without_the_policy_such_a_target_is_beyond),
+        T(an_operator_has_such_a_store_go_on_after_what_the_target_has),
         T(a_note_that_a_forward_has_passed_counts_for_nothing),
         T(a_removed_forward_takes_its_note_along),
     };

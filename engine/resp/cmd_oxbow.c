@@ -136,6 +136,8 @@ static enum oxbow_err oxbow_help(struct resp_call *call)
         "    [MISSED-MAX <n>] [LATE <ms>] ENTRY <field> <value> [...] | PUSH LEFT|RIGHT <value>",
         "    Adds to a stream or list again and again: \"*/5 * * * *\", \"every 10 s\".",
         "SCHEDULE DEL|PAUSE|RESUME <name> | LIST [<name>]",
+        "BACKUP BEGIN | READ | END",
+        "    Hands out a copy of the store, piece after piece, to this connection: `oxbow backup`.",
         "HELP",
     };
 
@@ -185,6 +187,8 @@ static const struct resp_command oxbow_subs[] = {
      "What is added to a stream goes to other queues: ADD, DEL, LIST, SET, GET", NULL},
     {"oxbow|schedule", cmd_oxbow_schedule, -3, WM | RESP_ADMIN | RESP_MOVABLE, D, 0, 0, 0, V,
      "Entries that are added again and again: ADD, DEL, LIST, PAUSE, RESUME", NULL},
+    {"oxbow|backup", cmd_oxbow_backup, 3, ALONE, D, 0, 0, 0, V,
+     "A copy of the store, in pieces: BEGIN, READ, END", NULL},
     {"oxbow|help", oxbow_help, 2, RESP_LOADING | RESP_STALE | RESP_PURE, 0, 0, 0, 0, V,
      "What OXBOW can do", NULL},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},

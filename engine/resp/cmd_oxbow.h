@@ -9,6 +9,7 @@
  *   cmd_oxbow_entry.c   ADD PUSH DELAY
  *   cmd_oxbow_bind.c    BIND
  *   cmd_oxbow_schedule.c SCHEDULE
+ *   cmd_oxbow_backup.c  BACKUP
  */
 #ifndef OXBOW_RESP_CMD_OXBOW_H
 #define OXBOW_RESP_CMD_OXBOW_H
@@ -55,5 +56,6 @@ enum oxbow_err cmd_oxbow_push(struct resp_call *call);
 enum oxbow_err cmd_oxbow_delay(struct resp_call *call);
 enum oxbow_err cmd_oxbow_bind(struct resp_call *call);
 enum oxbow_err cmd_oxbow_schedule(struct resp_call *call);
+enum oxbow_err cmd_oxbow_backup(struct resp_call *call);
 
 #endif

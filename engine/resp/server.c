@@ -130,6 +130,7 @@ void oxbow_resp_close(struct oxbow_resp *s)
     while (!link_alone(&s->clients)) {
         oxbow_resp_client_close(LINK_OF(s->clients.next, struct oxbow_resp_client, all));
     }
+    resp_backup_end(s);
     oxbow_wait_set_close(s->waits);
     resp_script_fini(s);
     resp_slow_fini(s);

@@ -13,6 +13,7 @@
  *   pubsub.c          channels and patterns
  *   script.c          EVAL and its like, and the commands that scripts call
  *   rules.c           what queues and groups are given by patterns of their names
+ *   cmd_oxbow_backup.c  copies of the store, read by a thread
  *   cmd_durable.c     who waits for the device
  *   cmd_sentinel.c    the server as a sentinel that watches itself
  *   command.c         the table; cmd_*.c the families
@@ -282,6 +283,8 @@ struct oxbow_resp {
     struct resp_script *script;     /* on its way; NULL: none */
     struct resp_reply script_reply; /* to what it called last */
 
+    struct resp_backup *backup; /* NULL: none was begun: cmd_oxbow_backup.c */
+
     /* the batch */
     struct oxbow_txn *txn;
     uint64_t committed_lsn;            /* of the newest one that was committed */
@@ -464,6 +467,13 @@ enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_b
 /* Runs a handler, with what was written before an error taken back and its text sent. OXBOW_EAGAIN:
  * it wants to wait. */
 OXBOW_MUST_CHECK enum oxbow_err resp_run(struct resp_call *call);
+
+/* ---- cmd_oxbow_backup.c ---- */
+
+/* The connection goes: so does the backup that it reads. */
+void resp_backup_left(struct oxbow_resp_client *c);
+/* Ends whatever backup there is, and waits for its thread. */
+void resp_backup_end(struct oxbow_resp *s);
 
 /* ---- server_copy.c: arguments that are kept ---- */
 

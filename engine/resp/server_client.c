@@ -97,6 +97,7 @@ void resp_client_reset(struct oxbow_resp_client *c)
 {
     resp_multi_end(c);
     resp_pubsub_end(c);
+    resp_backup_left(c);
     link_remove(&c->monitor);
     c->database = 0;
     c->name.len = 0;
@@ -113,6 +114,7 @@ void oxbow_resp_client_close(struct oxbow_resp_client *c)
     }
     resp_multi_end(c);
     resp_pubsub_end(c);
+    resp_backup_left(c);
     link_remove(&c->all);
     if (c->server->current == c) {
         c->server->current = NULL;

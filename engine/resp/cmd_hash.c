@@ -4,7 +4,6 @@
 #include "engine/base/decimal.h"
 #include "engine/resp/args.h"
 #include "engine/resp/cmd_scan.h"
-#include "engine/resp/glob.h"
 #include "engine/resp/server.h"
 #include "oxbow/hash.h"
 
@@ -260,31 +259,14 @@ static enum oxbow_err cmd_hstrlen(struct resp_call *call)
     return err;
 }
 
+static void value_beside(struct resp_call *call, size_t i)
+{
+    resp_bulk(call->reply, call->result->items[i + 1]);
+}
+
 static enum oxbow_err cmd_hscan(struct resp_call *call)
 {
-    struct resp_later later;
-    struct resp_scan scan;
-    size_t n = 0;
-    enum oxbow_err err;
-
-    if (!resp_scan_parse(call, 2, false, &scan)) {
-        return OXBOW_OK;
-    }
-    err = oxbow_hash_scan(call->txn, call->args[1], &scan.cursor, scan.count, call->result);
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    resp_scan_cursor(call, scan.cursor);
-    later = resp_array_later(call->reply);
-    for (size_t i = 0; i + 1 < call->result->item_count; i += 2) {
-        if (scan.match == NULL || resp_glob(*scan.match, call->result->items[i], false)) {
-            resp_bulk(call->reply, call->result->items[i]);
-            resp_bulk(call->reply, call->result->items[i + 1]);
-            n += 2;
-        }
-    }
-    resp_later_set(call->reply, later, n);
-    return OXBOW_OK;
+    return resp_scan_members(call, oxbow_hash_scan, 2, value_beside);
 }
 
 /* With values: pairs in RESP3, one after the other in RESP2. */

@@ -4,6 +4,7 @@
 
 #include "engine/base/num.h"
 #include "engine/resp/args.h"
+#include "engine/resp/glob.h"
 
 /* A cursor is an unsigned number. */
 static bool cursor_of(struct oxbow_bytes arg, uint64_t *cursor)
@@ -59,4 +60,40 @@ void resp_scan_cursor(struct resp_call *call, uint64_t cursor)
 
     resp_array(call->reply, 2);
     resp_bulk(call->reply, (struct oxbow_bytes){text, len});
+}
+
+enum oxbow_err resp_scan_members(struct resp_call *call,
+                                 enum oxbow_err (*scan)(struct oxbow_txn *txn,
+                                                        struct oxbow_bytes key, uint64_t *cursor,
+                                                        size_t count, struct oxbow_result *result),
+                                 size_t step, void (*beside)(struct resp_call *call, size_t i))
+{
+    const struct oxbow_result *found = call->result;
+    struct resp_later later;
+    struct resp_scan options;
+    size_t n = 0;
+    enum oxbow_err err;
+
+    if (!resp_scan_parse(call, 2, false, &options)) {
+        return OXBOW_OK;
+    }
+    err = scan(call->txn, call->args[1], &options.cursor, options.count, call->result);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    resp_scan_cursor(call, options.cursor);
+    later = resp_array_later(call->reply);
+    for (size_t i = 0; i + step <= found->item_count; i += step) {
+        if (options.match != NULL && !resp_glob(*options.match, found->items[i], false)) {
+            continue;
+        }
+        resp_bulk(call->reply, found->items[i]);
+        n++;
+        if (beside != NULL) {
+            beside(call, i);
+            n++;
+        }
+    }
+    resp_later_set(call->reply, later, n);
+    return OXBOW_OK;
 }

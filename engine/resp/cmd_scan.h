@@ -19,4 +19,12 @@ bool resp_scan_parse(struct resp_call *call, uint32_t at, bool types, struct res
 /* The reply's beginning: an array of two, the cursor first. */
 void resp_scan_cursor(struct resp_call *call, uint64_t cursor);
 
+/* HSCAN, SSCAN, ZSCAN, by `scan`, which is oxbow_hash_scan or its like: a member is every `step`-th item
+ * of the result, and `beside` (NULL: nothing) adds what comes after the one at `i`. */
+OXBOW_MUST_CHECK enum oxbow_err resp_scan_members(
+    struct resp_call *call,
+    enum oxbow_err (*scan)(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t *cursor,
+                           size_t count, struct oxbow_result *result),
+    size_t step, void (*beside)(struct resp_call *call, size_t i));
+
 #endif

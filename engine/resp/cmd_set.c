@@ -3,7 +3,6 @@
 #include "engine/base/buf.h"
 #include "engine/resp/args.h"
 #include "engine/resp/cmd_scan.h"
-#include "engine/resp/glob.h"
 #include "engine/resp/server.h"
 #include "oxbow/key.h"
 #include "oxbow/set.h"
@@ -211,28 +210,7 @@ static enum oxbow_err cmd_srandmember(struct resp_call *call)
 
 static enum oxbow_err cmd_sscan(struct resp_call *call)
 {
-    struct resp_later later;
-    struct resp_scan scan;
-    size_t n = 0;
-    enum oxbow_err err;
-
-    if (!resp_scan_parse(call, 2, false, &scan)) {
-        return OXBOW_OK;
-    }
-    err = oxbow_set_scan(call->txn, call->args[1], &scan.cursor, scan.count, call->result);
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    resp_scan_cursor(call, scan.cursor);
-    later = resp_array_later(call->reply);
-    for (size_t i = 0; i < call->result->item_count; i++) {
-        if (scan.match == NULL || resp_glob(*scan.match, call->result->items[i], false)) {
-            resp_bulk(call->reply, call->result->items[i]);
-            n++;
-        }
-    }
-    resp_later_set(call->reply, later, n);
-    return OXBOW_OK;
+    return resp_scan_members(call, oxbow_set_scan, 1, NULL);
 }
 
 /* ---- several sets ---- */

@@ -4,7 +4,6 @@
 #include "engine/base/buf.h"
 #include "engine/resp/args.h"
 #include "engine/resp/cmd_scan.h"
-#include "engine/resp/glob.h"
 #include "engine/resp/server.h"
 
 enum oxbow_err resp_zset_taken(struct resp_call *call, const char *event, struct oxbow_bytes key)
@@ -273,31 +272,14 @@ static enum oxbow_err cmd_zrandmember(struct resp_call *call)
     return OXBOW_OK;
 }
 
+static void score_beside(struct resp_call *call, size_t i)
+{
+    reply_text(call->reply, call->result->scores[i]);
+}
+
 static enum oxbow_err cmd_zscan(struct resp_call *call)
 {
-    struct resp_later later;
-    struct resp_scan scan;
-    size_t n = 0;
-    enum oxbow_err err;
-
-    if (!resp_scan_parse(call, 2, false, &scan)) {
-        return OXBOW_OK;
-    }
-    err = oxbow_zset_scan(call->txn, call->args[1], &scan.cursor, scan.count, call->result);
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    resp_scan_cursor(call, scan.cursor);
-    later = resp_array_later(call->reply);
-    for (size_t i = 0; i < call->result->item_count; i++) {
-        if (scan.match == NULL || resp_glob(*scan.match, call->result->items[i], false)) {
-            resp_bulk(call->reply, call->result->items[i]);
-            reply_text(call->reply, call->result->scores[i]);
-            n += 2;
-        }
-    }
-    resp_later_set(call->reply, later, n);
-    return OXBOW_OK;
+    return resp_scan_members(call, oxbow_zset_scan, 1, score_beside);
 }
 
 /* ---- taking from an end ---- */

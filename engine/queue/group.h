@@ -123,7 +123,7 @@ consumer_each(struct group *g,
 
 /* ---- pending entries (group_pending.c) ---- */
 
-#define PENDING_DELIVERIES_MAX (((uint64_t)1 << 48) - 1)
+#define PENDING_DELIVERIES_MAX OXBOW_DELIVERIES_MAX
 
 struct pending {
     struct oxbow_id id;

@@ -166,8 +166,11 @@ static enum oxbow_err idle_next(struct claim *c, uint64_t *in_ms)
             continue;
         }
         err = stream_entry_find(c->group->stream, p.id, NULL);
-        if (err == OXBOW_OK && at > c->now && p.age_ms > 0) {
+        if (err == OXBOW_OK && at > c->now) {
             *in_ms = at - c->now < *in_ms ? at - c->now : *in_ms;
+            if (p.age_ms == 0) {
+                return OXBOW_OK;
+            }
             w.age_max_ms = p.age_ms - 1; /* only what is older is sooner */
         } else if (err != OXBOW_OK && err != OXBOW_ENOENT) {
             return err;

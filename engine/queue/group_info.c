@@ -62,13 +62,17 @@ static enum oxbow_err pending_collect(struct pending_walk *w,
     struct group *g = w->table->group;
     struct pending p;
 
-    for (*count = 0; *count < filter->count; (*count)++) {
+    *count = 0;
+    while (*count < filter->count) {
         struct consumer c;
         struct oxbow_bytes name = {NULL, 0};
         enum oxbow_err err = pending_walk_next(w, &p);
 
         if (err != OXBOW_OK || id_compare(p.id, filter->to) > 0) {
             return err == OXBOW_ENOENT ? OXBOW_OK : err;
+        }
+        if (age_of(g, p.age_ms) < filter->min_idle_ms && !(w->or_nobodys && p.consumer == 0)) {
+            continue;
         }
         err = p.consumer != 0 ? consumer_load(g, p.consumer, &c, &name) : OXBOW_OK;
         if (err == OXBOW_OK) {
@@ -77,10 +81,10 @@ static enum oxbow_err pending_collect(struct pending_walk *w,
         if (err != OXBOW_OK) {
             return err;
         }
-        out[*count] = (struct oxbow_pending){.id = p.id,
-                                             .idle_ms = age_of(g, p.age_ms),
-                                             .deliveries = p.deliveries,
-                                             .nobody = p.consumer == 0};
+        out[(*count)++] = (struct oxbow_pending){.id = p.id,
+                                                 .idle_ms = age_of(g, p.age_ms),
+                                                 .deliveries = p.deliveries,
+                                                 .nobody = p.consumer == 0};
     }
     return OXBOW_OK;
 }
@@ -93,6 +97,7 @@ static enum oxbow_err pending_list(struct group *g, const struct oxbow_pending_f
     struct pending_walk w;
     struct consumer c = {0};
     uint64_t now = group_now(g);
+    bool nobodys = !g->ruled && !filter->has_consumer; /* idle enough, however long */
     enum oxbow_err err = OXBOW_OK;
 
     if (filter->has_consumer) {
@@ -102,13 +107,16 @@ static enum oxbow_err pending_list(struct group *g, const struct oxbow_pending_f
     if (err != OXBOW_OK || (filter->has_consumer && c.pending == 0)) {
         return err == OXBOW_ENOENT ? OXBOW_OK : err;
     }
-    if (filter->min_idle_ms > now) {
+    if (filter->min_idle_ms > now && !nobodys) {
         return OXBOW_OK;
     }
     pending_open(&t, g);
     pending_walk_init(&w, &t, filter->from);
     w.consumer = c.number;
-    w.age_max_ms = filter->min_idle_ms > 0 ? now - filter->min_idle_ms : UINT64_MAX;
+    w.or_nobodys = nobodys;
+    if (filter->min_idle_ms > 0) {
+        w.age_max_ms = now > filter->min_idle_ms ? now - filter->min_idle_ms : 0;
+    }
     err = pending_collect(&w, filter, names, out, count);
     pending_close(&t);
     return err;

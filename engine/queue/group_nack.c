@@ -7,6 +7,7 @@
 #include "engine/queue/group_due.h"
 #include "engine/queue/group_key.h"
 #include "engine/queue/group_rules.h"
+#include "engine/queue/wait.h"
 
 /* A group with rules, to be written to. OXBOW_EINVAL: it has none. */
 static enum oxbow_err ruled_find(struct oxbow_txn *txn, struct oxbow_group group, struct stream *s,
@@ -208,6 +209,137 @@ enum oxbow_err oxbow_group_nack(struct oxbow_txn *txn, struct oxbow_group group,
     err = finish(&n.table, err, done);
     if (err == OXBOW_OK && nacked != NULL) {
         *nacked = done;
+    }
+    return err;
+}
+
+/* ---- given back ---- */
+
+static uint64_t release_count(const struct oxbow_group_release_options *opt, uint64_t deliveries)
+{
+    if (opt->has_deliveries) {
+        return opt->deliveries;
+    }
+    if (opt->how == OXBOW_RELEASE_SILENT) {
+        return deliveries > 0 ? deliveries - 1 : 0;
+    }
+    return opt->how == OXBOW_RELEASE_FATAL ? PENDING_DELIVERIES_MAX : deliveries;
+}
+
+/* In a group with rules: what kind of negative ack it is. */
+static enum oxbow_nack release_how(const struct group *g,
+                                   const struct oxbow_group_release_options *opt, bool fresh)
+{
+    if (opt->how == OXBOW_RELEASE_FATAL && g->rules.dead_len > 0) {
+        return OXBOW_NACK_DEAD;
+    }
+    return fresh || opt->how == OXBOW_RELEASE_SILENT ? OXBOW_NACK_DELAY : OXBOW_NACK_RETRY;
+}
+
+/* `fresh`: it was not pending before. */
+static enum oxbow_err release_entry(struct nack *n, const struct oxbow_group_release_options *opt,
+                                    struct pending *p, bool fresh)
+{
+    struct group *g = n->table.group;
+    struct oxbow_group_nack_options how = {.how = release_how(g, opt, fresh)};
+    bool dead = g->ruled && how.how == OXBOW_NACK_DEAD;
+    bool added;
+    enum oxbow_err err;
+
+    if (!dead || opt->has_deliveries) { /* a dead letter says how often it was delivered */
+        p->deliveries = release_count(opt, p->deliveries);
+    }
+    if (!g->ruled) {
+        p->consumer = 0;
+        p->age_ms = group_now(g); /* the order in which they are claimed */
+    }
+    err = pending_set(&n->table, p, &added);
+    if (err != OXBOW_OK || !g->ruled) {
+        return err;
+    }
+    n->opt = &how;
+    return nack_one(n, p);
+}
+
+/* *done: it was given back. */
+static enum oxbow_err release_one(struct nack *n, const struct oxbow_group_release_options *opt,
+                                  struct oxbow_id id, bool *done)
+{
+    struct group *g = n->table.group;
+    struct pending p;
+    bool fresh = false;
+    enum oxbow_err err = pending_find(&n->table, id, &p);
+
+    if (err == OXBOW_ENOENT && opt->force) {
+        p = (struct pending){.id = id, .age_ms = group_now(g)};
+        fresh = true;
+        err = stream_entry_find(g->stream, id, NULL);
+    }
+    *done = err == OXBOW_OK;
+    if (err == OXBOW_ENOENT) {
+        return OXBOW_OK;
+    }
+    return err == OXBOW_OK ? release_entry(n, opt, &p, fresh) : err;
+}
+
+static enum oxbow_err release_end(struct pending_table *t, enum oxbow_err err, uint64_t changed)
+{
+    struct group *g = t->group;
+
+    if (g->ruled) {
+        return finish(t, err, changed);
+    }
+    if (err == OXBOW_OK) {
+        err = pending_flush(t);
+    }
+    pending_close(t);
+    if (err == OXBOW_OK && changed > 0) {
+        group_clock_set(g);
+        err = group_save(g);
+    }
+    if (err == OXBOW_OK && changed > 0) {
+        err = wait_touch(g->stream->txn, &g->stream->object); /* who claims may have it now */
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(g->stream->txn, err);
+}
+
+static enum oxbow_err release_check(const struct oxbow_group_release_options *opt)
+{
+    if (opt == NULL || (opt->ids == NULL && opt->count > 0) ||
+        (opt->how != OXBOW_RELEASE_SILENT && opt->how != OXBOW_RELEASE_FAIL &&
+         opt->how != OXBOW_RELEASE_FATAL) ||
+        (opt->has_deliveries && opt->deliveries > PENDING_DELIVERIES_MAX)) {
+        return OXBOW_EINVAL;
+    }
+    return OXBOW_OK;
+}
+
+enum oxbow_err oxbow_group_release(struct oxbow_txn *txn, struct oxbow_group group,
+                                   const struct oxbow_group_release_options *opt,
+                                   uint64_t *released)
+{
+    struct stream s;
+    struct group g;
+    struct nack n = {.called = &group};
+    uint64_t count = 0;
+    enum oxbow_err err = release_check(opt);
+
+    if (err == OXBOW_OK) {
+        err = txn_readonly(txn) ? OXBOW_EREADONLY : group_find_any(txn, group, &s, &g);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    pending_open(&n.table, &g);
+    for (size_t i = 0; i < opt->count && err == OXBOW_OK; i++) {
+        bool done;
+
+        err = release_one(&n, opt, opt->ids[i], &done);
+        count += done;
+    }
+    err = release_end(&n.table, err, count);
+    if (err == OXBOW_OK && released != NULL) {
+        *released = count;
     }
     return err;
 }

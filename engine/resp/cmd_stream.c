@@ -367,6 +367,8 @@ const struct resp_command resp_stream_commands[] = {
      "Says that entries are dealt with, and removes them", NULL},
     {"xdelex", cmd_xdelex, -5, W | F, S, 1, 1, 1, "8.2.0",
      "Removes entries by their ids, with or without what groups hold of them", NULL},
+    {"xnack", cmd_xnack, -7, W | F, S, 1, 1, 1, "8.8.0",
+     "Gives pending entries back to the group, for whoever claims", NULL},
     {"xpending", cmd_xpending, -3, R, S, 1, 1, 1, "5.0.0", "What a group has delivered, not acked",
      NULL},
     {"xclaim", cmd_xclaim, -6, W | F, S, 1, 1, 1, "5.0.0",

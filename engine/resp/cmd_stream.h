@@ -9,6 +9,7 @@
  *   cmd_stream_pending.c  XPENDING XCLAIM XAUTOCLAIM
  *   cmd_stream_info.c     XINFO
  *   cmd_stream_refs.c     XDELEX XACKDEL
+ *   cmd_stream_nack.c     XNACK
  */
 #ifndef OXBOW_RESP_CMD_STREAM_H
 #define OXBOW_RESP_CMD_STREAM_H
@@ -65,7 +66,7 @@ void stream_entry(struct resp_reply *r, const struct oxbow_entry *entry);
 /* The same without the header of an array of two. */
 void stream_entry_parts(struct resp_reply *r, const struct oxbow_entry *entry);
 /* How often an entry was delivered: as far as that is counted, which Redis says as its greatest. */
-#define STREAM_DELIVERIES_MAX (((uint64_t)1 << 48) - 1)
+#define STREAM_DELIVERIES_MAX OXBOW_DELIVERIES_MAX
 int64_t stream_deliveries(uint64_t deliveries);
 /* What call->result holds, as an array. */
 void stream_entries(struct resp_call *call);
@@ -75,6 +76,7 @@ enum oxbow_err cmd_xreadgroup(struct resp_call *call);
 enum oxbow_err cmd_xack(struct resp_call *call);
 enum oxbow_err cmd_xdelex(struct resp_call *call);
 enum oxbow_err cmd_xackdel(struct resp_call *call);
+enum oxbow_err cmd_xnack(struct resp_call *call);
 enum oxbow_err cmd_xpending(struct resp_call *call);
 enum oxbow_err cmd_xclaim(struct resp_call *call);
 enum oxbow_err cmd_xautoclaim(struct resp_call *call);

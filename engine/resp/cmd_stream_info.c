@@ -201,6 +201,7 @@ static enum oxbow_err full_pending(struct resp_call *call, const struct full *f,
         for (size_t i = 0; i < got; i++) {
             uint64_t idle = piece[i].idle_ms < f->now_ms ? piece[i].idle_ms : f->now_ms;
 
+            idle = piece[i].nobody ? f->now_ms : idle; /* as if never delivered */
             resp_array(call->reply, consumer != NULL ? 3 : 4);
             resp_bulk_id(call->reply, piece[i].id);
             if (consumer == NULL) {

@@ -127,7 +127,7 @@ static enum oxbow_err pending_list(struct resp_call *call, struct oxbow_pending_
             resp_array(call->reply, 4);
             resp_bulk_id(call->reply, piece[i].id);
             resp_bulk(call->reply, piece[i].consumer);
-            resp_int(call->reply, (int64_t)piece[i].idle_ms);
+            resp_int(call->reply, piece[i].nobody ? -1 : (int64_t)piece[i].idle_ms);
             resp_int(call->reply, stream_deliveries(piece[i].deliveries));
         }
         total += got;

@@ -134,7 +134,7 @@ struct oxbow_pending_filter {
     struct oxbow_id from; /* inclusive */
     struct oxbow_id to;   /* inclusive */
     uint64_t count;       /* room in `out`, at least 1 */
-    uint64_t min_idle_ms; /* IDLE; 0: any */
+    uint64_t min_idle_ms; /* IDLE; 0: any. What was given back is idle enough */
     bool has_consumer;
     struct oxbow_bytes consumer; /* of this one alone; an unknown one has none */
 };
@@ -205,6 +205,36 @@ struct oxbow_claim_idle_options {
 OXBOW_MUST_CHECK enum oxbow_err
 oxbow_group_claim_idle(struct oxbow_txn *txn, struct oxbow_group group, struct oxbow_bytes consumer,
                        const struct oxbow_claim_idle_options *opt, struct oxbow_result *result);
+
+/* ---- give back ---- */
+
+#define OXBOW_DELIVERIES_MAX (((uint64_t)1 << 48) - 1) /* that are counted */
+
+/* How many deliveries an entry counts that is given back. */
+enum oxbow_release {
+    OXBOW_RELEASE_SILENT = 0, /* one less: the last one shall not count */
+    OXBOW_RELEASE_FAIL = 1,   /* as many as it has: it failed */
+    OXBOW_RELEASE_FATAL = 2   /* OXBOW_DELIVERIES_MAX: it fails with everybody */
+};
+
+struct oxbow_group_release_options {
+    const struct oxbow_id *ids;
+    size_t count;
+    enum oxbow_release how;
+    bool has_deliveries;
+    uint64_t deliveries; /* so many instead; at most OXBOW_DELIVERIES_MAX */
+    bool force; /* also entries of the stream that are pending for nobody; they count from 0 */
+};
+
+/* XNACK of Redis 8.8: what is pending of the ids is nobody's from then on, idle enough for whoever
+ * claims, and claimed by age (oxbow_group_claim_idle) before all others, what was given back first at
+ * first. *released (may be NULL): how many; an id that is named twice counts twice.
+ * In a group with options (group_options.h) it is a negative ack: FAIL is a failure, and rests; SILENT
+ * and what force adds is due at once; FATAL goes to the dead letters where the group has any, and is a
+ * failure where not. OXBOW_EINVAL also for more than OXBOW_DELIVERIES_MAX. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_group_release(struct oxbow_txn *txn, struct oxbow_group group,
+                                                    const struct oxbow_group_release_options *opt,
+                                                    uint64_t *released);
 
 /* ---- information ---- */
 

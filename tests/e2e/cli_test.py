@@ -1007,7 +1007,13 @@ class Cli(unittest.TestCase):
         self.out("schedule", "add", "hourly", "every 1h", "jobs", "k", "tick")
         self.out("schedule", "push", "daily", "0 3 * * *", "li", "value", "--offset=-02:00")
         self.out("schedule", "pause", "daily")
+        self.out("add", "given", "f", "v", "--id", "7-0")
+        self.out("group", "create", "given", "g")
+        self.out("group", "options", "given", "g", "visibility=1h")
+        self.out("group", "read", "given", "g", "c")
+        self.out("group", "nack", "given", "g", "7-0", "--delay", "0")
         data = self.run_cli("export").stdout
+        self.assertEqual(data.count(b"XNACK"), 1) # it is nobody's there, too
         other = os.path.join(self.top, "other")
         self.run_cli("import", directory=other, stdin=data)
         self.assertEqual(self.run_cli("export", directory=other).stdout, data)
@@ -1027,7 +1033,7 @@ class Cli(unittest.TestCase):
         self.assertIn(b"oxbow-export 1", plain)
         third = os.path.join(self.top, "third")
         self.run_cli("import", directory=third, stdin=plain) # as exports of before
-        self.assertEqual(plain.count(b"XADD"), 2)
+        self.assertEqual(plain.count(b"XADD"), 3)
         for bad in (data.replace(b"max-entries", b"max-entriez", 1),
                     data.replace(b"OXBOW.GROUP", b"OXBOW.GRAUP", 1)):
             self.error("import", code=3, directory=os.path.join(self.top, "bad"), stdin=bad)

@@ -158,6 +158,125 @@ static void the_status_says_when_something_comes_back(void **state)
     assert_int_equal(status(f).redelivered, 1);
 }
 
+/* ---- given back ---- */
+
+static uint64_t release(struct streams *f, struct oxbow_group_release_options opt, uint64_t ms)
+{
+    struct oxbow_id id = {ms, 0};
+    uint64_t released = 99;
+
+    opt.ids = &id;
+    opt.count = 1;
+    assert_ok(oxbow_group_release(f->txn, the_group(), &opt, &released));
+    return released;
+}
+
+static void plain(struct streams *f, uint64_t n)
+{
+    struct oxbow_group_create_options create = {.make_stream = true};
+
+    assert_ok(oxbow_group_create(f->txn, the_group(), &create));
+    streams_fill(f, "s", n);
+    (void)take(f, "bob", 0);
+}
+
+static void what_is_given_back_is_nobodys_and_counts_as_it_was_said(void **state)
+{
+    struct streams *f = *state;
+    struct oxbow_consumer_info info;
+
+    plain(f, 4);
+    assert_int_equal(
+        release(f, (struct oxbow_group_release_options){.how = OXBOW_RELEASE_SILENT}, 1), 1);
+    assert_int_equal(release(f, (struct oxbow_group_release_options){.how = OXBOW_RELEASE_FAIL}, 2),
+                     1);
+    assert_int_equal(release(f,
+                             (struct oxbow_group_release_options){.how = OXBOW_RELEASE_FATAL,
+                                                                  .has_deliveries = true,
+                                                                  .deliveries = 8},
+                             3),
+                     1);
+    assert_int_equal(release(f, (struct oxbow_group_release_options){.how = OXBOW_RELEASE_FAIL}, 9),
+                     0);
+    assert_string_equal(pending(f), "1-0::0 2-0::1 3-0::8 4-0:bob:1");
+    assert_ok(oxbow_group_consumer_info(f->txn, the_group(), BYTES("bob"), &info));
+    assert_int_equal(info.pending, 1);
+    streams_reopen(f);
+    assert_string_equal(pending(f), "1-0::0 2-0::1 3-0::8 4-0:bob:1");
+    assert_string_equal(take(f, "eve", 0), "");
+    assert_int_equal(ack(f, 1), 1);
+    assert_string_equal(pending(f), "2-0::1 3-0::8 4-0:bob:1");
+}
+
+static void force_adds_entries_of_the_stream(void **state)
+{
+    struct streams *f = *state;
+    const struct oxbow_group_release_options force = {.how = OXBOW_RELEASE_FATAL, .force = true};
+
+    plain(f, 1);
+    assert_ok(streams_put(f, "s", ID(7, 0), "7"));
+    assert_int_equal(release(f, force, 7), 1);
+    assert_int_equal(release(f, force, 8), 0);
+    assert_int_equal(ack(f, 1), 1);
+    assert_string_equal(take(f, "eve", 0), "7-0{f=7}");
+    assert_string_equal(pending(f), "7-0:eve:1");
+}
+
+static void with_options_it_is_a_negative_ack(void **state)
+{
+    struct streams *f = *state;
+    struct oxbow_group_options opt = {.retry_base_ms = 100};
+    const struct oxbow_group_release_options force = {.how = OXBOW_RELEASE_FAIL, .force = true};
+
+    setup(f, &opt, 3);
+    take(f, "bob", 0);
+    release(f, (struct oxbow_group_release_options){.how = OXBOW_RELEASE_FAIL}, 1);
+    release(f, (struct oxbow_group_release_options){.how = OXBOW_RELEASE_SILENT}, 2);
+    assert_string_equal(pending(f), "1-0::1 2-0::0 3-0:bob:1");
+    assert_string_equal(take(f, "eve", 0), "2-0{f=2}");
+    pass(f, 100);
+    assert_string_equal(take(f, "eve", 0), "1-0{f=1}");
+    release(f, (struct oxbow_group_release_options){.how = OXBOW_RELEASE_FATAL}, 1);
+    assert_string_equal(pending(f), "1-0::-1 2-0:eve:1 3-0:bob:1"); /* as an int */
+    assert_ok(streams_put(f, "s", ID(7, 0), "7"));
+    assert_int_equal(release(f, force, 7), 1);
+    assert_string_equal(pending(f), "1-0::-1 2-0:eve:1 3-0:bob:1 7-0::0");
+    opt.dead_letter = BYTES("dead");
+    options(f, &opt);
+    assert_int_equal(
+        release(f, (struct oxbow_group_release_options){.how = OXBOW_RELEASE_FATAL}, 3), 1);
+    assert_int_equal(length(f, "dead"), 1);
+    assert_ok(oxbow_stream_range(f->txn, BYTES("dead"),
+                                 &(struct oxbow_stream_range){.to = OXBOW_ID_MAX}, &f->result));
+    assert_string_equal(field(f, 0, "oxbow.deliveries"), "1");
+    assert_string_equal(field(f, 0, "oxbow.reason"), "rejected");
+}
+
+static void a_release_that_makes_no_sense_is_refused(void **state)
+{
+    struct streams *f = *state;
+    struct oxbow_group_release_options opt = {.count = 0};
+
+    assert_err(oxbow_group_release(f->txn, the_group(), &opt, NULL), OXBOW_ENOGROUP);
+    plain(f, 1);
+    assert_ok(oxbow_group_release(f->txn, the_group(), &opt, NULL));
+    assert_err(oxbow_group_release(f->txn, the_group(), NULL, NULL), OXBOW_EINVAL);
+    opt.count = 1;
+    assert_err(oxbow_group_release(f->txn, the_group(), &opt, NULL), OXBOW_EINVAL);
+    opt.count = 0;
+    opt.how = (enum oxbow_release)9;
+    assert_err(oxbow_group_release(f->txn, the_group(), &opt, NULL), OXBOW_EINVAL);
+    opt.how = OXBOW_RELEASE_FAIL;
+    opt.has_deliveries = true;
+    opt.deliveries = OXBOW_DELIVERIES_MAX + 1;
+    assert_err(oxbow_group_release(f->txn, the_group(), &opt, NULL), OXBOW_EINVAL);
+    opt.deliveries--;
+    assert_ok(oxbow_group_release(f->txn, the_group(), &opt, NULL));
+    streams_commit(f);
+    f->txn = rig_begin(&f->rig, OXBOW_TXN_READ);
+    assert_err(oxbow_group_release(f->txn, the_group(), &opt, NULL), OXBOW_EREADONLY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +287,10 @@ int main(void)
         TEST(an_extended_entry_comes_back_later),
         TEST(what_makes_no_sense_is_refused),
         TEST(the_status_says_when_something_comes_back),
+        TEST(what_is_given_back_is_nobodys_and_counts_as_it_was_said),
+        TEST(force_adds_entries_of_the_stream),
+        TEST(with_options_it_is_a_negative_ack),
+        TEST(a_release_that_makes_no_sense_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

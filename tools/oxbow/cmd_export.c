@@ -137,9 +137,30 @@ static enum oxbow_err export_entries(struct exporter *x, struct oxbow_bytes key)
     }
 }
 
+/* What is nobody's is given back again. */
+static void write_nobodys(struct exporter *x, struct oxbow_group group,
+                          const struct oxbow_pending *p)
+{
+    resp_command(&x->file, 10);
+    resp_text(&x->file, "XNACK");
+    resp_arg(&x->file, group.key);
+    resp_arg(&x->file, group.name);
+    resp_text(&x->file, "FAIL");
+    resp_text(&x->file, "IDS");
+    resp_text(&x->file, "1");
+    resp_id(&x->file, p->id);
+    resp_text(&x->file, "RETRYCOUNT");
+    resp_number(&x->file, p->deliveries);
+    resp_text(&x->file, "FORCE");
+}
+
 static void write_pending(struct exporter *x, struct oxbow_group group,
                           const struct oxbow_pending *p)
 {
+    if (p->nobody && !x->plain) {
+        write_nobodys(x, group, p);
+        return;
+    }
     resp_command(&x->file, 12);
     resp_text(&x->file, "XCLAIM");
     resp_arg(&x->file, group.key);

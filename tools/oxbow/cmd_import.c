@@ -232,6 +232,21 @@ static enum oxbow_err on_xclaim(struct importer *m, const struct oxbow_bytes *ar
     return err;
 }
 
+static enum oxbow_err on_xnack(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    const struct oxbow_group group = {args[1], args[2]};
+    struct oxbow_id id;
+    struct oxbow_group_release_options opt = {
+        .how = OXBOW_RELEASE_FAIL, .ids = &id, .count = 1, .has_deliveries = true, .force = true};
+
+    if (count != 10 || !is(args[3], "FAIL") || !is(args[4], "IDS") || !is(args[5], "1") ||
+        !id_arg(args[6], &id) || !is(args[7], "RETRYCOUNT") ||
+        !number_arg(args[8], &opt.deliveries) || !is(args[9], "FORCE")) {
+        return OXBOW_EPARSE;
+    }
+    return oxbow_group_release(m->txn, group, &opt, NULL);
+}
+
 static const struct import_row {
     const char *name;
     size_t args_min;
@@ -244,6 +259,7 @@ static const struct import_row {
     {"XSETID", 3, on_xsetid},
     {"XGROUP", 5, on_xgroup},
     {"XCLAIM", 6, on_xclaim},
+    {"XNACK", 6, on_xnack},
     {"SET", 3, on_set},
     {"PEXPIRE", 3, on_pexpire},
     {"OXBOW.XADD", 6, on_priority},

@@ -193,7 +193,7 @@ static void give(struct oxbow *db)
 static enum oxbow_err read_header(struct oxbow_backup *b)
 {
     struct oxbow *db = b->db;
-    struct tree_header header;
+    struct tree_header header = {.lsn = 0};
     enum oxbow_err err;
 
     db->port->threads.mutex_lock(db->backup.mutex);

@@ -187,8 +187,10 @@ static int source_open(struct cli *cli, struct source *s)
 static void source_close(struct source *s)
 {
     oxbow_backup_close(s->own);
+    s->own = NULL;
     if (s->daemon != NULL) {
         daemon_close(s->daemon);
+        s->daemon = NULL;
     }
 }
 
@@ -370,40 +372,54 @@ static int print_info(const struct cli *cli, const char *name, const char *path,
     return out_close(out) ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* With the part open, and closed again. */
+static int fill_part(const struct cli *cli, struct source *s, const char *part, const char *path,
+                     struct oxbow_backup_info *info)
+{
+    int fd = -1;
+    int code = open_part(part, &fd);
+
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    code = copy(s, fd, part);
+    show_end();
+    source_close(s); /* the store need not keep it while it is verified */
+    if (code == EXIT_DONE) {
+        code = verify(fd, part, info);
+        show_end();
+    }
+    if (code == EXIT_DONE) {
+        code = place(cli, part, path);
+    }
+    if (code != EXIT_DONE) {
+        (void)unlink(part); /* gone, if the renaming was done */
+    }
+    close(fd);
+    return code;
+}
+
 static int run_backup(struct cli *cli)
 {
     const char *path = cli->args[0];
     struct source *s = calloc(1, sizeof *s);
     char *part = part_of(path);
     struct oxbow_backup_info info = {0};
-    int fd = -1;
-    int code =
-        s != NULL && part != NULL ? refuse_existing(cli, path) : cli_fail("backup", OXBOW_ENOMEM);
+    int code = refuse_existing(cli, path);
 
+    if (s == NULL || part == NULL) {
+        free(part);
+        free(s);
+        return cli_fail("backup", OXBOW_ENOMEM);
+    }
     watch_signals();
     if (code == EXIT_DONE) {
         code = source_open(cli, s);
     }
     if (code == EXIT_DONE) {
-        code = open_part(part, &fd);
-        fd = code == EXIT_DONE ? fd : -1;
+        code = fill_part(cli, s, part, path, &info);
     }
-    if (fd >= 0) {
-        code = copy(s, fd, part);
-        show_end();
-    }
-    if (s != NULL) {
-        source_close(s); /* the store need not keep it while it is verified */
-    }
-    if (fd >= 0) {
-        code = code == EXIT_DONE ? verify(fd, part, &info) : code;
-        show_end();
-        code = code == EXIT_DONE ? place(cli, part, path) : code;
-        if (code != EXIT_DONE) {
-            (void)unlink(part); /* gone, if the renaming was done */
-        }
-        close(fd);
-    }
+    source_close(s);
     free(part);
     free(s);
     return code == EXIT_DONE ? print_info(cli, "backup", path, &info) : code;

@@ -204,6 +204,7 @@ static void section_oxbow(struct info *i)
     line(i, "store_in_memory:%d", t->in_memory);
     line(i, "store_checkpoints:%llu", ULL(t->checkpoints));
     line(i, "store_journal_syncs:%llu", ULL(t->journal_syncs));
+    line(i, "store_journal_sync_us:%llu", ULL(t->journal_sync_us));
     line(i, "store_written_bytes:%llu", ULL(t->device_bytes));
     line(i, "store_payload_bytes:%llu", ULL(t->payload_bytes));
     line(i, "store_values_bad:%llu", ULL(t->values_bad));

@@ -63,6 +63,7 @@ struct journal {
     uint64_t frames;              /* M: written since open */
     uint64_t bytes;               /* M: likewise, padding counted */
     uint64_t syncs;               /* M */
+    uint64_t sync_us;             /* M: what they took together */
 };
 
 /* ---- journal.c ---- */

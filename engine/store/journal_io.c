@@ -321,7 +321,9 @@ static void sync_written(struct oxbow *db, uint32_t covered)
     j->lsn_synced = target;
     j->syncs++;
     wear_ring_synced(db);
-    took = (store_now_us(db) - took) / GATHER_PART;
+    took = store_now_us(db) - took;
+    j->sync_us += took;
+    took /= GATHER_PART;
     j->gather_us = took < GATHER_MAX_US ? took : GATHER_MAX_US;
     j->expected = j->came;
     j->came -= covered;

@@ -545,6 +545,7 @@ void oxbow_stat(struct oxbow *db, struct oxbow_stat *out)
     out->journal_frames = db->journal.frames;
     out->journal_written = db->journal.bytes;
     out->journal_syncs = db->journal.syncs;
+    out->journal_sync_us = db->journal.sync_us;
     out->sync = db->sync;
     out->interval_ms = db->interval_ms;
     out->store_id = db->store_id;

@@ -275,6 +275,7 @@ struct oxbow_stat {
     uint64_t journal_frames;  /* written since open */
     uint64_t journal_written; /* bytes, likewise, as they go to the device: whole blocks */
     uint64_t journal_syncs;
+    uint64_t journal_sync_us; /* that these took together */
     enum oxbow_sync sync;
     uint32_t interval_ms;
     uint64_t store_id; /* random, made with the store */

@@ -4,13 +4,18 @@
 
     oxbowd_cli_test.py OXBOWD OXBOW [TEST...]
 """
+import fcntl
 import json
 import os
+import pty
+import select
 import shutil
+import signal
 import socket
+import struct
 import subprocess
 import sys
-import tempfile
+import termios
 import threading
 import unittest
 
@@ -147,6 +152,85 @@ class Asking(base.Oxbowd):
                                     code=2))
         self.assertIn("cannot be read",
                       self.told("ping", *self.at(d), "--password-file", "/none", code=2))
+
+    # ---- top
+
+    def test_top_is_one_picture_where_there_is_no_terminal(self):
+        d, client = self.start()
+        client.rpush("queue", *range(5))
+        client.xadd("readings", {"n": 1})
+        client.set("text", "abc")
+        text = self.oxbow("top", *self.at(d), "--interval", "50ms", "queue", "readings", "text",
+                          "no\x1b[2J").stdout.decode()
+        self.assertNotIn("\x1b", text)
+        self.assertIn(f"process {d.process.pid}", text)
+        for key, kind, length in (("queue", "list", 5), ("readings", "stream", 1),
+                                  ("text", "string", 3)):
+            self.assertRegex(text, rf"\n{key} +{kind} +{length} +\+0\n")
+        self.assertRegex(text, r"\nno\?\[2J +none +- +-\n")
+        for row in ("commands", "commits", "syncs", "used", "written"):
+            self.assertRegex(text, rf"\n{row} ")
+        self.assertNotIn("uplink", text)
+        self.assertLessEqual(max(map(len, text.split("\n"))), 100)
+        text = self.oxbow("top", *self.at(d), "--interval", "10ms", "-c", "3").stdout.decode()
+        self.assertEqual(text.count("oxbow top - "), 3)
+        self.assertEqual(text.count("\x1b"), 0)
+        for span in ("0", "x", "2h"):
+            self.assertIn("a span like", self.told("top", "--interval", span, code=2))
+
+    def on_terminal(self, d, *args, rows=24, columns=80):
+        """Top on a terminal of that size: the process, and what it has drawn so far."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        process = subprocess.Popen([CLI, "top", *self.at(d), "--interval", "20ms", *args],
+                                   stdout=theirs, stderr=subprocess.PIPE)
+        os.close(theirs)
+        self.addCleanup(os.close, ours)
+        self.addCleanup(process.stderr.close)
+        drawn = bytearray()
+
+        def until(words):
+            while words not in drawn:
+                ready, _, _ = select.select([ours], [], [], base.PATIENCE)
+                self.assertTrue(ready, drawn)
+                try:
+                    more = os.read(ours, 1 << 16)
+                except OSError:  # the other side is closed
+                    more = b""
+                self.assertTrue(more, drawn)
+                drawn.extend(more)
+
+        return process, drawn, until
+
+    def test_top_gives_the_terminal_back(self):
+        d, client = self.start("--uplink-target", f"redis://127.0.0.1:{free_port()}",
+                               "--uplink-device", "g-1")
+        for n in range(40):
+            client.execute_command("OXBOW", "FORWARD", "ADD", f"f{n}", "STREAM", f"s{n}")
+        for rows, columns, number in ((24, 80, signal.SIGINT), (30, 132, signal.SIGTERM)):
+            process, drawn, until = self.on_terminal(d, "key", rows=rows, columns=columns)
+            until(b"\x1b[J\x1b[Hoxbow top")  # a second picture over the first
+            process.send_signal(number)
+            until(b"\x1b[?25h\x1b[?1049l")
+            self.assertEqual(process.wait(base.PATIENCE), 0)
+            self.assertTrue(drawn.startswith(b"\x1b[?1049h\x1b[?25l"))
+            self.assertTrue(drawn.endswith(b"\x1b[?25h\x1b[?1049l"))
+            picture = drawn.split(b"\x1b[H")[1].split(b"\x1b[J")[0]
+            lines = picture.replace(b"\x1b[K", b"").decode().split("\r\n")
+            self.assertEqual(len(lines), rows)  # the forwards would take more
+            self.assertLessEqual(max(map(len, lines)), columns)
+            self.assertRegex(picture.decode(), r"uplink +(waiting|connecting|closing) ")
+            self.assertRegex(picture.decode(), r"\nf1 +new +0 +0 B +0")
+
+    def test_top_tells_when_the_daemon_goes(self):
+        d, _ = self.start()
+        process, drawn, until = self.on_terminal(d)
+        until(b"\x1b[J")
+        self.assertEqual(d.end(), 0)
+        until(b"\x1b[?1049l")
+        self.assertEqual(process.wait(base.PATIENCE), 3)
+        self.assertIn(b"it closed the connection", process.stderr.read())
+        self.assertNotIn(b"it closed", drawn)
 
     # ---- nobody, or somebody else
 

@@ -128,6 +128,7 @@ extern const struct command commands_schedule[];
 extern const struct command commands_metrics[];
 extern const struct command commands_server[];
 extern const struct command commands_backup[];
+extern const struct command commands_top[];
 extern const struct command commands_self[];
 
 /* Walks all rows of all tables: start with *group = *row = 0; NULL at the end. */

@@ -45,10 +45,13 @@ const struct option_row global_options[] = {
 };
 
 const struct command *const command_groups[] = {
-    commands_list,    commands_stream,   commands_string, commands_key,   commands_binding,
-    commands_group,   commands_consumer, commands_queue,  commands_store, commands_backup,
-    commands_forward, commands_uplink,   commands_time,   commands_delay, commands_schedule,
-    commands_once,    commands_metrics,  commands_server, commands_self,  NULL};
+    commands_list,     commands_stream,  commands_string,
+    commands_key,      commands_binding, commands_group,
+    commands_consumer, commands_queue,   commands_store,
+    commands_backup,   commands_forward, commands_uplink,
+    commands_time,     commands_delay,   commands_schedule,
+    commands_once,     commands_metrics, commands_server,
+    commands_top,      commands_self,    NULL};
 
 const struct command *command_next(size_t *group, size_t *row)
 {

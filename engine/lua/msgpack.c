@@ -332,7 +332,8 @@ static bool push_typed(lua_State *L, struct input *in, unsigned type)
     case 0xcd:
     case 0xce:
     case 0xcf:
-        lua_pushnumber(L, (double)take_number(L, in, 1u << (type - 0xcc)));
+        /* What an int64 has no room for comes out below 0, as in Redis. */
+        lua_pushnumber(L, (double)(int64_t)take_number(L, in, 1u << (type - 0xcc)));
         return true;
     case 0xd0:
     case 0xd1:

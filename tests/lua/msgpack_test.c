@@ -16,6 +16,9 @@ static const struct ask_case cases[] = {
          "-ERR user_script:1: bad argument #0 to 'pack' (MessagePack pack needs input.) script: "
          "6bc235afa55de88253e203cc5fe5844792e25209, on @user_script:1.\r\n"),
     CASE("return cmsgpack.unpack(\"\")", "0", "$-1\r\n"),
+    CASE("return cmsgpack.unpack(\"\\207\\255\\255\\255\\255\\255\\255\\255\\255\")", "0",
+         ":-1\r\n"),
+    CASE("return cmsgpack.unpack(\"\\206\\255\\255\\255\\255\")", "0", ":4294967295\r\n"),
     CASE("return cmsgpack.unpack()", "0",
          "-ERR user_script:1: bad argument #1 to 'unpack' (string expected, got no value) script: "
          "78103c0f3f46e5897cb5d2fad8dfb28bd38e0eeb, on @user_script:1.\r\n"),

@@ -197,6 +197,16 @@ OXBOW_MUST_CHECK enum oxbow_err group_acked_after(struct group *g);
 
 /* Whether some group has not read the entry yet, or has it pending. */
 OXBOW_MUST_CHECK enum oxbow_err group_refers(struct stream *s, struct oxbow_id id, bool *refers);
+bool refs_valid(enum oxbow_refs refs);
+/* A trim with other refs than KEEP, up to and with `edge`. Saves nothing. */
+struct refs_trim {
+    const struct oxbow_stream_trim *trim;
+    struct oxbow_id edge;
+    uint64_t entries_max;
+};
+OXBOW_MUST_CHECK enum oxbow_err group_trim(struct stream *s, struct oxbow_bytes key,
+                                           const struct refs_trim *trim, uint64_t *removed,
+                                           bool *more);
 /* Takes the entry from all groups' pending lists. */
 OXBOW_MUST_CHECK enum oxbow_err group_forget(struct stream *s, struct oxbow_id id);
 

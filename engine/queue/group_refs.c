@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deletions that heed groups: XDELEX and XACKDEL. What all groups hold of an entry is looked up in
+ * Deletions that heed groups: XDELEX, XACKDEL, and trims. What all groups hold of an entry is looked up in
  * each group's own pending list; a stream has few groups.
  */
 #include "engine/queue/priority.h"
@@ -99,7 +99,7 @@ static enum oxbow_err forget_dangling(struct stream *s, struct oxbow_id id)
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(s->txn, err);
 }
 
-static bool refs_valid(enum oxbow_refs refs)
+bool refs_valid(enum oxbow_refs refs)
 {
     return refs == OXBOW_REFS_KEEP || refs == OXBOW_REFS_DELETE || refs == OXBOW_REFS_ACKED;
 }
@@ -133,6 +133,104 @@ enum oxbow_err oxbow_stream_delete_refs(struct oxbow_txn *txn, struct oxbow_byte
             err = forget_dangling(&s, ids[i]);
         }
     }
+    return err;
+}
+
+/* ---- trims ---- */
+
+#define TRIM_BATCH 256u /* entries whose ids are gathered before any of them goes */
+
+/* The ids of entries from `from` up to the edge, oldest first. */
+static enum oxbow_err batch_fill(struct stream *s, struct oxbow_id from, struct oxbow_id edge,
+                                 struct oxbow_id ids[TRIM_BATCH], size_t *count)
+{
+    struct stream_walk w;
+    struct stream_entry entry;
+    enum oxbow_err err = stream_walk_init(&w, s, from, edge, false);
+
+    *count = 0;
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    while (*count < TRIM_BATCH && (err = stream_walk_next(&w, &entry)) == OXBOW_OK) {
+        ids[(*count)++] = entry.id;
+    }
+    stream_walk_fini(&w);
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+/* Whether the entry, which is the oldest that was not looked at, is to go if nothing needs it. */
+static bool trim_wants(const struct stream *s, const struct oxbow_stream_trim *trim,
+                       struct oxbow_id id)
+{
+    if (trim->by == OXBOW_TRIM_MAXLEN) {
+        return s->length > trim->maxlen;
+    }
+    return trim->by == OXBOW_TRIM_MINID && id_compare(id, trim->minid) < 0;
+}
+
+/* A trim under way. */
+struct trim_run {
+    struct stream *s;
+    struct oxbow_bytes key;
+    const struct refs_trim *t;
+    uint64_t most;
+    uint64_t removed;
+    bool done; /* nothing more is to go */
+};
+
+static enum oxbow_err trim_batch(struct trim_run *r, const struct oxbow_id *ids, size_t count)
+{
+    enum oxbow_refs refs = r->t->trim->refs;
+    const struct stream_removal removal = {.may = refs_may, .ctx = &refs};
+
+    for (size_t i = 0; i < count; i++) {
+        enum oxbow_err err;
+
+        r->done = !trim_wants(r->s, r->t->trim, ids[i]);
+        if (r->done || r->removed == r->most) {
+            return OXBOW_OK;
+        }
+        err = stream_remove_one(r->s, r->key, &removal, ids[i]);
+        if (err != OXBOW_OK && err != OXBOW_EBUSY) {
+            return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+        }
+        r->removed += err == OXBOW_OK;
+    }
+    return OXBOW_OK;
+}
+
+enum oxbow_err group_trim(struct stream *s, struct oxbow_bytes key, const struct refs_trim *trim,
+                          uint64_t *removed, bool *more)
+{
+    const struct oxbow_id max_deleted = s->max_deleted; /* a trim leaves no mark, as in Redis */
+    uint64_t limit = trim->trim->limit == 0 ? STREAM_LIMIT_DEFAULT : trim->trim->limit;
+    struct oxbow_id from = s->first;
+    struct trim_run r = {
+        .s = s,
+        .key = key,
+        .t = trim,
+        .most = trim->trim->approx && limit < trim->entries_max ? limit : trim->entries_max,
+        .done = s->length == 0};
+    enum oxbow_err err = OXBOW_OK;
+
+    while (err == OXBOW_OK && !r.done && r.removed < r.most) {
+        struct oxbow_id ids[TRIM_BATCH];
+        size_t count;
+
+        err = batch_fill(s, from, trim->edge, ids, &count);
+        if (err == OXBOW_OK) {
+            err = trim_batch(&r, ids, count);
+        }
+        if (err == OXBOW_OK && !r.done && r.removed < r.most) {
+            r.done = count < TRIM_BATCH;
+            from = count > 0 ? ids[count - 1] : from;
+            r.done = r.done || !id_next(&from);
+        }
+    }
+    s->max_deleted = max_deleted;
+    *removed = r.removed;
+    *more = !r.done;
     return err;
 }
 

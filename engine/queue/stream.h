@@ -180,6 +180,9 @@ OXBOW_MUST_CHECK enum oxbow_err stream_trim_guarded(struct stream *s, struct oxb
 
 /* Removes one entry and keeps all counters right, but does not save. OXBOW_ENOENT: no such one. */
 OXBOW_MUST_CHECK enum oxbow_err stream_remove(struct stream *s, struct oxbow_id id);
+/* Entries that an approximate trim without a limit removes at most. */
+#define STREAM_LIMIT_DEFAULT 10000u
+
 /* Removes several, with what forwards protect in mind; asks `may` about each, which may be NULL.
  * outcomes may be NULL. Saves. */
 struct stream_removal {
@@ -193,6 +196,10 @@ struct stream_removal {
 /* OXBOW_EPROTECTED when one of the ids is an entry that a forward has not delivered. */
 OXBOW_MUST_CHECK enum oxbow_err stream_removal_check(struct stream *s, struct oxbow_bytes key,
                                                      const struct stream_removal *removal);
+/* One of them, without that check, and without a save. OXBOW_ENOENT: it is not there; OXBOW_EBUSY. */
+OXBOW_MUST_CHECK enum oxbow_err stream_remove_one(struct stream *s, struct oxbow_bytes key,
+                                                  const struct stream_removal *removal,
+                                                  struct oxbow_id id);
 OXBOW_MUST_CHECK enum oxbow_err stream_remove_all(struct stream *s, struct oxbow_bytes key,
                                                   const struct stream_removal *removal,
                                                   uint64_t *removed);

@@ -24,7 +24,7 @@ enum oxbow_err stream_removal_check(struct stream *s, struct oxbow_bytes key,
     return err;
 }
 
-static enum oxbow_err remove_one(struct stream *s, struct oxbow_bytes key,
+enum oxbow_err stream_remove_one(struct stream *s, struct oxbow_bytes key,
                                  const struct stream_removal *r, struct oxbow_id id)
 {
     uint64_t bytes = 0;
@@ -58,7 +58,7 @@ enum oxbow_err stream_remove_all(struct stream *s, struct oxbow_bytes key,
     for (i = 0; i < r->count; i++) {
         enum oxbow_delete_outcome outcome = OXBOW_DELETE_DONE;
 
-        err = remove_one(s, key, r, r->ids[i]);
+        err = stream_remove_one(s, key, r, r->ids[i]);
         if (err == OXBOW_ENOENT) {
             outcome = OXBOW_DELETE_NONE;
         } else if (err == OXBOW_EBUSY) {

@@ -15,7 +15,6 @@
 
 #include <string.h>
 
-#define LIMIT_DEFAULT 10000u
 #define CHUNK_ENTRIES (CHUNK_MAX / STREAM_ENTRY_MIN)
 
 /* What is to be removed from one chunk. */
@@ -246,7 +245,7 @@ static enum oxbow_err cut_chunk(struct stream *s, const struct stream_cut *cut, 
 
 enum oxbow_err stream_trim_check(const struct oxbow_stream_trim *trim)
 {
-    return trim->limit != 0 && !trim->approx ? OXBOW_EINVAL : OXBOW_OK;
+    return (trim->limit != 0 && !trim->approx) || !refs_valid(trim->refs) ? OXBOW_EINVAL : OXBOW_OK;
 }
 
 /* Whether there is anything to do, by the header alone. */
@@ -264,7 +263,7 @@ static bool cut_needed(const struct stream *s, const struct stream_cut *cut)
 enum oxbow_err stream_cut(struct stream *s, const struct stream_cut *cut, uint64_t *removed,
                           bool *more)
 {
-    uint64_t limit = cut->trim.limit == 0 ? LIMIT_DEFAULT : cut->trim.limit;
+    uint64_t limit = cut->trim.limit == 0 ? STREAM_LIMIT_DEFAULT : cut->trim.limit;
     uint64_t total = 0;
     bool done = !cut_needed(s, cut);
 
@@ -399,6 +398,11 @@ enum oxbow_err stream_trim_guarded(struct stream *s, struct oxbow_bytes key,
     struct oxbow_id edges[3] = {OXBOW_ID_MIN, OXBOW_ID_MIN, OXBOW_ID_MAX};
     enum oxbow_err err = forward_edge(s->txn, key, &edge);
 
+    if (err == OXBOW_OK && trim->refs != OXBOW_REFS_KEEP) {
+        const struct refs_trim refs = {trim, edge.on ? edge.safe : OXBOW_ID_MAX, entries_max};
+
+        return group_trim(s, key, &refs, removed, more);
+    }
     if (err != OXBOW_OK || (!edge.on && !edge.forced)) {
         return err == OXBOW_OK ? stream_cut(s, &cut, removed, more) : err;
     }

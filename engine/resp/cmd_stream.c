@@ -16,6 +16,7 @@ struct add_args {
     struct oxbow_stream_add_options opt;
     int64_t limit;
     bool limit_given;
+    bool refs_given;
     uint32_t at; /* XADD: the id's argument */
 };
 
@@ -112,6 +113,8 @@ static const char *add_args_read(struct resp_call *call, bool add, struct add_ar
             bad = trim_arg(call, &i, &a->opt.trim);
         } else if (more && resp_arg_is(args[i], "limit")) {
             bad = limit_arg(args[++i], a);
+        } else if (!a->refs_given && stream_refs_word(args[i], &a->opt.trim.refs)) {
+            a->refs_given = true;
         } else if (add && resp_arg_is(args[i], "nomkstream")) {
             a->opt.no_create = true;
         } else if (add) {

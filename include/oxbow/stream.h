@@ -37,6 +37,14 @@ enum oxbow_id_mode { OXBOW_ID_AUTO = 0, OXBOW_ID_PARTIAL = 1, OXBOW_ID_EXPLICIT 
 
 enum oxbow_trim_by { OXBOW_TRIM_NONE = 0, OXBOW_TRIM_MAXLEN = 1, OXBOW_TRIM_MINID = 2 };
 
+/* What a deletion does to the pending references that groups hold. Redis 8.2: KEEPREF, DELREF,
+ * ACKED. */
+enum oxbow_refs {
+    OXBOW_REFS_KEEP = 0,
+    OXBOW_REFS_DELETE = 1,
+    OXBOW_REFS_ACKED = 2 /* delete only what every group has read and acked */
+};
+
 /* What to cut off the old end. All zero: nothing. */
 struct oxbow_stream_trim {
     enum oxbow_trim_by by;
@@ -45,6 +53,9 @@ struct oxbow_stream_trim {
     bool approx;           /* `~`: whole chunks only; leaves up to one chunk more than asked */
     uint64_t limit;        /* LIMIT, with approx alone (else OXBOW_EINVAL): entries removed at most;
                             * 0: 10,000 as Redis without LIMIT; UINT64_MAX: Redis' LIMIT 0, none */
+    enum oxbow_refs
+        refs; /* of what goes. Other than KEEP: entries are looked at one by one, so that
+                            * approx means its limit alone; ACKED passes by what a group still needs */
 };
 
 #define OXBOW_STREAM_TTL_NONE UINT64_MAX
@@ -113,7 +124,7 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_read(struct oxbow_txn *txn, struct 
 
 /* ---- remove ---- */
 
-/* XTRIM. *removed may be NULL. What a forward protects stays: the trim stops at its edge and says
+/* XTRIM. *removed may be NULL. OXBOW_EINVAL also for a way of refs that there is not. What a forward protects stays: the trim stops at its edge and says
  * how much it removed, unless OXBOW_TXN_FORCE. A stream that is trimmed to nothing stays. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_trim(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                   const struct oxbow_stream_trim *trim,
@@ -133,14 +144,6 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_trim_step(struct oxbow_txn *txn,
 OXBOW_MUST_CHECK enum oxbow_err oxbow_stream_delete(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                     const struct oxbow_id *ids, size_t count,
                                                     uint64_t *removed);
-
-/* What a deletion does to the pending references that groups hold. Redis 8.2: KEEPREF, DELREF,
- * ACKED. */
-enum oxbow_refs {
-    OXBOW_REFS_KEEP = 0,
-    OXBOW_REFS_DELETE = 1,
-    OXBOW_REFS_ACKED = 2 /* delete only what every group has read and acked */
-};
 
 /* One per id, numbers as on Redis' wire. */
 enum oxbow_delete_outcome {

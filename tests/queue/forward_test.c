@@ -275,6 +275,45 @@ static void an_undelivered_entry_is_protected_and_a_delivered_one_is_not(void **
     assert_int_equal(length(rig), 2);
 }
 
+static void deletions_that_heed_groups_leave_what_is_undelivered(void **state)
+{
+    static const struct oxbow_group group = {{"readings", 8}, {"g", 1}};
+    static const struct oxbow_group_create_options from_start;
+    const struct oxbow_id third = {3, 0};
+    const struct oxbow_group_ack_delete_options ack = {.ids = &third, .count = 1};
+    struct oxbow_stream_trim all = {.by = OXBOW_TRIM_MAXLEN, .refs = OXBOW_REFS_DELETE};
+    struct oxbow_result result = {0};
+    struct oxbow_pending_summary pending;
+    enum oxbow_delete_outcome outcome;
+    struct rig *rig = *state;
+    struct oxbow_txn *txn;
+    uint64_t removed;
+
+    create(rig, "f", &stream_options);
+    add(rig, 1, 4);
+    confirm(rig, "f", (struct oxbow_id){2, 0});
+    txn = rig_begin(rig, 0);
+    assert_int_equal(oxbow_group_create(txn, group, &from_start), OXBOW_OK);
+    assert_int_equal(oxbow_group_read(txn, group, BYTES("c"), NULL, &result), OXBOW_OK);
+    assert_int_equal(oxbow_group_ack_delete(txn, group, &ack, &outcome), OXBOW_EPROTECTED);
+    assert_int_equal(
+        oxbow_stream_delete_refs(txn, BYTES("readings"), OXBOW_REFS_DELETE, &third, 1, &outcome),
+        OXBOW_EPROTECTED);
+    assert_int_equal(oxbow_group_pending_summary(txn, group, &pending), OXBOW_OK);
+    assert_int_equal(pending.count, 4);
+    assert_int_equal(oxbow_stream_trim(txn, BYTES("readings"), &all, &removed), OXBOW_OK);
+    assert_int_equal(removed, 2); /* it stops at the edge */
+    assert_int_equal(oxbow_group_pending_summary(txn, group, &pending), OXBOW_OK);
+    assert_int_equal(pending.count, 2);
+    rig_commit(txn);
+    assert_int_equal(length(rig), 2);
+    txn = rig_begin(rig, OXBOW_TXN_FORCE);
+    assert_int_equal(oxbow_stream_trim(txn, BYTES("readings"), &all, &removed), OXBOW_OK);
+    assert_int_equal(removed, 2);
+    rig_commit(txn);
+    oxbow_result_fini(&result);
+}
+
 static void a_forced_removal_leaves_a_gap_that_is_delivered(void **state)
 {
     const struct oxbow_id third = {3, 0};
@@ -696,6 +735,7 @@ int main(void)
         TEST(a_jump_of_the_wall_clock_ends_no_hold),
         TEST(more_than_hold_bytes_is_not_held),
         TEST(an_undelivered_entry_is_protected_and_a_delivered_one_is_not),
+        TEST(deletions_that_heed_groups_leave_what_is_undelivered),
         TEST(a_forced_removal_leaves_a_gap_that_is_delivered),
         TEST(a_full_budget_refuses_and_takes_again_once_there_is_room),
         TEST(a_full_budget_drops_the_oldest_and_one_gap_says_so),

@@ -118,6 +118,75 @@ static void references_to_what_is_gone_are_deleted_too(void **state)
     assert_int_equal(pending(f, "b"), 0);
 }
 
+/* ---- trims ---- */
+
+static uint64_t trim(struct streams *f, struct oxbow_stream_trim trim)
+{
+    uint64_t removed = 99;
+
+    assert_ok(oxbow_stream_trim(f->txn, KEY, &trim, &removed));
+    return removed;
+}
+
+static void a_trim_can_take_references_along(void **state)
+{
+    struct streams *f = *state;
+    struct oxbow_stream_info info;
+
+    setup(f);
+    assert_int_equal(trim(f, (struct oxbow_stream_trim){.by = OXBOW_TRIM_MAXLEN, .maxlen = 3}), 1);
+    assert_int_equal(pending(f, "a"), 4);
+    assert_int_equal(trim(f, (struct oxbow_stream_trim){.by = OXBOW_TRIM_MINID,
+                                                        .minid = {4, 0},
+                                                        .refs = OXBOW_REFS_DELETE}),
+                     2);
+    assert_int_equal(pending(f, "a"), 2); /* the first is from before */
+    assert_int_equal(pending(f, "b"), 1);
+    assert_ok(oxbow_stream_info(f->txn, KEY, &info));
+    assert_id(info.max_deleted_id, "0-0");
+    assert_id(info.recorded_first_id, "4-0");
+}
+
+static void a_trim_can_leave_what_a_group_still_needs(void **state)
+{
+    struct streams *f = *state;
+    const struct oxbow_stream_trim all = {.by = OXBOW_TRIM_MAXLEN, .refs = OXBOW_REFS_ACKED};
+    struct oxbow_id ids[] = {{1, 0}, {2, 0}, {3, 0}, {4, 0}};
+    uint64_t removed;
+    bool more;
+
+    setup(f);
+    assert_int_equal(trim(f, all), 0);
+    assert_ok(oxbow_group_ack(f->txn, group_of("s", "a"), ids, 4, NULL));
+    assert_int_equal(trim(f, all), 0);
+    assert_ok(oxbow_group_ack(f->txn, group_of("s", "b"), ids + 1, 1, NULL));
+    assert_int_equal(trim(f, all), 1);
+    assert_string_equal(streams_all(f, "s"), "1-0{f=1} 3-0{f=3} 4-0{f=4}");
+    assert_ok(oxbow_group_destroy(f->txn, group_of("s", "b"), NULL));
+    assert_ok(oxbow_stream_trim_step(f->txn, KEY, &all, 2, &removed, &more));
+    assert_int_equal(removed, 2);
+    assert_true(more);
+    assert_ok(oxbow_stream_trim_step(f->txn, KEY, &all, 2, &removed, &more));
+    assert_int_equal(removed, 1);
+    assert_false(more);
+    assert_string_equal(streams_all(f, "s"), "");
+    streams_reopen(f);
+    assert_int_equal(trim(f, all), 0);
+}
+
+static void a_limit_is_of_what_goes(void **state)
+{
+    struct streams *f = *state;
+
+    setup(f);
+    assert_int_equal(trim(f, (struct oxbow_stream_trim){.by = OXBOW_TRIM_MAXLEN,
+                                                        .approx = true,
+                                                        .limit = 2,
+                                                        .refs = OXBOW_REFS_DELETE}),
+                     2);
+    assert_string_equal(streams_all(f, "s"), "3-0{f=3} 4-0{f=4}");
+}
+
 static void an_unknown_way_is_refused(void **state)
 {
     struct streams *f = *state;
@@ -128,6 +197,11 @@ static void an_unknown_way_is_refused(void **state)
     assert_err(oxbow_stream_delete_refs(f->txn, KEY, (enum oxbow_refs)7, &id, 1, &out),
                OXBOW_EINVAL);
     assert_err(oxbow_group_ack_delete(f->txn, group_of("s", "a"), &opt, &out), OXBOW_EINVAL);
+    assert_err(oxbow_stream_trim(
+                   f->txn, KEY,
+                   &(struct oxbow_stream_trim){.by = OXBOW_TRIM_MAXLEN, .refs = (enum oxbow_refs)7},
+                   NULL),
+               OXBOW_EINVAL);
 }
 
 int main(void)
@@ -139,6 +213,9 @@ int main(void)
         T(what_a_group_still_needs_is_left),
         T(acking_and_deleting_is_one_step),
         T(references_to_what_is_gone_are_deleted_too),
+        T(a_trim_can_take_references_along),
+        T(a_trim_can_leave_what_a_group_still_needs),
+        T(a_limit_is_of_what_goes),
         T(an_unknown_way_is_refused),
     };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * XDELEX and XACKDEL: what Redis 8.2 does, which is not here to be asked. Each case
- * says where the behaviour is written down; T is redis/redis, tests/unit/type/, D is redis/docs,
+ * XDELEX, XACKDEL, and KEEPREF, DELREF and ACKED of XADD and XTRIM: what Redis 8.2 does, which is not
+ * here to be asked. Each case says where the behaviour is written down; T is redis/redis, tests/unit/type/, D is redis/docs,
  * content/commands/, both of 8.2, S is src/t_stream.c of 8.2.
  */
 #include "tests/resp/talk.h"
@@ -258,6 +258,135 @@ static void many_ids_are_taken(void **state)
     assert_reply(t, 0, "XLEN s", ":0\r\n");
 }
 
+/* ---- trims ---- */
+
+/* S streamParseAddOrTrimArgsOrReply: once, before the id; what else it is, is an id or a syntax error */
+static void trim_words(struct talk *t)
+{
+    static const char id[] = "-ERR Invalid stream ID specified as stream command argument\r\n";
+
+    fill(t);
+    assert_reply(t, 0, "XADD s KEEPREF ACKED MAXLEN 1 9-0 f v", id);
+    assert_reply(t, 0, "XADD s MAXLEN 1 DELREF DELREF 9-0 f v", id);
+    assert_reply(t, 0, "XTRIM s MAXLEN 1 KEEPREF DELREF", "-ERR syntax error\r\n");
+    assert_reply(t, 0, "XTRIM s ACKED ACKED MAXLEN 1", "-ERR syntax error\r\n");
+    assert_reply(t, 0, "XTRIM s DELREF x", "-ERR syntax error\r\n");
+    assert_reply(t, 0, "XTRIM s MAXLEN 1 DELREF LIMIT 1",
+                 "-ERR syntax error, LIMIT cannot be used without the special ~ option\r\n");
+    assert_reply(t, 0, "XTRIM s MAXLEN DELREF", "-ERR value is not an integer or out of range\r\n");
+    assert_reply(t, 0, "XADD s ACKED", "-ERR wrong number of arguments for 'xadd' command\r\n");
+    assert_pending(t, 4, 2);
+    assert_reply(t, 0, "XLEN s", ":4\r\n");
+    /* Without a trim they mean nothing. */
+    assert_reply(t, 0, "XADD s ACKED NOMKSTREAM 5-0 f v", "$3\r\n5-0\r\n");
+    assert_reply(t, 0, "XADD s nomkstream delref 6-0 f v", "$3\r\n6-0\r\n");
+    assert_reply(t, 0, "XTRIM nothing ACKED MAXLEN 0", ":0\r\n");
+    assert_pending(t, 4, 2);
+}
+
+static void words_of_trims_are_read_as_redis_reads_them(void **state)
+{
+    in_both(state, trim_words);
+}
+
+/* T stream.tcl: XADD with MAXLEN/MINID and KEEPREF, XTRIM with KEEPREF: as without */
+static void trim_keeping(struct talk *t)
+{
+    fill(t);
+    assert_reply(t, 0, "XTRIM s MAXLEN = 3 KEEPREF", ":1\r\n");
+    assert_reply(t, 0, "XADD s KEEPREF MINID 4 5-0 f v", "$3\r\n5-0\r\n");
+    assert_reply(t, 0, "XLEN s", ":2\r\n");
+    assert_pending(t, 4, 2);
+}
+
+static void a_trim_leaves_references_unless_told_otherwise(void **state)
+{
+    in_both(state, trim_keeping);
+}
+
+/* T stream.tcl: XADD with MAXLEN/MINID and DELREF, XTRIM with DELREF */
+static void trim_delref(struct talk *t)
+{
+    fill(t);
+    assert_reply(t, 0, "XTRIM s DELREF MAXLEN = 3", ":1\r\n");
+    assert_pending(t, 3, 1);
+    assert_reply(t, 0, "XADD s MINID 3 DELREF 5-0 f v", "$3\r\n5-0\r\n");
+    assert_pending(t, 2, 0);
+    assert_reply(t, 0, "XADD s MAXLEN 1 DELREF 6-0 f v", "$3\r\n6-0\r\n");
+    assert_pending(t, 0, 0);
+    assert_reply(t, 0, "XLEN s", ":1\r\n");
+    assert_non_null(strstr(talk(t, 0, "XINFO STREAM s"), "max-deleted-entry-id\r\n$3\r\n0-0\r\n"));
+}
+
+static void a_trim_takes_references_along(void **state)
+{
+    in_both(state, trim_delref);
+}
+
+/* T stream.tcl: XADD with MAXLEN/MINID and ACKED, XTRIM with ACKED: what nobody needs goes, also from
+ * between what somebody does */
+static void trim_acked(struct talk *t)
+{
+    fill(t);
+    assert_reply(t, 0, "XTRIM s MAXLEN 0 ACKED", ":0\r\n");
+    assert_reply(t, 0, "XACK s a 1 2 3 4", ":4\r\n");
+    assert_reply(t, 0, "XACK s b 2", ":1\r\n");
+    assert_reply(t, 0, "XADD s MAXLEN 1 ACKED 5-0 f v", "$3\r\n5-0\r\n");
+    assert_reply(t, 0, "XLEN s", ":4\r\n");
+    assert_memory_equal(talk(t, 0, "XRANGE s - + COUNT 2"), "*2\r\n*2\r\n$3\r\n1-0\r\n", 17);
+    assert_reply(t, 0, "XACK s b 1", ":1\r\n");
+    (void)talk(t, 0, "XREADGROUP GROUP b c NOACK STREAMS s >");
+    (void)talk(t, 0, "XREADGROUP GROUP a c NOACK STREAMS s >");
+    assert_reply(t, 0, "XTRIM s MINID 4 ACKED", ":2\r\n");
+    assert_reply(t, 0, "XTRIM s ACKED MAXLEN 1", ":1\r\n");
+    assert_memory_equal(talk(t, 0, "XRANGE s - +"), "*1\r\n*2\r\n$3\r\n5-0\r\n", 17);
+    assert_pending(t, 0, 0);
+}
+
+static void a_trim_leaves_what_a_group_still_needs(void **state)
+{
+    in_both(state, trim_acked);
+}
+
+/* S streamTrim: with DELREF and ACKED `~` does not stop at whole nodes; the limit holds */
+static void about_so_many_is_exact_with_references(void **state)
+{
+    struct talk *t = *state;
+
+    fill(t);
+    assert_reply(t, 0, "XTRIM s MAXLEN ~ 3 KEEPREF", ":0\r\n");
+    assert_reply(t, 0, "XTRIM s MAXLEN ~ 3 DELREF", ":1\r\n");
+    assert_reply(t, 0, "XTRIM s MAXLEN ~ 0 LIMIT 2 DELREF", ":2\r\n");
+    assert_reply(t, 0, "XLEN s", ":1\r\n");
+    assert_pending(t, 1, 0);
+}
+
+/* More than are looked at together, with what is needed in the middle. */
+static void long_streams_are_trimmed_around_what_is_needed(void **state)
+{
+    struct talk *t = *state;
+
+    (void)talk(t, 0, "XGROUP CREATE s g 0 MKSTREAM");
+    for (int i = 1; i <= 700; i++) {
+        char words[64];
+
+        (void)snprintf(words, sizeof words, "XADD s %d-0 f v", i);
+        (void)talk(t, 0, words);
+    }
+    (void)talk(t, 0, "XREADGROUP GROUP g c NOACK COUNT 300 STREAMS s >");
+    (void)talk(t, 0, "XREADGROUP GROUP g c COUNT 1 STREAMS s >");
+    (void)talk(t, 0, "XREADGROUP GROUP g c NOACK COUNT 299 STREAMS s >");
+    assert_reply(t, 0, "XTRIM s MAXLEN ~ 0 LIMIT 100 ACKED", ":100\r\n");
+    assert_reply(t, 0, "XTRIM s MAXLEN 350 ACKED", ":250\r\n");
+    assert_reply(t, 0, "XTRIM s MAXLEN 0 ACKED", ":249\r\n");
+    assert_reply(t, 0, "XLEN s", ":101\r\n"); /* one is pending, a hundred are new */
+    assert_memory_equal(talk(t, 0, "XRANGE s - + COUNT 1"), "*1\r\n*2\r\n$5\r\n301-0\r\n", 19);
+    assert_reply(t, 0, "XACK s g 301", ":1\r\n");
+    assert_reply(t, 0, "XTRIM s MINID 700 ACKED", ":1\r\n");
+    assert_reply(t, 0, "XTRIM s MINID 700 DELREF", ":99\r\n");
+    assert_memory_equal(talk(t, 0, "XRANGE s - +"), "*1\r\n*2\r\n$5\r\n700-0\r\n", 19);
+}
+
 /* ---- around them ---- */
 
 /* S: "xdel" is told when entries went, and only then; an ack alone is not told */
@@ -354,6 +483,12 @@ int main(void)
         T(xackdel_takes_references_of_other_groups_along),
         T(xackdel_deletes_what_was_the_last_ones),
         T(many_ids_are_taken),
+        T(words_of_trims_are_read_as_redis_reads_them),
+        T(a_trim_leaves_references_unless_told_otherwise),
+        T(a_trim_takes_references_along),
+        T(a_trim_leaves_what_a_group_still_needs),
+        T(about_so_many_is_exact_with_references),
+        T(long_streams_are_trimmed_around_what_is_needed),
         T(deletions_are_told_once),
         T(who_waits_for_an_ack_goes_on),
         T(transactions_and_watches_know_them),

@@ -16,6 +16,7 @@ import unittest
 
 import oxbowd_cli_test as cli
 import oxbowd_test as base
+import redis
 
 
 class Backup(cli.Asking):
@@ -102,6 +103,31 @@ class Backup(cli.Asking):
         self.assertRegex(text, rf"lsn +{first['lsn']}\n")
         self.restore("text")
         self.assertEqual(d.end(), 0)
+
+    def test_a_full_store_is_backed_up_and_restored_full(self):
+        d, client = self.start("--quota", "4mb", "--appendfsync", "everysec")
+        pushed = 0
+        refused = 0
+        while refused < 3:  # also after a checkpoint
+            try:
+                client.rpush("q", b"%08d" % pushed * 200)
+                pushed += 1
+                refused = 0
+            except redis.exceptions.ResponseError as full:
+                self.assertIn("OOM", str(full))
+                refused += 1
+                client.execute_command("WAITAOF", 1, 0, 0)
+        self.assertGreater(pushed, 1000)
+        said = self.backup(d)
+        self.assertGreater(said["bytes"], 2 << 20)
+        self.assertTrue(client.lpop("q"))  # it can still be emptied
+        self.restore()
+        self.assertEqual(d.end(), 0)
+        _, client = self.start("--dir", self.path("restored"), "--quota", "4mb")
+        self.assertEqual(client.llen("q"), pushed)
+        for n in range(pushed):
+            self.assertEqual(client.lpop("q"), b"%08d" % n * 200)
+        client.rpush("q", "there is room")
 
     def test_of_a_directory(self):
         d, client = self.start()

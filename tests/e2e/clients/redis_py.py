@@ -130,6 +130,31 @@ def streams(r):
     assert not r.xread({"x": "$"}, block=30)
 
 
+def streams_of_later_versions(r):
+    """What Redis has since 8.2, 8.4 and 8.8, as the newest client asks for it and reads it."""
+    if MAJOR < 8:
+        return
+    for i in range(1, 5):
+        r.xadd("xl", {"n": i}, id=f"{i}-0")
+    r.xgroup_create("xl", "g", id="0")
+    r.xreadgroup("g", "one", {"xl": ">"})
+    assert r.xackdel("xl", "g", "1-0", "9-9") == [1, -1]
+    assert r.xdelex("xl", "2-0", "9-9", ref_policy="ACKED") == [2, -1]
+    assert r.xnack("xl", "g", "FAIL", "3-0") == 1
+    rows = {p["message_id"]: p for p in r.xpending_range("xl", "g", "-", "+", 10)}
+    assert rows["3-0"]["consumer"] == "" and rows["3-0"]["times_delivered"] == 1, rows
+    (claimed,) = of_stream(r.xreadgroup("g", "two", {"xl": ">"}, claim_min_idle_time=3600000), "xl")
+    assert claimed[:2] == ("3-0", {"n": "3"}) and claimed[3] == 1, claimed
+    r.xclaim("xl", "g", "one", 0, ["2-0"], idle=40000, justid=True)
+    r.xadd("xl", {"n": 5}, id="5-0")
+    first, second = of_stream(r.xreadgroup("g", "two", {"xl": ">"}, claim_min_idle_time=30000), "xl")
+    assert first[0] == "2-0" and first[2] >= 40000 and first[3] == 1, first
+    assert second == ("5-0", {"n": "5"}, 0, 0), second
+    assert r.xtrim("xl", maxlen=0, approximate=False, ref_policy="ACKED") == 0
+    assert r.xadd("xl", {"n": 6}, id="6-0", maxlen=1, approximate=False, ref_policy="DELREF") == "6-0"
+    assert r.xlen("xl") == 1 and r.xpending("xl", "g")["pending"] == 0
+
+
 def of_stream(reply, name):
     """The entries: a list of pairs in RESP2, a dictionary in RESP3."""
     if isinstance(reply, dict):
@@ -244,8 +269,8 @@ async def asynchronous():
 def main():
     r = redis.Redis(**WHERE)
     assert r.ping() is True
-    for part in (strings, times, collections, lists, pipelines, streams, blocking, subscribers,
-                 server):
+    for part in (strings, times, collections, lists, pipelines, streams,
+                 streams_of_later_versions, blocking, subscribers, server):
         part(r)
     r.close()
     asyncio.run(asynchronous())

@@ -197,6 +197,28 @@ static void scene_event(void)
     must(0);
 }
 
+static pthread_t writer;
+
+static void *signalling_thread(void *arg)
+{
+    (void)arg;
+    usleep(3000);
+    must(pthread_kill(writer, SIGRTMIN + 10) == 0);
+    return NULL;
+}
+
+/* The signal comes to a thread that does nothing but write. */
+static void scene_busy(void)
+{
+    int fd = settled_file("f");
+    pthread_t t;
+    writer = pthread_self();
+    (void)alarm(60);
+    must(pthread_create(&t, NULL, signalling_thread, NULL) == 0);
+    for (unsigned i = 0;; i++)
+        fill(fd, 'b', (i % 8) * PAGE, PAGE);
+}
+
 static const struct scene {
     const char *name;
     void (*act)(void);
@@ -206,6 +228,7 @@ static const struct scene {
     {"lengths", scene_lengths},     {"names", scene_names},
     {"threads", scene_threads},     {"event", scene_event},
     {"mapped", scene_mapped},       {"environment_gone", scene_environment_gone},
+    {"busy", scene_busy},
 };
 
 static _Noreturn void act(const char *name)
@@ -319,6 +342,17 @@ static void synced_bytes_survive_and_unsynced_ones_are_gone(void **state)
     assert_reported("by=signal mode=drop");
     assert_reported("files=1 pages_lost=3 pages_kept=0");
     assert_reported("mid_commit=yes");
+}
+
+static void a_thread_that_is_interrupted_while_it_writes_does_not_keep_the_power_on(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        run("busy", "POWERCUT_MODE=drop", NULL, 0);
+        assert_int_equal(look("f"), PAGE);
+        assert_true(all(content, 'a', PAGE));
+        assert_reported("by=signal mode=drop");
+    }
 }
 
 static void a_program_that_writes_over_its_environment_is_reported(void **state)
@@ -496,6 +530,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(synced_bytes_survive_and_unsynced_ones_are_gone),
         cmocka_unit_test(a_program_that_writes_over_its_environment_is_reported),
+        cmocka_unit_test(a_thread_that_is_interrupted_while_it_writes_does_not_keep_the_power_on),
         cmocka_unit_test(a_sync_covers_what_came_before_it_only),
         cmocka_unit_test(everything_stays_when_nothing_is_dropped),
         cmocka_unit_test(a_lying_device_loses_everything),

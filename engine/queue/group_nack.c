@@ -258,7 +258,9 @@ static enum oxbow_err release_entry(struct nack *n, const struct oxbow_group_rel
         return err;
     }
     n->opt = &how;
-    return nack_one(n, p);
+    err = nack_one(n, p);
+    n->opt = NULL;
+    return err;
 }
 
 /* *done: it was given back. */

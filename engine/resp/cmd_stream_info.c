@@ -174,6 +174,21 @@ static enum oxbow_err stream_short(struct resp_call *call)
 
 /* ---- FULL ---- */
 
+static void full_one(struct resp_call *call, const struct full *f, const struct oxbow_pending *p,
+                     bool named)
+{
+    uint64_t idle = p->idle_ms < f->now_ms ? p->idle_ms : f->now_ms;
+
+    idle = p->nobody ? f->now_ms : idle; /* as if never delivered */
+    resp_array(call->reply, named ? 4 : 3);
+    resp_bulk_id(call->reply, p->id);
+    if (named) {
+        resp_bulk(call->reply, p->consumer);
+    }
+    resp_int(call->reply, (int64_t)(f->now_ms - idle));
+    resp_int(call->reply, stream_deliveries(p->deliveries));
+}
+
 /* Pending entries of the group, or of one consumer, whose name is then left out. */
 static enum oxbow_err full_pending(struct resp_call *call, const struct full *f,
                                    const struct oxbow_bytes *consumer)
@@ -199,16 +214,7 @@ static enum oxbow_err full_pending(struct resp_call *call, const struct full *f,
             return err;
         }
         for (size_t i = 0; i < got; i++) {
-            uint64_t idle = piece[i].idle_ms < f->now_ms ? piece[i].idle_ms : f->now_ms;
-
-            idle = piece[i].nobody ? f->now_ms : idle; /* as if never delivered */
-            resp_array(call->reply, consumer != NULL ? 3 : 4);
-            resp_bulk_id(call->reply, piece[i].id);
-            if (consumer == NULL) {
-                resp_bulk(call->reply, piece[i].consumer);
-            }
-            resp_int(call->reply, (int64_t)(f->now_ms - idle));
-            resp_int(call->reply, stream_deliveries(piece[i].deliveries));
+            full_one(call, f, &piece[i], consumer == NULL);
         }
         total += got;
         more = got == filter.count && (f->count == 0 || total < f->count);

@@ -131,6 +131,7 @@ static void memory_that_is_out_is_told_or_ends_the_connection(void **state)
 {
     struct talk *t = *state;
     uint64_t points = 0;
+    uint32_t others = 0;
 
     assert_reply(t, 0, "ACL SETUSER a on nopass ~k +get", "+OK\r\n");
     for (uint64_t n = 1;; n++) {
@@ -148,8 +149,13 @@ static void memory_that_is_out_is_told_or_ends_the_connection(void **state)
             assert_int_equal(kept.calls, 1);
             break;
         }
-        points++;
-        assert_true(heard[0] == '-' || oxbow_resp_client_done(t->clients[1]));
+        if (strcmp(heard, "+OK\r\n") == 0) { /* one of the store's threads had none: again */
+            assert_true(++others < 100);
+            n--;
+        } else {
+            points++;
+            assert_true(heard[0] == '-' || oxbow_resp_client_done(t->clients[1]));
+        }
         talk_hang_up(t, 1);
     }
     assert_true(points > 2);

@@ -86,3 +86,18 @@ bool word_ms(struct oxbow_bytes text, uint64_t *ms)
 
     return measured(text, units, ms);
 }
+
+struct oxbow_bytes word_next(struct oxbow_bytes text, size_t *at)
+{
+    const char *p = text.data;
+    size_t from;
+
+    while (*at < text.len && p[*at] == ' ') {
+        (*at)++;
+    }
+    from = *at;
+    while (*at < text.len && p[*at] != ' ') {
+        (*at)++;
+    }
+    return (struct oxbow_bytes){p != NULL ? p + from : NULL, *at - from};
+}

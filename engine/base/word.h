@@ -16,5 +16,8 @@ int word_place(struct oxbow_bytes text, const char *const *words);
 bool word_size(struct oxbow_bytes text, uint64_t *bytes);
 /* Milliseconds: a number, or one with ms, s, m, h, d, w. False: it is none, or too large. */
 bool word_ms(struct oxbow_bytes text, uint64_t *ms);
+/* The next word of the text from *at on, where words are separated by blanks; *at is then behind it.
+ * len 0: there is none. Borrowed from the text. */
+struct oxbow_bytes word_next(struct oxbow_bytes text, size_t *at);
 
 #endif

@@ -149,23 +149,6 @@ void resp_output_turn(struct oxbow_resp *s)
 
 /* ---- the setting ---- */
 
-/* The next word from *at on; false: there is none. */
-static bool next_word(struct oxbow_bytes text, size_t *at, struct oxbow_bytes *word)
-{
-    const char *p = text.data;
-    size_t from;
-
-    while (*at < text.len && p[*at] == ' ') {
-        (*at)++;
-    }
-    from = *at;
-    while (*at < text.len && p[*at] != ' ') {
-        (*at)++;
-    }
-    *word = (struct oxbow_bytes){p + from, *at - from};
-    return word->len > 0;
-}
-
 /* One class and its limits. NULL, or what is wrong. */
 static const char *limit_take(const struct oxbow_bytes words[WORDS],
                               struct resp_output_limit limits[RESP_CLASSES])
@@ -194,7 +177,7 @@ bool resp_set_output(struct oxbow_resp *s, struct oxbow_bytes value)
     size_t n = 0;
 
     memcpy(limits, s->output, sizeof limits);
-    while (wrong == NULL && next_word(value, &at, &words[n % WORDS])) {
+    while (wrong == NULL && (words[n % WORDS] = word_next(value, &at)).len > 0) {
         if (++n % WORDS == 0) {
             wrong = limit_take(words, limits);
         }

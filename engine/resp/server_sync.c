@@ -94,25 +94,18 @@ static const char *policy_take(const struct oxbow_bytes *words, size_t count, si
     return NULL;
 }
 
-/* Splits at blanks. How many words there are; more than `max` of them do not fit. */
+/* How many words there are; more than `max` of them do not fit. */
 static size_t words_of(struct oxbow_bytes text, struct oxbow_bytes *words, size_t max)
 {
-    const char *p = text.data;
+    struct oxbow_bytes word;
     size_t count = 0;
-    size_t from;
+    size_t at = 0;
 
-    for (size_t at = 0; at < text.len && count <= max;) {
-        while (at < text.len && p[at] == ' ') {
-            at++;
+    while (count <= max && (word = word_next(text, &at)).len > 0) {
+        if (count < max) {
+            words[count] = word;
         }
-        from = at;
-        while (at < text.len && p[at] != ' ') {
-            at++;
-        }
-        if (at > from && count < max) {
-            words[count] = (struct oxbow_bytes){p + from, at - from};
-        }
-        count += at > from;
+        count++;
     }
     return count;
 }

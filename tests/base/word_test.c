@@ -86,12 +86,37 @@ static void times_have_units(void **state)
     }
 }
 
+static void words_are_taken_one_after_the_other(void **state)
+{
+    static const char *const rows[] = {"a bc d", "  a  bc   d  ", "a bc d "};
+    static const char *const words[] = {"a", "bc", "d"};
+    const struct oxbow_bytes none = {NULL, 0};
+    size_t at = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        at = 0;
+        for (size_t n = 0; n < 3; n++) {
+            struct oxbow_bytes word = word_next(bytes(rows[i]), &at);
+
+            assert_int_equal(word.len, strlen(words[n]));
+            assert_memory_equal(word.data, words[n], word.len);
+        }
+        assert_int_equal(word_next(bytes(rows[i]), &at).len, 0);
+        assert_int_equal(at, strlen(rows[i]));
+    }
+    at = 0;
+    assert_int_equal(word_next(none, &at).len, 0);
+    assert_int_equal(word_next(bytes("   "), &at).len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_known_in_any_case),
         cmocka_unit_test(sizes_have_units),
         cmocka_unit_test(times_have_units),
+        cmocka_unit_test(words_are_taken_one_after_the_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

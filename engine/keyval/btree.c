@@ -36,8 +36,8 @@ static enum oxbow_err first_below(struct btree *t, uint64_t id, struct btree_ent
     return OXBOW_ECORRUPT;
 }
 
-static enum oxbow_err key_compare_entry(struct btree *t, const struct btree_key *key,
-                                        const struct btree_entry *e, int *order)
+enum oxbow_err key_compare_entry(struct btree *t, const struct btree_key *key,
+                                 const struct btree_entry *e, int *order)
 {
     if (key->order != e->order) {
         *order = key->order < e->order ? -1 : 1;

@@ -112,6 +112,23 @@ OXBOW_MUST_CHECK enum oxbow_err btree_replace(struct btree_place *p, const struc
 /* Removes the entry at the place. The place is gone. */
 OXBOW_MUST_CHECK enum oxbow_err btree_remove(struct btree_place *p, const struct btree_entry *e);
 
+/* Entries that are removed together. */
+struct btree_keys {
+    const struct btree_key
+        *at; /* in order, as btree_keys_sort has it; the same ones again are fine */
+    size_t count;
+    /* Is given each entry before it goes, from the last to the first. It may write, but no node. May be
+     * NULL. `e` is good until it returns. */
+    enum oxbow_err (*take)(void *ctx, const struct btree_entry *e);
+    void *ctx;
+};
+
+/* Removes what of the keys there is, and writes each leaf once. A leaf that is emptied costs a
+ * transaction a few hundred bytes, however many entries it had. */
+OXBOW_MUST_CHECK enum oxbow_err btree_remove_keys(struct btree *t, const struct btree_keys *keys);
+/* By order, then by member. */
+void btree_keys_sort(struct btree_key *keys, size_t count);
+
 /* Bytes, in an entry when they are short enough: `max` is one of the limits above. Others are written
  * outside. */
 OXBOW_MUST_CHECK enum oxbow_err btree_ref_make(struct btree *t, struct oxbow_bytes bytes,

@@ -6,6 +6,7 @@
  *   insert, replace: leaf -- too long --> split -- parent too long --> split ... root: one level more
  *   remove: leaf -- empty --> taken from its parent ... -- short --> merged with a neighbour ...
  *           root of one child: one level less
+ *   many at once: the same, each leaf once
  */
 #include "engine/base/codec.h"
 #include "engine/keyval/btree_node.h"
@@ -381,29 +382,16 @@ static enum oxbow_err empty_out(struct btree_place *p, struct node *node, unsign
     return node_patch(t, node, i == p->leaf ? p->pos : p->path[i].idx * INNER_ENTRY, node->used);
 }
 
-enum oxbow_err btree_remove(struct btree_place *p, const struct btree_entry *e)
+/* Puts right what is above a leaf that `gone` entries were taken from; path[level] is the lowest node
+ * that is still there. */
+static enum oxbow_err removed(struct btree_place *p, unsigned level, unsigned gone)
 {
     struct btree *t = p->tree;
-    unsigned level = 0;
-    struct node node;
-    enum oxbow_err err = leaf_load(p, &node);
+    enum oxbow_err err;
 
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    t->count--;
+    t->count -= gone;
     t->head_dirty = true;
-    if (p->pos == 0 && node.n > 1) {
-        level = p->leaf;
-        err = node_take_first(t, &node, e->size);
-    } else {
-        node_splice(&node, p->pos, e->size, 0);
-        node.n--;
-        err = empty_out(p, &node, &level);
-    }
-    if (err == OXBOW_OK) {
-        err = counts_add(p, level, -1);
-    }
+    err = counts_add(p, level, -(int)gone);
     if (err == OXBOW_OK) {
         err = merge_up(p, level);
     }
@@ -411,4 +399,177 @@ enum oxbow_err btree_remove(struct btree_place *p, const struct btree_entry *e)
         err = root_sink(t);
     }
     return err == OXBOW_OK ? btree_head_put(t) : err;
+}
+
+enum oxbow_err btree_remove(struct btree_place *p, const struct btree_entry *e)
+{
+    struct btree *t = p->tree;
+    unsigned level = p->leaf;
+    struct node node;
+    enum oxbow_err err = leaf_load(p, &node);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    if (p->pos == 0 && node.n > 1) {
+        err = node_take_front(t, &node, 1, e->size);
+    } else {
+        node_splice(&node, p->pos, e->size, 0);
+        node.n--;
+        err = empty_out(p, &node, &level);
+    }
+    return err == OXBOW_OK ? removed(p, level, 1) : err;
+}
+
+/* ---- removing many ---- */
+
+/* The entries of a leaf, and which of them are to go. */
+struct sweep {
+    struct node node; /* the leaf's copy */
+    uint16_t at[BTREE_ENTRIES_MAX];
+    bool gone[BTREE_ENTRIES_MAX];
+    unsigned count; /* that are to go */
+};
+
+static enum oxbow_err sweep_load(const struct btree_place *p, struct sweep *s)
+{
+    struct btree_entry e;
+    size_t pos = 0;
+    uint16_t i;
+    enum oxbow_err err = leaf_load(p, &s->node);
+
+    if (err == OXBOW_OK && s->node.n > BTREE_ENTRIES_MAX) {
+        err = OXBOW_ECORRUPT;
+    }
+    for (i = 0; err == OXBOW_OK && i < s->node.n; i++) {
+        s->at[i] = (uint16_t)pos;
+        s->gone[i] = false;
+        err = entry_decode(s->node.e, s->node.used, pos, &e);
+        pos += err == OXBOW_OK ? e.size : 0;
+    }
+    s->count = 0;
+    return err;
+}
+
+/* Marks the entries before `end` that the last ones of the keys are, and takes these keys off; all keys
+ * that belong to the leaf, but for those before its first entry. */
+static enum oxbow_err sweep_mark(struct btree *t, struct sweep *s, unsigned end,
+                                 const struct btree_keys *keys, size_t *left)
+{
+    struct btree_entry e;
+    int order = 0;
+    enum oxbow_err err = OXBOW_OK;
+
+    while (err == OXBOW_OK && end > 0 && *left > 0) {
+        const struct btree_key *key = &keys->at[*left - 1];
+
+        err = entry_decode(s->node.e, s->node.used, s->at[end - 1], &e);
+        if (err == OXBOW_OK) {
+            err = key_compare_entry(t, key, &e, &order);
+        }
+        if (err == OXBOW_OK && order == 0) {
+            s->gone[end - 1] = true;
+            s->count++;
+            err = keys->take == NULL ? OXBOW_OK : keys->take(keys->ctx, &e);
+        }
+        *left -= order >= 0;
+        end -= order <= 0;
+    }
+    return err;
+}
+
+/* Closes the gaps in the copy; gives where the first one was. */
+static size_t sweep_close(struct sweep *s)
+{
+    size_t first = s->node.used;
+    size_t to = 0;
+    uint16_t n = 0;
+    uint16_t i;
+
+    for (i = 0; i < s->node.n; i++) {
+        size_t next = i + 1u < s->node.n ? s->at[i + 1] : s->node.used;
+
+        if (s->gone[i]) {
+            first = first < to ? first : to;
+            continue;
+        }
+        memmove(s->node.e + to, s->node.e + s->at[i], next - s->at[i]);
+        to += next - s->at[i];
+        n++;
+    }
+    s->node.n = n;
+    s->node.used = (uint16_t)to;
+    return first;
+}
+
+/* From the last key on, as far as they belong to one leaf: *left of the keys are left then. */
+static enum oxbow_err leaf_sweep(struct btree *t, const struct btree_keys *keys, size_t *left)
+{
+    struct btree_place p;
+    struct sweep s;
+    unsigned level;
+    unsigned i;
+    bool equal;
+    enum oxbow_err err = btree_find(t, &keys->at[*left - 1], &p, &equal);
+
+    if (err == OXBOW_OK) {
+        err = sweep_load(&p, &s);
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    i = p.path[p.leaf].idx + (unsigned)equal;
+    *left -= i == 0; /* before all that the leaf has */
+    err = sweep_mark(t, &s, i, keys, left);
+    if (err != OXBOW_OK || s.count == 0) {
+        return err;
+    }
+    level = p.leaf;
+    for (i = 0; i < s.node.n && s.gone[i]; i++) {
+    }
+    if (i == s.count && i < s.node.n) { /* from the front alone */
+        err = node_take_front(t, &s.node, (uint16_t)i, s.at[i]);
+        return err == OXBOW_OK ? removed(&p, level, s.count) : err;
+    }
+    p.pos = (uint16_t)sweep_close(&s);
+    err = empty_out(&p, &s.node, &level);
+    return err == OXBOW_OK ? removed(&p, level, s.count) : err;
+}
+
+/* From behind: what is emptied then is the last in its parent, and nothing there has to move. */
+enum oxbow_err btree_remove_keys(struct btree *t, const struct btree_keys *keys)
+{
+    size_t left = keys->count;
+    enum oxbow_err err = OXBOW_OK;
+
+    while (err == OXBOW_OK && left > 0 && t->count > 0) {
+        err = leaf_sweep(t, keys, &left);
+    }
+    return err;
+}
+
+static bool key_before(const struct btree_key *a, const struct btree_key *b)
+{
+    const struct btree_ref other = {b->member.data, b->member.len, 0};
+
+    return a->order != b->order ? a->order < b->order : inline_compare(a->member, &other) < 0;
+}
+
+/* Shell's sort. */
+void btree_keys_sort(struct btree_key *keys, size_t count)
+{
+    size_t gap;
+    size_t i;
+
+    for (gap = count / 2; gap > 0; gap = gap == 2 ? 1 : gap * 5 / 11) {
+        for (i = gap; i < count; i++) {
+            struct btree_key moved = keys[i];
+            size_t at = i;
+
+            for (; at >= gap && key_before(&moved, &keys[at - gap]); at -= gap) {
+                keys[at] = keys[at - gap];
+            }
+            keys[at] = moved;
+        }
+    }
 }

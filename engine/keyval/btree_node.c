@@ -240,9 +240,9 @@ enum oxbow_err node_patch(struct btree *t, struct node *node, size_t from, size_
     return err;
 }
 
-enum oxbow_err node_take_first(struct btree *t, struct node *node, size_t size)
+enum oxbow_err node_take_front(struct btree *t, struct node *node, uint16_t n, size_t size)
 {
-    node->n--;
+    node->n = (uint16_t)(node->n - n);
     node->used = (uint16_t)(node->used - size);
     node->skip = (uint16_t)(node->skip + size);
     node->stored -= size;

@@ -60,8 +60,9 @@ OXBOW_MUST_CHECK enum oxbow_err node_load(struct btree *t, uint64_t id, struct n
 OXBOW_MUST_CHECK enum oxbow_err node_put(struct btree *t, struct node *node);
 OXBOW_MUST_CHECK enum oxbow_err node_patch(struct btree *t, struct node *node, size_t from,
                                            size_t to);
-/* Takes the first entry off a leaf that has others: its bytes stay where they are. */
-OXBOW_MUST_CHECK enum oxbow_err node_take_first(struct btree *t, struct node *node, size_t size);
+/* Takes the first `n` entries, of `size` bytes, off a leaf that has others: these stay where they are. */
+OXBOW_MUST_CHECK enum oxbow_err node_take_front(struct btree *t, struct node *node, uint16_t n,
+                                                size_t size);
 /* The count of one entry of an inner node. */
 OXBOW_MUST_CHECK enum oxbow_err node_patch_count(struct btree *t, uint64_t id, size_t idx,
                                                  uint64_t count);
@@ -77,6 +78,9 @@ void inner_decode(const uint8_t *entries, size_t idx, struct inner_entry *e);
 void inner_encode(uint8_t *entries, size_t idx, const struct inner_entry *e);
 uint64_t inner_count(const uint8_t *entries, size_t idx);
 uint64_t inner_child(const uint8_t *entries, size_t idx);
+/* *order is below, at or above 0 as the key is before, equal to or after the entry's. */
+OXBOW_MUST_CHECK enum oxbow_err key_compare_entry(struct btree *t, const struct btree_key *key,
+                                                  const struct btree_entry *e, int *order);
 /* Entries below a node. */
 uint64_t node_count(const struct node *node);
 

@@ -73,26 +73,7 @@ enum oxbow_err oxbow_set_remove(struct oxbow_txn *txn, struct oxbow_bytes key,
     return err;
 }
 
-/* Highest first, so that taking one leaves the ranks of those to come. Shell's sort. */
-static void ranks_sort(uint64_t *ranks, size_t count)
-{
-    size_t gap;
-    size_t i;
-
-    for (gap = count / 2; gap > 0; gap /= 2) {
-        for (i = gap; i < count; i++) {
-            uint64_t moved = ranks[i];
-            size_t at = i;
-
-            for (; at >= gap && ranks[at - gap] < moved; at -= gap) {
-                ranks[at] = ranks[at - gap];
-            }
-            ranks[at] = moved;
-        }
-    }
-}
-
-static enum oxbow_err pop_rank(struct table *t, uint64_t rank, struct oxbow_result *r)
+static enum oxbow_err rank_item(struct table *t, uint64_t rank, struct oxbow_result *r)
 {
     struct btree_place p;
     struct btree_entry e;
@@ -102,27 +83,26 @@ static enum oxbow_err pop_rank(struct table *t, uint64_t rank, struct oxbow_resu
         err = btree_get(&p, &e);
         err = err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
     }
-    if (err == OXBOW_OK) {
-        err = table_item(t, &e, TABLE_MEMBERS, r);
-    }
-    return err == OXBOW_OK ? table_member_remove(t, &p, &e) : err;
+    return err == OXBOW_OK ? table_item(t, &e, TABLE_MEMBERS, r) : err;
 }
 
+/* Not all: they are removed as the result has them. */
 static enum oxbow_err pop_some(struct table *t, size_t count, struct oxbow_result *r)
 {
     uint64_t *ranks = NULL;
+    uint64_t deleted;
     size_t i;
     enum oxbow_err err = pick_distinct(t->txn, t->members.count, count, &ranks);
 
-    if (err != OXBOW_OK) {
-        return err;
-    }
-    ranks_sort(ranks, count);
     for (i = 0; err == OXBOW_OK && i < count; i++) {
-        err = pop_rank(t, ranks[i], r);
+        err = rank_item(t, ranks[i], r);
     }
     mem_free(&txn_port(t->txn)->alloc, ranks, count * sizeof *ranks);
-    return table_close(t, err);
+    if (err == OXBOW_OK) {
+        result_finish(r);
+        err = table_delete(t, r->items, r->item_count, &deleted);
+    }
+    return table_took(err, t->txn, r);
 }
 
 enum oxbow_err oxbow_set_pop(struct oxbow_txn *txn, struct oxbow_bytes key, uint64_t count,
@@ -135,13 +115,14 @@ enum oxbow_err oxbow_set_pop(struct oxbow_txn *txn, struct oxbow_bytes key, uint
         return OXBOW_EINVAL;
     }
     err = txn_readonly(txn) ? OXBOW_EREADONLY : table_read(txn, key, OXBOW_TYPE_SET, &t, result);
-    if (err == OXBOW_OK && count >= t.members.count) {
+    if (err == OXBOW_OK && count > 0 && count < t.members.count) {
+        return pop_some(&t, (size_t)count, result);
+    }
+    if (err == OXBOW_OK && count > 0) {
         err = table_items(&t, TABLE_MEMBERS, result);
         if (err == OXBOW_OK) {
             err = oxbow_key_delete(txn, key, NULL);
         }
-    } else if (err == OXBOW_OK) {
-        err = pop_some(&t, (size_t)count, result);
     }
     return table_read_done(err, result);
 }

@@ -148,7 +148,7 @@ enum oxbow_err table_check(const struct oxbow_txn *txn, const struct oxbow_bytes
 
 /* ---- members ---- */
 
-static struct btree_key member_key(const struct table *t, struct oxbow_bytes member)
+struct btree_key member_key(const struct table *t, struct oxbow_bytes member)
 {
     return (struct btree_key){hash64(member.data, member.len, t->members.seed), member};
 }
@@ -210,6 +210,18 @@ enum oxbow_err table_member_remove(struct table *t, struct btree_place *p,
         err = outside_delete(t->txn, t->object.id, &e->value);
     }
     return err == OXBOW_OK ? btree_remove(p, e) : err;
+}
+
+struct btree_key *keys_new(const struct oxbow_txn *txn, size_t count)
+{
+    return count > SIZE_MAX / sizeof(struct btree_key)
+               ? NULL
+               : mem_new(&txn_port(txn)->alloc, count * sizeof(struct btree_key));
+}
+
+void keys_free(const struct oxbow_txn *txn, struct btree_key *keys, size_t count)
+{
+    mem_free(&txn_port(txn)->alloc, keys, count * sizeof *keys);
 }
 
 /* ---- results ---- */
@@ -301,27 +313,56 @@ enum oxbow_err table_scan(struct table *t, uint64_t *cursor, size_t count, unsig
 
 /* ---- whole operations ---- */
 
+/* What of a member that goes lies outside. */
+static enum oxbow_err take_outside(void *ctx, const struct btree_entry *e)
+{
+    struct table *t = ctx;
+    enum oxbow_err err = outside_delete(t->txn, t->object.id, &e->member);
+
+    return err == OXBOW_OK ? outside_delete(t->txn, t->object.id, &e->value) : err;
+}
+
+enum oxbow_err table_remove_many(struct table *t, const struct oxbow_bytes *members, size_t count)
+{
+    struct btree_keys keys = {.count = count, .take = take_outside, .ctx = t};
+    struct btree_key *at = keys_new(t->txn, count);
+    enum oxbow_err err = OXBOW_ENOMEM;
+    size_t i;
+
+    if (at != NULL) {
+        for (i = 0; i < count; i++) {
+            at[i] = member_key(t, members[i]);
+        }
+        btree_keys_sort(at, count);
+        keys.at = at;
+        t->dirty = true;
+        err = btree_remove_keys(&t->members, &keys);
+        keys_free(t->txn, at, count);
+    }
+    return err;
+}
+
+/* One alone needs neither order nor memory. */
+static enum oxbow_err remove_one(struct table *t, struct oxbow_bytes member)
+{
+    struct btree_place p;
+    struct btree_entry e;
+    bool found = false;
+    enum oxbow_err err = table_member_find(t, member, &p, &e, &found);
+
+    return err == OXBOW_OK && found ? table_member_remove(t, &p, &e) : err;
+}
+
 enum oxbow_err table_delete(struct table *t, const struct oxbow_bytes *members, size_t count,
                             uint64_t *deleted)
 {
-    uint64_t sum = 0;
-    enum oxbow_err err = OXBOW_OK;
-    size_t i;
+    uint64_t before = t->members.count;
+    enum oxbow_err err =
+        count == 1 ? remove_one(t, members[0]) : table_remove_many(t, members, count);
 
-    for (i = 0; err == OXBOW_OK && i < count && t->members.count > 0; i++) {
-        struct btree_place p;
-        struct btree_entry e;
-        bool found = false;
-
-        err = table_member_find(t, members[i], &p, &e, &found);
-        if (err == OXBOW_OK && found) {
-            err = table_member_remove(t, &p, &e);
-            sum++;
-        }
-    }
     err = table_close(t, err);
     if (err == OXBOW_OK) {
-        *deleted = sum;
+        *deleted = before - t->members.count;
     }
     return err;
 }
@@ -348,6 +389,14 @@ enum oxbow_err table_read_done(enum oxbow_err err, struct oxbow_result *r)
         result_finish(r);
     }
     return err;
+}
+
+enum oxbow_err table_took(enum oxbow_err err, const struct oxbow_txn *txn, struct oxbow_result *r)
+{
+    enum oxbow_err emptied =
+        err == OXBOW_OK ? OXBOW_OK : result_begin(r, &txn_port(txn)->alloc, TABLE_RESULT_MAX);
+
+    return emptied == OXBOW_OK ? err : emptied;
 }
 
 enum oxbow_err table_count(struct oxbow_txn *txn, struct oxbow_bytes name, enum oxbow_type type,

@@ -71,6 +71,16 @@ OXBOW_MUST_CHECK enum oxbow_err table_member_set(struct table *t, struct btree_p
 OXBOW_MUST_CHECK enum oxbow_err table_member_remove(struct table *t, struct btree_place *p,
                                                     const struct btree_entry *e);
 
+/* The same for many at once, of which some may not be there: their keys are sorted in memory, and each
+ * leaf is written once. OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err table_remove_many(struct table *t,
+                                                  const struct oxbow_bytes *members, size_t count);
+/* What a member is found by. */
+struct btree_key member_key(const struct table *t, struct oxbow_bytes member);
+/* Keys for btree_remove_keys; NULL: no memory. */
+struct btree_key *keys_new(const struct oxbow_txn *txn, size_t count);
+void keys_free(const struct oxbow_txn *txn, struct btree_key *keys, size_t count);
+
 /* Adds members, values or both (a member, then its value) to a result as items, or members with the
  * scores that their values are. */
 #define TABLE_MEMBERS 1u
@@ -98,6 +108,10 @@ OXBOW_MUST_CHECK enum oxbow_err table_read(struct oxbow_txn *txn, struct oxbow_b
                                            enum oxbow_type type, struct table *t,
                                            struct oxbow_result *r);
 OXBOW_MUST_CHECK enum oxbow_err table_read_done(enum oxbow_err err, struct oxbow_result *r);
+/* For who has finished a result of what it then removed: empties it if that failed with `err`, and gives
+ * that. */
+OXBOW_MUST_CHECK enum oxbow_err table_took(enum oxbow_err err, const struct oxbow_txn *txn,
+                                           struct oxbow_result *r);
 /* How many members; 0 when there is no such key. */
 OXBOW_MUST_CHECK enum oxbow_err table_count(struct oxbow_txn *txn, struct oxbow_bytes name,
                                             enum oxbow_type type, uint64_t *count);

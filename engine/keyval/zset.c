@@ -199,6 +199,28 @@ enum oxbow_err zset_take(struct zset *z, struct oxbow_bytes member, bool *found)
     return err;
 }
 
+enum oxbow_err zset_take_many(struct zset *z, const struct oxbow_result *r)
+{
+    struct btree_keys keys = {.count = r->item_count};
+    struct btree_key *at = keys_new(z->t.txn, keys.count);
+    enum oxbow_err err;
+    size_t i;
+
+    if (at == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    for (i = 0; i < keys.count; i++) {
+        at[i] = (struct btree_key){score_order(r->scores[i]), r->items[i]};
+    }
+    btree_keys_sort(at, keys.count);
+    keys.at = at;
+    z->t.dirty = true;
+    err = btree_remove_keys(&z->scores, &keys);
+    keys_free(z->t.txn, at, keys.count);
+    /* What lies outside is the other tree's as well, and goes with that. */
+    return err == OXBOW_OK ? table_remove_many(&z->t, r->items, r->item_count) : err;
+}
+
 enum oxbow_err zset_take_rank(struct zset *z, uint64_t rank)
 {
     const struct oxbow_alloc *alloc = &txn_port(z->t.txn)->alloc;

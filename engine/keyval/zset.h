@@ -44,6 +44,9 @@ OXBOW_MUST_CHECK enum oxbow_err zset_move(struct zset *z, struct btree_place *p,
                                           const struct oxbow_scored *s);
 /* Removes a member; *found says whether it was there. */
 OXBOW_MUST_CHECK enum oxbow_err zset_take(struct zset *z, struct oxbow_bytes member, bool *found);
+/* Removes the items of a result, which are members with these scores; the same ones again are fine.
+ * OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err zset_take_many(struct zset *z, const struct oxbow_result *r);
 /* Removes the member of that rank. */
 OXBOW_MUST_CHECK enum oxbow_err zset_take_rank(struct zset *z, uint64_t rank);
 

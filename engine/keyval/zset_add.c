@@ -122,26 +122,55 @@ enum oxbow_err oxbow_zset_add(struct oxbow_txn *txn, struct oxbow_bytes key, uns
 
 /* ---- removing ---- */
 
+/* Those of many that are there are noted with their scores, and go together. */
+static enum oxbow_err remove_many(struct zset *z, const struct oxbow_bytes *members, size_t count)
+{
+    struct oxbow_result found = {0};
+    enum oxbow_err err = result_begin(&found, &txn_port(z->t.txn)->alloc, TABLE_RESULT_MAX);
+    size_t i;
+
+    for (i = 0; err == OXBOW_OK && i < count; i++) {
+        struct btree_place p;
+        struct btree_entry e;
+        double score = 0;
+        bool there = false;
+
+        err = table_member_find(&z->t, members[i], &p, &e, &there);
+        if (err == OXBOW_OK && there) {
+            err = table_score(&e, &score);
+            if (err == OXBOW_OK) {
+                err = result_item(&found, members[i]);
+            }
+            if (err == OXBOW_OK) {
+                err = result_score(&found, score);
+            }
+        }
+    }
+    if (err == OXBOW_OK) {
+        result_finish(&found);
+        err = found.item_count > 0 ? zset_take_many(z, &found) : OXBOW_OK;
+    }
+    oxbow_result_fini(&found);
+    return err;
+}
+
 enum oxbow_err oxbow_zset_remove(struct oxbow_txn *txn, struct oxbow_bytes key,
                                  const struct oxbow_bytes *members, size_t count, uint64_t *removed)
 {
     uint64_t ignored = 0;
     uint64_t sum = 0;
+    bool found = false;
     struct zset z;
-    size_t i;
     enum oxbow_err err = table_check(txn, members, count, &ignored);
 
     if (err == OXBOW_OK || err == OXBOW_ETOOBIG) { /* what is too long is simply not there */
         err = zset_find_to_write(txn, key, &z);
     }
     if (err == OXBOW_OK) {
-        for (i = 0; err == OXBOW_OK && i < count && z.scores.count > 0; i++) {
-            bool found = false;
-
-            err = zset_take(&z, members[i], &found);
-            sum += found;
-        }
-        err = zset_close(&z, err);
+        sum = z.scores.count;
+        err = zset_close(&z, count == 1 ? zset_take(&z, members[0], &found)
+                                        : remove_many(&z, members, count));
+        sum -= z.scores.count;
     } else if (err == OXBOW_ENOENT) {
         err = OXBOW_OK;
     }
@@ -169,26 +198,39 @@ static enum oxbow_err pop_one(struct zset *z, enum oxbow_zset_end end, struct ox
     return err == OXBOW_OK ? zset_take_rank(z, rank) : err;
 }
 
-/* All of them: the key goes as a whole, however large it is. */
-static enum oxbow_err pop_all(struct zset *z, enum oxbow_zset_end end, struct oxbow_result *r)
+/* `count` of an end, which are there, into the result. */
+static enum oxbow_err end_items(struct zset *z, enum oxbow_zset_end end, uint64_t count,
+                                struct oxbow_result *r)
 {
     bool up = end == OXBOW_ZSET_MIN;
-    uint64_t left = z->scores.count;
     struct btree_place p;
     struct btree_entry e;
-    enum oxbow_err err = btree_find_rank(&z->scores, up ? 0 : left, &p);
+    enum oxbow_err err = btree_find_rank(&z->scores, up ? 0 : z->scores.count, &p);
 
     if (err == OXBOW_OK) {
         err = up ? btree_get(&p, &e) : btree_prev(&p, &e);
     }
     while (err == OXBOW_OK) {
         err = zset_item(z, &e, r);
-        if (err != OXBOW_OK || --left == 0) {
+        if (err != OXBOW_OK || --count == 0) {
             break;
         }
         err = up ? btree_next(&p, &e) : btree_prev(&p, &e);
     }
     return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
+}
+
+/* More than one, but not all: they are removed as the result has them. */
+static enum oxbow_err pop_some(struct zset *z, enum oxbow_zset_end end, uint64_t count,
+                               struct oxbow_result *r)
+{
+    enum oxbow_err err = end_items(z, end, count, r);
+
+    if (err == OXBOW_OK) {
+        result_finish(r);
+        err = zset_take_many(z, r);
+    }
+    return table_took(zset_close(z, err), z->t.txn, r);
 }
 
 enum oxbow_err oxbow_zset_pop(struct oxbow_txn *txn, struct oxbow_bytes key,
@@ -204,14 +246,14 @@ enum oxbow_err oxbow_zset_pop(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (err == OXBOW_OK) {
         err = zset_find_to_write(txn, key, &z);
     }
-    if (err == OXBOW_OK && count >= z.scores.count) {
-        err = pop_all(&z, end, result);
+    if (err == OXBOW_OK && count > 1 && count < z.scores.count) {
+        return pop_some(&z, end, count, result);
+    }
+    if (err == OXBOW_OK && count >= z.scores.count) { /* the key goes as a whole */
+        err = end_items(&z, end, z.scores.count, result);
         err = err == OXBOW_OK ? oxbow_key_delete(txn, key, NULL) : err;
     } else if (err == OXBOW_OK) {
-        for (; err == OXBOW_OK && count > 0 && z.scores.count > 0; count--) {
-            err = pop_one(&z, end, result);
-        }
-        err = zset_close(&z, err);
+        err = zset_close(&z, count > 0 ? pop_one(&z, end, result) : OXBOW_OK);
     }
     return table_read_done(err, result);
 }

@@ -6,6 +6,8 @@
 #include "engine/keyval/zset.h"
 #include "oxbow/key.h"
 
+#define STEP_BYTES 64u /* what a member that is to go takes in memory, without its bytes */
+
 /* Ranks `low` up to, not including, `high`. */
 struct span {
     uint64_t low;
@@ -194,6 +196,30 @@ enum oxbow_err oxbow_zset_range_count(struct oxbow_txn *txn, struct oxbow_bytes 
 
 /* ---- removing and storing ---- */
 
+/* From behind, in steps for which no more is kept in memory than a transaction holds. */
+static enum oxbow_err span_remove(struct zset *z, struct span s)
+{
+    struct oxbow_result found = {0};
+    uint64_t step_max = txn_bytes_max(z->t.txn) / STEP_BYTES;
+    enum oxbow_err err = OXBOW_OK;
+
+    while (err == OXBOW_OK && s.low < s.high) {
+        struct span step = {s.high - s.low > step_max ? s.high - step_max : s.low, s.high};
+
+        err = result_begin(&found, &txn_port(z->t.txn)->alloc, TABLE_RESULT_MAX);
+        if (err == OXBOW_OK) {
+            err = span_items(z, &step, false, &found);
+        }
+        if (err == OXBOW_OK) {
+            result_finish(&found);
+            err = zset_take_many(z, &found);
+        }
+        s.high = step.low;
+    }
+    oxbow_result_fini(&found);
+    return err;
+}
+
 enum oxbow_err oxbow_zset_range_remove(struct oxbow_txn *txn, struct oxbow_bytes key,
                                        const struct oxbow_zset_range *range, uint64_t *removed)
 {
@@ -208,8 +234,8 @@ enum oxbow_err oxbow_zset_range_remove(struct oxbow_txn *txn, struct oxbow_bytes
         if (err == OXBOW_OK && n > 0 && n == z.scores.count) {
             err = oxbow_key_delete(txn, key, NULL);
         } else if (err == OXBOW_OK) {
-            for (; err == OXBOW_OK && s.low < s.high; s.high--) {
-                err = zset_take_rank(&z, s.low);
+            if (err == OXBOW_OK) {
+                err = n == 1 ? zset_take_rank(&z, s.low) : span_remove(&z, s);
             }
             err = zset_close(&z, err);
         }

@@ -331,6 +331,11 @@ uint32_t txn_entry_bytes_max(const struct oxbow_txn *txn)
     return txn->db->config.entry_bytes;
 }
 
+uint32_t txn_bytes_max(const struct oxbow_txn *txn)
+{
+    return txn->db->config.txn_bytes;
+}
+
 uint64_t txn_wall_ms(struct oxbow_txn *txn)
 {
     const struct oxbow_clock *clock = &txn->db->port->clock;

@@ -20,8 +20,9 @@
  * OXBOW_ENOMEM, OXBOW_ECORRUPT, OXBOW_EIO
  * and those that write:
  * OXBOW_EREADONLY   a read-only transaction or store
- * OXBOW_ETXNBIG     it changes more than one transaction holds (oxbow_config.txn_bytes: some 9,000
- *                   members in 16 MiB): ask for less at a time. All members at once go at any number
+ * OXBOW_ETXNBIG     it changes more than one transaction holds (oxbow_config.txn_bytes: 9,000 members
+ *                   in 16 MiB are added at least, 7,000 removed; of up to 300,000 any part): ask for
+ *                   less at a time. All members at once go at any number
  * and those that add:
  * OXBOW_ETOOBIG     a member over entry_bytes, or a key over OXBOW_KEY_NAME_MAX
  * OXBOW_EQUOTA, OXBOW_ELEVEL (the store is of level 1: upgrade.h), OXBOW_ENOSPC

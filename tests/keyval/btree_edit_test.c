@@ -2,8 +2,9 @@
 /*
  * Random changes of a counted tree against a sorted array: with few different orders, so that members
  * decide; with members that begin alike for longer than an inner node remembers; with members and
- * values outside. After each round the tree is gone through node by node.
+ * values outside; one by one and many at once. After each round the tree is gone through node by node.
  */
+#include "engine/store/store.h"
 #include "tests/keyval/tree_check.h"
 #include "tests/queue/stream_fixture.h"
 
@@ -161,6 +162,103 @@ static void drop(struct btree *t, struct model *m, size_t at)
     memmove(m->at + at, m->at + at + 1, (m->n - at) * sizeof *m->at);
 }
 
+/* ---- many at once ---- */
+
+struct taken {
+    struct btree *t;
+    struct btree_entry last; /* its order alone is looked at: the rest was borrowed */
+    size_t count;
+};
+
+static enum oxbow_err take(void *ctx, const struct btree_entry *e)
+{
+    struct taken *taken = ctx;
+
+    assert_true(taken->count == 0 || e->order <= taken->last.order);
+    taken->last.order = e->order;
+    taken->count++;
+    assert_ok(outside_delete(taken->t->txn, taken->t->object, &e->member));
+    return outside_delete(taken->t->txn, taken->t->object, &e->value);
+}
+
+static struct btree_key key_dup(const struct item *it)
+{
+    struct oxbow_bytes member = member_of(it, 2);
+    char *copy = malloc(member.len + 1);
+
+    memcpy(copy, member.data, member.len);
+    return (struct btree_key){it->order, {copy, member.len}};
+}
+
+/* Of [low, high) one in `one_in`, in any order, some twice, and some keys that may not be there. */
+static void drop_many(struct btree *t, struct model *m, size_t low, size_t high, uint64_t one_in,
+                      uint64_t *rng, unsigned style)
+{
+    static struct btree_key at[3 * CAP];
+    struct taken taken = {.t = t};
+    struct btree_keys keys = {at, 0, take, &taken};
+    size_t gone = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->n; i++) {
+        bool goes = i >= low && i < high && rig_random(rng) % one_in == 0;
+
+        m->at[n++] = m->at[i];
+        if (goes) {
+            at[keys.count++] = key_dup(m->at[i]);
+            if (rig_random(rng) % 20 == 0) {
+                at[keys.count++] = key_dup(m->at[i]);
+            }
+            free(m->at[i]);
+            gone++;
+            n--;
+        }
+    }
+    m->n = n;
+    for (uint64_t i = rig_random(rng) % 50; i > 0; i--) {
+        struct item it = item_random(rng, style);
+        bool there;
+
+        (void)model_find(m, &it, &there);
+        if (!there) {
+            at[keys.count++] = key_dup(&it);
+        }
+    }
+    for (size_t i = keys.count; i > 1; i--) {
+        size_t with = rig_random(rng) % i;
+        struct btree_key moved = at[i - 1];
+
+        at[i - 1] = at[with];
+        at[with] = moved;
+    }
+    btree_keys_sort(at, keys.count);
+    assert_ok(btree_remove_keys(t, &keys));
+    assert_int_equal(taken.count, gone);
+    assert_int_equal(t->count, m->n);
+    for (size_t i = 0; i < keys.count; i++) {
+        free((void *)(uintptr_t)at[i].member.data);
+    }
+}
+
+/* A run, or some here and there, or at an end; now and then nearly all. */
+static void drop_some(struct btree *t, struct model *m, uint64_t *rng, unsigned style)
+{
+    size_t low = rig_random(rng) % (m->n + 1);
+    size_t high = low + rig_random(rng) % (m->n - low + 1);
+
+    switch (rig_random(rng) % 4) {
+    case 0:
+        low = 0;
+        break;
+    case 1:
+        high = m->n;
+        break;
+    default:
+        break;
+    }
+    drop_many(t, m, low, high, 1 + rig_random(rng) % 2 * (rig_random(rng) % 40), rng, style);
+}
+
 static void compare(struct btree *t, const struct model *m)
 {
     struct btree_place p;
@@ -237,10 +335,18 @@ static void rounds(struct streams *f, unsigned style, uint64_t seed)
         streams_reopen(f);
         assert_ok(btree_open(&t, f->txn, OBJECT, BTREE_SCORES));
         compare(&t, &m);
+        if (round % 3 != 0) {
+            drop_some(&t, &m, &rng, style);
+            compare(&t, &m);
+        }
     }
-    while (m.n > 0) {
+    while (m.n > 1000) {
         drop(&t, &m, rig_random(&rng) % m.n);
     }
+    drop_many(&t, &m, 0, m.n, 2, &rng, style);
+    compare(&t, &m);
+    drop_many(&t, &m, 0, m.n, 1, &rng, style);
+    assert_int_equal(m.n, 0);
     tree_check(&t, NULL);
     assert_ok(btree_drop(&t));
     assert_int_equal(keys_left(f->txn), 0);
@@ -290,6 +396,40 @@ static void what_is_added_at_the_end_leaves_full_leaves_behind(void **state)
     assert_int_equal(keys_left(f->txn), 0);
 }
 
+/* A range may be removed that is longer than what a transaction could take out one by one: each leaf is
+ * written at most once, and of a run only those at its ends. */
+static void a_run_costs_a_transaction_little_more_than_its_leaves_names(void **state)
+{
+    enum { MANY = 60000, FROM = 1000 };
+    static struct btree_key at[MANY];
+    struct btree_keys keys = {.at = at + FROM, .count = MANY - 2 * FROM};
+    struct streams *f = *state;
+    uint64_t before;
+    struct btree t;
+    size_t nodes;
+
+    assert_ok(btree_make(&t, f->txn, OBJECT, BTREE_SCORES, 0));
+    for (uint64_t i = 0; i < MANY; i++) {
+        struct btree_entry e = {.order = i, .member = {"member", 6, 0}};
+        struct btree_place p;
+        bool equal;
+
+        at[i] = (struct btree_key){i, BYTES("member")};
+        assert_ok(btree_find(&t, &at[i], &p, &equal));
+        assert_ok(btree_insert(&p, &e));
+        if (i % 10000 == 9999) {
+            streams_reopen(f);
+            assert_ok(btree_open(&t, f->txn, OBJECT, BTREE_SCORES));
+        }
+    }
+    tree_check(&t, &nodes);
+    before = f->txn->bytes;
+    assert_ok(btree_remove_keys(&t, &keys));
+    assert_true(f->txn->bytes - before < nodes * 400);
+    assert_int_equal(t.count, 2 * FROM);
+    tree_check(&t, NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, streams_setup, streams_teardown)
 
 int main(void)
@@ -297,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_tree_agrees_with_a_sorted_array),
         TEST(what_is_added_at_the_end_leaves_full_leaves_behind),
+        TEST(a_run_costs_a_transaction_little_more_than_its_leaves_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,8 @@ static enum oxbow_err act(struct scene *s, struct oxbow_txn *txn, unsigned step)
     const struct oxbow_zset_range some = {.by = OXBOW_ZSET_BY_SCORE, .min = 2, .max = 3};
     const struct oxbow_zset_combination c = {.op = OXBOW_ZSET_UNION, .keys = keys, .count = 3};
     const struct oxbow_bytes big_name = BYTES("big");
+    const struct oxbow_bytes few[] = {BYTES("member 70"), BYTES("member 3"), BYTES("none such"),
+                                      BYTES("member 71"), BYTES("member 73")};
 
     switch (step) {
     case 0:
@@ -76,7 +78,9 @@ static enum oxbow_err act(struct scene *s, struct oxbow_txn *txn, unsigned step)
         return oxbow_hash_delete(txn, BYTES("h"), &big_name, 1, NULL);
     case 4:
         TRY(oxbow_zset_range_store(txn, BYTES("y"), BYTES("z"), &some, NULL));
-        return fill(txn, 60, 120);
+        TRY(oxbow_zset_remove(txn, BYTES("z"), few, 5, NULL));
+        TRY(oxbow_hash_delete(txn, BYTES("h"), few, 5, NULL));
+        return fill(txn, 75, 120);
     default:
         TRY(oxbow_hash_add(txn, BYTES("h"), BYTES("n"), 5, NULL));
         TRY(oxbow_set_combine_store(txn, BYTES("u"), OXBOW_SET_DIFF, keys, 2, NULL));

@@ -37,6 +37,49 @@ static void members_come_and_go_and_the_key_with_them(void **state)
     assert_int_equal(n, 0);
 }
 
+/* More than one transaction could take out one by one. */
+static void many_members_go_in_one_transaction(void **state)
+{
+    enum { MANY = 40000, STEP = 8000 };
+    static struct oxbow_bytes all[MANY];
+    static char text[MANY][16];
+    static bool present[MANY];
+    struct streams *f = *state;
+    uint64_t left = 0;
+    uint64_t n;
+
+    for (int i = 0; i < MANY; i++) {
+        snprintf(text[i], sizeof text[i], "m%06d", i);
+        all[i] = text_bytes(text[i]);
+    }
+    for (int i = 0; i < MANY; i += STEP) {
+        assert_ok(oxbow_set_add(f->txn, BYTES("s"), all + i, STEP, &n));
+        assert_int_equal(n, STEP);
+        streams_commit(f);
+        streams_begin(f);
+    }
+    assert_ok(oxbow_set_pop(f->txn, BYTES("s"), MANY / 2 + 7, &f->result));
+    assert_int_equal(f->result.item_count, MANY / 2 + 7);
+    assert_ok(
+        oxbow_set_has_many(f->txn, BYTES("s"), f->result.items, f->result.item_count, present));
+    for (size_t i = 0; i < f->result.item_count; i++) {
+        assert_false(present[i]); /* and so none was given twice: they are as many as are gone */
+    }
+    assert_ok(oxbow_set_has_many(f->txn, BYTES("s"), all, MANY, present));
+    for (int i = 0; i < MANY; i++) {
+        left += present[i];
+    }
+    assert_int_equal(left, MANY / 2 - 7);
+    assert_ok(oxbow_set_remove(f->txn, BYTES("s"), all + 1, MANY - 1, &n));
+    assert_int_equal(n, left - present[0]);
+    assert_ok(oxbow_set_count(f->txn, BYTES("s"), &n));
+    assert_int_equal(n, present[0]);
+    assert_ok(oxbow_set_remove(f->txn, BYTES("s"), all, MANY, &n));
+    streams_reopen(f);
+    assert_ok(oxbow_key_count(f->txn, &n));
+    assert_int_equal(n, 0);
+}
+
 static void members_are_popped_by_chance_until_none_is_left(void **state)
 {
     struct streams *f = *state;
@@ -152,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(members_come_and_go_and_the_key_with_them),
+        TEST(many_members_go_in_one_transaction),
         TEST(members_are_popped_by_chance_until_none_is_left),
         TEST(a_member_moves_from_one_set_to_another),
         TEST(scans_and_chance_give_what_is_there),

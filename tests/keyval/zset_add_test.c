@@ -133,42 +133,114 @@ static void both_ends_are_popped_outermost_first(void **state)
     assert_int_equal(n, 0);
 }
 
-/* More than one transaction can take out one by one. */
-static void a_large_set_is_popped_whole_or_not_at_all(void **state)
+/* More than one transaction could take out one by one. */
+enum { MANY = 24000, STEP = 4000 };
+
+static void fill_many(struct streams *f)
 {
-    enum { MANY = 24000, STEP = 4000 };
+    char member[16];
+
+    for (int i = 0; i < MANY; i++) {
+        snprintf(member, sizeof member, "m%06d", i);
+        zadd(f, "z", 0, i, member);
+        if (i % STEP == STEP - 1) {
+            streams_commit(f);
+            streams_begin(f);
+        }
+    }
+}
+
+static void assert_popped(const struct streams *f, size_t count, double first, double step)
+{
+    assert_int_equal(f->result.item_count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(f->result.scores[i] == first + step * (double)i);
+    }
+}
+
+static void any_part_of_a_large_set_goes_in_one_transaction(void **state)
+{
+    static char text[MANY][16];
+    static struct oxbow_bytes odd[MANY / 2 + 1];
     const struct oxbow_zset_range but_one = {.start = 1, .stop = -1};
     struct streams *f = *state;
     uint64_t n = 0;
-    char member[16];
+
+    fill_many(f);
+    assert_ok(oxbow_zset_range_remove(f->txn, BYTES("z"), &but_one, &n));
+    assert_int_equal(n, MANY - 1);
+    assert_string_equal(zall(f, "z"), "m000000=0");
+    zcheck(f, "z");
+    streams_abort(f);
+    streams_begin(f);
+    assert_ok(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MAX, MANY - 1, &f->result));
+    assert_popped(f, MANY - 1, MANY - 1, -1);
+    assert_string_equal(zall(f, "z"), "m000000=0");
+    zcheck(f, "z");
+    streams_abort(f);
+    streams_begin(f);
+    assert_ok(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MIN, MANY / 2, &f->result));
+    assert_popped(f, MANY / 2, 0, 1);
+    zcheck(f, "z");
+    streams_abort(f);
+    streams_begin(f);
+    for (int i = 0; i < MANY / 2; i++) {
+        snprintf(text[i], sizeof text[i], "m%06d", 2 * i + 1);
+        odd[i] = text_bytes(text[i]);
+    }
+    odd[MANY / 2] = BYTES("none such");
+    assert_ok(oxbow_zset_remove(f->txn, BYTES("z"), odd, MANY / 2 + 1, &n));
+    assert_int_equal(n, MANY / 2);
+    zcheck(f, "z");
+    assert_ok(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MIN, MANY / 2 - 1, &f->result));
+    assert_popped(f, MANY / 2 - 1, 0, 2);
+    streams_reopen(f);
+    zcheck(f, "z");
+    assert_string_equal(zall(f, "z"), "m023998=23998");
+}
+
+static void a_large_set_is_popped_whole(void **state)
+{
+    struct streams *f = *state;
+    uint64_t n = 0;
 
     for (int round = 0; round < 2; round++) {
-        for (int i = 0; i < MANY; i++) {
-            snprintf(member, sizeof member, "m%06d", i);
-            zadd(f, "z", 0, i, member);
-            if (i % STEP == STEP - 1) {
-                streams_commit(f);
-                streams_begin(f);
-            }
-        }
-        assert_err(oxbow_zset_range_remove(f->txn, BYTES("z"), &but_one, &n), OXBOW_ETXNBIG);
-        streams_abort(f);
-        streams_begin(f);
-        assert_err(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MIN, MANY - 1, &f->result),
-                   OXBOW_ETXNBIG);
-        streams_abort(f);
-        streams_begin(f);
+        fill_many(f);
         assert_ok(oxbow_zset_pop(f->txn, BYTES("z"), round == 0 ? OXBOW_ZSET_MIN : OXBOW_ZSET_MAX,
                                  MANY, &f->result));
-        assert_int_equal(f->result.item_count, MANY);
-        for (int i = 0; i < MANY; i++) {
-            assert_true(f->result.scores[i] == (double)(round == 0 ? i : MANY - 1 - i));
-        }
+        assert_popped(f, MANY, round == 0 ? 0 : MANY - 1, round == 0 ? 1 : -1);
         streams_commit(f);
         streams_begin(f);
         assert_ok(oxbow_key_count(f->txn, &n));
         assert_int_equal(n, 0);
     }
+}
+
+/* Members that lie in more leaves than a transaction may write. */
+static void what_is_too_much_for_a_transaction_is_refused_whole(void **state)
+{
+    const struct oxbow_zset_range most = {.start = 5, .stop = -6};
+    struct streams *f = *state;
+    uint64_t n = 77;
+
+    fill_many(f);
+    streams_commit(f);
+    rig_close(&f->rig);
+    f->rig.config.txn_bytes = 64u << 10;
+    rig_open(&f->rig);
+    streams_begin(f);
+    assert_err(oxbow_zset_range_remove(f->txn, BYTES("z"), &most, &n), OXBOW_ETXNBIG);
+    streams_abort(f);
+    streams_begin(f);
+    assert_err(oxbow_zset_pop(f->txn, BYTES("z"), OXBOW_ZSET_MIN, MANY / 2, &f->result),
+               OXBOW_ETXNBIG);
+    assert_int_equal(f->result.item_count, 0);
+    assert_int_equal(n, 77);
+    streams_abort(f);
+    streams_begin(f);
+    assert_ok(oxbow_zset_count(f->txn, BYTES("z"), &n));
+    assert_int_equal(n, MANY);
+    zcheck(f, "z");
 }
 
 static void bad_input_is_refused_and_changes_nothing(void **state)
@@ -216,7 +288,9 @@ int main(void)
         TEST(infinities_are_scores_and_their_difference_is_none),
         TEST(members_are_removed_and_the_key_with_the_last),
         TEST(both_ends_are_popped_outermost_first),
-        TEST(a_large_set_is_popped_whole_or_not_at_all),
+        TEST(any_part_of_a_large_set_goes_in_one_transaction),
+        TEST(a_large_set_is_popped_whole),
+        TEST(what_is_too_much_for_a_transaction_is_refused_whole),
         TEST(bad_input_is_refused_and_changes_nothing),
     };
 

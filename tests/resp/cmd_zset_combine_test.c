@@ -28,6 +28,41 @@ static void sorted_sets_are_combined(void **state)
                  "*2\r\n*2\r\n$1\r\nx\r\n,1\r\n*2\r\n$1\r\ny\r\n,2\r\n");
 }
 
+static void what_is_too_much_for_a_transaction_has_not_happened(void **state)
+{
+    static const char *const all[] = {"SUNIONSTORE d s", "SDIFFSTORE d s", "ZUNIONSTORE d 1 z",
+                                      "ZRANGESTORE d z 0 -1", "SORT l ALPHA STORE d"};
+    static const char big[] =
+        "-ERR this changes more than one transaction may hold, and nothing was "
+        "done: ask for less at a time\r\n";
+    struct talk *t = *state;
+    char words[200];
+
+    for (int i = 0; i < 3000; i++) {
+        (void)snprintf(words, sizeof words, "SADD s member:%04d", i);
+        (void)talk(t, 0, words);
+        (void)snprintf(words, sizeof words, "ZADD z %d member:%04d", i, i);
+        (void)talk(t, 0, words);
+        (void)snprintf(words, sizeof words, "RPUSH l %0150d", i);
+        (void)talk(t, 0, words);
+    }
+    assert_reply(t, 0, "SADD d what was there", ":3\r\n");
+    t->store.txn_bytes = 256 << 10;
+    talk_again(t);
+    talk_connect(t, 0);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        assert_reply(t, 0, all[i], big);
+        assert_reply(t, 0, "SCARD d", ":3\r\n");
+    }
+    (void)talk(t, 0, "MULTI");
+    (void)talk(t, 0, "DEL d");
+    (void)talk(t, 0, "SUNIONSTORE d s");
+    assert_reply(t, 0, "EXEC", big);
+    assert_reply(t, 0, "SMISMEMBER d what was there", "*3\r\n:1\r\n:1\r\n:1\r\n");
+    assert_reply(t, 0, "ZREMRANGEBYRANK z 1 -2", ":2998\r\n");
+    assert_reply(t, 0, "ZRANGE z 0 -1", "*2\r\n$11\r\nmember:0000\r\n$11\r\nmember:2999\r\n");
+}
+
 /* As redis-server 7.0.15 answers. */
 static void what_is_no_number_counts_as_0_where_redis_has_it_so(void **state)
 {
@@ -85,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(sorted_sets_are_combined),
+        TEST(what_is_too_much_for_a_transaction_has_not_happened),
         TEST(what_is_no_number_counts_as_0_where_redis_has_it_so),
         TEST(what_is_wrong_is_told_in_redis_words),
         TEST(members_are_taken_off_the_first_that_has_any),

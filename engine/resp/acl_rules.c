@@ -385,19 +385,25 @@ static bool ends_with(struct oxbow_bytes b, char c)
     return b.len > 0 && ((const char *)b.data)[b.len - 1] == c;
 }
 
+/* Whether the rule begins a selector that others belong to. As in Redis 7.0 that is so within one, too,
+ * and what was before it in the same is forgotten. */
+static bool opens(struct oxbow_bytes rule)
+{
+    return begins_with(rule, '(') && !ends_with(rule, ')');
+}
+
 uint32_t acl_unclosed(const struct oxbow_bytes *rules, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t first = i;
+    uint32_t open = count;
 
-        while (begins_with(rules[first], '(') && !ends_with(rules[i], ')')) {
-            i++;
-            if (i == count) {
-                return first;
-            }
+    for (uint32_t i = 0; i < count; i++) {
+        if (opens(rules[i])) {
+            open = i;
+        } else if (ends_with(rules[i], ')')) {
+            open = count;
         }
     }
-    return count;
+    return open;
 }
 
 enum oxbow_err acl_join(const struct oxbow_bytes *rules, uint32_t count, uint32_t *at,
@@ -407,11 +413,15 @@ enum oxbow_err acl_join(const struct oxbow_bytes *rules, uint32_t count, uint32_
     uint32_t i = *at;
 
     *rule = rules[i];
-    if (!begins_with(rules[i], '(')) {
+    if (!opens(rules[i])) {
         return OXBOW_OK;
     }
     for (; err == OXBOW_OK && i < count; i++) {
-        err = i > *at ? buf_append(joined, " ", 1) : OXBOW_OK;
+        if (opens(rules[i])) {
+            joined->len = 0;
+        } else {
+            err = buf_append(joined, " ", 1);
+        }
         if (err == OXBOW_OK && rules[i].len > 0) {
             err = buf_append(joined, rules[i].data, rules[i].len);
         }

@@ -164,6 +164,8 @@ static void rules_are_told_as_they_are_in_force(void **state)
         {"(\n+get\n)", "off resetchannels -@all (resetchannels -@all +get)"},
         {"()\n( )", "off resetchannels -@all (resetchannels -@all) (resetchannels -@all)"},
         {"(+get)\n(~x)\nclearselectors", "off resetchannels -@all"},
+        /* Whatever begins within a selector begins it anew. */
+        {"(+get\n(~x\n+set)", "off resetchannels -@all (~x resetchannels -@all +set)"},
         {"on\n>x\n~a\n&b\n+@all\n(+get)\nreset", "off sanitize-payload resetchannels -@all"},
     };
     struct world *w = *state;
@@ -239,6 +241,7 @@ static void wrong_rules_change_nothing(void **state)
         NO("(~x))", "Syntax error"),
         NO("(~x &))", "Syntax error"),
         {"(+get", "Unmatched parenthesis in acl selector starting at '(+get'."},
+        {"(+get\n(~x", "Unmatched parenthesis in acl selector starting at '(~x'."},
         {"(+get) ", "Unmatched parenthesis in acl selector starting at '(+get) '."},
     };
     struct world *w = *state;

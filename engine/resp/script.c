@@ -206,6 +206,7 @@ static const char *refusal(const struct resp_script *script, const struct resp_c
 {
     const struct resp_command *row = call->row;
     uint32_t count = call->count;
+    const char *why;
 
     if (row == NULL) {
         return "ERR Unknown Redis command called from script";
@@ -217,10 +218,10 @@ static const char *refusal(const struct resp_script *script, const struct resp_c
     if ((row->flags & RESP_NOSCRIPT) != 0) {
         return "ERR This Redis command is not allowed from script";
     }
-    if (script->read_only && writes(row)) {
-        return "ERR Write commands are not allowed from read-only scripts.";
-    }
-    return denial(call);
+    why = denial(call);
+    return why == NULL && script->read_only && writes(row)
+               ? "ERR Write commands are not allowed from read-only scripts."
+               : why;
 }
 
 enum oxbow_err resp_script_call(struct resp_script *script, const struct oxbow_bytes *args,

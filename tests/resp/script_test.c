@@ -281,6 +281,17 @@ static void a_script_may_do_what_its_user_may(void **state)
     assert_reply(t, 0, "ACL SETUSER u on nopass +@all -get ~k* &c*", "+OK\r\n");
     assert_reply(t, 0, "AUTH u x", "+OK\r\n");
     ask_cases(t, denied, sizeof denied / sizeof denied[0]);
+    /* Asked before whether the script may write at all; too few arguments name no keys. */
+    assert_reply(
+        t, 0, "EVAL_RO return(redis.pcall('set','zz','1')) 0",
+        "-ERR The user executing the script can't access at least one of the keys mentioned "
+        "in the command arguments\r\n");
+    assert_reply(t, 0, "EVAL_RO return(redis.pcall('set','kz','1')) 0",
+                 "-ERR Write commands are not allowed from read-only scripts.\r\n");
+    assert_reply(t, 0, "EVAL return(redis.acl_check_cmd('set')) 0", ":1\r\n");
+    assert_reply(t, 0, "EVAL return(redis.acl_check_cmd('set','zx')) 0", "$-1\r\n");
+    assert_reply(t, 0, "AUTH default x", "+OK\r\n");
+    assert_non_null(strstr(talk(t, 0, "ACL LOG 1"), "$5\r\ncount\r\n:2\r\n"));
 }
 
 static void a_lock_is_taken_extended_and_given_back(void **state)

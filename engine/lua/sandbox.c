@@ -225,7 +225,7 @@ static int safe_pcall(lua_State *L)
 static int guarded_handler(lua_State *L)
 {
     lua_settop(L, 1);
-    if (!vm_of_state(L)->over) {
+    if (!vm_of_state(L)->script->over) {
         lua_pushvalue(L, lua_upvalueindex(1));
         lua_insert(L, 1);
         lua_call(L, 1, 1);

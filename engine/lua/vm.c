@@ -375,10 +375,9 @@ static void on_count(lua_State *L, lua_Debug *where)
     struct resp_vm *vm = vm_of_state(L);
 
     (void)where;
-    if (vm->script == NULL || !(vm->over || resp_script_is_over(vm->script))) {
+    if (vm->script == NULL || !resp_script_is_over(vm->script)) {
         return;
     }
-    vm->over = true;
     lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
     luaL_error(L, "Script ended: it ran for longer than lua-time-limit allows");
 }
@@ -414,7 +413,6 @@ static void vm_run(struct resp_vm *vm, struct resp_script *script)
     int rc;
 
     vm->script = script;
-    vm->over = false;
     lua_sethook(vm->state, on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
     rc = lua_cpcall(vm->state, run_protected, NULL);
     if (rc != 0) { /* no memory for the reply, or for that of the error */

@@ -30,7 +30,6 @@ struct resp_vm {
     struct resp_script *script; /* on its way; NULL: none */
     struct resp_reply *reply;   /* where load's complaint or run's result goes */
     uint32_t count;             /* scripts that are known */
-    bool over;                  /* its time */
     bool found;                 /* what the last look-up by name gave */
     uint32_t found_flags;
     uint64_t random; /* 48 bits: of math.random */

@@ -14,6 +14,7 @@
 #include "engine/resp/args.h"
 #include "engine/resp/server.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define MEMORY_MAX_DEFAULT ((uint64_t)64 << 20)
@@ -281,11 +282,13 @@ bool resp_script_may(struct resp_script *script, const struct oxbow_bytes *args,
     return *known && acl_check(&s->acl, call.client->who, &call, &arg) == ACL_ALLOWED;
 }
 
-bool resp_script_is_over(const struct resp_script *script)
+bool resp_script_is_over(struct resp_script *script)
 {
     const struct oxbow_clock *clock = &script->call->server->port->clock;
 
-    return script->until_us != RESP_SCRIPT_NO_END && clock->mono_us(clock->ctx) >= script->until_us;
+    script->over = script->over || (script->until_us != RESP_SCRIPT_NO_END &&
+                                    clock->mono_us(clock->ctx) >= script->until_us);
+    return script->over;
 }
 
 void resp_script_log(struct resp_script *script, uint32_t level, const char *text)
@@ -362,6 +365,26 @@ static uint64_t end_of(const struct oxbow_resp *s)
                                   (uint64_t)(ms != 0 ? ms : MS_MAX_DEFAULT) * 1000;
 }
 
+const char resp_script_over_text[] = "ERR Script ended: it ran for longer than lua-time-limit "
+                                     "allows. Nothing of it has happened, nor "
+                                     "of the transaction that it was in";
+
+/* Half a script is worse than none: the batch fails, and what else was in it comes again. So does the
+ * script, which is not run once more then: eval. */
+static void end_over(struct resp_call *call, const struct resp_script *script)
+{
+    const struct oxbow_log *log = &call->server->port->log;
+    char text[128];
+
+    call->client->over_time = call->client->request;
+    oxbow_txn_refuse(call->server->txn, OXBOW_ETIMEDOUT);
+    if (log->line != NULL) {
+        (void)snprintf(text, sizeof text,
+                       "script %s was ended: it ran for longer than lua-time-limit", script->sha);
+        log->line(log->ctx, OXBOW_LOG_WARN, text);
+    }
+}
+
 static void run(struct resp_call *call, struct resp_vm *vm, struct resp_script *script)
 {
     struct oxbow_resp *s = call->server;
@@ -374,6 +397,9 @@ static void run(struct resp_call *call, struct resp_vm *vm, struct resp_script *
     s->script = script;
     s->config.scripting->run(vm, script);
     s->script = NULL;
+    if (script->over) {
+        end_over(call, script);
+    }
     call->client->database = database;
     resp_reply_taken(&s->script_reply, resp_reply_peek(&s->script_reply, UINT64_MAX).len);
     resp_reply_idle(&s->script_reply);
@@ -387,6 +413,9 @@ static enum oxbow_err eval(struct resp_call *call, bool by_name, bool read_only)
 
     if (vm == NULL) {
         return OXBOW_OK;
+    }
+    if (call->client->over_time == call->client->request) {
+        return resp_refuse(call, resp_script_over_text);
     }
     if (by_name && call->args[1].len != SHA1_HEX_LEN) {
         return resp_refuse(call, "NOSCRIPT No matching script. Please use EVAL.");

@@ -35,6 +35,7 @@ struct resp_script {
     uint32_t flags;
     bool read_only;
     bool wrote;        /* a command that writes was carried out */
+    bool over;         /* its time was over, and it was ended */
     uint64_t until_us; /* of the monotonic clock: then it is ended; RESP_SCRIPT_NO_END: never */
     uint8_t version;   /* of the protocol in which commands answer it: redis.setresp */
     uint32_t key_count;
@@ -72,8 +73,10 @@ OXBOW_MUST_CHECK enum oxbow_err resp_script_call(struct resp_script *script,
  * no such command. */
 bool resp_script_may(struct resp_script *script, const struct oxbow_bytes *args, uint32_t count,
                      bool *known);
-/* Whether its time is over. */
-bool resp_script_is_over(const struct resp_script *script);
+/* Whether its time is over: who runs it ends it then. */
+bool resp_script_is_over(struct resp_script *script);
+/* What is said of a request whose script was. */
+extern const char resp_script_over_text[];
 /* A line of the script for the log. Redis' levels: 0 debug, 1 verbose, 2 notice, 3 warning. */
 void resp_script_log(struct resp_script *script, uint32_t level, const char *text);
 /* Ends what scripts have of the server. */

@@ -3,6 +3,7 @@
 #include "engine/resp/server.h"
 
 #include "engine/base/check.h"
+#include "engine/resp/script.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -224,6 +225,7 @@ void resp_batch_join(struct oxbow_resp *s, struct oxbow_resp_client *c)
 {
     if (link_alone(&c->batch)) {
         c->batch_in = c == s->current ? c->request_in : resp_reader_mark(&c->in);
+        c->batch_begins = c == s->current ? c->request : c->request + 1;
         c->batch_out = resp_reply_mark(&c->out);
         c->batch_databases = 0;
         c->batch_told = false;
@@ -253,6 +255,7 @@ static void put_back(struct oxbow_resp *s)
         link_remove(&c->batch);
         resp_reader_rewind(&c->in, c->batch_in);
         resp_reply_rewind(&c->out, c->batch_out);
+        c->request = c->batch_begins - 1;
         c->put_back = true;
         resp_client_wake(c);
     }
@@ -291,7 +294,11 @@ static void batch_failed(struct oxbow_resp *s, enum oxbow_err err)
             resp_reply_rewind(&c->out, c->batch_out);
         }
         if (s->batched == 1) { /* else it was sent messages and nothing else */
-            resp_error_of(&first->out, err);
+            if (first->over_time != 0 && first->over_time == first->request) {
+                resp_error(&first->out, resp_script_over_text);
+            } else {
+                resp_error_of(&first->out, err);
+            }
             resp_client_gate(first, 0);
             s->answered = true;
         }
@@ -398,9 +405,11 @@ static bool step(struct oxbow_resp *s, struct oxbow_resp_client *c)
     c->request_in = resp_reader_mark(&c->in);
     switch (resp_reader_next(&c->in, &request)) {
     case RESP_READ_REQUEST:
+        c->request++;
         if (resp_execute(c, request.args, (uint32_t)request.count) == RESP_GIVEN_UP) {
             if (!c->put_back) {
                 resp_reader_rewind(&c->in, c->request_in);
+                c->request--;
             }
             c->put_back = false;
         }

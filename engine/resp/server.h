@@ -167,11 +167,14 @@ struct oxbow_resp_client {
     uint64_t free_upto; /* bytes that may leave, counted since the connection began */
     struct resp_gate gates[RESP_GATES];
     uint32_t gate_count;
-    struct link over;   /* in server->over: above its soft limit */
-    uint64_t over_us;   /* since when */
-    uint64_t shown_lsn; /* newest commit that it took part in, or was shown */
-    size_t request_in;  /* where the request on its way begins */
-    size_t batch_in;    /* where the first one in the batch does */
+    struct link over;      /* in server->over: above its soft limit */
+    uint64_t over_us;      /* since when */
+    uint64_t shown_lsn;    /* newest commit that it took part in, or was shown */
+    uint64_t request;      /* number of the request on its way; one that comes again keeps it */
+    size_t request_in;     /* where it begins */
+    uint64_t over_time;    /* number of the request whose script was ended last; 0: none */
+    uint64_t batch_begins; /* number of the first one in the batch */
+    size_t batch_in;       /* where that begins */
     uint64_t batch_out;
     uint32_t batch_databases; /* that its commands in the batch were in, a bit each */
     bool batch_told;          /* it was told of others' commands in the batch */

@@ -145,8 +145,8 @@ struct oxbow_resp_config {
     const struct oxbow_resp_setting *settings; /* set at first, as by CONFIG SET */
     uint32_t setting_count;
     const struct oxbow_scripting *scripting; /* NULL: EVAL and its like are refused */
-    uint32_t script_ms_max;    /* a script that runs longer is ended: lua-time-limit; 0: 5000;
-                               UINT32_MAX: never */
+    uint32_t script_ms_max;    /* a script that runs longer is ended, and has not happened:
+                               lua-time-limit; 0: 5000; UINT32_MAX: never */
     uint64_t script_bytes_max; /* memory for all scripts and what they make; 0: 64 MiB */
     struct oxbow_uplink
         *uplink; /* that OXBOW and INFO speak of; outlives the server, is driven by its

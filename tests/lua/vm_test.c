@@ -106,7 +106,12 @@ static int setup_short(void **state)
     return 0;
 }
 
-static void a_script_without_end_is_ended_and_keeps_what_it_wrote(void **state)
+#define OVER                                                                                       \
+    "-ERR Script ended: it ran for longer than lua-time-limit allows. Nothing of it has "          \
+    "happened, "                                                                                   \
+    "nor of the transaction that it was in\r\n"
+
+static void a_script_without_end_is_ended_and_nothing_of_it_is_left(void **state)
 {
     static const char *const endless[] = {
         "redis.call('incr', 'n') while true do end",
@@ -122,12 +127,63 @@ static void a_script_without_end_is_ended_and_keeps_what_it_wrote(void **state)
     struct talk *t = *state;
 
     for (size_t i = 0; i < sizeof endless / sizeof endless[0]; i++) {
-        assert_non_null(strstr(ask(t, 0, endless[i], "0"), "lua-time-limit"));
-        assert_string_equal(
-            ask(t, 0, "return redis.call('get', 'n') + 0", "0")[0] == ':' ? "a number" : t->text,
-            "a number");
+        assert_string_equal(ask(t, 0, endless[i], "0"), OVER);
+        assert_string_equal(ask(t, 0, "return redis.call('get', 'n')", "0"), "$-1\r\n");
     }
-    assert_reply(t, 0, "GET n", "$1\r\n7\r\n");
+    assert_reply(t, 0, "INCR n", ":1\r\n");
+}
+
+static void note_ended(void *ctx, enum oxbow_log_level level, const char *text)
+{
+    *(unsigned *)ctx += level == OXBOW_LOG_WARN && strstr(text, "lua-time-limit") != NULL;
+}
+
+/* Others' commands of the same batch happen, and so do those that the client sent before and after; the
+ * script comes again with them, and is not run once more. */
+static void a_script_that_is_ended_takes_nothing_else_with_it(void **state)
+{
+    struct talk *t = *state;
+    unsigned ended = 0;
+
+    t->fault.port.log.ctx = &ended;
+    t->fault.port.log.line = note_ended;
+    talk_connect(t, 1);
+    talk_connect(t, 2);
+    assert_reply(t, 2, "SUBSCRIBE c", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    talk_send(t, 1, "INCR other");
+    talk_send(t, 0, "INCR n");
+    ask_send(t, 0, "return redis.call('incr', 'n')", "0");
+    ask_send(t, 0, "redis.call('publish', 'c', 'm') redis.call('incr', 'n') while true do end",
+             "0");
+    ask_send(t, 0, "return redis.call('incr', 'n')", "0");
+    talk_send(t, 1, "INCR other");
+    talk_turn(t);
+    assert_string_equal(talk_heard(t, 0), ":1\r\n:2\r\n" OVER ":3\r\n");
+    assert_string_equal(talk_heard(t, 1), ":1\r\n:2\r\n");
+    assert_string_equal(talk_heard(t, 2), "");
+    assert_int_equal(ended, 1);
+    /* The same script, sent anew, is run anew. */
+    assert_string_equal(ask(t, 0, "while true do end", "0"), OVER);
+    assert_string_equal(ask(t, 0, "while true do end", "0"), OVER);
+    assert_int_equal(ended, 3);
+}
+
+static void a_transaction_with_a_script_that_is_ended_has_not_happened(void **state)
+{
+    struct talk *t = *state;
+    unsigned ended = 0;
+
+    t->fault.port.log.ctx = &ended;
+    t->fault.port.log.line = note_ended;
+    assert_reply(t, 0, "MULTI", "+OK\r\n");
+    assert_reply(t, 0, "INCR n", "+QUEUED\r\n");
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(ask(t, 0, "while true do end", "0"), "+QUEUED\r\n");
+    }
+    assert_reply(t, 0, "EXEC", OVER);
+    assert_int_equal(ended, 1);
+    assert_reply(t, 0, "GET n", "$-1\r\n");
+    assert_string_equal(ask(t, 0, "return redis.call('incr', 'n')", "0"), ":1\r\n");
 }
 
 static void the_time_of_a_script_is_a_setting(void **state)
@@ -171,7 +227,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             what_a_script_leaves_in_tables_of_the_server_is_not_there_for_the_next, ask_setup,
             talk_teardown),
-        cmocka_unit_test_setup_teardown(a_script_without_end_is_ended_and_keeps_what_it_wrote,
+        cmocka_unit_test_setup_teardown(a_script_without_end_is_ended_and_nothing_of_it_is_left,
+                                        setup_short, talk_teardown),
+        cmocka_unit_test_setup_teardown(a_script_that_is_ended_takes_nothing_else_with_it,
+                                        setup_short, talk_teardown),
+        cmocka_unit_test_setup_teardown(a_transaction_with_a_script_that_is_ended_has_not_happened,
                                         setup_short, talk_teardown),
         cmocka_unit_test_setup_teardown(the_time_of_a_script_is_a_setting, setup_short,
                                         talk_teardown),

@@ -8,6 +8,9 @@
  * each child, so that the n-th entry and an entry's rank are found in O(log n). A small tree is one
  * record. What many colliding hashes cost is a few comparisons.
  *
+ * An entry may have a deadline, which says nothing to the tree: who gives one keeps it elsewhere in
+ * order (table_time.c).
+ *
  * Members and values beyond the inline limits lie outside (outside.h): an entry then has their number
  * and length, and a tree never frees them: that is its user's business.
  *
@@ -32,8 +35,11 @@
 /* Values are stored: never renumbered. A tree whose root is kind k has its other nodes under k + 1. */
 enum btree_kind {
     BTREE_MEMBERS = OBJECT_KIND_TYPE, /* by the member's hash */
-    BTREE_SCORES = OBJECT_KIND_TYPE + 3
+    BTREE_SCORES = OBJECT_KIND_TYPE + 3,
+    BTREE_TIMES = OBJECT_KIND_TYPE + 5 /* by deadline, of members that have one */
 };
+
+#define BTREE_TIME_MAX (((uint64_t)1 << 48) - 1) /* of a deadline */
 
 struct btree {
     struct oxbow_txn *txn;
@@ -59,7 +65,9 @@ struct btree_entry {
     uint64_t order;
     struct btree_ref member;
     struct btree_ref value;
-    size_t size; /* encoded */
+    uint64_t deadline; /* 0: none; by the store's clock, at most BTREE_TIME_MAX */
+    uint64_t made_ms;  /* what that clock showed when it was given; 0: it is not early (credit.h) */
+    size_t size;       /* encoded */
 };
 
 /* A place in a tree: at an entry, or behind the last one of a leaf. Good until the tree is written. */
@@ -106,9 +114,12 @@ OXBOW_MUST_CHECK enum oxbow_err btree_prev(struct btree_place *p, struct btree_e
 
 /* Inserts at a place that btree_find has given with *equal false. The place is gone. */
 OXBOW_MUST_CHECK enum oxbow_err btree_insert(struct btree_place *p, const struct btree_entry *e);
-/* Gives the entry at the place, `old`, another value. The place is gone. */
+/* Gives the entry at the place, `old`, another value, and the deadline that `old` has. The place is
+ * gone. */
 OXBOW_MUST_CHECK enum oxbow_err btree_replace(struct btree_place *p, const struct btree_entry *old,
                                               const struct btree_ref *value);
+/* Gives it the deadline that `old` has, and leaves the value. */
+OXBOW_MUST_CHECK enum oxbow_err btree_retime(struct btree_place *p, const struct btree_entry *old);
 /* Removes the entry at the place. The place is gone. */
 OXBOW_MUST_CHECK enum oxbow_err btree_remove(struct btree_place *p, const struct btree_entry *e);
 
@@ -117,7 +128,7 @@ struct btree_keys {
     const struct btree_key
         *at; /* in order, as btree_keys_sort has it; the same ones again are fine */
     size_t count;
-    /* Is given each entry before it goes, from the last to the first. It may write, but no node. May be
+    /* Is given each entry before it goes, from the last to the first. It may write, but no node of this tree. May be
      * NULL. `e` is good until it returns. */
     enum oxbow_err (*take)(void *ctx, const struct btree_entry *e);
     void *ctx;

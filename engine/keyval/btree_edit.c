@@ -3,7 +3,7 @@
  * Changing counted trees: inserting with splits, removing with merges, both upwards from a leaf along
  * the path that a place remembers. What must hold before and after is said in btree.c.
  *
- *   insert, replace: leaf -- too long --> split -- parent too long --> split ... root: one level more
+ *   insert, replace, retime: leaf -- too long --> split -- parent too long --> split ... root: one level more
  *   remove: leaf -- empty --> taken from its parent ... -- short --> merged with a neighbour ...
  *           root of one child: one level less
  *   many at once: the same, each leaf once
@@ -215,7 +215,8 @@ enum oxbow_err btree_insert(struct btree_place *p, const struct btree_entry *e)
     return err == OXBOW_OK ? btree_head_put(t) : err;
 }
 
-enum oxbow_err btree_replace(struct btree_place *p, const struct btree_entry *old,
+/* `value` NULL: it stays. */
+static enum oxbow_err change(struct btree_place *p, const struct btree_entry *old,
                              const struct btree_ref *value)
 {
     struct btree *t = p->tree;
@@ -231,7 +232,9 @@ enum oxbow_err btree_replace(struct btree_place *p, const struct btree_entry *ol
     if (err != OXBOW_OK) {
         return err;
     }
-    e.value = *value;
+    e.value = value != NULL ? *value : e.value;
+    e.deadline = old->deadline;
+    e.made_ms = old->made_ms;
     size = entry_encode(bytes, &e);
     node_splice(&node, p->pos, old->size, size);
     memcpy(node.e + p->pos, bytes, size);
@@ -242,6 +245,17 @@ enum oxbow_err btree_replace(struct btree_place *p, const struct btree_entry *ol
         err = node_settle(p, p->leaf, &node, 0);
     }
     return err == OXBOW_OK ? btree_head_put(t) : err;
+}
+
+enum oxbow_err btree_replace(struct btree_place *p, const struct btree_entry *old,
+                             const struct btree_ref *value)
+{
+    return change(p, old, value);
+}
+
+enum oxbow_err btree_retime(struct btree_place *p, const struct btree_entry *old)
+{
+    return change(p, old, NULL);
 }
 
 /* ---- removing ---- */

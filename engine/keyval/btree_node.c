@@ -15,6 +15,8 @@
  *   a leaf's entry:
  *   | order be64 | member: len * 2 + outside, varint | value: likewise | member | value |
  *     where `outside` is 1, le64 number or blob instead of the bytes
+ *   one that has a deadline, before the lengths: 1, le48 deadline; or 3, le48 deadline, le48 made
+ *     (a member that lies outside is never of length 0 or 1)
  *   an inner node's:
  *   | order be64 | prefix len + 32 if cut (1) | prefix (23) | child le64 | count le64 |
  */
@@ -26,6 +28,10 @@
 
 #define FORMAT     1u
 #define PREFIX_CUT 0x20u
+
+/* Where a member's length would be. */
+#define TIMED      1u
+#define TIMED_MADE 3u
 
 static struct oxbow_bytes node_key(uint8_t out[KV_KEY_MAX], const struct btree *t, uint64_t id)
 {
@@ -298,6 +304,37 @@ static size_t body_get(const uint8_t *p, size_t len, struct btree_ref *ref, bool
     return *ok ? (size_t)ref->len : 0;
 }
 
+static uint64_t time_get(const uint8_t *p)
+{
+    return get_le32(p) | (uint64_t)get_le16(p + 4) << 32;
+}
+
+static void time_put(uint8_t *p, uint64_t ms)
+{
+    put_le32(p, (uint32_t)ms);
+    put_le16(p + 4, (uint16_t)(ms >> 32));
+}
+
+/* Reads the deadline, if there is one; gives the size of that. SIZE_MAX: it is cut short, or 0. */
+static size_t times_get(const uint8_t *p, size_t len, struct btree_entry *e)
+{
+    size_t size = p[0] == TIMED ? 1 + TIME_BYTES : p[0] == TIMED_MADE ? 1 + 2 * TIME_BYTES : 0;
+
+    e->deadline = 0;
+    e->made_ms = 0;
+    if (size == 0) {
+        return 0;
+    }
+    if (size >= len) {
+        return SIZE_MAX;
+    }
+    e->deadline = time_get(p + 1);
+    if (p[0] == TIMED_MADE) {
+        e->made_ms = time_get(p + 1 + TIME_BYTES);
+    }
+    return e->deadline == 0 ? SIZE_MAX : size;
+}
+
 enum oxbow_err entry_decode(const uint8_t *entries, size_t used, size_t pos, struct btree_entry *e)
 {
     const uint8_t *p = entries + pos;
@@ -310,6 +347,11 @@ enum oxbow_err entry_decode(const uint8_t *entries, size_t used, size_t pos, str
         return OXBOW_ECORRUPT;
     }
     e->order = get_be64(p);
+    n = times_get(p + at, len - at, e);
+    if (n == SIZE_MAX) {
+        return OXBOW_ECORRUPT;
+    }
+    at += n;
     n = len_get(p + at, len - at, &e->member);
     at += n;
     if (n == 0) {
@@ -326,6 +368,20 @@ enum oxbow_err entry_decode(const uint8_t *entries, size_t used, size_t pos, str
     }
     e->size = at;
     return ok ? OXBOW_OK : OXBOW_ECORRUPT;
+}
+
+static size_t times_put(uint8_t *p, const struct btree_entry *e)
+{
+    if (e->deadline == 0) {
+        return 0;
+    }
+    p[0] = e->made_ms != 0 ? TIMED_MADE : TIMED;
+    time_put(p + 1, e->deadline);
+    if (e->made_ms == 0) {
+        return 1 + TIME_BYTES;
+    }
+    time_put(p + 1 + TIME_BYTES, e->made_ms);
+    return 1 + 2 * TIME_BYTES;
 }
 
 static size_t body_put(uint8_t *p, const struct btree_ref *ref)
@@ -345,6 +401,7 @@ size_t entry_encode(uint8_t *p, const struct btree_entry *e)
     size_t at = 8;
 
     put_be64(p, e->order);
+    at += times_put(p + at, e);
     at += varint_put(p + at, e->member.len << 1 | (e->member.id != 0));
     at += varint_put(p + at, e->value.len << 1 | (e->value.id != 0));
     at += body_put(p + at, &e->member);

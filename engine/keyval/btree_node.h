@@ -11,7 +11,8 @@
 #define INNER_MAX      (82u * INNER_ENTRY)
 #define INNER_PREFIX   23u
 #define INNER_AT_COUNT 40u /* in an entry */
-#define ENTRY_MAX      (8u + 2u + 2u + BTREE_MEMBER_MAX + BTREE_VALUE_MAX)
+#define TIME_BYTES     6u
+#define ENTRY_MAX      (8u + 1u + 2u * TIME_BYTES + 2u + 2u + BTREE_MEMBER_MAX + BTREE_VALUE_MAX)
 #define NODE_BYTES     4096u
 
 _Static_assert((BTREE_LEAF_MAX + ENTRY_MAX) / 2 + ENTRY_MAX <= BTREE_LEAF_MAX,

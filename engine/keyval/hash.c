@@ -1,14 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hashes: a table whose members are fields. Nothing here knows how a table is kept. */
-#include "oxbow/hash.h"
+#include "engine/keyval/hash.h"
 
 #include "engine/base/num.h"
-#include "engine/keyval/table.h"
 
 #define SCAN_COUNT 10u
 
 _Static_assert(OXBOW_HASH_FIELDS == TABLE_MEMBERS && OXBOW_HASH_VALUES == TABLE_VALUES,
                "what is asked for is passed on");
+
+/* ---- fields ---- */
+
+enum oxbow_err hash_field_find(struct table *t, struct oxbow_bytes field, struct btree_place *p,
+                               struct btree_entry *e, bool *found)
+{
+    bool gone = false;
+    enum oxbow_err err;
+
+    e->size = 0;
+    err = table_member_find(t, field, p, e, found);
+    if (err == OXBOW_OK && *found) {
+        err = table_gone(t, e, &gone);
+        *found = !gone;
+    }
+    return err;
+}
 
 /* ---- writing ---- */
 
@@ -27,23 +43,27 @@ static enum oxbow_err fields_check(const struct oxbow_txn *txn, const struct oxb
     return err;
 }
 
-static enum oxbow_err field_set(struct table *t, const struct oxbow_field *f, bool *made)
+static enum oxbow_err field_set(struct table *t, const struct oxbow_field *f, bool keep, bool *made)
 {
     struct btree_place p;
     struct btree_entry e;
     bool found = false;
-    enum oxbow_err err = table_member_find(t, f->name, &p, &e, &found);
+    enum oxbow_err err = hash_field_find(t, f->name, &p, &e, &found);
 
     if (err != OXBOW_OK) {
         return err;
     }
     *made = !found;
-    return found ? table_member_set(t, &p, &e, f->value)
-                 : table_member_add(t, &p, f->name, f->value);
+    if (!found && e.size == 0) {
+        return table_member_add(t, &p, f->name, f->value);
+    }
+    t->expired += !found;
+    return found && keep ? table_member_keep(t, &p, &e, f->value)
+                         : table_member_set(t, &p, &e, f->value);
 }
 
-enum oxbow_err oxbow_hash_set(struct oxbow_txn *txn, struct oxbow_bytes key,
-                              const struct oxbow_field *fields, size_t count, uint64_t *added)
+enum oxbow_err hash_put(struct oxbow_txn *txn, struct oxbow_bytes key,
+                        const struct oxbow_field *fields, size_t count, bool keep, uint64_t *added)
 {
     uint64_t sum = 0;
     uint64_t bytes = 0;
@@ -60,7 +80,7 @@ enum oxbow_err oxbow_hash_set(struct oxbow_txn *txn, struct oxbow_bytes key,
     for (i = 0; err == OXBOW_OK && i < count; i++) {
         bool made = false;
 
-        err = field_set(&t, &fields[i], &made);
+        err = field_set(&t, &fields[i], keep, &made);
         sum += made;
     }
     err = table_close(&t, err);
@@ -68,6 +88,12 @@ enum oxbow_err oxbow_hash_set(struct oxbow_txn *txn, struct oxbow_bytes key,
         *added = sum;
     }
     return err;
+}
+
+enum oxbow_err oxbow_hash_set(struct oxbow_txn *txn, struct oxbow_bytes key,
+                              const struct oxbow_field *fields, size_t count, uint64_t *added)
+{
+    return hash_put(txn, key, fields, count, false, added);
 }
 
 enum oxbow_err oxbow_hash_set_new(struct oxbow_txn *txn, struct oxbow_bytes key,
@@ -79,6 +105,7 @@ enum oxbow_err oxbow_hash_set_new(struct oxbow_txn *txn, struct oxbow_bytes key,
     struct btree_entry e;
     struct table t;
     bool found = false;
+    bool made;
     enum oxbow_err err = set == NULL ? OXBOW_EINVAL : fields_check(txn, &f, 1, &bytes);
 
     if (err == OXBOW_OK) {
@@ -87,9 +114,9 @@ enum oxbow_err oxbow_hash_set_new(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (err != OXBOW_OK) {
         return err;
     }
-    err = table_member_find(&t, field, &p, &e, &found);
+    err = hash_field_find(&t, field, &p, &e, &found);
     if (err == OXBOW_OK && !found) {
-        err = table_member_add(&t, &p, field, value);
+        err = field_set(&t, &f, false, &made);
     }
     err = table_close(&t, err);
     if (err == OXBOW_OK) {
@@ -160,7 +187,7 @@ static enum oxbow_err add_check(struct oxbow_txn *txn, struct oxbow_bytes key,
     enum oxbow_err err = table_find(txn, key, OXBOW_TYPE_HASH, &t);
 
     if (err == OXBOW_OK) {
-        err = table_member_find(&t, field, &p, &e, &found);
+        err = hash_field_find(&t, field, &p, &e, &found);
     }
     if (err == OXBOW_OK && found) {
         err = number_get(&t, &e, &number);
@@ -184,7 +211,7 @@ enum oxbow_err oxbow_hash_add(struct oxbow_txn *txn, struct oxbow_bytes key,
         return err;
     }
     f.value.len = num_i64_text(text, sum);
-    err = oxbow_hash_set(txn, key, &f, 1, NULL);
+    err = hash_put(txn, key, &f, 1, true, NULL);
     if (err == OXBOW_OK && value != NULL) {
         *value = sum;
     }
@@ -238,7 +265,7 @@ static enum oxbow_err field_find(struct oxbow_txn *txn, struct oxbow_bytes key,
 
     *found = false;
     if (err == OXBOW_OK) {
-        err = table_member_find(&t, field, &p, e, found);
+        err = hash_field_find(&t, field, &p, e, found);
     }
     return err == OXBOW_ENOENT ? OXBOW_OK : err;
 }

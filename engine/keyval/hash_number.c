@@ -2,8 +2,7 @@
 /* Fields that are numbers with a fraction. */
 #include "engine/base/decimal.h"
 #include "engine/base/result.h"
-#include "engine/store/kv.h"
-#include "oxbow/hash.h"
+#include "engine/keyval/hash.h"
 
 /* What the field holds and the increment together. */
 static enum oxbow_err sum_of(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_field *f,
@@ -46,7 +45,7 @@ enum oxbow_err oxbow_hash_add_float(struct oxbow_txn *txn, struct oxbow_bytes ke
         err = result_item(result, f.value);
     }
     if (err == OXBOW_OK) {
-        err = oxbow_hash_set(txn, key, &f, 1, NULL);
+        err = hash_put(txn, key, &f, 1, true, NULL);
     }
     if (err == OXBOW_OK) {
         result_finish(result);

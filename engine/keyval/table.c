@@ -11,6 +11,7 @@
 #include "engine/base/codec.h"
 #include "engine/base/hash.h"
 #include "engine/base/scan.h"
+#include "engine/store/expired.h"
 #include "oxbow/key.h"
 
 #include <string.h>
@@ -30,6 +31,8 @@ enum oxbow_err table_find(struct oxbow_txn *txn, struct oxbow_bytes name, enum o
     }
     t->txn = txn;
     t->name = name;
+    t->timed = false;
+    t->expired = 0;
     t->dirty = false;
     err = catalog_find_typed(txn, name, type, &t->object);
     if (err == OXBOW_OK) {
@@ -116,11 +119,17 @@ enum oxbow_err table_close(struct table *t, enum oxbow_err err)
     if (!t->dirty) {
         return err;
     }
+    if (err == OXBOW_OK && t->object.type == OXBOW_TYPE_HASH) {
+        err = table_times_close(t);
+    }
     if (err == OXBOW_OK && t->members.count == 0) {
         err = btree_drop(&t->members);
         if (err == OXBOW_OK) {
             err = catalog_remove_empty(t->txn, t->name);
         }
+    }
+    if (err == OXBOW_OK && t->expired > 0) {
+        expired_note_fields(t->txn, t->name, t->expired, t->members.count == 0);
     }
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(t->txn, err);
 }
@@ -185,8 +194,8 @@ enum oxbow_err table_member_add(struct table *t, struct btree_place *p, struct o
     return err == OXBOW_OK ? table_member_add_ref(t, p, member, &ref, value) : err;
 }
 
-enum oxbow_err table_member_set(struct table *t, struct btree_place *p, const struct btree_entry *e,
-                                struct oxbow_bytes value)
+enum oxbow_err table_member_keep(struct table *t, struct btree_place *p,
+                                 const struct btree_entry *e, struct oxbow_bytes value)
 {
     struct btree_ref ref;
     enum oxbow_err err;
@@ -199,13 +208,27 @@ enum oxbow_err table_member_set(struct table *t, struct btree_place *p, const st
     return err == OXBOW_OK ? btree_replace(p, e, &ref) : err;
 }
 
+enum oxbow_err table_member_set(struct table *t, struct btree_place *p, const struct btree_entry *e,
+                                struct oxbow_bytes value)
+{
+    struct btree_entry timeless = *e;
+    enum oxbow_err err = e->deadline != 0 ? table_time_forget(t, e) : OXBOW_OK;
+
+    timeless.deadline = 0;
+    timeless.made_ms = 0;
+    return err == OXBOW_OK ? table_member_keep(t, p, &timeless, value) : err;
+}
+
 enum oxbow_err table_member_remove(struct table *t, struct btree_place *p,
                                    const struct btree_entry *e)
 {
     enum oxbow_err err;
 
     t->dirty = true;
-    err = outside_delete(t->txn, t->object.id, &e->member);
+    err = e->deadline != 0 ? table_time_forget(t, e) : OXBOW_OK;
+    if (err == OXBOW_OK) {
+        err = outside_delete(t->txn, t->object.id, &e->member);
+    }
     if (err == OXBOW_OK) {
         err = outside_delete(t->txn, t->object.id, &e->value);
     }
@@ -259,6 +282,16 @@ enum oxbow_err table_item(struct table *t, const struct btree_entry *e, unsigned
     return err;
 }
 
+/* One that has expired is not given. */
+static enum oxbow_err item_if_there(struct table *t, const struct btree_entry *e, unsigned what,
+                                    struct oxbow_result *r)
+{
+    bool gone = false;
+    enum oxbow_err err = table_gone(t, e, &gone);
+
+    return err == OXBOW_OK && !gone ? table_item(t, e, what, r) : err;
+}
+
 enum oxbow_err table_items(struct table *t, unsigned what, struct oxbow_result *r)
 {
     struct btree_place p;
@@ -269,7 +302,7 @@ enum oxbow_err table_items(struct table *t, unsigned what, struct oxbow_result *
         err = btree_get(&p, &e);
     }
     while (err == OXBOW_OK) {
-        err = table_item(t, &e, what, r);
+        err = item_if_there(t, &e, what, r);
         if (err == OXBOW_OK) {
             err = btree_next(&p, &e);
         }
@@ -298,8 +331,8 @@ enum oxbow_err table_scan(struct table *t, uint64_t *cursor, size_t count, unsig
     }
     while (err == OXBOW_OK && (given < count || scan_cursor_at(e.order) == last)) {
         last = scan_cursor_at(e.order);
-        given++;
-        err = table_item(t, &e, what, r);
+        given++; /* one that has expired as well: a look is work */
+        err = item_if_there(t, &e, what, r);
         if (err == OXBOW_OK) {
             err = btree_next(&p, &e);
         }
@@ -313,12 +346,15 @@ enum oxbow_err table_scan(struct table *t, uint64_t *cursor, size_t count, unsig
 
 /* ---- whole operations ---- */
 
-/* What of a member that goes lies outside. */
+/* What of a member that goes lies outside, and its deadline. */
 static enum oxbow_err take_outside(void *ctx, const struct btree_entry *e)
 {
     struct table *t = ctx;
-    enum oxbow_err err = outside_delete(t->txn, t->object.id, &e->member);
+    enum oxbow_err err = e->deadline != 0 ? table_time_forget(t, e) : OXBOW_OK;
 
+    if (err == OXBOW_OK) {
+        err = outside_delete(t->txn, t->object.id, &e->member);
+    }
     return err == OXBOW_OK ? outside_delete(t->txn, t->object.id, &e->value) : err;
 }
 
@@ -418,8 +454,13 @@ static enum oxbow_err get_one(struct table *t, struct oxbow_bytes member, bool *
     struct btree_place p;
     struct btree_entry e;
     bool found = false;
+    bool gone = false;
     enum oxbow_err err = table_member_find(t, member, &p, &e, &found);
 
+    if (err == OXBOW_OK && found) {
+        err = table_gone(t, &e, &gone);
+        found = !gone;
+    }
     *present = found;
     if (err == OXBOW_OK && r != NULL) {
         err = found ? table_item(t, &e, TABLE_VALUES, r)

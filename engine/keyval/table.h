@@ -18,7 +18,10 @@ struct table {
     struct oxbow_bytes name;
     struct object object;
     struct btree members;
-    bool dirty; /* something was written, or is about to be */
+    struct btree times; /* of members that have a deadline: table_time.c */
+    uint64_t expired;   /* members that had expired, and were removed or replaced */
+    bool timed;         /* `times` was taken up */
+    bool dirty;         /* something was written, or is about to be */
 };
 
 /* OXBOW_ENOENT, OXBOW_EWRONGTYPE; OXBOW_EINVAL for a name that is NULL. */
@@ -63,10 +66,14 @@ OXBOW_MUST_CHECK enum oxbow_err table_member_add_ref(struct table *t, struct btr
                                                      struct oxbow_bytes member,
                                                      const struct btree_ref *ref,
                                                      struct oxbow_bytes value);
-/* Gives the member `e` at the place another value, likewise. */
+/* Gives the member `e` at the place another value, likewise, and takes its deadline away. */
 OXBOW_MUST_CHECK enum oxbow_err table_member_set(struct table *t, struct btree_place *p,
                                                  const struct btree_entry *e,
                                                  struct oxbow_bytes value);
+/* The same, and it keeps its deadline. */
+OXBOW_MUST_CHECK enum oxbow_err table_member_keep(struct table *t, struct btree_place *p,
+                                                  const struct btree_entry *e,
+                                                  struct oxbow_bytes value);
 /* Removes the member `e` at the place, and what of it lies outside. */
 OXBOW_MUST_CHECK enum oxbow_err table_member_remove(struct table *t, struct btree_place *p,
                                                     const struct btree_entry *e);
@@ -92,7 +99,7 @@ OXBOW_MUST_CHECK enum oxbow_err table_item(struct table *t, const struct btree_e
 OXBOW_MUST_CHECK enum oxbow_err table_score(const struct btree_entry *e, double *score);
 /* All of it, in the order of hashes. */
 OXBOW_MUST_CHECK enum oxbow_err table_items(struct table *t, unsigned what, struct oxbow_result *r);
-/* Items from *cursor (engine/base/scan.h) on until at least `count` members were given, all of one
+/* Items from *cursor (engine/base/scan.h) on until at least `count` members were looked at, all of one
  * cursor together; *cursor is then where to go on, 0 at the end. */
 OXBOW_MUST_CHECK enum oxbow_err table_scan(struct table *t, uint64_t *cursor, size_t count,
                                            unsigned what, struct oxbow_result *r);
@@ -126,6 +133,28 @@ struct table_ask {
 OXBOW_MUST_CHECK enum oxbow_err table_get_many(struct oxbow_txn *txn, struct oxbow_bytes name,
                                                enum oxbow_type type, const struct table_ask *ask,
                                                struct oxbow_result *r);
+
+/* ---- members that expire: table_time.c ---- */
+
+/* Whether nobody is to see a member any more: its deadline has come. One comparison if it has none. */
+OXBOW_MUST_CHECK enum oxbow_err table_gone(struct table *t, const struct btree_entry *e,
+                                           bool *gone);
+/* Gives the member `e` at the place that deadline and what the clock showed when it was given; 0: none
+ * any more. The place is gone. */
+OXBOW_MUST_CHECK enum oxbow_err table_member_time(struct table *t, struct btree_place *p,
+                                                  const struct btree_entry *e, uint64_t deadline,
+                                                  uint64_t made_ms);
+/* Takes its deadline out of the order of deadlines; the member goes, or gets none, at once after that. */
+OXBOW_MUST_CHECK enum oxbow_err table_time_forget(struct table *t, const struct btree_entry *e);
+/* Takes up the tree of deadlines; t->times.count is 0 when no member has any. */
+OXBOW_MUST_CHECK enum oxbow_err table_times(struct table *t);
+/* table_close's share: no tree where there is no deadline. */
+OXBOW_MUST_CHECK enum oxbow_err table_times_close(struct table *t);
+/* One step of that work: removes at most TABLE_TIME_STEP members; *more: there may be more. */
+#define TABLE_TIME_STEP 64u
+OXBOW_MUST_CHECK enum oxbow_err table_time_step(struct oxbow_txn *txn, bool *more);
+/* Has the store's idle work remove fields that have expired, from now until the store is closed. */
+void table_time_attach(struct oxbow_txn *txn);
 
 /* ---- chance: table_pick.c ---- */
 

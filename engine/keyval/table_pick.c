@@ -131,33 +131,100 @@ static enum oxbow_err item_at(struct table *t, uint64_t rank, unsigned what, str
     return err == OXBOW_OK ? table_item(t, &e, what, r) : err;
 }
 
-enum oxbow_err table_random(struct table *t, int64_t count, unsigned what, struct oxbow_result *r)
+/* Whether a member may have expired that is still there. */
+static enum oxbow_err any_gone(struct table *t, bool *any)
 {
-    uint64_t n = t->members.count;
+    struct btree_place p;
+    struct btree_entry e;
+    enum oxbow_err err = t->object.type == OXBOW_TYPE_HASH ? table_times(t) : OXBOW_ENOENT;
+
+    *any = false;
+    if (err == OXBOW_OK) {
+        err = t->times.count > 0 ? btree_find_rank(&t->times, 0, &p) : OXBOW_ENOENT;
+    }
+    if (err == OXBOW_OK) {
+        err = btree_get(&p, &e);
+    }
+    if (err == OXBOW_OK) {
+        *any = e.order <= txn_clock_ms(t->txn);
+    }
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+/* The ranks of those that have not; `ranks` has room for all members. */
+static enum oxbow_err there_list(struct table *t, uint64_t *ranks, uint64_t *count)
+{
+    struct btree_place p;
+    struct btree_entry e;
+    uint64_t rank = 0;
+    enum oxbow_err err = btree_find_rank(&t->members, 0, &p);
+
+    *count = 0;
+    if (err == OXBOW_OK) {
+        err = btree_get(&p, &e);
+    }
+    for (; err == OXBOW_OK && rank < t->members.count; rank++) {
+        bool gone = false;
+
+        err = table_gone(t, &e, &gone);
+        if (err == OXBOW_OK) {
+            ranks[*count] = rank;
+            *count += !gone;
+            err = btree_next(&p, &e);
+        }
+    }
+    return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+/* `there`: the ranks to draw from, NULL: all that are below n. */
+static enum oxbow_err draw(struct table *t, int64_t count, const uint64_t *there, uint64_t n,
+                           unsigned what, struct oxbow_result *r)
+{
     uint64_t *ranks = NULL;
     enum oxbow_err err = OXBOW_OK;
-    size_t take;
+    size_t take = count > 0 ? (size_t)count : 0;
     size_t i;
 
-    if (count < 0) {
-        for (; count < 0 && err == OXBOW_OK; count++) {
-            uint64_t rank;
+    for (; count < 0 && n > 0 && err == OXBOW_OK; count++) {
+        uint64_t rank;
 
-            err = pick_one(t->txn, n, &rank);
-            if (err == OXBOW_OK) {
-                err = item_at(t, rank, what, r);
-            }
+        err = pick_one(t->txn, n, &rank);
+        if (err == OXBOW_OK) {
+            err = item_at(t, there != NULL ? there[rank] : rank, what, r);
         }
+    }
+    if (err != OXBOW_OK || take == 0) {
         return err;
     }
-    if ((uint64_t)count >= n) {
+    if (take >= n) {
         return table_items(t, what, r);
     }
-    take = (size_t)count;
     err = pick_distinct(t->txn, n, take, &ranks);
     for (i = 0; err == OXBOW_OK && i < take; i++) {
-        err = item_at(t, ranks[i], what, r);
+        err = item_at(t, there != NULL ? there[ranks[i]] : ranks[i], what, r);
     }
     mem_free(&txn_port(t->txn)->alloc, ranks, take * sizeof *ranks);
+    return err;
+}
+
+/* Until idle work has removed what has expired, what has not is listed first. */
+enum oxbow_err table_random(struct table *t, int64_t count, unsigned what, struct oxbow_result *r)
+{
+    const struct oxbow_alloc *alloc = &txn_port(t->txn)->alloc;
+    uint64_t n = t->members.count;
+    uint64_t *there = NULL;
+    uint64_t bytes = 0;
+    bool any;
+    enum oxbow_err err = any_gone(t, &any);
+
+    if (err == OXBOW_OK && any) {
+        bytes = n * sizeof *there;
+        there = n > SIZE_MAX / 4 / sizeof *there ? NULL : mem_new(alloc, (size_t)bytes);
+        err = there == NULL ? OXBOW_ENOMEM : there_list(t, there, &n);
+    }
+    if (err == OXBOW_OK) {
+        err = draw(t, count, there, n, what, r);
+    }
+    mem_free(alloc, there, (size_t)bytes);
     return err;
 }

@@ -140,6 +140,9 @@ static enum oxbow_err copy_do(struct copy *c)
         if (err == OXBOW_OK) {
             err = object_copy(c->txn, c->from.id, object.id);
         }
+        if (err == OXBOW_OK && c->from.type == OXBOW_TYPE_HASH) {
+            err = catalog_due_copy(c->txn, c->from.id, c->to);
+        }
     }
     if (err == OXBOW_OK && c->ttl_ms != UINT64_MAX) {
         err = catalog_expire(c->txn, c->to, c->ttl_ms);

@@ -614,6 +614,9 @@ enum oxbow_err catalog_rename(struct oxbow_txn *txn, struct oxbow_bytes from, st
         if (err == OXBOW_OK) {
             err = name_add(txn, &at, to);
         }
+        if (err == OXBOW_OK && at.object.type == OXBOW_TYPE_HASH) {
+            err = catalog_due_moved(txn, &at);
+        }
     }
     if (err != OXBOW_OK) {
         return txn_fail(txn, err);
@@ -660,6 +663,9 @@ enum oxbow_err catalog_move(struct oxbow_txn *txn, struct oxbow_bytes name, uint
         at.object = moved.object;
         at.made_ms = moved.made_ms;
         err = name_add(txn, &at, name);
+    }
+    if (err == OXBOW_OK && at.object.type == OXBOW_TYPE_HASH) {
+        err = catalog_due_moved(txn, &at);
     }
     if (oxbow_txn_select(txn, own) != OXBOW_OK || err != OXBOW_OK) {
         return txn_fail(txn, err == OXBOW_OK ? OXBOW_EINVAL : err);

@@ -104,6 +104,49 @@ OXBOW_MUST_CHECK enum oxbow_err catalog_expire_step(struct oxbow_txn *txn, size_
 OXBOW_MUST_CHECK enum oxbow_err catalog_expire_mend(struct oxbow_txn *txn, struct oxbow_bytes name,
                                                     bool *gone);
 
+/* Whether a deadline has come that was given when the clock showed made_ms (0: it is not early). One
+ * comparison for 0, which is none. / When it has truly come. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_expired(struct oxbow_txn *txn, uint64_t deadline,
+                                                uint64_t made_ms, bool *expired);
+OXBOW_MUST_CHECK enum oxbow_err catalog_due_at(struct oxbow_txn *txn, uint64_t deadline,
+                                               uint64_t made_ms, uint64_t *due);
+
+/* ---- objects that wait for their time: catalog_due.c ---- */
+
+#define OBJECT_DUE_BYTES 256u /* what one that waits costs beside its own */
+
+/* What a data type wants of idle work for one of its objects. */
+struct object_due {
+    uint64_t due;  /* when, by the store's clock; at least 1 */
+    bool sweep;    /* all of it is to be looked at, after a salvage ... */
+    uint64_t from; /* ... from there on: the type's to say what that is */
+};
+
+/* OXBOW_ENOENT: it wants nothing. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_due_get(struct oxbow_txn *txn, uint64_t id,
+                                                struct object_due *out);
+/* The object of that name, which must be there, wants that instead of what it wanted before. The caller
+ * has reserved OBJECT_DUE_BYTES. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_due_put(struct oxbow_txn *txn, struct oxbow_bytes name,
+                                                const struct object_due *due);
+/* It wants nothing any more. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_due_del(struct oxbow_txn *txn, uint64_t id);
+/* A copy wants what the object wants that it was copied from. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_due_copy(struct oxbow_txn *txn, uint64_t from,
+                                                 struct oxbow_bytes to);
+/* Calls `each` for objects whose time has come, earliest first, in their databases, until `max` units of
+ * work are done: `each` takes what it did from *left, and says with catalog_due_put or _del what the
+ * object wants next. *more: there may be more. Asks to be called again in time. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_due_step(struct oxbow_txn *txn, size_t max,
+                                                 enum oxbow_err (*each)(struct oxbow_txn *txn,
+                                                                        struct oxbow_bytes name,
+                                                                        size_t *left),
+                                                 bool *more);
+/* After a salvage, of an object that has a name: its place is there again. With `lost` it is to be swept,
+ * whatever is left of its record. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_due_mend(struct oxbow_txn *txn, struct oxbow_bytes name,
+                                                 uint64_t id, bool lost);
+
 /* One bounded step of reaping; *more says whether there is anything left. The idle hook. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_reap(struct oxbow_txn *txn, bool *more);
 
@@ -147,6 +190,7 @@ void catalog_hash_bits(struct oxbow *db, unsigned bits);
 
 /* Kinds below this are the catalog's own, a data type's begin here. */
 #define OBJECT_KIND_BLOB 0x01u /* be64 blob: a blob that this object owns; no value */
+#define OBJECT_KIND_DUE  0x02u /* what it wants of idle work: catalog_due.c */
 #define OBJECT_KIND_TYPE 0x10u /* the first that a data type may use */
 
 /* Builds KV_SPACE_OBJECT, be64 id, kind, tail into out; returns the length. */

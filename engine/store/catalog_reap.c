@@ -2,7 +2,7 @@
 /*
  * Deletes what objects and databases left behind, a bounded step at a time, and the keys that every
  * object has. It knows nothing of lists or streams: an object's keys share a prefix, and its blobs
- * are written down under OBJECT_KIND_BLOB.
+ * are written down under OBJECT_KIND_BLOB, its place in the order of time under OBJECT_KIND_DUE.
  *
  * Invariants:
  *  1. A reap record goes in the transaction that finds nothing left of what it names, never before:
@@ -129,7 +129,7 @@ static enum oxbow_err reap_object(struct oxbow_txn *txn, struct kv_cursor *c, ui
     uint8_t key[REAP_KEY];
     struct oxbow_bytes first = {from, sizeof(from)};
     struct oxbow_bytes last = {to, sizeof(to)};
-    bool big;
+    bool big = false;
     bool more;
     enum oxbow_err err = reap_blobs(txn, c, id, &more);
 
@@ -139,7 +139,10 @@ static enum oxbow_err reap_object(struct oxbow_txn *txn, struct kv_cursor *c, ui
     }
     put_be64(from + 1, id);
     put_be64(to + 1, id + 1);
-    err = kv_del_range(txn, first, last, SMALL_KEYS, &big);
+    err = catalog_due_reaped(txn, id);
+    if (err == OXBOW_OK) {
+        err = kv_del_range(txn, first, last, SMALL_KEYS, &big);
+    }
     if (err == OXBOW_OK && big) {
         err = kv_del_range(txn, first, last, STEP_KEYS - SMALL_KEYS, &more);
     }

@@ -76,9 +76,6 @@ OXBOW_MUST_CHECK enum oxbow_err catalog_reap_add(struct oxbow_txn *txn, enum rea
 
 /* ---- deadlines: catalog_expire.c ---- */
 
-/* Whether that deadline has come. One comparison for 0. */
-OXBOW_MUST_CHECK enum oxbow_err catalog_expired(struct oxbow_txn *txn, uint64_t deadline,
-                                                uint64_t made_ms, bool *expired);
 /* Adds or takes away the deadline's place in the order of time. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_deadline_put(struct oxbow_txn *txn,
                                                      const struct catalog_at *at);
@@ -87,5 +84,13 @@ OXBOW_MUST_CHECK enum oxbow_err catalog_deadline_del(struct oxbow_txn *txn,
 /* catalog_drop for a key that has expired: it is told so. */
 OXBOW_MUST_CHECK enum oxbow_err
 catalog_expire_at(struct oxbow_txn *txn, const struct catalog_at *at, struct oxbow_bytes name);
+
+/* ---- objects that wait for their time: catalog_due.c ---- */
+
+/* The object goes by that name now, which is in the record: its place goes along. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_due_moved(struct oxbow_txn *txn,
+                                                  const struct catalog_at *at);
+/* The object's records are about to go: its place goes. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_due_reaped(struct oxbow_txn *txn, uint64_t id);
 
 #endif

@@ -13,7 +13,11 @@
 
 #include <string.h>
 
-#define NAME_HEAD 5u
+#define NAME_HEAD     5u
+#define WHAT_SHIFT    4u
+#define DATABASE_MASK 0x0fu
+
+_Static_assert(STORE_DATABASES <= DATABASE_MASK + 1u, "what it was stands above the database");
 
 static void bytes_in(struct expired_ring *r, const void *data, size_t len)
 {
@@ -46,12 +50,11 @@ static void bytes_out(const struct expired_ring *r, size_t from, void *data, siz
     }
 }
 
-void expired_note(struct oxbow_txn *txn, struct oxbow_bytes name)
+static void note(struct oxbow_txn *txn, struct oxbow_bytes name, enum oxbow_expired_what what)
 {
     struct expired_ring *r = &txn->db->expired;
     uint8_t head[NAME_HEAD];
 
-    r->expiring++;
     if (r->bytes == NULL) {
         return;
     }
@@ -59,22 +62,35 @@ void expired_note(struct oxbow_txn *txn, struct oxbow_bytes name)
         r->losing++;
         return;
     }
-    head[0] = (uint8_t)txn->database;
+    head[0] = (uint8_t)(txn->database | (unsigned)what << WHAT_SHIFT);
     put_le32(head + 1, (uint32_t)name.len);
     bytes_in(r, head, sizeof head);
     bytes_in(r, name.data, name.len);
     r->pending += sizeof head + name.len;
 }
 
+void expired_note(struct oxbow_txn *txn, struct oxbow_bytes name)
+{
+    txn->db->expired.expiring++;
+    note(txn, name, OXBOW_EXPIRED_KEY);
+}
+
+void expired_note_fields(struct oxbow_txn *txn, struct oxbow_bytes name, uint64_t count, bool last)
+{
+    txn->db->expired.fields_going += count;
+    note(txn, name, last ? OXBOW_EXPIRED_HASH : OXBOW_EXPIRED_FIELDS);
+}
+
 void expired_settle(struct oxbow *db, bool committed)
 {
     struct expired_ring *r = &db->expired;
 
-    if (r->expiring == 0) {
+    if (r->expiring == 0 && r->fields_going == 0) {
         return;
     }
     if (committed) {
         r->expired += r->expiring;
+        r->fields += r->fields_going;
         r->lost += r->losing;
     } else {
         r->len -= r->pending;
@@ -85,6 +101,7 @@ void expired_settle(struct oxbow *db, bool committed)
     r->pending = 0;
     r->losing = 0;
     r->expiring = 0;
+    r->fields_going = 0;
 }
 
 void expired_fini(struct oxbow *db)
@@ -150,7 +167,9 @@ enum oxbow_err oxbow_expired_next(struct oxbow_txn *txn, struct oxbow_expired *o
     }
     bytes_out(r, sizeof head, space, len);
     result_finish(name);
-    *out = (struct oxbow_expired){.database = head[0], .lost = r->lost};
+    *out = (struct oxbow_expired){.database = head[0] & DATABASE_MASK,
+                                  .what = (enum oxbow_expired_what)(head[0] >> WHAT_SHIFT),
+                                  .lost = r->lost};
     r->lost = 0;
     r->head = (r->head + sizeof head + len) % r->cap;
     r->len -= sizeof head + len;
@@ -163,5 +182,14 @@ enum oxbow_err oxbow_expired_count(struct oxbow_txn *txn, uint64_t *count)
         return OXBOW_EINVAL;
     }
     *count = txn->db->expired.expired;
+    return OXBOW_OK;
+}
+
+enum oxbow_err oxbow_expired_fields(struct oxbow_txn *txn, uint64_t *count)
+{
+    if (count == NULL) {
+        return OXBOW_EINVAL;
+    }
+    *count = txn->db->expired.fields;
     return OXBOW_OK;
 }

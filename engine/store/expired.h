@@ -9,7 +9,7 @@
 #include "engine/store/kv.h"
 #include "oxbow/expired.h"
 
-/* Names as u8 database, le32 length, the name; the oldest at `head`. */
+/* Names as u8 database and 16 times what it was, le32 length, the name; the oldest at `head`. */
 struct expired_ring {
     uint8_t *bytes;   /* NULL: nobody watches */
     size_t cap;       /* of `bytes` */
@@ -20,10 +20,14 @@ struct expired_ring {
     uint64_t losing;  /* likewise, in the open transaction */
     uint64_t expired; /* since the store was opened */
     uint64_t expiring;
+    uint64_t fields; /* likewise, of hashes */
+    uint64_t fields_going;
 };
 
 /* A key of the transaction's database has expired, and goes in this transaction. */
 void expired_note(struct oxbow_txn *txn, struct oxbow_bytes name);
+/* So many fields of a hash have, `last` with the hash. */
+void expired_note_fields(struct oxbow_txn *txn, struct oxbow_bytes name, uint64_t count, bool last);
 /* The transaction ends: what it noted is told, or never happened. */
 void expired_settle(struct oxbow *db, bool committed);
 void expired_fini(struct oxbow *db);

@@ -38,6 +38,7 @@ static const struct oxbow_feature rows[STORE_FEATURE_COUNT] = {
     {"stand-ins", "entries that came from a stand-in", OXBOW_FEATURE_HAS, 8, 2},
     {"key-expiry", "keys that expire", OXBOW_FEATURE_NEEDS, 2, 2},
     {"members", "hashes, sets and sorted sets", OXBOW_FEATURE_HAS, 16, 2},
+    {"field-expiry", "hashes whose fields expire", OXBOW_FEATURE_NEEDS, 3, 2},
 };
 
 static const uint8_t key[] = {KV_SPACE_STORE, STORE_KEY_FEATURES};

@@ -196,6 +196,7 @@ enum store_feature {
     STORE_FEATURE_STAND_IN,   /* entries that came from a stand-in */
     STORE_FEATURE_KEY_EXPIRY, /* keys that expire */
     STORE_FEATURE_MEMBERS,    /* hashes, sets and sorted sets */
+    STORE_FEATURE_FIELDS,     /* fields that expire */
     STORE_FEATURE_COUNT
 };
 /* To be called by what writes something that needs the feature, before it does: notes in the same
@@ -257,6 +258,7 @@ enum store_slot {
     STORE_SLOT_GROUP,
     STORE_SLOT_RATE,
     STORE_SLOT_KEY_EXPIRY,
+    STORE_SLOT_OBJECT_DUE,
     STORE_SLOT_COUNT
 };
 void *store_slot_get(struct oxbow *db, enum store_slot slot);
@@ -273,11 +275,13 @@ enum store_idle {
     STORE_IDLE_DUE,    /* what is delayed, scheduled or expires */
     STORE_IDLE_POLICY, /* retention */
     STORE_IDLE_GROUP,  /* what was delivered and not acked */
+    STORE_IDLE_FIELD,  /* fields that expire */
     STORE_IDLE_WATCH,  /* figures that somebody watches */
     STORE_IDLE_COUNT
 };
 void store_set_idle_hook(struct oxbow *db, enum store_idle which,
                          enum oxbow_err (*hook)(struct oxbow_txn *txn, bool *more));
+bool store_has_idle_hook(const struct oxbow *db, enum store_idle which);
 /* All idle hooks are to be called when txn_clock_ms shows `clock_ms`, or before. An aborted
  * transaction may have asked as well: a call in vain. */
 void txn_idle_at(struct oxbow_txn *txn, uint64_t clock_ms);

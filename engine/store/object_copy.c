@@ -2,7 +2,8 @@
 /*
  * Copies what an object has, record by record, and knows nothing of what they mean: the records of lists,
  * strings, hashes and sets name each other by what stands behind the object's id. What is kept of an
- * object elsewhere, and blobs, which have one owner, is not copied.
+ * object elsewhere, and blobs, which have one owner, is not copied; what it wants of idle work is copied
+ * by name (catalog_due_copy).
  */
 #include "engine/base/buf.h"
 #include "engine/store/catalog_record.h"
@@ -71,7 +72,7 @@ static enum oxbow_err copy_all(struct oxbow_txn *txn, struct kv_cursor *c, uint6
         put_be64(own + 1, to);
         copy->len = 0;
         err = buf_append(copy, value.data, value.len);
-        if (err == OXBOW_OK) {
+        if (err == OXBOW_OK && own[PREFIX_BYTES] != OBJECT_KIND_DUE) {
             err = kv_put(txn, (struct oxbow_bytes){own, len},
                          (struct oxbow_bytes){copy->data, copy->len});
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which keys have expired (oxbow_key_expire of key.h), for who tells others of it.
+ * Which keys have expired (oxbow_key_expire of key.h), and of which hashes fields have (hash_expire.h),
+ * for who tells others of it.
  *
  * A key that has expired is gone for everybody at once; it is removed, and told here, with the first
  * write to its name or by the store's idle work, within milliseconds. The names are kept in memory from
@@ -25,8 +26,16 @@ extern "C" {
 #define OXBOW_EXPIRED_BYTES_MIN 256u
 #define OXBOW_EXPIRED_BYTES_MAX (64u * 1024u * 1024u)
 
+enum oxbow_expired_what {
+    OXBOW_EXPIRED_KEY = 0, /* the key */
+    OXBOW_EXPIRED_FIELDS =
+        1, /* fields of the hash of that name, told once for those that went together */
+    OXBOW_EXPIRED_HASH = 2 /* the last ones that it had, and so it went with them */
+};
+
 struct oxbow_expired {
     uint32_t database;
+    enum oxbow_expired_what what;
     uint64_t lost; /* how many more have expired and were not kept, since that was told last */
 };
 
@@ -40,6 +49,8 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_expired_next(struct oxbow_txn *txn, struct
                                                    struct oxbow_result *name);
 /* How many keys have expired and were removed since the store was opened, watched or not. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_expired_count(struct oxbow_txn *txn, uint64_t *count);
+/* Likewise fields of hashes. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_expired_fields(struct oxbow_txn *txn, uint64_t *count);
 /* How many keys of the transaction's database have expired and were not removed yet: what DBSIZE counts
  * and SCAN does not give. It looks at each. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_expired_waiting(struct oxbow_txn *txn, uint64_t *count);

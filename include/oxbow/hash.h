@@ -7,6 +7,9 @@
  * empty hash. A small hash is one record. A field is found in O(log n) whatever n is; fields and
  * values are 0 to oxbow_config.entry_bytes bytes each.
  *
+ * A field may have a time to live (hash_expire.h): when that is over it is there for nobody, but that
+ * oxbow_hash_count and oxbow_hash_delete count it until it was removed.
+ *
  * Results that are out-parameters are written on success only and may be NULL where that is said.
  * They must not be acted upon before the transaction's commit has returned OXBOW_OK. What is read is
  * copied into the caller's `struct oxbow_result`, as items; a call that would put more than

@@ -112,6 +112,13 @@ static struct oxbow_bytes value_of(uint32_t v, int which)
     return (struct oxbow_bytes){scratch[which], len};
 }
 
+/* A deadline that hangs on it likewise, or none. */
+static void times_of(uint32_t v, struct btree_entry *e)
+{
+    e->deadline = v % 3 == 0 ? 0 : v % 5 == 0 ? BTREE_TIME_MAX : 1 + v;
+    e->made_ms = e->deadline != 0 && v % 2 == 0 ? 1 + v : 0;
+}
+
 static void add(struct btree *t, struct model *m, const struct item *it)
 {
     bool model_has;
@@ -132,11 +139,21 @@ static void add(struct btree *t, struct model *m, const struct item *it)
         assert_ok(btree_get(&p, &e));
         assert_ok(outside_delete(t->txn, t->object, &e.value));
         assert_ok(btree_ref_make(t, value, BTREE_VALUE_MAX, &ref));
-        assert_ok(btree_replace(&p, &e, &ref));
+        if (it->value % 4 != 0) {
+            times_of(it->value, &e);
+            assert_ok(btree_replace(&p, &e, &ref));
+        } else { /* in two goes */
+            assert_ok(btree_replace(&p, &e, &ref));
+            assert_ok(btree_find(t, &key, &p, &equal));
+            assert_ok(btree_get(&p, &e));
+            times_of(it->value, &e);
+            assert_ok(btree_retime(&p, &e));
+        }
         m->at[at]->value = it->value;
         return;
     }
     e = (struct btree_entry){.order = it->order};
+    times_of(it->value, &e);
     assert_ok(btree_ref_make(t, member, BTREE_MEMBER_MAX, &e.member));
     assert_ok(btree_ref_make(t, value, BTREE_VALUE_MAX, &e.value));
     assert_ok(btree_insert(&p, &e));
@@ -271,10 +288,14 @@ static void compare(struct btree *t, const struct model *m)
     assert_ok(btree_find_rank(t, 0, &p));
     for (err = btree_get(&p, &e); err == OXBOW_OK; err = btree_next(&p, &e)) {
         struct oxbow_bytes value = value_of(m->at[i]->value, 3);
+        struct btree_entry times;
         int order;
 
+        times_of(m->at[i]->value, &times);
         assert_int_equal(p.rank, i);
         assert_int_equal(e.order, m->at[i]->order);
+        assert_int_equal(e.deadline, times.deadline);
+        assert_int_equal(e.made_ms, times.made_ms);
         assert_ok(outside_compare(t->txn, t->object, member_of(m->at[i], 2), &e.member, &order));
         assert_int_equal(order, 0);
         assert_ok(outside_compare(t->txn, t->object, value, &e.value, &order));

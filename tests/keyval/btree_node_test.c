@@ -9,11 +9,19 @@
 
 static char text[BTREE_VALUE_MAX];
 
-static struct btree_entry entry_of(size_t member, size_t value, bool outside)
+/* `times`: it has none, a deadline, one that may be early. */
+static struct btree_entry entry_of(size_t member, size_t value, bool outside, size_t times)
 {
-    struct btree_entry e = {.order = 0x0123456789abcdefu,
-                            .member = {text, member, outside ? 9 : 0},
-                            .value = {text, value, outside ? UINT64_MAX : 0}};
+    struct btree_entry e = {
+        .order = 0x0123456789abcdefu,
+        .member = {text, outside ? BTREE_MEMBER_MAX + 1 + member : member, outside ? 9 : 0},
+        .value = {text, value, outside ? UINT64_MAX : 0},
+        .deadline = times == 0   ? 0
+                    : times == 1 ? 1
+                                 : BTREE_TIME_MAX,
+        .made_ms = times < 2    ? 0
+                   : times == 2 ? 0x0a0b0c0d0e0fu
+                                : 1};
 
     return e;
 }
@@ -24,8 +32,8 @@ static void an_entry_is_read_as_it_was_written_and_not_when_cut_short(void **sta
 
     (void)state;
     memset(text, 'x', sizeof text);
-    for (size_t i = 0; i < 7 * 7 * 2; i++) {
-        struct btree_entry in = entry_of(lens[i % 7], lens[i / 7 % 7], i >= 49);
+    for (size_t i = 0; i < 7 * 7 * 2 * 4; i++) {
+        struct btree_entry in = entry_of(lens[i % 7], lens[i / 7 % 7], i / 49 % 2 != 0, i / 98);
         struct btree_entry out;
         uint8_t bytes[ENTRY_MAX + 16];
         size_t size = entry_encode(bytes, &in);
@@ -34,6 +42,8 @@ static void an_entry_is_read_as_it_was_written_and_not_when_cut_short(void **sta
         assert_int_equal(out.size, size);
         assert_true(size >= BTREE_ENTRY_MIN);
         assert_int_equal(out.order, in.order);
+        assert_int_equal(out.deadline, in.deadline);
+        assert_int_equal(out.made_ms, in.made_ms);
         assert_int_equal(out.member.len, in.member.len);
         assert_int_equal(out.member.id, in.member.id);
         assert_int_equal(out.value.len, in.value.len);
@@ -48,8 +58,37 @@ static void an_entry_is_read_as_it_was_written_and_not_when_cut_short(void **sta
     }
     assert_int_equal(entry_encode((uint8_t[ENTRY_MAX + 16]){0},
                                   &(struct btree_entry){.member = {text, BTREE_MEMBER_MAX, 0},
-                                                        .value = {text, BTREE_VALUE_MAX, 0}}),
+                                                        .value = {text, BTREE_VALUE_MAX, 0},
+                                                        .deadline = 1,
+                                                        .made_ms = 1}),
                      ENTRY_MAX);
+}
+
+/* As a version that knew no deadlines wrote it. */
+static void an_entry_without_a_deadline_is_what_it_always_was(void **state)
+{
+    static const uint8_t want[] = {1, 35, 69,  103, 137, 171, 205, 239,
+                                   6, 4,  'x', 'x', 'x', 'x', 'x'};
+    struct btree_entry in = entry_of(3, 2, false, 0);
+    uint8_t bytes[ENTRY_MAX + 16];
+
+    (void)state;
+    memset(text, 'x', sizeof text);
+    assert_int_equal(entry_encode(bytes, &in), sizeof want);
+    assert_memory_equal(bytes, want, sizeof want);
+}
+
+static void a_deadline_of_0_makes_no_sense(void **state)
+{
+    struct btree_entry in = entry_of(3, 2, false, 1);
+    struct btree_entry out;
+    uint8_t bytes[ENTRY_MAX + 16];
+    size_t size = entry_encode(bytes, &in);
+
+    (void)state;
+    assert_ok(entry_decode(bytes, size, 0, &out));
+    bytes[9] = 0;
+    assert_err(entry_decode(bytes, size, 0, &out), OXBOW_ECORRUPT);
 }
 
 static void an_inner_entry_is_read_as_it_was_written(void **state)
@@ -134,6 +173,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_entry_is_read_as_it_was_written_and_not_when_cut_short),
+        cmocka_unit_test(an_entry_without_a_deadline_is_what_it_always_was),
+        cmocka_unit_test(a_deadline_of_0_makes_no_sense),
         cmocka_unit_test(an_inner_entry_is_read_as_it_was_written),
         TEST(a_root_that_makes_no_sense_is_corrupt),
     };

@@ -5,7 +5,7 @@
  * and afterwards the store holds what some prefix of its transactions left, with everything
  * acknowledged in it.
  */
-#include "oxbow/hash.h"
+#include "oxbow/hash_expire.h"
 #include "oxbow/set.h"
 #include "oxbow/zset.h"
 #include "tests/queue/stream_fixture.h"
@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-enum { STEPS = 6 };
+enum { STEPS = 8 };
 
 static char bulk[100000];
 
@@ -53,6 +53,23 @@ static enum oxbow_err fill(struct oxbow_txn *txn, unsigned from, unsigned to)
     return OXBOW_OK;
 }
 
+/* Gives every other field that fill made a time to live, or takes it away again. */
+static enum oxbow_err expire(struct oxbow_txn *txn, unsigned from, unsigned to, int64_t ttl_ms)
+{
+    for (unsigned i = from; i < to; i += 2) {
+        enum oxbow_field_done done;
+        char text[400];
+        size_t len = (size_t)snprintf(text, sizeof text, "member %u", i);
+        const struct oxbow_bytes name = {text, i % 20 == 5 ? len + 300 : len};
+        const struct oxbow_fields one = {&name, 1};
+
+        memset(text + len, 'l', sizeof text - len);
+        TRY(ttl_ms > 0 ? oxbow_hash_expire(txn, BYTES("h"), &one, ttl_ms + i, 0, &done)
+                       : oxbow_hash_persist(txn, BYTES("h"), &one, &done));
+    }
+    return OXBOW_OK;
+}
+
 /* What transaction `step` does. */
 static enum oxbow_err act(struct scene *s, struct oxbow_txn *txn, unsigned step)
 {
@@ -81,6 +98,12 @@ static enum oxbow_err act(struct scene *s, struct oxbow_txn *txn, unsigned step)
         TRY(oxbow_zset_remove(txn, BYTES("z"), few, 5, NULL));
         TRY(oxbow_hash_delete(txn, BYTES("h"), few, 5, NULL));
         return fill(txn, 75, 120);
+    case 5:
+        TRY(oxbow_key_copy(txn, BYTES("y"), 0, BYTES("k"), true, &(bool){false}));
+        return expire(txn, 1, 90, 1000000000);
+    case 6:
+        TRY(expire(txn, 41, 70, 0));
+        return oxbow_key_rename(txn, BYTES("h"), BYTES("h"), false);
     default:
         TRY(oxbow_hash_add(txn, BYTES("h"), BYTES("n"), 5, NULL));
         TRY(oxbow_set_combine_store(txn, BYTES("u"), OXBOW_SET_DIFF, keys, 2, NULL));
@@ -135,6 +158,7 @@ static uint64_t state_of(const struct oxbow_config *config)
     struct oxbow_txn *txn;
     struct oxbow *db;
     uint64_t sum = 0;
+    uint64_t timed;
 
     assert_ok(oxbow_open(config, &db));
     assert_ok(oxbow_txn_begin(db, NULL, &txn));
@@ -142,6 +166,8 @@ static uint64_t state_of(const struct oxbow_config *config)
     for (size_t i = 0; i < r.item_count; i += 2) {
         sum += sum_of(r.items[i + 1], sum_of(r.items[i], 7));
     }
+    assert_ok(oxbow_hash_timed(txn, BYTES("h"), &timed));
+    sum += timed << 32;
     for (size_t k = 0; k < 3; k++) {
         assert_ok(oxbow_set_all(txn, sets[k], &r));
         for (size_t i = 0; i < r.item_count; i++) {

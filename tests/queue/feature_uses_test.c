@@ -13,7 +13,7 @@
 #include "oxbow/delay.h"
 #include "oxbow/expire.h"
 #include "oxbow/group_options.h"
-#include "oxbow/hash.h"
+#include "oxbow/hash_expire.h"
 #include "oxbow/once.h"
 #include "oxbow/patrol.h"
 #include "oxbow/policy.h"
@@ -185,6 +185,24 @@ static enum oxbow_err a_key_that_expires(struct oxbow_txn *txn)
     return oxbow_key_expire(txn, BYTES("l"), 1000, 0, &done);
 }
 
+static enum oxbow_err a_field_that_expires(struct oxbow_txn *txn)
+{
+    const struct oxbow_bytes name = field.name;
+    const struct oxbow_fields one = {&name, 1};
+    enum oxbow_field_done done;
+    enum oxbow_err err = oxbow_hash_set(txn, BYTES("h"), &field, 1, NULL);
+
+    return err == OXBOW_OK ? oxbow_hash_expire(txn, BYTES("h"), &one, 1000000, 0, &done) : err;
+}
+
+static enum oxbow_err a_field_set_to_expire(struct oxbow_txn *txn)
+{
+    const struct oxbow_hash_set_options opt = {.timed = true, .ttl_ms = 1000000};
+    bool set;
+
+    return oxbow_hash_set_timed(txn, BYTES("h"), &field, 1, &opt, &set);
+}
+
 static const struct use {
     const char *feature;
     enum oxbow_err (*first)(struct oxbow_txn *txn);
@@ -215,6 +233,8 @@ static const struct use {
     {"schedules", a_schedule, NULL},
     {"priorities", priorities_of_a_queue, "policies"},
     {"key-expiry", a_key_that_expires, NULL},
+    {"field-expiry", a_field_that_expires, "members"},
+    {"field-expiry", a_field_set_to_expire, "members"},
 };
 
 #define USES (sizeof uses / sizeof *uses)

@@ -3,7 +3,7 @@
 #include "engine/queue/mend.h"
 
 #include "engine/base/codec.h"
-#include "oxbow/hash.h"
+#include "oxbow/hash_expire.h"
 #include "oxbow/loss.h"
 #include "oxbow/zset.h"
 #include "tests/queue/stream_fixture.h"
@@ -129,6 +129,68 @@ static void a_lost_node_is_told_and_the_rest_is_served(void **state)
     assert_ok(oxbow_key_delete(f->txn, BYTES("h"), NULL));
 }
 
+/* Seconds to live for fields 0 to 9 of `key`. */
+static void hash_expire(struct streams *f, const char *key)
+{
+    for (unsigned i = 0; i < 10; i++) {
+        char text[16];
+        const struct oxbow_bytes name = {text, (size_t)snprintf(text, sizeof text, "%u", i)};
+        const struct oxbow_fields one = {&name, 1};
+        enum oxbow_field_done done;
+
+        assert_ok(oxbow_hash_expire(f->txn, text_bytes(key), &one, 5000, 0, &done));
+    }
+}
+
+static void lost_deadlines_are_no_loss(void **state)
+{
+    static const uint8_t kinds[] = {OBJECT_KIND_DUE, OBJECT_KIND_TYPE + 5};
+    struct streams *f = *state;
+    struct object_due due;
+    struct scene s;
+    uint64_t n;
+
+    for (size_t i = 0; i < 2; i++) {
+        char key[] = {'h', (char)('0' + i), '\0'};
+
+        hash_fill(f, key, 20);
+        hash_expire(f, key);
+        scene_init(&s, f, key, kinds[i]);
+        assert_ok(kv_del(f->txn, (struct oxbow_bytes){s.range.low, s.range.low_len}));
+        assert_ok(mend_members(&s.o));
+        assert_ok(catalog_due_get(f->txn, s.o.object.id, &due));
+        assert_true(due.sweep);
+        assert_ok(oxbow_hash_timed(f->txn, text_bytes(key), &n)); /* to be made anew */
+        assert_int_equal(n, 0);
+        assert_ok(oxbow_hash_count(f->txn, text_bytes(key), &n));
+        assert_int_equal(n, 20);
+    }
+    assert_int_equal(losses(f).n, 0);
+}
+
+static void deadlines_that_are_whole_stay_as_they_are(void **state)
+{
+    struct streams *f = *state;
+    struct object_due due;
+    struct scene s;
+    uint64_t n;
+
+    hash_fill(f, "h", 20);
+    hash_expire(f, "h");
+    scene_init(&s, f, "h", OBJECT_KIND_TYPE + 1);
+    s.mend.state.ranges = 0;
+    assert_ok(mend_members(&s.o));
+    assert_ok(catalog_due_get(f->txn, s.o.object.id, &due));
+    assert_false(due.sweep);
+    assert_ok(oxbow_hash_timed(f->txn, BYTES("h"), &n));
+    assert_int_equal(n, 10);
+    s.mend.state.values_bad = 1; /* any may be one of them */
+    assert_ok(mend_members(&s.o));
+    assert_ok(catalog_due_get(f->txn, s.o.object.id, &due));
+    assert_true(due.sweep);
+    assert_int_equal(losses(f).n, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, streams_setup, streams_teardown)
 
 int main(void)
@@ -137,6 +199,8 @@ int main(void)
         TEST(what_is_whole_is_left_alone),
         TEST(a_lost_root_is_a_lost_key),
         TEST(a_lost_node_is_told_and_the_rest_is_served),
+        TEST(lost_deadlines_are_no_loss),
+        TEST(deadlines_that_are_whole_stay_as_they_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,6 +278,22 @@ enum oxbow_err expire_set(struct oxbow_txn *txn, const struct expire_entry *e, u
     return err;
 }
 
+enum oxbow_err expire_inherit(struct oxbow_txn *txn, uint64_t from, const struct expire_entry *to)
+{
+    uint64_t now = txn_clock_ms(txn);
+    struct deadline d;
+    enum oxbow_err err = deadline_get(txn, from, to->id, &d);
+
+    if (err != OXBOW_OK || d.due == UINT64_MAX) {
+        return err;
+    }
+    err = expire_check(txn, to->name, 1);
+    if (err == OXBOW_OK) {
+        err = txn_reserve_bytes(txn, to->name.len + EXPIRE_RECORDS);
+    }
+    return err == OXBOW_OK ? expire_set(txn, to, d.due > now ? d.due - now : 1) : err;
+}
+
 enum oxbow_err oxbow_stream_expire(struct oxbow_txn *txn, struct oxbow_bytes key,
                                    struct oxbow_id id, uint64_t ttl_ms)
 {

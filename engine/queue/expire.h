@@ -21,6 +21,10 @@ OXBOW_MUST_CHECK enum oxbow_err expire_check(struct oxbow_txn *txn, struct oxbow
 /* Gives it a time to live; 0 takes it away. */
 OXBOW_MUST_CHECK enum oxbow_err expire_set(struct oxbow_txn *txn, const struct expire_entry *e,
                                            uint64_t ttl_ms);
+/* Gives a copy of another object's entry, of the same id, what that has left, and does nothing where it
+ * has no time to live. OXBOW_ETOOBIG, OXBOW_EQUOTA. */
+OXBOW_MUST_CHECK enum oxbow_err expire_inherit(struct oxbow_txn *txn, uint64_t from,
+                                               const struct expire_entry *to);
 /* Whether some entry of the store has expired and is not gone yet: only then reads ask
  * expire_hides. One comparison while nothing has a time to live. */
 OXBOW_MUST_CHECK enum oxbow_err expire_late(struct oxbow_txn *txn, bool *late);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keys that go to another database, are copied, or are chosen by chance. A string is copied by its value,
- * what else can be copied by its records; both in one transaction.
+ * a stream by its entries and groups (stream_copy.c), what else can be copied by its records; each in one
+ * transaction.
  */
 #include "engine/base/buf.h"
 #include "engine/base/result.h"
 #include "engine/base/scan.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy.h"
+#include "engine/queue/stream.h"
 #include "engine/queue/string.h"
 #include "engine/queue/wait.h"
 #include "oxbow/key.h"
@@ -76,28 +78,31 @@ struct copy {
     struct oxbow_txn *txn;
     struct oxbow_bytes to;
     struct object from;
-    struct buf value; /* of a string */
+    struct buf value;     /* of a string */
+    struct stream stream; /* a stream, that is */
     uint64_t bytes;
     uint64_t ttl_ms;
 };
 
 static enum oxbow_err copy_look(struct copy *c, struct oxbow_bytes from)
 {
+    const uint64_t max = txn_bytes_max(c->txn);
     struct string s;
     enum oxbow_err err = catalog_find(c->txn, from, &c->from);
 
-    if (err == OXBOW_OK && c->from.type == OXBOW_TYPE_STREAM) {
-        err = OXBOW_ENOTSUP;
-    }
     if (err == OXBOW_OK) {
         err = catalog_ttl(c->txn, from, &c->ttl_ms);
     }
     if (err != OXBOW_OK) {
         return err;
     }
+    if (c->from.type == OXBOW_TYPE_STREAM) {
+        err = stream_load(c->txn, &c->from, &c->stream);
+        return err == OXBOW_OK ? stream_copy_look(&c->stream, &c->bytes) : err;
+    }
     if (c->from.type != OXBOW_TYPE_STRING) {
-        err = object_bytes(c->txn, c->from.id, OXBOW_KEY_COPY_BYTES_MAX, &c->bytes);
-        return err == OXBOW_OK && c->bytes > OXBOW_KEY_COPY_BYTES_MAX ? OXBOW_ETOOBIG : err;
+        err = object_bytes(c->txn, c->from.id, max, &c->bytes);
+        return err == OXBOW_OK && c->bytes > max ? OXBOW_ETXNBIG : err;
     }
     err = string_find(c->txn, from, &s);
     if (err == OXBOW_OK) {
@@ -125,6 +130,18 @@ static enum oxbow_err copy_room(struct copy *c, bool replace)
     return err == OXBOW_OK && type != OXBOW_TYPE_NONE ? oxbow_key_delete(c->txn, c->to, NULL) : err;
 }
 
+static enum oxbow_err copy_stream(struct copy *c, struct object *object)
+{
+    struct stream to;
+    enum oxbow_err err = stream_open(c->txn, c->to, &to);
+
+    if (err == OXBOW_OK) {
+        *object = to.object;
+        err = stream_copy(&(struct stream_copy){.from = &c->stream, .to = &to, .name = c->to});
+    }
+    return err;
+}
+
 static enum oxbow_err copy_do(struct copy *c)
 {
     struct string s = {.txn = c->txn, .key = c->to};
@@ -135,6 +152,8 @@ static enum oxbow_err copy_do(struct copy *c)
     if (c->from.type == OXBOW_TYPE_STRING) {
         err = string_put(&s, (struct oxbow_bytes){c->value.data, c->value.len});
         object = s.object;
+    } else if (c->from.type == OXBOW_TYPE_STREAM) {
+        err = copy_stream(c, &object);
     } else {
         err = catalog_open(c->txn, c->to, c->from.type, &object, &made);
         if (err == OXBOW_OK) {

@@ -204,4 +204,19 @@ OXBOW_MUST_CHECK enum oxbow_err stream_remove_all(struct stream *s, struct oxbow
                                                   const struct stream_removal *removal,
                                                   uint64_t *removed);
 
+/* ---- copying (stream_copy.c) ---- */
+
+struct stream_copy {
+    struct stream *from;
+    struct stream *to;       /* open, and nothing in it */
+    struct oxbow_bytes name; /* of `to`, in the transaction's database */
+};
+
+/* Asked before anything is changed. OXBOW_ENOTSUP: it has priorities, or a group that has rules. *bytes:
+ * about what a copy takes. */
+OXBOW_MUST_CHECK enum oxbow_err stream_copy_look(struct stream *from, uint64_t *bytes);
+/* Copies all of it, and saves `to`. OXBOW_ETOOBIG: entries have a time to live, and the name is over
+ * OXBOW_TTL_NAME_MAX. After an error the transaction is only to be aborted. */
+OXBOW_MUST_CHECK enum oxbow_err stream_copy(const struct stream_copy *c);
+
 #endif

@@ -11,7 +11,7 @@
  *   n  le32    CRC-32C of all before
  *
  * It holds what the key holds and neither its name nor its time to live. A string can have any length;
- * other values are as large as a transaction may well be. Of streams there is none: what groups have
+ * other values are as large as a transaction may be by default. Of streams there is none: what groups have
  * pending, and what is forwarded, is no value. What a client sends is taken apart in full before
  * anything is changed.
  */
@@ -33,6 +33,7 @@
 #define LENGTH_LEN   4u
 #define SCORE_LEN    8u
 #define STRING_MAX   ((size_t)512 * 1024 * 1024 + HEAD_LEN + LENGTH_LEN + SUM_LEN)
+#define VALUES_MAX   ((size_t)16 * 1024 * 1024)
 #define DUMP_VERSION 1u
 #define STEP         64u
 
@@ -100,7 +101,7 @@ static enum oxbow_err list_out(struct resp_call *call, struct buf *out, uint64_t
     struct oxbow_list_info info;
     enum oxbow_err err = oxbow_list_info(call->txn, call->args[1], &info);
 
-    if (err == OXBOW_OK && info.bytes > OXBOW_KEY_COPY_BYTES_MAX) {
+    if (err == OXBOW_OK && info.bytes > VALUES_MAX) {
         return OXBOW_ETOOBIG;
     }
     if (err == OXBOW_OK) {
@@ -160,8 +161,7 @@ static enum oxbow_err cmd_dump(struct resp_call *call)
         return resp_refuse(call, "ERR a stream cannot be dumped: read it and add its entries "
                                  "where they are wanted");
     }
-    buf_init(&out, resp_alloc(call->server),
-             type == OXBOW_TYPE_STRING ? STRING_MAX : OXBOW_KEY_COPY_BYTES_MAX);
+    buf_init(&out, resp_alloc(call->server), type == OXBOW_TYPE_STRING ? STRING_MAX : VALUES_MAX);
     err = dump(call, type, &out);
     if (err == OXBOW_OK) {
         resp_bulk(call->reply, (struct oxbow_bytes){out.data, out.len});
@@ -169,7 +169,7 @@ static enum oxbow_err cmd_dump(struct resp_call *call)
     buf_fini(&out);
     if (err == OXBOW_ETOOBIG) {
         return resp_refuse(call, "ERR the value is too large to be dumped: what is no string may "
-                                 "have up to 1 MiB");
+                                 "have up to 16 MiB");
     }
     return err;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What can be done with a key whatever its type. */
 #include "engine/resp/args.h"
+#include "engine/resp/cmd_copy.h"
 #include "engine/resp/cmd_scan.h"
 #include "engine/resp/glob.h"
 #include "engine/resp/server.h"
@@ -176,6 +177,18 @@ static enum oxbow_err cmd_copy(struct resp_call *call)
         return resp_refuse(call, "ERR source and destination objects are the same");
     }
     err = oxbow_key_copy(call->txn, call->args[1], database, call->args[2], replace, &copied);
+    if (err == OXBOW_ENOTSUP) {
+        err = resp_copy_values(call,
+                               &(struct resp_copying){.from = call->args[1],
+                                                      .to = call->args[2],
+                                                      .database = database,
+                                                      .replace = replace},
+                               &copied);
+    }
+    if (err == OXBOW_ENOTSUP) {
+        return resp_refuse(call, "ERR a stream with priorities, or with a group that has options, "
+                                 "cannot be copied");
+    }
     if (err != OXBOW_OK) {
         return err;
     }

@@ -69,12 +69,12 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_key_swap(struct oxbow_txn *txn, uint32_t a
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_move(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                uint32_t database, bool *moved);
 /* COPY into a database, with its time to live; `to` must not be there, or with `replace` goes. *copied says
- * whether it was done: not without a `from`. It is one transaction, so what can be copied is bounded: a
- * string of any length; other keys with at most OXBOW_KEY_COPY_BYTES_MAX bytes of records, else
- * OXBOW_ETOOBIG. OXBOW_ENOTSUP: a stream, whose groups and forwards have a life of their own; another key that
- * holds values over 64 KiB. OXBOW_EINVAL: `to` is `from`. OXBOW_EPROTECTED: a forward carries `to`.
- * OXBOW_ENODB, OXBOW_EQUOTA. All these leave the transaction as it was. */
-#define OXBOW_KEY_COPY_BYTES_MAX (1024u * 1024u)
+ * whether it was done: not without a `from`. It is one transaction, so what can be copied is bounded, but for
+ * strings: OXBOW_ETXNBIG, and where that is found late the transaction can only be aborted. A stream is
+ * copied with its groups, their consumers and what they have pending, and the times to live of its entries.
+ * OXBOW_ENOTSUP: a stream with priorities, or one of whose groups has options; a list, hash, set or sorted
+ * set that holds values over 64 KiB. OXBOW_EINVAL: `to` is `from`. OXBOW_EPROTECTED: a forward carries `to`.
+ * OXBOW_ENODB, OXBOW_EQUOTA. These leave the transaction as it was. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_copy(struct oxbow_txn *txn, struct oxbow_bytes from,
                                                uint32_t database, struct oxbow_bytes to,
                                                bool replace, bool *copied);

@@ -253,35 +253,33 @@ static void options_are_checked_in_redis_order(void **state)
                  "-ERR DUMP payload version or checksum are wrong\r\n");
 }
 
+#define BIG 9000000u /* two are too much */
+
 static void what_is_too_large_or_a_stream_is_not_dumped(void **state)
 {
     struct talk *t = *state;
 
     (void)talk(t, 0, "XADD x 1-1 f v");
     assert_memory_equal(talk(t, 0, "DUMP x"), "-ERR a stream cannot be dumped", 30);
-    (void)talk(t, 0, "SETRANGE s 600000 x");
-    (void)talk(t, 0, "MULTI");
-    (void)talk(t, 0, "LPUSH l a");
-    (void)talk(t, 0, "EXEC");
     for (int i = 0; i < 2; i++) {
-        char *big = test_calloc(1, 600001);
+        char *big = test_calloc(1, BIG + 1);
         char head[64];
 
-        memset(big, 'x', 600000);
-        (void)snprintf(head, sizeof head, "*3\r\n$4\r\nSADD\r\n$1\r\ne\r\n$600000\r\n");
+        memset(big, 'x', BIG);
+        (void)snprintf(head, sizeof head, "*3\r\n$4\r\nSADD\r\n$1\r\ne\r\n$%u\r\n", BIG);
         big[0] = (char)('a' + i);
         talk_feed(t, 0, head, strlen(head));
-        talk_feed(t, 0, big, 600000);
-        (void)snprintf(head, sizeof head, "\r\n*3\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n$600000\r\n");
+        talk_feed(t, 0, big, BIG);
+        (void)snprintf(head, sizeof head, "\r\n*3\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n$%u\r\n", BIG);
         talk_feed(t, 0, head, strlen(head));
-        talk_feed(t, 0, big, 600000);
+        talk_feed(t, 0, big, BIG);
         talk_feed(t, 0, "\r\n", 2);
         test_free(big);
         talk_turn(t);
         (void)talk_heard(t, 0);
     }
     assert_reply(t, 0, "SCARD e", ":2\r\n");
-    assert_reply(t, 0, "LLEN l", ":3\r\n");
+    assert_reply(t, 0, "LLEN l", ":2\r\n");
     assert_memory_equal(talk(t, 0, "DUMP e"), "-ERR the value is too large to be dumped", 40);
     assert_memory_equal(talk(t, 0, "DUMP l"), "-ERR the value is too large to be dumped", 40);
 }

@@ -214,7 +214,12 @@ static const char *const written[] = {
     "XAUTOCLAIM s g c 0 0 FORCE", "XAUTOCLAIM nothing g c 0 0", "XAUTOCLAIM s nothing c 0 0",
     "XAUTOCLAIM s g f 0 0 COUNT 1", "XAUTOCLAIM s g f 0 (9-2", "XAUTOCLAIM s g f 0 - JUSTID",
     "XAUTOCLAIM s g f 100000 0", "XDEL s 9-3", "XAUTOCLAIM s g f 0 0",
-    "XAUTOCLAIM s h f 0 0 JUSTID", "XPENDING s g", "XACK s g", "XACK s g x", "XACK s nothing x",
+    "XAUTOCLAIM s h f 0 0 JUSTID", "XPENDING s g", "COPY s cp", "COPY s cp", "COPY s s",
+    "XINFO STREAM cp", "XINFO STREAM cp FULL", "XINFO GROUPS cp", "XINFO CONSUMERS cp g",
+    "XINFO CONSUMERS cp h", "XPENDING cp g - + 10", "XPENDING cp h", "XRANGE cp - +",
+    "XCLAIM cp g other 0 9-2 RETRYCOUNT 9 JUSTID", "XADD cp 1 a b", "XADD cp 500 a b",
+    "XREADGROUP GROUP g c STREAMS cp >", "XGROUP DESTROY cp g", "XINFO STREAM s FULL",
+    "COPY s cp REPLACE", "XINFO STREAM cp FULL", "XINFO GROUPS cp", "DEL cp", "XACK s g", "XACK s g x", "XACK s nothing x",
     "XACK nothing g x", "XACK s g 9-2 x", "XACK s g 9-2 9-2 50", "XGROUP DELCONSUMER s g f",
     "XGROUP DELCONSUMER s g c", "XINFO STREAM s FULL", "XPENDING s g", "XSETID nothing 1",
     "XSETID s x", "XSETID s 1", "XSETID s 200", "XSETID s 201 ENTRIESADDED x",
@@ -339,6 +344,8 @@ static void random_commands_are_answered_as_redis_does(void **state)
                                            "XGROUP CREATECONSUMER @ % &",
                                            "XGROUP DELCONSUMER @ % &",
                                            "XINFO STREAM @ FULL COUNT 0",
+                                           "COPY @ t REPLACE",
+                                           "COPY t s REPLACE",
                                            NULL};
     struct talk *t = *state;
     const char *given = getenv("OXBOW_SEED");

@@ -5,11 +5,14 @@
  */
 #include "engine/resp/cmd_copy.h"
 
-#include "oxbow/hash.h"
+#include "engine/base/buf.h"
+#include "oxbow/hash_expire.h"
 #include "oxbow/key.h"
 #include "oxbow/list.h"
 #include "oxbow/set.h"
 #include "oxbow/zset.h"
+
+#include <string.h>
 
 #define STEP 32u /* values, each of which may be long */
 
@@ -18,7 +21,27 @@ struct walk {
     enum oxbow_type type;
     uint64_t at; /* position in a list, else a scan's cursor */
     bool ended;
+    struct buf left_ms; /* uint64_t of each field in the result: how long it still has */
 };
+
+/* Of the fields that the result has. */
+static enum oxbow_err times_read(struct resp_call *call, struct oxbow_bytes key, struct walk *w)
+{
+    const struct oxbow_result *r = call->result;
+    enum oxbow_err err = OXBOW_OK;
+
+    w->left_ms.len = 0;
+    for (size_t i = 0; err == OXBOW_OK && i < r->item_count; i += 2) {
+        const struct oxbow_fields one = {&r->items[i], 1};
+        uint64_t left_ms = 0;
+
+        err = oxbow_hash_ttl(call->txn, key, &one, &left_ms);
+        if (err == OXBOW_OK) {
+            err = buf_append(&w->left_ms, &left_ms, sizeof left_ms);
+        }
+    }
+    return err;
+}
 
 /* The next values into the result. */
 static enum oxbow_err values_read(struct resp_call *call, struct oxbow_bytes key, struct walk *w)
@@ -36,6 +59,9 @@ static enum oxbow_err values_read(struct resp_call *call, struct oxbow_bytes key
         return err;
     case OXBOW_TYPE_HASH:
         err = oxbow_hash_scan(call->txn, key, &w->at, STEP, r);
+        if (err == OXBOW_OK) {
+            err = times_read(call, key, w);
+        }
         break;
     case OXBOW_TYPE_SET:
         err = oxbow_set_scan(call->txn, key, &w->at, STEP, r);
@@ -48,15 +74,22 @@ static enum oxbow_err values_read(struct resp_call *call, struct oxbow_bytes key
     return err;
 }
 
-static enum oxbow_err fields_put(struct resp_call *call, struct oxbow_bytes key)
+static enum oxbow_err fields_put(struct resp_call *call, struct oxbow_bytes key,
+                                 const struct walk *w)
 {
     const struct oxbow_result *r = call->result;
     enum oxbow_err err = OXBOW_OK;
 
     for (size_t i = 0; err == OXBOW_OK && i + 1 < r->item_count; i += 2) {
         const struct oxbow_field field = {.name = r->items[i], .value = r->items[i + 1]};
+        struct oxbow_hash_set_options opt = {.timed = false};
+        uint64_t left_ms;
+        bool set;
 
-        err = oxbow_hash_set(call->txn, key, &field, 1, NULL);
+        memcpy(&left_ms, w->left_ms.data + i / 2 * sizeof left_ms, sizeof left_ms);
+        opt.timed = left_ms != UINT64_MAX;
+        opt.ttl_ms = opt.timed ? (int64_t)left_ms : 0;
+        err = oxbow_hash_set_timed(call->txn, key, &field, 1, &opt, &set);
     }
     return err;
 }
@@ -75,18 +108,18 @@ static enum oxbow_err scored_put(struct resp_call *call, struct oxbow_bytes key)
 }
 
 static enum oxbow_err values_put(struct resp_call *call, struct oxbow_bytes key,
-                                 enum oxbow_type type)
+                                 const struct walk *w)
 {
     const struct oxbow_result *r = call->result;
 
     if (r->item_count == 0) {
         return OXBOW_OK;
     }
-    switch (type) {
+    switch (w->type) {
     case OXBOW_TYPE_LIST:
         return oxbow_list_push(call->txn, key, OXBOW_RIGHT, r->items, r->item_count, NULL);
     case OXBOW_TYPE_HASH:
-        return fields_put(call, key);
+        return fields_put(call, key, w);
     case OXBOW_TYPE_SET:
         return oxbow_set_add(call->txn, key, r->items, r->item_count, NULL);
     default:
@@ -113,6 +146,7 @@ static enum oxbow_err values_copy(struct resp_call *call, const struct resp_copy
     struct walk w = {.type = type};
     enum oxbow_err err = OXBOW_OK;
 
+    buf_init(&w.left_ms, resp_alloc(call->server), SIZE_MAX / 2);
     while (err == OXBOW_OK && !w.ended) {
         err = oxbow_txn_select(call->txn, call->client->database);
         if (err == OXBOW_OK) {
@@ -122,9 +156,10 @@ static enum oxbow_err values_copy(struct resp_call *call, const struct resp_copy
             err = oxbow_txn_select(call->txn, c->database);
         }
         if (err == OXBOW_OK) {
-            err = values_put(call, c->to, type);
+            err = values_put(call, c->to, &w);
         }
     }
+    buf_fini(&w.left_ms);
     return err;
 }
 

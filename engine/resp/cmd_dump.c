@@ -4,10 +4,11 @@
  * oxbow's own:
  *
  *   0  "oxd"   what it is
- *   3  u8      version, 1
+ *   3  u8      version: 1, or 2 of a hash whose fields expire
  *   4  u8      type (enum oxbow_type)
  *   5  le64    how many items follow: of a string 1, of a hash fields and values
- *  13  items   le32 length, its bytes; of a sorted set le64 before these: the bits of its score
+ *  13  items   le32 length, its bytes; of a sorted set le64 before these: the bits of its score. In version
+ *              2 behind each value le64: the wall clock's millisecond at which the field expires; 0: never
  *   n  le32    CRC-32C of all before
  *
  * It holds what the key holds and neither its name nor its time to live. A string can have any length;
@@ -19,7 +20,7 @@
 #include "engine/base/hash.h"
 #include "engine/resp/args.h"
 #include "engine/resp/server.h"
-#include "oxbow/hash.h"
+#include "oxbow/hash_expire.h"
 #include "oxbow/key.h"
 #include "oxbow/list.h"
 #include "oxbow/set.h"
@@ -28,13 +29,16 @@
 
 #include <string.h>
 
+#define VERSION_AT   3u
 #define HEAD_LEN     13u
 #define SUM_LEN      4u
 #define LENGTH_LEN   4u
 #define SCORE_LEN    8u
 #define STRING_MAX   ((size_t)512 * 1024 * 1024 + HEAD_LEN + LENGTH_LEN + SUM_LEN)
 #define VALUES_MAX   ((size_t)16 * 1024 * 1024)
+#define TIME_LEN     8u
 #define DUMP_VERSION 1u
+#define DUMP_TIMED   2u
 #define STEP         64u
 
 static const uint8_t magic[3] = {'o', 'x', 'd'};
@@ -71,6 +75,33 @@ static enum oxbow_err result_out(struct buf *out, const struct oxbow_result *res
     return err;
 }
 
+/* Fields with their values, and when they expire. */
+static enum oxbow_err timed_out(struct resp_call *call, struct buf *out, uint64_t *count)
+{
+    const struct oxbow_result *result = call->result;
+    uint8_t time[TIME_LEN];
+    enum oxbow_err err = OXBOW_OK;
+
+    for (size_t i = 0; err == OXBOW_OK && i + 1 < result->item_count; i += 2) {
+        const struct oxbow_fields one = {&result->items[i], 1};
+        uint64_t wall_ms = 0;
+
+        err = oxbow_hash_expire_time(call->txn, call->args[1], &one, &wall_ms);
+        put_le64(time, wall_ms == UINT64_MAX ? 0 : wall_ms);
+        if (err == OXBOW_OK) {
+            err = item_out(out, result->items[i], NULL);
+        }
+        if (err == OXBOW_OK) {
+            err = item_out(out, result->items[i + 1], NULL);
+        }
+        if (err == OXBOW_OK) {
+            err = buf_append(out, time, sizeof time);
+        }
+    }
+    *count += result->item_count;
+    return err;
+}
+
 static enum oxbow_err members_out(struct resp_call *call, enum oxbow_type type, struct buf *out,
                                   uint64_t *count)
 {
@@ -90,7 +121,8 @@ static enum oxbow_err members_out(struct resp_call *call, enum oxbow_type type, 
             break;
         }
         if (err == OXBOW_OK) {
-            err = result_out(out, call->result, count);
+            err = out->data[VERSION_AT] == DUMP_TIMED ? timed_out(call, out, count)
+                                                      : result_out(out, call->result, count);
         }
     } while (err == OXBOW_OK && cursor != 0);
     return err;
@@ -128,11 +160,17 @@ static enum oxbow_err items_out(struct resp_call *call, enum oxbow_type type, st
 
 static enum oxbow_err dump(struct resp_call *call, enum oxbow_type type, struct buf *out)
 {
-    uint8_t head[HEAD_LEN] = {magic[0], magic[1], magic[2], DUMP_VERSION, (uint8_t)type};
+    uint8_t head[HEAD_LEN] = {magic[0], magic[1], magic[2], 0, (uint8_t)type};
     uint8_t sum[SUM_LEN];
     uint64_t count = 0;
-    enum oxbow_err err = buf_append(out, head, sizeof head);
+    uint64_t timed = 0;
+    enum oxbow_err err =
+        type == OXBOW_TYPE_HASH ? oxbow_hash_timed(call->txn, call->args[1], &timed) : OXBOW_OK;
 
+    head[VERSION_AT] = timed > 0 ? DUMP_TIMED : DUMP_VERSION;
+    if (err == OXBOW_OK) {
+        err = buf_append(out, head, sizeof head);
+    }
     if (err == OXBOW_OK) {
         err = items_out(call, type, out, &count);
     }
@@ -182,8 +220,14 @@ struct payload {
     size_t at;
     size_t end; /* where the checksum is */
     enum oxbow_type type;
+    bool timed; /* version 2 */
     uint64_t count;
     uint64_t left;
+};
+
+struct item {
+    struct oxbow_scored scored;
+    uint64_t wall_ms; /* of a value: when its field expires; 0: never */
 };
 
 static bool payload_open(const struct resp_call *call, struct payload *p)
@@ -197,40 +241,54 @@ static bool payload_open(const struct resp_call *call, struct payload *p)
     p->type = (enum oxbow_type)p->data[4];
     p->count = get_le64(p->data + 5);
     p->left = p->count;
-    return memcmp(p->data, magic, sizeof magic) == 0 && p->data[3] == DUMP_VERSION &&
+    p->timed = p->data[VERSION_AT] == DUMP_TIMED && p->type == OXBOW_TYPE_HASH;
+    return memcmp(p->data, magic, sizeof magic) == 0 &&
+           (p->timed || p->data[VERSION_AT] == DUMP_VERSION) &&
            crc32c_of(call->server->port)(0, p->data, p->end) == get_le32(p->data + p->end);
 }
 
+/* The time behind a value. False: it is cut short, or none. */
+static bool time_next(struct payload *p, uint64_t *wall_ms)
+{
+    if (p->end - p->at < TIME_LEN) {
+        return false;
+    }
+    *wall_ms = get_le64(p->data + p->at);
+    p->at += TIME_LEN;
+    return *wall_ms <= (uint64_t)OXBOW_HASH_TTL_MS_MAX;
+}
+
 /* The next item. False: it is not whole, or its score is no number. */
-static bool payload_next(struct payload *p, struct oxbow_scored *item)
+static bool payload_next(struct payload *p, struct item *item)
 {
     size_t head = LENGTH_LEN + (p->type == OXBOW_TYPE_ZSET ? SCORE_LEN : 0);
+    struct oxbow_scored *scored = &item->scored;
     uint32_t len;
 
-    item->score = 0;
+    *item = (struct item){.wall_ms = 0};
     if (p->end - p->at < head) {
         return false;
     }
     if (p->type == OXBOW_TYPE_ZSET) {
         uint64_t bits = get_le64(p->data + p->at);
 
-        memcpy(&item->score, &bits, sizeof bits);
+        memcpy(&scored->score, &bits, sizeof bits);
     }
     len = get_le32(p->data + p->at + head - LENGTH_LEN);
     p->at += head;
-    if (p->end - p->at < len || item->score != item->score) {
+    if (p->end - p->at < len || scored->score != scored->score) {
         return false;
     }
-    item->member = (struct oxbow_bytes){p->data + p->at, len};
+    scored->member = (struct oxbow_bytes){p->data + p->at, len};
     p->at += len;
     p->left--;
-    return true;
+    return !p->timed || p->left % 2 != 0 || time_next(p, &item->wall_ms);
 }
 
 /* Whether it makes sense from the first item to the last. */
 static bool payload_is_sound(struct payload p)
 {
-    struct oxbow_scored item;
+    struct item item;
 
     if (p.count == 0 || p.type < OXBOW_TYPE_LIST || p.type > OXBOW_TYPE_ZSET ||
         p.type == OXBOW_TYPE_STREAM || (p.type == OXBOW_TYPE_STRING && p.count != 1) ||
@@ -245,18 +303,40 @@ static bool payload_is_sound(struct payload p)
     return p.at == p.end;
 }
 
-static enum oxbow_err put_some(struct resp_call *call, enum oxbow_type type,
-                               const struct oxbow_scored *some, size_t count)
+/* Fields and values in turn. One that has expired meanwhile is not there. */
+static enum oxbow_err put_fields(struct resp_call *call, const struct item *some, size_t count)
 {
     struct oxbow_bytes key = call->args[1];
-    struct oxbow_bytes values[STEP];
     struct oxbow_field fields[STEP / 2];
+    size_t i;
+    enum oxbow_err err;
+
+    for (i = 0; i + 1 < count; i += 2) {
+        fields[i / 2] = (struct oxbow_field){some[i].scored.member, some[i + 1].scored.member};
+    }
+    err = oxbow_hash_set(call->txn, key, fields, count / 2, NULL);
+    for (i = 0; err == OXBOW_OK && i + 1 < count; i += 2) {
+        const struct oxbow_fields one = {&fields[i / 2].name, 1};
+        enum oxbow_field_done done;
+
+        if (some[i + 1].wall_ms != 0) {
+            err =
+                oxbow_hash_expire_at(call->txn, key, &one, (int64_t)some[i + 1].wall_ms, 0, &done);
+        }
+    }
+    return err;
+}
+
+static enum oxbow_err put_some(struct resp_call *call, enum oxbow_type type,
+                               const struct item *some, size_t count)
+{
+    struct oxbow_bytes key = call->args[1];
+    struct oxbow_scored scored[STEP];
+    struct oxbow_bytes values[STEP];
 
     for (size_t i = 0; i < count; i++) {
-        values[i] = some[i].member;
-    }
-    for (size_t i = 0; i + 1 < count; i += 2) {
-        fields[i / 2] = (struct oxbow_field){.name = values[i], .value = values[i + 1]};
+        scored[i] = some[i].scored;
+        values[i] = some[i].scored.member;
     }
     switch (type) {
     case OXBOW_TYPE_STRING:
@@ -264,17 +344,17 @@ static enum oxbow_err put_some(struct resp_call *call, enum oxbow_type type,
     case OXBOW_TYPE_LIST:
         return oxbow_list_push(call->txn, key, OXBOW_RIGHT, values, count, NULL);
     case OXBOW_TYPE_HASH:
-        return oxbow_hash_set(call->txn, key, fields, count / 2, NULL);
+        return put_fields(call, some, count);
     case OXBOW_TYPE_SET:
         return oxbow_set_add(call->txn, key, values, count, NULL);
     default:
-        return oxbow_zset_add(call->txn, key, 0, some, count, NULL);
+        return oxbow_zset_add(call->txn, key, 0, scored, count, NULL);
     }
 }
 
 static enum oxbow_err put(struct resp_call *call, struct payload *p)
 {
-    struct oxbow_scored some[STEP];
+    struct item some[STEP];
     enum oxbow_err err = OXBOW_OK;
 
     while (err == OXBOW_OK && p->left > 0) {

@@ -106,6 +106,7 @@ static void section_stats(struct info *i)
 {
     const struct oxbow_resp *s = i->call->server;
     uint64_t expired = 0;
+    uint64_t fields = 0;
 
     line(i, "total_connections_received:%llu", ULL(s->stats.connections));
     line(i, "total_commands_processed:%llu", ULL(s->stats.commands));
@@ -115,7 +116,11 @@ static void section_stats(struct info *i)
     if (i->err == OXBOW_OK) {
         i->err = oxbow_expired_count(i->call->txn, &expired);
     }
+    if (i->err == OXBOW_OK) {
+        i->err = oxbow_expired_fields(i->call->txn, &fields);
+    }
     line(i, "expired_keys:%llu", ULL(expired));
+    line(i, "expired_subkeys:%llu", ULL(fields));
     line(i, "evicted_keys:0");
     line(i, "client_output_buffer_limit_disconnections:%llu", ULL(s->stats.overcome));
     line(i, "pubsub_channels:%u", s->channel_count);

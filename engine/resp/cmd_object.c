@@ -8,7 +8,7 @@
  */
 #include "engine/resp/args.h"
 #include "engine/resp/server.h"
-#include "oxbow/hash.h"
+#include "oxbow/hash_expire.h"
 #include "oxbow/key.h"
 #include "oxbow/list.h"
 #include "oxbow/set.h"
@@ -124,6 +124,7 @@ static enum oxbow_err encoding_of_string(struct resp_call *call, const char **na
 static enum oxbow_err encoding_of(struct resp_call *call, enum oxbow_type type, const char **name)
 {
     enum oxbow_err err = OXBOW_OK;
+    uint64_t timed = 0;
     bool is = false;
 
     switch (type) {
@@ -131,7 +132,10 @@ static enum oxbow_err encoding_of(struct resp_call *call, enum oxbow_type type, 
         return encoding_of_string(call, name);
     case OXBOW_TYPE_HASH:
         err = compact(call, type, HASH_ITEMS_MAX, is_short, &is);
-        *name = is ? "listpack" : "hashtable";
+        if (err == OXBOW_OK) {
+            err = oxbow_hash_timed(call->txn, call->args[2], &timed);
+        }
+        *name = !is ? "hashtable" : timed > 0 ? "listpackex" : "listpack";
         return err;
     case OXBOW_TYPE_SET:
         err = compact(call, type, INTSET_ITEMS_MAX, is_integer, &is);

@@ -7,16 +7,16 @@
 #include <string.h>
 
 static const struct resp_command *const families[] = {
-    resp_oxbow_commands,        resp_list_commands,    resp_stream_commands,
-    resp_string_commands,       resp_bit_commands,     resp_hash_commands,
-    resp_zset_combine_commands, resp_set_commands,     resp_zset_commands,
-    resp_zset_range_commands,   resp_key_commands,     resp_expire_commands,
-    resp_sort_commands,         resp_dump_commands,    resp_object_commands,
-    resp_durable_commands,      resp_multi_commands,   resp_pubsub_commands,
-    resp_connection_commands,   resp_auth_commands,    resp_server_commands,
-    resp_slowlog_commands,      resp_latency_commands, resp_monitor_commands,
-    resp_debug_commands,        resp_script_commands,  resp_function_commands,
-    resp_sentinel_commands,
+    resp_oxbow_commands,        resp_list_commands,        resp_stream_commands,
+    resp_string_commands,       resp_bit_commands,         resp_hash_commands,
+    resp_zset_combine_commands, resp_set_commands,         resp_zset_commands,
+    resp_zset_range_commands,   resp_key_commands,         resp_expire_commands,
+    resp_sort_commands,         resp_dump_commands,        resp_object_commands,
+    resp_durable_commands,      resp_multi_commands,       resp_pubsub_commands,
+    resp_connection_commands,   resp_auth_commands,        resp_server_commands,
+    resp_slowlog_commands,      resp_latency_commands,     resp_monitor_commands,
+    resp_debug_commands,        resp_script_commands,      resp_function_commands,
+    resp_sentinel_commands,     resp_hash_expire_commands,
 };
 
 #define FAMILY_COUNT (sizeof families / sizeof families[0])

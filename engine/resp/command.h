@@ -181,6 +181,7 @@ extern const struct resp_command resp_durable_commands[];
 extern const struct resp_command resp_string_commands[];
 extern const struct resp_command resp_bit_commands[];
 extern const struct resp_command resp_hash_commands[];
+extern const struct resp_command resp_hash_expire_commands[];
 extern const struct resp_command resp_zset_combine_commands[];
 extern const struct resp_command resp_list_commands[];
 extern const struct resp_command resp_stream_commands[];

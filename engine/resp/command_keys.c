@@ -255,6 +255,8 @@ static const struct {
     {"getex", RW, RW},
     {"getset", RW, RW},
     {"hexists", 0, 0},
+    {"hgetdel", RW, RW},
+    {"hgetex", RW, RW},
     {"hincrby", RW, RW},
     {"hincrbyfloat", RW, RW},
     {"hlen", 0, 0},

@@ -4,6 +4,7 @@
 
 #include "engine/base/check.h"
 #include "engine/resp/script.h"
+#include "oxbow/hash_expire.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -119,6 +120,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
         mem_free(&port->alloc, s, sizeof *s);
         return err;
     }
+    oxbow_hash_expire_idle(s->db);
     s->begun = true;
     *out = s;
     return OXBOW_OK;

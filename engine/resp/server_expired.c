@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys whose time is over: the store removes them by itself, the server tells who asked. */
+/* Keys, and fields of hashes, whose time is over: the store removes them by itself, the server tells who
+ * asked. */
 #include "engine/resp/server.h"
 #include "oxbow/expired.h"
 
 #define EXPIRED_BYTES    ((size_t)1 << 20) /* of names that nobody was told of yet */
 #define EXPIRED_STEP_MAX 1000u             /* names in one turn */
-#define WANTED           (1u << RESP_EVENT_EXPIRED)
+#define WANTED           (1u << RESP_EVENT_EXPIRED | 1u << RESP_EVENT_HASH | 1u << RESP_EVENT_GENERIC)
 
 bool resp_expired_watch(struct oxbow_resp *s, uint32_t notify)
 {
@@ -32,6 +33,19 @@ bool resp_expired_watch(struct oxbow_resp *s, uint32_t notify)
     return err == OXBOW_OK;
 }
 
+/* As Redis tells it. */
+static void tell(struct oxbow_resp *s, const struct oxbow_expired *one, struct oxbow_bytes key)
+{
+    if (one->what == OXBOW_EXPIRED_KEY) {
+        resp_notify(s, one->database, RESP_EVENT_EXPIRED, "expired", key);
+        return;
+    }
+    resp_notify(s, one->database, RESP_EVENT_HASH, "hexpired", key);
+    if (one->what == OXBOW_EXPIRED_HASH) {
+        resp_notify(s, one->database, RESP_EVENT_GENERIC, "del", key);
+    }
+}
+
 void resp_expired_tell(struct oxbow_resp *s)
 {
     struct oxbow_expired one;
@@ -48,7 +62,7 @@ void resp_expired_tell(struct oxbow_resp *s)
             err = oxbow_txn_select(s->txn, one.database);
         }
         if (err == OXBOW_OK) {
-            resp_notify(s, one.database, RESP_EVENT_EXPIRED, "expired", s->result.items[0]);
+            tell(s, &one, s->result.items[0]);
         }
     } while (err == OXBOW_OK && ++n < EXPIRED_STEP_MAX);
     (void)!resp_batch_end(s);

@@ -93,9 +93,9 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_hash_set_timed(struct oxbow_txn *txn, stru
 /* How long it is until the wall clock shows that; 0 when it did already. */
 int64_t oxbow_hash_span(struct oxbow_txn *txn, int64_t wall_ms);
 
-/* Has fields that expire removed from now on. Whoever meets a field with a time to live does so as well: this
+/* Has fields that expire removed from now until the store is closed. Whoever meets a field with a time to live does so as well: this
  * is for those who open a store and may not touch its hashes for long. */
-void oxbow_hash_expire_idle(struct oxbow_txn *txn);
+void oxbow_hash_expire_idle(struct oxbow *db);
 
 #ifdef __cplusplus
 }

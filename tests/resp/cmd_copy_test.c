@@ -57,6 +57,7 @@ static void long_values_are_copied_with_the_rest(void **state)
     assert_string_equal(say(t, "SADD s @", 'c'), ":1\r\n");
     assert_string_equal(say(t, "ZADD z 20.5 @", 'd'), ":1\r\n");
     assert_reply(t, 0, "PEXPIRE h 100000", ":1\r\n");
+    assert_reply(t, 0, "HEXPIREAT h 2524600800 FIELDS 3 f7 f49 long", "*3\r\n:1\r\n:1\r\n:1\r\n");
     assert_reply(t, 0, "COPY l l2", ":1\r\n");
     assert_reply(t, 0, "COPY h h2 DB 3", ":1\r\n");
     assert_reply(t, 0, "COPY s s2", ":1\r\n");
@@ -84,6 +85,8 @@ static void long_values_are_copied_with_the_rest(void **state)
     assert_reply(t, 0, "HSTRLEN h2 long", ":100000\r\n");
     assert_reply(t, 0, "HGET h2 f49", "$2\r\n49\r\n");
     assert_true(strtol(talk(t, 0, "PTTL h2") + 1, NULL, 10) > 0);
+    assert_reply(t, 0, "HEXPIRETIME h2 FIELDS 4 f7 f8 f49 long",
+                 "*4\r\n:2524600800\r\n:-1\r\n:2524600800\r\n:2524600800\r\n");
 }
 
 static void what_cannot_be_copied_says_why_and_stays(void **state)

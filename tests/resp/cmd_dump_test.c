@@ -135,6 +135,48 @@ static void many_members_come_back_too(void **state)
     assert_reply(t, 0, "HGET copy 199", "$5\r\n39601\r\n");
 }
 
+static void fields_that_expire_go_on_to(void **state)
+{
+    static const char times[] = "*4\r\n:2524600800\r\n:-1\r\n:2524600999\r\n:-2\r\n";
+    struct talk *t = *state;
+    struct payload good;
+    struct payload p;
+    char words[64];
+
+    (void)talk(t, 0, "HSET h a 1 b 2 c 3");
+    dump(t, "h", &p);
+    assert_int_equal(p.data[3], 1); /* as ever, where none does */
+    (void)talk(t, 0, "HEXPIREAT h 2524600800 FIELDS 1 a");
+    (void)talk(t, 0, "HEXPIREAT h 2524600999 FIELDS 1 c");
+    dump(t, "h", &good);
+    assert_int_equal(good.data[3], 2);
+    assert_string_equal(restore(t, "copy", &good, ""), "+OK\r\n");
+    assert_reply(t, 0, "HEXPIRETIME copy FIELDS 4 a b c d", times);
+    assert_reply(t, 0, "HMGET copy a b c", "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n");
+    for (size_t i = 0; i < good.len; i++) { /* never what it is not */
+        p = good;
+        p.data[i] ^= 0x10;
+        assert_string_equal(restore(t, "spoiled", &p, ""),
+                            "-ERR DUMP payload version or checksum are wrong\r\n");
+    }
+    p = good;
+    memset(p.data + p.len - 12, 0xff, 8); /* a time that nobody can give */
+    sum(&p);
+    assert_string_equal(restore(t, "spoiled", &p, ""), "-ERR Bad data format\r\n");
+    p = good;
+    put_le64(p.data + p.len - 12, 1); /* it was over long ago */
+    sum(&p);
+    assert_string_equal(restore(t, "over", &p, ""), "+OK\r\n");
+    assert_reply(t, 0, "HLEN over", ":2\r\n");
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(words, sizeof words, "HSETEX many EXAT %d FIELDS 1 %d v", 2000000000 + i, i);
+        (void)talk(t, 0, words);
+    }
+    dump(t, "many", &p);
+    assert_string_equal(restore(t, "many", &p, "REPLACE"), "+OK\r\n");
+    assert_reply(t, 0, "HEXPIRETIME many FIELDS 2 0 99", "*2\r\n:2000000000\r\n:2000000099\r\n");
+}
+
 static void a_time_to_live_is_given_or_a_day_that_may_be_over(void **state)
 {
     struct talk *t = *state;
@@ -291,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_value_of_each_type_comes_back),
         TEST(many_members_come_back_too),
+        TEST(fields_that_expire_go_on_to),
         TEST(a_time_to_live_is_given_or_a_day_that_may_be_over),
         TEST(what_was_spoiled_on_the_way_is_refused),
         TEST(what_makes_no_sense_is_refused_and_nothing_has_changed),

@@ -21,6 +21,7 @@ static const struct {
     {resp_string_commands, "Strings"},
     {resp_bit_commands, "Bits"},
     {resp_hash_commands, "Hashes"},
+    {resp_hash_expire_commands, "Fields that expire"},
     {resp_set_commands, "Sets"},
     {resp_zset_commands, "Sorted sets"},
     {resp_zset_range_commands, "Ranges of sorted sets"},

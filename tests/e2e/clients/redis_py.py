@@ -155,6 +155,34 @@ def streams_of_later_versions(r):
     assert r.xlen("xl") == 1 and r.xpending("xl", "g")["pending"] == 0
 
 
+def fields_that_expire(r):
+    """What Redis has since 7.4 and 8.0, as the newest client asks for it and reads it."""
+    if MAJOR < 8:
+        return
+    r.hset("fields", mapping={"a": "1", "b": "2", "c": "3"})
+    assert r.hexpire("fields", 1000, "a", "none") == [1, -2]
+    assert r.hexpire("fields", 10, "a", "b", nx=True) == [0, 1]
+    assert r.hpexpire("fields", 5000000, "b", gt=True) == [1]
+    assert 0 < r.httl("fields", "a")[0] <= 1000 and r.httl("fields", "c", "none") == [-1, -2]
+    assert 4900000 < r.hpttl("fields", "b")[0] <= 5000000
+    assert r.hexpireat("fields", 2524600800, "a") == [1]
+    assert r.hexpiretime("fields", "a") == [2524600800]
+    assert r.hpexpireat("fields", 1, "c") == [2] and not r.hexists("fields", "c")
+    assert r.hpersist("fields", "a", "b", "none") == [1, 1, -2]
+    r.hpexpire("fields", 1, "b")
+    end = time.monotonic() + 60
+    while r.hlen("fields") != 1 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert r.hgetall("fields") == {"a": "1"}
+    only_new = redis.commands.core.HashDataPersistOptions.FNX
+    assert r.hsetex("fields", mapping={"a": "5", "d": "6"}, ex=1000) == 1
+    assert r.hsetex("fields", "a", "7", data_persist_option=only_new) == 0
+    assert r.hgetex("fields", "a", "none", persist=True) == ["5", None]
+    assert r.httl("fields", "a")[0] == -1 and r.httl("fields", "d")[0] > 900
+    assert r.hgetdel("fields", "a", "d", "none") == ["5", "6", None]
+    assert not r.exists("fields")
+
+
 def of_stream(reply, name):
     """The entries: a list of pairs in RESP2, a dictionary in RESP3."""
     if isinstance(reply, dict):
@@ -270,7 +298,7 @@ def main():
     r = redis.Redis(**WHERE)
     assert r.ping() is True
     for part in (strings, times, collections, lists, pipelines, streams,
-                 streams_of_later_versions, blocking, subscribers, server):
+                 streams_of_later_versions, fields_that_expire, blocking, subscribers, server):
         part(r)
     r.close()
     asyncio.run(asynchronous())

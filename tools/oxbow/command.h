@@ -59,6 +59,7 @@ struct options {
     int dead;
     char *timeout, *dead_list;
     char *server; /* of a running daemon */
+    int tls;
     long long max_returns;
 };
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The connection to a running oxbowd, by libhiredis. The one file that knows that library. In clear:
- * over a Unix socket, or within the machine; what is served over TLS alone is not reached.
+ * The connection to a running oxbowd, by libhiredis. The one file that knows that library. Over TLS
+ * (daemon_tls.c) hiredis connects, puts requests together and takes answers apart, and the bytes between go
+ * another way: what it has of TLS itself differs from version to version, and is another library's.
  */
 #include "tools/oxbow/daemon.h"
 
+#include "tools/oxbow/daemon_tls.h"
 #include "tools/oxbow/password.h"
 #include "tools/oxbow/when.h"
 
@@ -21,11 +23,16 @@
 #define TIMEOUT_MS_MAX 3600000u
 #define PORT_DEFAULT   6379
 #define REPLY_TEXT_MAX 300
+#define TLS_PREFIX     "rediss://"
+#define UNIX_PREFIX    "unix:"
+#define READ_BYTES     16384u
 
 struct daemon {
     redisContext *context;
-    redisReply *reply; /* the newest: answers are borrowed from it */
-    const char *what;  /* the command, for what goes wrong */
+    struct daemon_tls *tls; /* NULL: in clear */
+    bool over_tls;          /* as it was asked for */
+    redisReply *reply;      /* the newest: answers are borrowed from it */
+    const char *what;       /* the command, for what goes wrong */
     uint64_t timeout_ms;
     char where[WHERE_MAX];
     char password[PASSWORD_MAX]; /* until it was said */
@@ -62,7 +69,8 @@ static int fail_link(const struct daemon *d, bool connected)
     char why[256];
 
     if (c->err == REDIS_ERR_EOF) {
-        return fail(d, "it closed the connection (a port for TLS, too many clients, or it ends)");
+        return fail(
+            d, "it closed the connection (a port for TLS: --tls; too many clients; or it ends)");
     }
     if (c->err == REDIS_ERR_PROTOCOL) {
         return fail(d, "what answers there does not speak the Redis protocol");
@@ -115,23 +123,75 @@ static struct daemon_value value_of(const redisReply *r)
     return v;
 }
 
+/* The next answer, over TLS; an exit code. */
+static int hear(struct daemon *d, void **reply)
+{
+    redisReader *reader = d->context->reader;
+    char bytes[READ_BYTES];
+    size_t got = 0;
+
+    *reply = NULL;
+    for (;;) {
+        if (redisReaderGetReply(reader, reply) != REDIS_OK) {
+            return fail(d, "what answers there does not speak the Redis protocol");
+        }
+        if (*reply != NULL) {
+            return EXIT_DONE;
+        }
+        if (daemon_tls_read(d->tls, bytes, sizeof bytes, &got) != OXBOW_OK) {
+            return fail(d, daemon_tls_error(d->tls));
+        }
+        if (redisReaderFeed(reader, bytes, got) != REDIS_OK) {
+            return cli_fail(d->what, OXBOW_ENOMEM);
+        }
+    }
+}
+
+static int ask_over_tls(struct daemon *d, int argc, const char **argv)
+{
+    char *request = NULL;
+    void *reply = NULL;
+    int len = redisFormatCommandArgv(&request, argc, argv, NULL);
+    int code = EXIT_DONE;
+
+    if (len < 0) {
+        return cli_fail(d->what, OXBOW_ENOMEM);
+    }
+    if (daemon_tls_send(d->tls, request, (size_t)len) != OXBOW_OK) {
+        code = fail(d, daemon_tls_error(d->tls));
+    }
+    redisFreeCommand(request);
+    if (code == EXIT_DONE) {
+        code = hear(d, &reply);
+    }
+    d->reply = reply;
+    return code;
+}
+
 int daemon_ask(struct daemon *d, const char *const *words, struct daemon_answer *answer)
 {
     const char *argv[DAEMON_WORDS_MAX];
     redisReply *r;
     int argc = 0;
+    int code = EXIT_DONE;
 
     for (; words[argc] != NULL && argc < (int)DAEMON_WORDS_MAX; argc++) {
         argv[argc] = words[argc];
     }
     if (d->reply != NULL) {
         freeReplyObject(d->reply);
+        d->reply = NULL;
     }
-    d->reply = redisCommandArgv(d->context, argc, argv, NULL);
+    if (d->tls != NULL) {
+        code = ask_over_tls(d, argc, argv);
+    } else {
+        d->reply = redisCommandArgv(d->context, argc, argv, NULL);
+        code = d->reply != NULL ? EXIT_DONE : fail_link(d, true);
+    }
+    if (code != EXIT_DONE) {
+        return code;
+    }
     r = d->reply;
-    if (r == NULL) {
-        return fail_link(d, true);
-    }
     if (r->type == REDIS_REPLY_ERROR) {
         return fail_reply(d, r);
     }
@@ -176,32 +236,94 @@ static bool split(const char *text, char **host, int *port)
     return *host != NULL;
 }
 
+/* The address without what is before it. */
+static const char *address(const struct daemon *d)
+{
+    static const char *const prefixes[] = {TLS_PREFIX, UNIX_PREFIX};
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        size_t len = strlen(prefixes[i]);
+
+        if (strncmp(d->where, prefixes[i], len) == 0) {
+            return d->where + len;
+        }
+    }
+    return d->where;
+}
+
+static bool is_socket(const struct daemon *d)
+{
+    return strncmp(d->where, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0 ||
+           strchr(address(d), '/') != NULL;
+}
+
+/* `host`: whom the certificate must name unless --sni says another. */
+static int secure(const struct cli *cli, struct daemon *d, const char *host)
+{
+    const struct options *o = &cli->opt;
+    const struct oxbow_tls_config config = {
+        .ca = {.path = o->ca},
+        .cert = {.path = o->cert},
+        .key = {.path = o->key},
+        .server_name = o->server_name != NULL ? o->server_name : host,
+        .sessions = OXBOW_TLS_SESSIONS_OFF,
+    };
+    struct oxbow_tls_why why = {""};
+    enum oxbow_err err = daemon_tls_open(&config, d->context->fd, &why, &d->tls);
+
+    return err == OXBOW_OK ? EXIT_DONE : fail(d, why.text);
+}
+
 static int dial(const struct cli *cli, struct daemon *d)
 {
     const struct timeval limit = {(time_t)(d->timeout_ms / 1000),
                                   (suseconds_t)(d->timeout_ms % 1000 * 1000)};
-    const char *at = d->where;
+    const char *at = address(d);
     char *host = NULL;
     int port;
+    int code = EXIT_DONE;
 
-    if (strncmp(at, "unix:", 5) == 0) {
-        at += 5;
-    }
-    if (strchr(at, '/') != NULL || at != d->where) {
+    if (is_socket(d)) {
         d->context = redisConnectUnixWithTimeout(at, limit);
     } else if (split(at, &host, &port)) {
         d->context = redisConnectWithTimeout(host, port, limit);
-        free(host);
     } else {
         return cli_usage(cli, "%s: want HOST:PORT or the path of a socket", d->where);
     }
     if (d->context == NULL) {
-        return cli_fail(d->what, OXBOW_ENOMEM);
+        code = cli_fail(d->what, OXBOW_ENOMEM);
+    } else if (d->context->err != 0) {
+        code = fail_link(d, false);
+    } else if (redisSetTimeout(d->context, limit) != REDIS_OK) {
+        code = fail_link(d, true);
+    } else if (d->over_tls) {
+        code = secure(cli, d, host);
     }
-    if (d->context->err != 0) {
-        return fail_link(d, false);
+    free(host);
+    return code;
+}
+
+/* What is said of TLS fits together. */
+static int check_tls(const struct cli *cli, struct daemon *d)
+{
+    const struct options *o = &cli->opt;
+    bool said = o->ca != NULL || o->cert != NULL || o->key != NULL || o->server_name != NULL;
+
+    d->over_tls = o->tls != 0 || strncmp(d->where, TLS_PREFIX, strlen(TLS_PREFIX)) == 0;
+    if (!d->over_tls) {
+        return said ? cli_usage(cli, "--cacert, --cert, --key and --sni need --tls or an address "
+                                     "that begins with " TLS_PREFIX)
+                    : EXIT_DONE;
     }
-    return redisSetTimeout(d->context, limit) == REDIS_OK ? EXIT_DONE : fail_link(d, true);
+    if (is_socket(d)) {
+        return cli_usage(cli, "%s: there is no TLS over a Unix socket", d->where);
+    }
+    if (o->ca == NULL) {
+        return cli_usage(cli, "TLS needs --cacert FILE: who may have signed the daemon's "
+                              "certificate");
+    }
+    return (o->cert == NULL) == (o->key == NULL) ? EXIT_DONE
+                                                 : cli_usage(cli, "--cert and --key go together");
 }
 
 /* What is wrong with the words is told before anybody is asked. */
@@ -267,6 +389,7 @@ static int recognise(struct daemon *d)
 static int parse(struct cli *cli, struct daemon *d)
 {
     const char *at = cli->opt.server != NULL ? cli->opt.server : getenv("OXBOW_SERVER");
+    int code;
 
     at = at != NULL && at[0] != '\0' ? at : DAEMON_DEFAULT;
     if (strlen(at) >= sizeof d->where) {
@@ -278,7 +401,8 @@ static int parse(struct cli *cli, struct daemon *d)
                                      d->timeout_ms == 0 || d->timeout_ms > TIMEOUT_MS_MAX)) {
         return cli_usage(cli, "--timeout %s: a span like 500ms or 10s, up to 1h", cli->opt.timeout);
     }
-    return take_password(cli, d);
+    code = check_tls(cli, d);
+    return code == EXIT_DONE ? take_password(cli, d) : code;
 }
 
 int daemon_open(struct cli *cli, const char *what, struct daemon **out)
@@ -313,6 +437,7 @@ void daemon_close(struct daemon *d)
     if (d->reply != NULL) {
         freeReplyObject(d->reply);
     }
+    daemon_tls_close(d->tls);
     if (d->context != NULL) {
         redisFree(d->context);
     }

@@ -19,7 +19,7 @@
 
 struct daemon;
 
-/* Connects to --server, else $OXBOW_SERVER, else DAEMON_DEFAULT; logs in as --user with the password
+/* Connects to --server, else $OXBOW_SERVER, else DAEMON_DEFAULT, with --tls over TLS; logs in as --user with the password
  * of --password-file or $REDISCLI_AUTH; makes sure that it is an oxbowd. `what` is the command. */
 int daemon_open(struct cli *cli, const char *what, struct daemon **out);
 void daemon_close(struct daemon *d);
@@ -66,11 +66,23 @@ uint64_t info_count(struct oxbow_bytes text);
         {"password-file", 0,                                                                       \
          OPTION_TEXT,     offsetof(struct options, password_file),                                 \
          "FILE",          "its first line is the password (default: $REDISCLI_AUTH)"},             \
+        {"tls",       0,                                                                           \
+         OPTION_FLAG, offsetof(struct options, tls),                                               \
+         NULL,        "over TLS, as with an address that begins with rediss://"},                  \
+        {"cacert",    0,                                                                           \
+         OPTION_TEXT, offsetof(struct options, ca),                                                \
+         "FILE",      "who may have signed the daemon's certificate"},                             \
+        {"cert", 0, OPTION_TEXT, offsetof(struct options, cert), "FILE", "our certificate"},       \
+        {"key", 0, OPTION_TEXT, offsetof(struct options, key), "FILE", "its key"},                 \
+        {"sni",       0,                                                                           \
+         OPTION_TEXT, offsetof(struct options, server_name),                                       \
+         "NAME",      "whom its certificate must name (default: the host)"},                       \
     {                                                                                              \
         "timeout", 0, OPTION_TEXT, offsetof(struct options, timeout), "SPAN",                      \
             "how long an answer may take, like 500ms or 1m (default 5s)"                           \
     }
 #define DAEMON_SERVER_HELP                                                                         \
-    "HOST:PORT or a socket's path (default: $OXBOW_SERVER, else " DAEMON_DEFAULT ")"
+    "HOST:PORT, rediss://HOST:PORT or a socket's path (default: $OXBOW_SERVER, "                   \
+    "else " DAEMON_DEFAULT ")"
 
 #endif

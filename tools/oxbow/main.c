@@ -459,6 +459,14 @@ enum oxbow_err cli_open_store(struct cli *cli)
     return err;
 }
 
+static bool opens_store(const struct cli *cli)
+{
+    uint32_t flags = cli->command->flags;
+
+    return (flags & (COMMAND_STORE | COMMAND_EXIST | COMMAND_READ)) != 0 &&
+           ((flags & COMMAND_ASKS) == 0 || cli->opt.server == NULL);
+}
+
 static int check_globals(const struct cli *cli)
 {
     const struct options *o = &cli->opt;
@@ -494,6 +502,9 @@ static int check_globals(const struct cli *cli)
     if (o->server != NULL && o->dir != NULL) {
         return cli_usage(cli, "--server and --dir do not go together");
     }
+    if (o->tls != 0 && opens_store(cli)) {
+        return cli_usage(cli, "--tls goes with --server");
+    }
     if (o->interval_ms < 0 || o->quota < 0 || o->count < 0) {
         return cli_usage(cli, "a number must not be negative");
     }
@@ -504,14 +515,6 @@ static int check_globals(const struct cli *cli)
         return cli_usage(cli, "%s: too many arguments", cli->command->name);
     }
     return EXIT_DONE;
-}
-
-static bool opens_store(const struct cli *cli)
-{
-    uint32_t flags = cli->command->flags;
-
-    return (flags & (COMMAND_STORE | COMMAND_EXIST | COMMAND_READ)) != 0 &&
-           ((flags & COMMAND_ASKS) == 0 || cli->opt.server == NULL);
 }
 
 static int run(struct cli *cli)

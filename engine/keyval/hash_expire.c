@@ -318,7 +318,7 @@ enum oxbow_err oxbow_hash_set_timed(struct oxbow_txn *txn, struct oxbow_bytes ke
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
 }
 
-void oxbow_hash_expire_idle(struct oxbow *db)
+void oxbow_hash_expire_idle(struct oxbow_txn *txn)
 {
-    table_time_attach(db);
+    table_time_attach(txn);
 }

@@ -154,7 +154,7 @@ OXBOW_MUST_CHECK enum oxbow_err table_times_close(struct table *t);
 #define TABLE_TIME_STEP 64u
 OXBOW_MUST_CHECK enum oxbow_err table_time_step(struct oxbow_txn *txn, bool *more);
 /* Has the store's idle work remove fields that have expired, from now until the store is closed. */
-void table_time_attach(struct oxbow *db);
+void table_time_attach(struct oxbow_txn *txn);
 
 /* ---- chance: table_pick.c ---- */
 

@@ -41,7 +41,7 @@ enum oxbow_err table_gone(struct table *t, const struct btree_entry *e, bool *go
     if (e->deadline == 0) {
         return OXBOW_OK;
     }
-    table_time_attach(txn_store(t->txn));
+    table_time_attach(t->txn);
     return catalog_expired(t->txn, e->deadline, e->made_ms, gone);
 }
 
@@ -163,7 +163,7 @@ enum oxbow_err table_member_time(struct table *t, struct btree_place *p,
         err = btree_retime(p, &timed);
     }
     if (err == OXBOW_OK && first) {
-        table_time_attach(txn_store(t->txn));
+        table_time_attach(t->txn);
         err = due_no_later(t, deadline);
     }
     return err;
@@ -338,8 +338,10 @@ enum oxbow_err table_time_step(struct oxbow_txn *txn, bool *more)
     return catalog_due_step(txn, TABLE_TIME_STEP, expire_fields, more);
 }
 
-void table_time_attach(struct oxbow *db)
+void table_time_attach(struct oxbow_txn *txn)
 {
+    struct oxbow *db = txn_store(txn);
+
     if (!store_has_idle_hook(db, STORE_IDLE_FIELD)) {
         store_set_idle_hook(db, STORE_IDLE_FIELD, table_time_step);
     }

@@ -61,6 +61,20 @@ static enum oxbow_err strings_copy(struct oxbow_resp *s)
     return OXBOW_OK;
 }
 
+/* Fields of hashes expire though nobody asks for them. */
+static enum oxbow_err fields_begin(struct oxbow_resp *s)
+{
+    const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ | OXBOW_TXN_NOWAIT};
+    struct oxbow_txn *txn;
+    enum oxbow_err err = oxbow_txn_begin(s->db, &opt, &txn);
+
+    if (err == OXBOW_OK) {
+        oxbow_hash_expire_idle(txn);
+        oxbow_txn_abort(txn);
+    }
+    return err;
+}
+
 enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct oxbow_resp **out)
 {
     const struct oxbow_port *port;
@@ -112,6 +126,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     err = err == OXBOW_OK ? resp_users_begin(s) : err;
     err = err == OXBOW_OK ? id_make(s, s->run_id) : err;
     err = err == OXBOW_OK ? id_make(s, s->sentinel_id) : err;
+    err = err == OXBOW_OK ? fields_begin(s) : err;
     err = err == OXBOW_OK ? oxbow_wait_set_open(s->db, &s->waits) : err;
     if (err != OXBOW_OK) {
         acl_fini(&s->acl);
@@ -120,7 +135,6 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
         mem_free(&port->alloc, s, sizeof *s);
         return err;
     }
-    oxbow_hash_expire_idle(s->db);
     s->begun = true;
     *out = s;
     return OXBOW_OK;

@@ -361,3 +361,8 @@ void checkpoint_run(void *arg)
     }
     store_unlock(db);
 }
+
+bool store_has_idle_hook(const struct oxbow *db, enum store_idle which)
+{
+    return db->idle_hooks[which] != NULL;
+}

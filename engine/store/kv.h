@@ -281,6 +281,7 @@ enum store_idle {
 };
 void store_set_idle_hook(struct oxbow *db, enum store_idle which,
                          enum oxbow_err (*hook)(struct oxbow_txn *txn, bool *more));
+/* Inside a transaction. */
 bool store_has_idle_hook(const struct oxbow *db, enum store_idle which);
 /* All idle hooks are to be called when txn_clock_ms shows `clock_ms`, or before. An aborted
  * transaction may have asked as well: a call in vain. */

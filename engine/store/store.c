@@ -613,8 +613,3 @@ void store_set_idle_hook(struct oxbow *db, enum store_idle which,
     db->port->threads.cond_signal(db->work);
     store_unlock(db);
 }
-
-bool store_has_idle_hook(const struct oxbow *db, enum store_idle which)
-{
-    return db->idle_hooks[which] != NULL;
-}

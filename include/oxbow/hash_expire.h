@@ -95,7 +95,7 @@ int64_t oxbow_hash_span(struct oxbow_txn *txn, int64_t wall_ms);
 
 /* Has fields that expire removed from now until the store is closed. Whoever meets a field with a time to live does so as well: this
  * is for those who open a store and may not touch its hashes for long. */
-void oxbow_hash_expire_idle(struct oxbow *db);
+void oxbow_hash_expire_idle(struct oxbow_txn *txn);
 
 #ifdef __cplusplus
 }

@@ -4,10 +4,10 @@
  *
  * Two hashes, one of which is renamed and copied over the other with its time to live; two sets, one of
  * which is made anew from both; a sorted set; a counter. Values are short, long enough to lie outside of
- * their tree's leaves, and now and then longer than a page. What a time to live is at goes by the clock:
- * a dump says whether there is one.
+ * their tree's leaves, and now and then longer than a page. What a time to live is at, of a key or of a
+ * field, goes by the clock: a dump says whether there is one.
  */
-#include "oxbow/hash.h"
+#include "oxbow/hash_expire.h"
 #include "oxbow/key.h"
 #include "oxbow/set.h"
 #include "oxbow/string.h"
@@ -27,6 +27,7 @@
 
 struct hash {
     uint64_t values[MEMBERS]; /* each value's number; 0: the field is not there */
+    bool timed[MEMBERS];      /* each field: it has a time to live */
     bool expires;
 };
 
@@ -109,6 +110,7 @@ static void hash_set(struct step *s)
     const struct oxbow_field field = {name_of(i, name), value_of(++s->number)};
 
     h->values[i] = s->number;
+    h->timed[i] = false;
     if (live(s))
         s->err = oxbow_hash_set(s->txn, h_keys[h - s->model->h], &field, 1, NULL);
 }
@@ -122,8 +124,36 @@ static void hash_delete(struct step *s)
         char name[NAME_LEN];
         const struct oxbow_bytes field = name_of(i, name);
         h->values[i] = 0;
+        h->timed[i] = false;
         if (live(s))
             s->err = oxbow_hash_delete(s->txn, h_keys[h - s->model->h], &field, 1, NULL);
+    }
+    h->expires = h->expires && count_of(h) > 0;
+}
+
+/* Gives some fields a time to live, takes it away, or deletes them by one that is over. */
+static void fields_expire(struct step *s)
+{
+    struct hash *h = &s->model->h[draw(s, 2)];
+    struct oxbow_bytes key = h_keys[h - s->model->h];
+    uint64_t from = draw(s, MEMBERS), few = 1 + draw(s, 12), what = draw(s, 8);
+    int64_t ttl_ms = what == 0 ? 0 : FAR_MS + (int64_t)draw(s, 9);
+
+    for (uint64_t i = from; i < MEMBERS && i < from + few; i++) {
+        char name[NAME_LEN];
+        const struct oxbow_bytes field = name_of(i, name);
+        const struct oxbow_fields one = {&field, 1};
+        enum oxbow_field_done done = OXBOW_FIELD_NONE;
+        bool there = h->values[i] != 0;
+
+        h->timed[i] = there && what > 1;
+        if (there && what == 0)
+            h->values[i] = 0;
+        if (live(s))
+            s->err = what == 1 ? oxbow_hash_persist(s->txn, key, &one, &done)
+                               : oxbow_hash_expire(s->txn, key, &one, ttl_ms, 0, &done);
+        if (live(s) && there != (done != OXBOW_FIELD_NONE))
+            s->err = OXBOW_ECORRUPT;
     }
     h->expires = h->expires && count_of(h) > 0;
 }
@@ -254,9 +284,11 @@ static void count(struct step *s)
 
 static void act(struct step *s)
 {
-    uint64_t what = draw(s, 16);
+    uint64_t what = draw(s, 19);
 
-    if (what < 5)
+    if (what > 15)
+        fields_expire(s);
+    else if (what < 5)
         hash_set(s);
     else if (what < 7)
         hash_delete(s);
@@ -304,12 +336,17 @@ static void dump_model(const struct model *m, struct dump *out)
     dump_number(out, m->steps);
     dump_number(out, (uint64_t)m->counter);
     for (int w = 0; w < 2; w++) {
+        uint64_t timed = 0;
         dump_number(out, count_of(&m->h[w]));
-        for (uint64_t i = 0; i < MEMBERS; i++)
+        for (uint64_t i = 0; i < MEMBERS; i++) {
             if (m->h[w].values[i] != 0)
                 dump_bytes(out, value_of(m->h[w].values[i]));
             else
                 dump_number(out, UINT64_MAX);
+            dump_number(out, m->h[w].timed[i]);
+            timed += m->h[w].timed[i];
+        }
+        dump_number(out, timed);
         dump_number(out, m->h[w].expires);
         dump_number(out, set_count(m->e[w]));
         dump_add(out, m->e[w], sizeof m->e[w]);
@@ -332,21 +369,30 @@ static enum oxbow_err or_none(enum oxbow_err err)
 
 static enum oxbow_err dump_hash(struct oxbow_txn *txn, struct oxbow_bytes key, struct dump *out)
 {
-    uint64_t found = 0, left = UINT64_MAX;
+    uint64_t found = 0, timed = 0, left = UINT64_MAX;
     enum oxbow_err err = oxbow_hash_count(txn, key, &found);
 
     dump_number(out, found);
     for (uint64_t i = 0; err == OXBOW_OK && i < MEMBERS; i++) {
         struct oxbow_result r = {0};
         char name[NAME_LEN];
-        err = oxbow_hash_get(txn, key, name_of(i, name), &r);
+        const struct oxbow_bytes field = name_of(i, name);
+        const struct oxbow_fields one = {&field, 1};
+        uint64_t field_left = 0;
+        err = oxbow_hash_get(txn, key, field, &r);
         if (err == OXBOW_OK)
             dump_bytes(out, r.items[0]);
         else
             dump_number(out, UINT64_MAX);
         err = or_none(err);
         oxbow_result_fini(&r);
+        if (err == OXBOW_OK)
+            err = oxbow_hash_ttl(txn, key, &one, &field_left);
+        dump_number(out, field_left != 0 && field_left != UINT64_MAX);
     }
+    if (err == OXBOW_OK) /* by the other tree */
+        err = oxbow_hash_timed(txn, key, &timed);
+    dump_number(out, timed);
     if (err == OXBOW_OK)
         err = or_none(oxbow_key_ttl(txn, key, &left));
     dump_number(out, left != UINT64_MAX);

@@ -259,6 +259,15 @@ static enum oxbow_err set_strings(struct oxbow_txn *txn)
     return oxbow_string_set(txn, BYTES("new"), BYTES("v"));
 }
 
+/* One with a group that has something pending, and one with times to live. */
+static enum oxbow_err copy_streams(struct oxbow_txn *txn)
+{
+    bool copied;
+
+    TRY(oxbow_key_copy(txn, BYTES("ring"), 0, BYTES("new"), false, &copied));
+    return oxbow_key_copy(txn, BYTES("brief"), 0, BYTES("state"), true, &copied);
+}
+
 static enum oxbow_err patrol(struct oxbow_txn *txn)
 {
     const struct oxbow_patrol_options opt = {
@@ -299,6 +308,7 @@ static const struct row {
     {"schedules add", run_schedules, 2 * HOUR_MS, false},
     {"strings are set", set_strings, 10, true},
     {"a list is patrolled", patrol, 10 * HOUR_MS, false},
+    {"streams are copied", copy_streams, 10, false},
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 

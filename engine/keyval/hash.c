@@ -65,6 +65,7 @@ static enum oxbow_err field_set(struct table *t, const struct oxbow_field *f, bo
 enum oxbow_err hash_put(struct oxbow_txn *txn, struct oxbow_bytes key,
                         const struct oxbow_field *fields, size_t count, bool keep, uint64_t *added)
 {
+    struct table_order order = {0};
     uint64_t sum = 0;
     uint64_t bytes = 0;
     struct table t;
@@ -77,12 +78,14 @@ enum oxbow_err hash_put(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (err != OXBOW_OK) {
         return err;
     }
+    err = table_order_open(&t, fields, sizeof *fields, count, &order);
     for (i = 0; err == OXBOW_OK && i < count; i++) {
         bool made = false;
 
-        err = field_set(&t, &fields[i], keep, &made);
+        err = field_set(&t, &fields[table_order_at(&order, i)], keep, &made);
         sum += made;
     }
+    table_order_close(&t, &order);
     err = table_close(&t, err);
     if (err == OXBOW_OK && added != NULL) {
         *added = sum;

@@ -29,6 +29,7 @@ static enum oxbow_err member_add(struct table *t, struct oxbow_bytes member, uin
 enum oxbow_err oxbow_set_add(struct oxbow_txn *txn, struct oxbow_bytes key,
                              const struct oxbow_bytes *members, size_t count, uint64_t *added)
 {
+    struct table_order order = {0};
     uint64_t sum = 0;
     uint64_t bytes = 0;
     struct table t;
@@ -41,9 +42,11 @@ enum oxbow_err oxbow_set_add(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (err != OXBOW_OK) {
         return err;
     }
+    err = table_order_open(&t, members, sizeof *members, count, &order);
     for (i = 0; err == OXBOW_OK && i < count; i++) {
-        err = member_add(&t, members[i], &sum);
+        err = member_add(&t, members[table_order_at(&order, i)], &sum);
     }
+    table_order_close(&t, &order);
     err = table_close(&t, err);
     if (err == OXBOW_OK && added != NULL) {
         *added = sum;

@@ -156,6 +156,21 @@ OXBOW_MUST_CHECK enum oxbow_err table_time_step(struct oxbow_txn *txn, bool *mor
 /* Has the store's idle work remove fields that have expired, from now until the store is closed. */
 void table_time_attach(struct oxbow_txn *txn);
 
+/* ---- the order of adding: table_order.c ---- */
+
+struct member_turn;
+struct table_order {
+    struct member_turn *turns; /* NULL: as they come */
+    size_t count;
+};
+/* Of many members, each the first thing in a struct of `stride` bytes. OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err table_order_open(const struct table *t, const void *members,
+                                                 size_t stride, size_t count,
+                                                 struct table_order *o);
+/* Which of them is the i-th to be added. */
+size_t table_order_at(const struct table_order *o, size_t i);
+void table_order_close(const struct table *t, struct table_order *o);
+
 /* ---- chance: table_pick.c ---- */
 
 /* `count` ranks below n, at most n of them: any two differ. To be freed by mem_free with count

@@ -265,23 +265,87 @@ enum oxbow_err zset_item(struct zset *z, const struct btree_entry *e, struct oxb
 
 /* ---- storing a result ---- */
 
-static enum oxbow_err store_items(struct zset *z, const struct oxbow_result *r)
+/* Into the members' tree of a new set, in the order of their hashes. */
+static enum oxbow_err store_members(struct zset *z, const struct oxbow_result *r)
 {
-    enum oxbow_err err = OXBOW_OK;
+    struct table_order order;
+    enum oxbow_err err = table_order_open(&z->t, r->items, sizeof *r->items, r->item_count, &order);
     size_t i;
 
     for (i = 0; err == OXBOW_OK && i < r->item_count; i++) {
-        const struct oxbow_scored s = {r->items[i], r->scores[i]};
+        size_t idx = table_order_at(&order, i);
         struct btree_place p;
         struct btree_entry e;
         bool found = false;
+        uint8_t bits[8];
 
-        err = table_member_find(&z->t, s.member, &p, &e, &found);
+        put_le64(bits, score_bits(r->scores[idx]));
+        err = table_member_find(&z->t, r->items[idx], &p, &e, &found);
         if (err == OXBOW_OK) {
-            err = found ? OXBOW_ECORRUPT : zset_put(z, &p, &s);
+            err = found ? OXBOW_ECORRUPT
+                        : table_member_add(&z->t, &p, r->items[idx],
+                                           (struct oxbow_bytes){bits, sizeof bits});
         }
     }
+    table_order_close(&z->t, &order);
     return err;
+}
+
+/* What an order and its member do not say: where a long member lies, and whether 0 is -0. */
+static enum oxbow_err score_find(struct zset *z, const struct btree_key *key, struct btree_ref *ref,
+                                 double *score)
+{
+    struct btree_place p;
+    struct btree_entry e;
+    bool found = false;
+    enum oxbow_err err;
+
+    *ref = (struct btree_ref){.data = key->member.data, .len = key->member.len};
+    *score = score_of_order(key->order);
+    if (key->member.len <= BTREE_MEMBER_MAX && *score != 0) {
+        return OXBOW_OK;
+    }
+    err = table_member_find(&z->t, key->member, &p, &e, &found);
+    if (err != OXBOW_OK || !found) {
+        return err == OXBOW_OK ? OXBOW_ECORRUPT : err;
+    }
+    if (e.member.id != 0) {
+        *ref = e.member;
+    }
+    return table_score(&e, score);
+}
+
+/* And into the tree of scores, in the order of these. */
+static enum oxbow_err store_scores(struct zset *z, const struct oxbow_result *r)
+{
+    struct btree_key *at = keys_new(z->t.txn, r->item_count);
+    enum oxbow_err err = at == NULL ? OXBOW_ENOMEM : OXBOW_OK;
+    size_t i;
+
+    if (at != NULL) {
+        for (i = 0; i < r->item_count; i++) {
+            at[i] = (struct btree_key){score_order(r->scores[i]), r->items[i]};
+        }
+        btree_keys_sort(at, r->item_count);
+    }
+    for (i = 0; err == OXBOW_OK && i < r->item_count; i++) {
+        struct btree_ref ref;
+        double score;
+
+        err = score_find(z, &at[i], &ref, &score);
+        if (err == OXBOW_OK) {
+            err = scores_add(z, at[i].member, &ref, score);
+        }
+    }
+    keys_free(z->t.txn, at, r->item_count);
+    return err;
+}
+
+static enum oxbow_err store_items(struct zset *z, const struct oxbow_result *r)
+{
+    enum oxbow_err err = store_members(z, r);
+
+    return err == OXBOW_OK ? store_scores(z, r) : err;
 }
 
 enum oxbow_err zset_store(struct oxbow_txn *txn, struct oxbow_bytes to,

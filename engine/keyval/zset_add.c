@@ -93,6 +93,7 @@ enum oxbow_err oxbow_zset_add(struct oxbow_txn *txn, struct oxbow_bytes key, uns
                               struct oxbow_zset_added *out)
 {
     struct oxbow_zset_added sum = {0};
+    struct table_order order = {0};
     uint64_t bytes = 0;
     struct zset z;
     size_t i;
@@ -104,9 +105,11 @@ enum oxbow_err oxbow_zset_add(struct oxbow_txn *txn, struct oxbow_bytes key, uns
                                            : zset_find_or_make(txn, key, bytes, &z);
     }
     if (err == OXBOW_OK) {
+        err = table_order_open(&z.t, members, sizeof *members, count, &order);
         for (i = 0; err == OXBOW_OK && i < count; i++) {
-            err = member_add(&z, flags, &members[i], &sum);
+            err = member_add(&z, flags, &members[table_order_at(&order, i)], &sum);
         }
+        table_order_close(&z.t, &order);
         if (err == OXBOW_OK && sum.added > 0) {
             err = table_touch(&z.t);
         }

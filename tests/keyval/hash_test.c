@@ -31,6 +31,27 @@ static void assert_value(struct streams *f, const char *field, const char *want)
     assert_item(f, 0, want);
 }
 
+/* They are added in another order than they come in, but for those of one name. */
+static void of_many_fields_the_last_of_a_name_stays(void **state)
+{
+    enum { NAMES = 50, TIMES = 4 };
+    static struct oxbow_field all[NAMES * TIMES];
+    static char text[NAMES * TIMES][2][16];
+    struct streams *f = *state;
+    uint64_t n;
+
+    for (int i = 0; i < NAMES * TIMES; i++) {
+        snprintf(text[i][0], sizeof text[i][0], "f%d", i % NAMES);
+        snprintf(text[i][1], sizeof text[i][1], "%d", i);
+        all[i] = (struct oxbow_field){text_bytes(text[i][0]), text_bytes(text[i][1])};
+    }
+    assert_ok(oxbow_hash_set(f->txn, key, all, NAMES * TIMES, &n));
+    assert_int_equal(n, NAMES);
+    for (int i = 0; i < NAMES; i++) {
+        assert_value(f, text[i][0], text[NAMES * (TIMES - 1) + i][1]);
+    }
+}
+
 static void a_field_is_what_was_set_last(void **state)
 {
     const struct oxbow_field three[] = {
@@ -318,6 +339,7 @@ static void a_big_hash_that_is_deleted_is_reaped_in_steps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(of_many_fields_the_last_of_a_name_stays),
         TEST(a_field_is_what_was_set_last),
         TEST(a_field_is_set_only_when_it_is_new_if_so_asked),
         TEST(a_hash_goes_with_its_last_field),

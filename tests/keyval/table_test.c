@@ -26,6 +26,44 @@ static void add(struct table *t, const char *member, const char *value)
     assert_ok(table_member_add(t, &p, text_bytes(member), text_bytes(value)));
 }
 
+static void many_members_are_added_by_their_hashes_and_few_as_they_come(void **state)
+{
+    enum { MANY = 500 };
+    static struct oxbow_field all[MANY];
+    static char text[MANY][16];
+    static bool seen[MANY];
+    struct streams *f = *state;
+    struct table t = made(f, "t");
+    struct table_order o;
+
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(text[i], sizeof text[i], "m%d", (int)i % 100);
+        all[i].name = text_bytes(text[i]);
+    }
+    assert_ok(table_order_open(&t, all, sizeof all[0], MANY, &o));
+    for (size_t i = 0; i < MANY; i++) {
+        size_t at = table_order_at(&o, i);
+
+        assert_true(at < MANY && !seen[at]);
+        seen[at] = true;
+        if (i > 0) {
+            size_t last = table_order_at(&o, i - 1);
+            uint64_t a = member_key(&t, all[last].name).order;
+            uint64_t b = member_key(&t, all[at].name).order;
+
+            assert_true(a < b || (a == b && last < at));
+        }
+    }
+    table_order_close(&t, &o);
+    assert_ok(table_order_open(&t, all, sizeof all[0], 31, &o));
+    for (size_t i = 0; i < 31; i++) {
+        assert_int_equal(table_order_at(&o, i), i);
+    }
+    table_order_close(&t, &o);
+    add(&t, "one", "");
+    assert_ok(table_close(&t, OXBOW_OK));
+}
+
 static void a_table_goes_with_its_last_member(void **state)
 {
     const struct oxbow_bytes members[] = {BYTES("a"), BYTES("x"), BYTES("b")};
@@ -140,6 +178,7 @@ static void a_scan_gives_all_members_of_one_hash_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(many_members_are_added_by_their_hashes_and_few_as_they_come),
         TEST(a_table_goes_with_its_last_member),
         TEST(a_refusal_makes_nothing),
         TEST(what_is_too_long_and_what_is_null_is_told_apart),

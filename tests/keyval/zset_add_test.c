@@ -3,6 +3,7 @@
 #include "tests/keyval/zset_fixture.h"
 
 #include "oxbow/list.h"
+#include "oxbow/set.h"
 
 #include <math.h>
 
@@ -199,6 +200,45 @@ static void any_part_of_a_large_set_goes_in_one_transaction(void **state)
     assert_string_equal(zall(f, "z"), "m023998=23998");
 }
 
+/* As ZUNIONSTORE and its kin do it: long members, members of one score, and both zeros among them. */
+static void a_large_set_is_stored_in_one_transaction(void **state)
+{
+    enum { STORED = 30000 };
+    static char text[400];
+    struct streams *f = *state;
+    const struct oxbow_bytes keys[] = {BYTES("z"), BYTES("s")};
+    const struct oxbow_zset_combination c = {
+        .op = OXBOW_ZSET_UNION, .sum = OXBOW_ZSET_SUM, .keys = keys, .count = 2};
+    struct oxbow_bytes member = {text, 0};
+    uint64_t n;
+
+    fill_many(f);
+    zadd(f, "z", 0, -0.0, "below zero");
+    memset(text, 'l', sizeof text);
+    for (int i = MANY; i < STORED; i++) {
+        snprintf(text, sizeof text, "s%06d", i);
+        member.len = i % 100 == 0 ? sizeof text : strlen(text);
+        text[7] = i % 100 == 0 ? 'l' : '\0';
+        assert_ok(oxbow_set_add(f->txn, BYTES("s"), &member, 1, NULL));
+        if (i % STEP == STEP - 1) {
+            streams_commit(f);
+            streams_begin(f);
+        }
+    }
+    assert_ok(oxbow_zset_combine_store(f->txn, BYTES("d"), &c, &n));
+    assert_int_equal(n, STORED + 1);
+    streams_reopen(f);
+    zcheck(f, "d");
+    assert_string_equal(zrange(f, "d", &(struct oxbow_zset_range){.stop = 2}),
+                        "below zero=-0 m000000=0 m000001=1");
+    assert_string_equal(zrange(f, "d", &(struct oxbow_zset_range){.start = -1, .stop = -1}),
+                        "m023999=23999");
+    assert_ok(oxbow_zset_range_store(f->txn, BYTES("e"), BYTES("d"),
+                                     &(struct oxbow_zset_range){.start = 0, .stop = -1}, &n));
+    assert_int_equal(n, STORED + 1);
+    zcheck(f, "e");
+}
+
 static void a_large_set_is_popped_whole(void **state)
 {
     struct streams *f = *state;
@@ -289,6 +329,7 @@ int main(void)
         TEST(members_are_removed_and_the_key_with_the_last),
         TEST(both_ends_are_popped_outermost_first),
         TEST(any_part_of_a_large_set_goes_in_one_transaction),
+        TEST(a_large_set_is_stored_in_one_transaction),
         TEST(a_large_set_is_popped_whole),
         TEST(what_is_too_much_for_a_transaction_is_refused_whole),
         TEST(bad_input_is_refused_and_changes_nothing),

@@ -332,7 +332,7 @@ static enum oxbow_err put_some(struct resp_call *call, enum oxbow_type type,
 {
     struct oxbow_bytes key = call->args[1];
     struct oxbow_scored scored[STEP];
-    struct oxbow_bytes values[STEP];
+    struct oxbow_bytes values[STEP] = {{NULL, 0}};
 
     for (size_t i = 0; i < count; i++) {
         scored[i] = some[i].scored;

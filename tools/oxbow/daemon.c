@@ -188,10 +188,10 @@ int daemon_ask(struct daemon *d, const char *const *words, struct daemon_answer 
         d->reply = redisCommandArgv(d->context, argc, argv, NULL);
         code = d->reply != NULL ? EXIT_DONE : fail_link(d, true);
     }
-    if (code != EXIT_DONE) {
+    r = d->reply;
+    if (r == NULL) {
         return code;
     }
-    r = d->reply;
     if (r->type == REDIS_REPLY_ERROR) {
         return fail_reply(d, r);
     }

@@ -202,6 +202,9 @@ enum oxbow_err oxbow_forward_create(struct oxbow_txn *txn, const char *name,
     if (err != OXBOW_OK) {
         return err;
     }
+    if (txn_in_cache(txn)) {
+        return OXBOW_ENOTSUP; /* its cursor would outlive what it points at */
+    }
     if (t->count == OXBOW_FORWARD_COUNT_MAX) {
         return OXBOW_ERANGE;
     }

@@ -37,6 +37,18 @@ static enum oxbow_err forbid_in(struct oxbow_txn *txn, uint32_t database, struct
     return err == OXBOW_OK ? back : err;
 }
 
+/* To a cache or from one: its records lie elsewhere then. */
+static enum oxbow_err move_by_copy(struct oxbow_txn *txn, struct oxbow_bytes key, uint32_t database,
+                                   bool *moved)
+{
+    enum oxbow_err err = oxbow_key_copy(txn, key, database, key, false, moved);
+
+    if (err == OXBOW_OK && *moved) {
+        err = oxbow_key_delete(txn, key, NULL);
+    }
+    return err;
+}
+
 enum oxbow_err oxbow_key_move(struct oxbow_txn *txn, struct oxbow_bytes key, uint32_t database,
                               bool *moved)
 {
@@ -52,6 +64,9 @@ enum oxbow_err oxbow_key_move(struct oxbow_txn *txn, struct oxbow_bytes key, uin
     err = forward_forbid_always(txn, key);
     if (err == OXBOW_OK) {
         err = forbid_in(txn, database, key);
+    }
+    if (err == OXBOW_OK && txn_in_cache(txn) != txn_is_cache(txn, database)) {
+        return move_by_copy(txn, key, database, moved);
     }
     if (err == OXBOW_OK) {
         err = catalog_move(txn, key, database, &object);

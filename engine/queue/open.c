@@ -4,11 +4,13 @@
  * what becomes of what it holds: store/stand_in.h, merge.h.
  */
 #include "engine/queue/delay.h"
+#include "engine/queue/forward_record.h"
 #include "engine/queue/group_idle.h"
 #include "engine/queue/mend.h"
 #include "engine/queue/merge.h"
 #include "engine/queue/policy.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void log_line(const struct oxbow_config *config, const char *text)
@@ -137,6 +139,54 @@ static enum oxbow_err open_stand_in(const struct oxbow_config *config, enum oxbo
     return err == OXBOW_OK ? OXBOW_OK : why;
 }
 
+/* What is on the device stays seen: no database that has something there becomes a cache. */
+static enum oxbow_err caches_check(struct oxbow_txn *txn)
+{
+    const struct oxbow_port *port = txn_port(txn);
+    struct forward_table *forwards;
+    enum oxbow_err err = forward_table_get(txn, &forwards);
+
+    for (uint32_t i = 0; err == OXBOW_OK && i < CATALOG_DATABASES; i++) {
+        uint64_t keys = 0;
+        size_t carried = 0;
+        char line[160];
+
+        if (!txn_is_cache(txn, i)) {
+            continue;
+        }
+        err = catalog_count_stored(txn, i, &keys);
+        for (size_t f = 0; f < forwards->count; f++) {
+            carried += forwards->rows[f].database == i;
+        }
+        if (err == OXBOW_OK && (keys > 0 || carried > 0)) {
+            (void)snprintf(line, sizeof line,
+                           "store: database %u cannot be kept in memory: on the device it has %llu "
+                           "keys and %u forwards",
+                           (unsigned)i, (unsigned long long)keys, (unsigned)carried);
+            port->log.line(port->log.ctx, OXBOW_LOG_ERROR, line);
+            err = OXBOW_EEXIST;
+        }
+    }
+    return err;
+}
+
+static enum oxbow_err caches_open(struct oxbow *db, uint32_t databases)
+{
+    const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ};
+    struct oxbow_txn *txn;
+    enum oxbow_err err = OXBOW_OK;
+
+    if (databases == 0) {
+        return OXBOW_OK;
+    }
+    err = oxbow_txn_begin(db, &opt, &txn);
+    if (err == OXBOW_OK) {
+        err = caches_check(txn);
+        oxbow_txn_abort(txn);
+    }
+    return err;
+}
+
 enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
 {
     struct oxbow *db = NULL;
@@ -146,6 +196,12 @@ enum oxbow_err oxbow_open(const struct oxbow_config *config, struct oxbow **out)
         merge_stand_ins(db, config);
     } else if (err != OXBOW_OK && err != OXBOW_EINVAL && stand_in_takes(config, err)) {
         err = open_stand_in(config, err, &db);
+    }
+    if (err == OXBOW_OK) {
+        err = caches_open(db, config->cache_databases);
+        if (err != OXBOW_OK && oxbow_close(db) != OXBOW_OK) {
+            log_line(config, "store: what could not be opened so could not be closed either");
+        }
     }
     if (err == OXBOW_OK) {
         store_set_idle_hook(db, STORE_IDLE_POLICY, policy_sweep);

@@ -2,7 +2,8 @@
 /*
  * Blocks of 64 KiB are filled front to back. Sizes up to 4096 are rounded up to a class, so that
  * what is given back can be handed out again at once; each class keeps a list threaded through the
- * spare memory itself. Longer ones go straight to the allocator.
+ * spare memory itself. Longer ones go straight to the allocator. A loose arena has none of this: it
+ * counts.
  *
  * Invariants: (1) `live` is the sum of the caps handed out and not given back, plus what was
  * bumped. (2) Everything after `current` in the block list is unused.
@@ -45,6 +46,12 @@ void arena_init(struct arena *a, const struct oxbow_alloc *alloc)
 {
     memset(a, 0, sizeof *a);
     a->alloc = alloc;
+}
+
+void arena_init_loose(struct arena *a, const struct oxbow_alloc *alloc)
+{
+    arena_init(a, alloc);
+    a->loose = true;
 }
 
 static void large_free(struct arena *a, struct arena_large *l)
@@ -153,11 +160,36 @@ static void *large_take(struct arena *a, size_t len, uint32_t *cap)
     return l->data;
 }
 
+static void *loose_take(struct arena *a, size_t len, uint32_t *cap)
+{
+    uint32_t room = arena_loose_cap(len);
+    void *p = a->alloc->resize(a->alloc->ctx, NULL, 0, room);
+
+    if (p != NULL) {
+        a->held += room;
+        a->used += room;
+        a->live += room;
+        *cap = room;
+    }
+    return p;
+}
+
+static void loose_give(struct arena *a, void *p, uint32_t cap)
+{
+    a->held -= cap;
+    a->used -= cap;
+    a->live -= cap;
+    mem_free(a->alloc, p, cap);
+}
+
 void *arena_take(struct arena *a, size_t len, uint32_t *cap)
 {
     size_t c;
     void *p;
 
+    if (a->loose) {
+        return loose_take(a, len, cap);
+    }
     if (len > CLASS_MAX) {
         return large_take(a, len, cap);
     }
@@ -181,6 +213,10 @@ void arena_give(struct arena *a, void *p, uint32_t cap)
     size_t c;
 
     if (p == NULL) {
+        return;
+    }
+    if (a->loose) {
+        loose_give(a, p, cap);
         return;
     }
     a->live -= cap;

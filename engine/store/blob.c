@@ -260,6 +260,9 @@ enum oxbow_err kv_blob_write(struct oxbow_txn *txn, struct oxbow_bytes data, uin
     if (txn->failed != OXBOW_OK) {
         return txn->failed;
     }
+    if (txn_in_cache(txn)) {
+        return cache_blob_write(txn, data, blob);
+    }
     err = txn_reserve_bytes(txn, data.len + data.len / 128);
     if (err != OXBOW_OK) {
         return err;
@@ -299,8 +302,12 @@ enum oxbow_err kv_blob_read(struct oxbow_txn *txn, uint64_t blob, uint64_t pos, 
     uint8_t *out = buf;
     uint8_t key[PIECE_KEY_BYTES];
     struct oxbow_bytes value;
-    enum oxbow_err err = blob_check(txn, blob);
+    enum oxbow_err err;
 
+    if ((blob & KV_CACHE_ID) != 0) {
+        return cache_blob_read(txn, blob, pos, buf, len);
+    }
+    err = blob_check(txn, blob);
     if (err == OXBOW_OK) {
         err = kv_get(txn, piece_key(key, blob, 0), &value);
     }
@@ -335,8 +342,12 @@ enum oxbow_err kv_blob_delete(struct oxbow_txn *txn, uint64_t blob)
 {
     uint8_t key[PIECE_KEY_BYTES];
     struct oxbow_bytes value;
-    enum oxbow_err err = blob_check(txn, blob);
+    enum oxbow_err err;
 
+    if ((blob & KV_CACHE_ID) != 0) {
+        return cache_blob_delete(txn, blob);
+    }
+    err = blob_check(txn, blob);
     if (err == OXBOW_OK) {
         err = kv_get(txn, piece_key(key, blob, 0), &value);
     }

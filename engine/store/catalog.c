@@ -14,6 +14,8 @@
  *   KV_SPACE_REAP    01 be64 object id                u8 type
  *   KV_SPACE_REAP    02 be64 database id              u8 0
  *
+ * What belongs to a cache (kv.h) has KV_CACHE in its first byte; its ids are of a counter of their own.
+ *
  * Invariants:
  *  1. Names of one hash in one database have the ordinals 0, 1, 2, ... without a gap, so a look-up
  *     ends at the first ordinal that is not there.
@@ -65,10 +67,18 @@ struct oxbow_bytes catalog_number_key(uint8_t out[CATALOG_NUMBER_KEY], uint32_t 
     return (struct oxbow_bytes){out, 3};
 }
 
+struct oxbow_bytes catalog_number_in(const struct oxbow_txn *txn, uint8_t out[CATALOG_NUMBER_KEY],
+                                     uint32_t number)
+{
+    (void)catalog_number_key(out, number);
+    out[0] |= txn_is_cache(txn, number) ? KV_CACHE : 0;
+    return (struct oxbow_bytes){out, 3};
+}
+
 struct oxbow_bytes catalog_name_key(uint8_t out[CATALOG_NAME_KEY], uint64_t database, uint64_t hash,
                                     uint16_t ordinal)
 {
-    out[0] = KV_SPACE_CATALOG;
+    out[0] = kv_space_of(KV_SPACE_CATALOG, database);
     out[1] = CATALOG_NAME;
     put_be64(out + 2, database);
     put_be64(out + 10, hash);
@@ -240,7 +250,7 @@ enum oxbow_err catalog_locate(struct oxbow_txn *txn, struct oxbow_bytes name, st
     enum oxbow_err err = catalog_of(txn, &cat);
 
     if (err == OXBOW_OK) {
-        err = catalog_pair_get(txn, catalog_number_key(key, txn_database(txn)), database);
+        err = catalog_pair_get(txn, catalog_number_in(txn, key, txn_database(txn)), database);
     }
     if (err != OXBOW_OK) {
         return err;
@@ -321,7 +331,7 @@ enum oxbow_err catalog_find(struct oxbow_txn *txn, struct oxbow_bytes name, stru
     }
     names_check(txn, cat);
     hash = hash64(name.data, name.len, cat->seed) & cat->mask;
-    if (name_cache_get(&cat->names, database, hash, name, out) &&
+    if (!txn_in_cache(txn) && name_cache_get(&cat->names, database, hash, name, out) &&
         (out->deadline == 0 || out->deadline > txn_clock_ms(txn))) {
         out->tag = tag_of(hash, database);
         return OXBOW_OK;
@@ -333,7 +343,9 @@ enum oxbow_err catalog_find(struct oxbow_txn *txn, struct oxbow_bytes name, stru
     if (!at.found || at.expired) {
         return OXBOW_ENOENT;
     }
-    name_cache_put(&cat->names, database, hash, name, &at.object);
+    if (!txn_in_cache(txn)) { /* there a look-up is to be seen, and costs no more */
+        name_cache_put(&cat->names, database, hash, name, &at.object);
+    }
     *out = at.object;
     return OXBOW_OK;
 }
@@ -362,6 +374,10 @@ static enum oxbow_err id_take(struct oxbow_txn *txn, uint64_t *id)
     uint8_t key[2];
     enum oxbow_err err = catalog_of(txn, &cat);
 
+    if (err == OXBOW_OK && txn_in_cache(txn)) {
+        *id = txn_cache_id(txn);
+        return OXBOW_OK;
+    }
     if (err == OXBOW_OK) {
         err = catalog_pair_get(txn, catalog_meta_key(key), meta);
     }
@@ -376,7 +392,7 @@ static enum oxbow_err count_put(struct oxbow_txn *txn, const struct catalog_at *
 {
     uint8_t key[3];
 
-    return catalog_pair_put(txn, catalog_number_key(key, txn_database(txn)),
+    return catalog_pair_put(txn, catalog_number_in(txn, key, txn_database(txn)),
                             (const uint64_t[2]){at->database, count});
 }
 
@@ -491,7 +507,7 @@ enum oxbow_err catalog_drop(struct oxbow_txn *txn, const struct catalog_at *at,
     enum oxbow_err err = name_drop(txn, at, name);
 
     if (err == OXBOW_OK) {
-        err = catalog_reap_add(txn, REAP_OBJECT, at->object.id, (uint8_t)at->object.type);
+        err = catalog_object_end(txn, at->object.id, (uint8_t)at->object.type);
     }
     return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
 }
@@ -640,8 +656,12 @@ enum oxbow_err catalog_move(struct oxbow_txn *txn, struct oxbow_bytes name, uint
     uint32_t own = txn_database(txn);
     struct catalog_at at;
     struct catalog_at moved;
-    enum oxbow_err err = locate(txn, name, &moved);
+    enum oxbow_err err;
 
+    if (database < CATALOG_DATABASES && txn_in_cache(txn) != txn_is_cache(txn, database)) {
+        return OXBOW_ENOTSUP;
+    }
+    err = locate(txn, name, &moved);
     if (err == OXBOW_OK && !moved.found) {
         err = OXBOW_ENOENT;
     }

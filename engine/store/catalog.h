@@ -57,7 +57,7 @@ OXBOW_MUST_CHECK enum oxbow_err catalog_rename(struct oxbow_txn *txn, struct oxb
                                                struct object *out);
 
 /* Gives the object the same name in another database, where there must be none: OXBOW_EEXIST. *out is the
- * object there. OXBOW_ENOENT, OXBOW_ENODB. */
+ * object there. OXBOW_ENOENT, OXBOW_ENODB; OXBOW_ENOTSUP: one of the two is a cache. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_move(struct oxbow_txn *txn, struct oxbow_bytes name,
                                              uint32_t database, struct object *out);
 
@@ -71,14 +71,28 @@ catalog_scan(struct oxbow_txn *txn, uint64_t *cursor, size_t count,
              void *ctx);
 /* Names in the transaction's database. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_count(struct oxbow_txn *txn, uint64_t *count);
+/* Names that a database has on the device, also when it is a cache now. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_count_stored(struct oxbow_txn *txn, uint32_t number,
+                                                     uint64_t *count);
 /* Forgets all names of the transaction's database in O(1). */
 OXBOW_MUST_CHECK enum oxbow_err catalog_flush(struct oxbow_txn *txn);
-/* Swaps two databases' content in O(1). OXBOW_ENODB. */
+/* Swaps two databases' content in O(1). OXBOW_ENODB; OXBOW_ENOTSUP: one of the two is a cache. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b);
 
 /* The tag of a name in the transaction's database, be it there or not. Never CATALOG_TAG_ALL. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_tag(struct oxbow_txn *txn, struct oxbow_bytes name,
                                             uint64_t *tag);
+
+/* ---- caches: cache_evict.c ---- */
+
+/* oxbow_cache_evict; `gone` is called in the key's database. */
+OXBOW_MUST_CHECK enum oxbow_err
+catalog_evict(struct oxbow_txn *txn, size_t max,
+              enum oxbow_err (*gone)(void *ctx, struct oxbow_txn *txn, struct oxbow_bytes name),
+              void *ctx, bool *more);
+/* oxbow_cache_use. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_use(struct oxbow_txn *txn, struct oxbow_bytes name,
+                                            uint64_t *idle_ms, uint32_t *frequency);
 
 /* ---- deadlines, by the store's clock: catalog_expire.c ---- */
 
@@ -159,7 +173,7 @@ struct catalog_mend {
     uint64_t homeless_names;
 };
 
-/* The key of a database number's record. */
+/* The key of a database number's record, of one that is no cache. */
 #define CATALOG_NUMBER_KEY 3u
 struct oxbow_bytes catalog_number_key(uint8_t out[CATALOG_NUMBER_KEY], uint32_t number);
 /* One bounded step of making the catalog fit what is left of it: ids never used before, names where

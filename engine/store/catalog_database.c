@@ -54,7 +54,7 @@ enum oxbow_err catalog_scan(struct oxbow_txn *txn, uint64_t *cursor, size_t coun
         *cursor = 0;
         return OXBOW_OK;
     }
-    err = catalog_pair_get(txn, catalog_number_key(from, txn_database(txn)), database);
+    err = catalog_pair_get(txn, catalog_number_in(txn, from, txn_database(txn)), database);
 
     if (err == OXBOW_OK) {
         err = kv_cursor_init(&c, txn);
@@ -92,7 +92,19 @@ enum oxbow_err catalog_count(struct oxbow_txn *txn, uint64_t *count)
     uint64_t database[2];
     uint8_t key[3];
     enum oxbow_err err =
-        catalog_pair_get(txn, catalog_number_key(key, txn_database(txn)), database);
+        catalog_pair_get(txn, catalog_number_in(txn, key, txn_database(txn)), database);
+
+    if (err == OXBOW_OK) {
+        *count = database[1];
+    }
+    return err;
+}
+
+enum oxbow_err catalog_count_stored(struct oxbow_txn *txn, uint32_t number, uint64_t *count)
+{
+    uint64_t database[2];
+    uint8_t key[CATALOG_NUMBER_KEY];
+    enum oxbow_err err = catalog_pair_get(txn, catalog_number_key(key, number), database);
 
     if (err == OXBOW_OK) {
         *count = database[1];
@@ -104,7 +116,7 @@ enum oxbow_err catalog_flush(struct oxbow_txn *txn)
 {
     uint64_t database[2];
     uint8_t key[3];
-    struct oxbow_bytes where = catalog_number_key(key, txn_database(txn));
+    struct oxbow_bytes where = catalog_number_in(txn, key, txn_database(txn));
     enum oxbow_err err = catalog_pair_get(txn, where, database);
 
     if (err != OXBOW_OK || database[1] == 0) {
@@ -127,9 +139,9 @@ static enum oxbow_err database_put(struct oxbow_txn *txn, uint32_t number, const
     enum oxbow_err err;
 
     if (pair[0] == 0) {
-        return kv_del(txn, catalog_number_key(key, number));
+        return kv_del(txn, catalog_number_in(txn, key, number));
     }
-    err = catalog_pair_put(txn, catalog_number_key(key, number), pair);
+    err = catalog_pair_put(txn, catalog_number_in(txn, key, number), pair);
     return err == OXBOW_OK ? catalog_home_put(txn, pair[0], number) : err;
 }
 
@@ -143,15 +155,18 @@ enum oxbow_err catalog_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b)
     if (a >= CATALOG_DATABASES || b >= CATALOG_DATABASES) {
         return OXBOW_ENODB;
     }
+    if (txn_is_cache(txn, a) != txn_is_cache(txn, b)) {
+        return OXBOW_ENOTSUP;
+    }
     if (a == b) {
         return OXBOW_OK;
     }
     catalog_names_forget(txn);
     txn_enter(txn, a);
     txn_enter(txn, b);
-    err = catalog_pair_get(txn, catalog_number_key(key, a), pair_a);
+    err = catalog_pair_get(txn, catalog_number_in(txn, key, a), pair_a);
     if (err == OXBOW_OK) {
-        err = catalog_pair_get(txn, catalog_number_key(key, b), pair_b);
+        err = catalog_pair_get(txn, catalog_number_in(txn, key, b), pair_b);
     }
     if (err != OXBOW_OK) {
         return err;

@@ -20,7 +20,14 @@
 #define FLAG_SWEEP   1u
 #define RECORD_BYTES 40u
 
-static const struct spot_order order = {'h', STORE_SLOT_OBJECT_DUE};
+/* On the device, and of caches. */
+static const struct spot_order orders[] = {{'h', false, STORE_SLOT_OBJECT_DUE},
+                                           {'h', true, STORE_SLOT_OBJECT_DUE_CACHE}};
+
+static const struct spot_order *order_of(const struct spot *s)
+{
+    return &orders[(s->database & KV_CACHE_ID) != 0];
+}
 
 struct record {
     struct object_due want;
@@ -64,7 +71,7 @@ static enum oxbow_err place_del(struct oxbow_txn *txn, const struct record *r, u
 {
     const struct spot spot = spot_of(r, id);
 
-    return spot_del(txn, &order, &spot);
+    return spot_del(txn, order_of(&spot), &spot);
 }
 
 /* The record and its place. */
@@ -80,7 +87,7 @@ static enum oxbow_err record_put(struct oxbow_txn *txn, uint64_t id, const struc
     put_le64(value + 24, r->hash);
     put_le64(value + 32, r->want.from);
     err = kv_put(txn, record_key(key, id), (struct oxbow_bytes){value, sizeof value});
-    return err == OXBOW_OK ? spot_put(txn, &order, &spot) : err;
+    return err == OXBOW_OK ? spot_put(txn, order_of(&spot), &spot) : err;
 }
 
 /* Instead of the record that is there, if any; one that makes no sense leaves its place behind. */
@@ -228,21 +235,21 @@ one(struct oxbow_txn *txn, struct spots *known, const struct spot *s, size_t *le
         stays = false;
         err = OXBOW_OK;
     }
-    return err == OXBOW_OK && !stays ? spot_del(txn, &order, s) : err;
+    return err == OXBOW_OK && !stays ? spot_del(txn, order_of(s), s) : err;
 }
 
-enum oxbow_err catalog_due_step(struct oxbow_txn *txn, size_t max,
-                                enum oxbow_err (*each)(struct oxbow_txn *txn,
-                                                       struct oxbow_bytes name, size_t *left),
-                                bool *more)
+static enum oxbow_err step_in(struct oxbow_txn *txn, const struct spot_order *order, size_t max,
+                              enum oxbow_err (*each)(struct oxbow_txn *txn, struct oxbow_bytes name,
+                                                     size_t *left),
+                              bool *more)
 {
     struct spots *known;
     struct spot s;
     size_t left = max;
-    enum oxbow_err err = spots_get(txn, &order, &known);
+    enum oxbow_err err = spots_get(txn, order, &known);
 
     while (err == OXBOW_OK && left > 0) {
-        err = spot_due(txn, &order, known, &s);
+        err = spot_due(txn, order, known, &s);
         if (err == OXBOW_OK) {
             left--; /* a look is work as well */
             err = one(txn, known, &s, &left, each);
@@ -250,6 +257,16 @@ enum oxbow_err catalog_due_step(struct oxbow_txn *txn, size_t max,
     }
     *more = *more || err == OXBOW_OK;
     return err == OXBOW_ENOENT ? OXBOW_OK : err;
+}
+
+enum oxbow_err catalog_due_step(struct oxbow_txn *txn, size_t max,
+                                enum oxbow_err (*each)(struct oxbow_txn *txn,
+                                                       struct oxbow_bytes name, size_t *left),
+                                bool *more)
+{
+    enum oxbow_err err = step_in(txn, &orders[0], max, each, more);
+
+    return err == OXBOW_OK ? step_in(txn, &orders[1], max, each, more) : err;
 }
 
 enum oxbow_err catalog_due_mend(struct oxbow_txn *txn, struct oxbow_bytes name, uint64_t id,

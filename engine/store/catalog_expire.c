@@ -18,7 +18,14 @@
 #include "engine/store/expired.h"
 #include "oxbow/expired.h"
 
-static const struct spot_order order = {'k', STORE_SLOT_KEY_EXPIRY};
+/* On the device, and of caches. */
+static const struct spot_order orders[] = {{'k', false, STORE_SLOT_KEY_EXPIRY},
+                                           {'k', true, STORE_SLOT_KEY_EXPIRY_CACHE}};
+
+static const struct spot_order *order_of(const struct spot *s)
+{
+    return &orders[(s->database & KV_CACHE_ID) != 0];
+}
 
 static struct spot spot_of(const struct catalog_at *at)
 {
@@ -56,14 +63,14 @@ enum oxbow_err catalog_deadline_put(struct oxbow_txn *txn, const struct catalog_
 {
     const struct spot spot = spot_of(at);
 
-    return spot_put(txn, &order, &spot);
+    return spot_put(txn, order_of(&spot), &spot);
 }
 
 enum oxbow_err catalog_deadline_del(struct oxbow_txn *txn, const struct catalog_at *at)
 {
     const struct spot spot = spot_of(at);
 
-    return spot_del(txn, &order, &spot);
+    return spot_del(txn, order_of(&spot), &spot);
 }
 
 enum oxbow_err catalog_expire_at(struct oxbow_txn *txn, const struct catalog_at *at,
@@ -212,20 +219,19 @@ static enum oxbow_err one(struct oxbow_txn *txn, struct spots *known, const stru
         log->line(log->ctx, OXBOW_LOG_ERROR, "store: a key that has expired cannot be removed");
         err = OXBOW_OK;
     }
-    return err == OXBOW_OK ? spot_del(txn, &order, s) : err;
+    return err == OXBOW_OK ? spot_del(txn, order_of(s), s) : err;
 }
 
-enum oxbow_err catalog_expire_step(struct oxbow_txn *txn, size_t max,
-                                   enum oxbow_err (*gone)(struct oxbow_txn *txn,
-                                                          struct oxbow_bytes name),
-                                   bool *more)
+static enum oxbow_err
+step_in(struct oxbow_txn *txn, const struct spot_order *order, size_t max,
+        enum oxbow_err (*gone)(struct oxbow_txn *txn, struct oxbow_bytes name), bool *more)
 {
     struct spots *known;
     struct spot s;
-    enum oxbow_err err = spots_get(txn, &order, &known);
+    enum oxbow_err err = spots_get(txn, order, &known);
 
     for (size_t i = 0; err == OXBOW_OK && i < max; i++) {
-        err = spot_due(txn, &order, known, &s);
+        err = spot_due(txn, order, known, &s);
         if (err == OXBOW_OK) {
             err = one(txn, known, &s, gone);
         }
@@ -234,23 +240,35 @@ enum oxbow_err catalog_expire_step(struct oxbow_txn *txn, size_t max,
     return err == OXBOW_ENOENT ? OXBOW_OK : err;
 }
 
+enum oxbow_err catalog_expire_step(struct oxbow_txn *txn, size_t max,
+                                   enum oxbow_err (*gone)(struct oxbow_txn *txn,
+                                                          struct oxbow_bytes name),
+                                   bool *more)
+{
+    enum oxbow_err err = step_in(txn, &orders[0], max, gone, more);
+
+    return err == OXBOW_OK ? step_in(txn, &orders[1], max, gone, more) : err;
+}
+
 /* Walks over the places whose time has come. */
 enum oxbow_err oxbow_expired_waiting(struct oxbow_txn *txn, uint64_t *count)
 {
+    const struct spot_order *order = &orders[txn_in_cache(txn)];
     uint64_t database[2];
     uint8_t key[CATALOG_NUMBER_KEY];
     struct spot s = {0, 0, 0, 0};
     uint64_t n = 0;
     enum oxbow_err err =
-        count == NULL ? OXBOW_EINVAL
-                      : catalog_pair_get(txn, catalog_number_key(key, txn_database(txn)), database);
+        count == NULL
+            ? OXBOW_EINVAL
+            : catalog_pair_get(txn, catalog_number_in(txn, key, txn_database(txn)), database);
 
     while (err == OXBOW_OK) {
         struct oxbow_bytes name = {NULL, 0};
         uint64_t deadline = 0;
         struct catalog_at at;
 
-        err = spot_next(txn, &order, &s);
+        err = spot_next(txn, order, &s);
         if (err == OXBOW_OK && s.deadline > txn_clock_ms(txn)) {
             break;
         }

@@ -20,7 +20,7 @@
 
 static struct oxbow_bytes home_key(uint8_t out[10], uint64_t database)
 {
-    out[0] = KV_SPACE_CATALOG;
+    out[0] = kv_space_of(KV_SPACE_CATALOG, database);
     out[1] = CATALOG_HOME;
     put_be64(out + 2, database);
     return (struct oxbow_bytes){out, 10};

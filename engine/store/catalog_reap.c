@@ -24,7 +24,7 @@
 size_t object_key(uint8_t out[KV_KEY_MAX], uint64_t id, uint8_t kind, const void *tail,
                   size_t tail_len)
 {
-    out[0] = KV_SPACE_OBJECT;
+    out[0] = kv_space_of(KV_SPACE_OBJECT, id);
     put_be64(out + 1, id);
     out[9] = kind;
     if (tail_len > 0) {
@@ -67,7 +67,7 @@ enum oxbow_err object_blob_delete(struct oxbow_txn *txn, uint64_t id, uint64_t b
 
 static struct oxbow_bytes reap_key(uint8_t out[REAP_KEY], enum reap_kind kind, uint64_t id)
 {
-    out[0] = KV_SPACE_REAP;
+    out[0] = kv_space_of(KV_SPACE_REAP, id);
     out[1] = (uint8_t)kind;
     put_be64(out + 2, id);
     return (struct oxbow_bytes){out, REAP_KEY};
@@ -120,15 +120,24 @@ static enum oxbow_err reap_blobs(struct oxbow_txn *txn, struct kv_cursor *c, uin
     return OXBOW_OK;
 }
 
+/* Deletes at most `max` of the object's keys; *more says whether any is left. */
+static enum oxbow_err keys_some(struct oxbow_txn *txn, uint64_t id, size_t max, bool *more)
+{
+    const uint8_t space = kv_space_of(KV_SPACE_OBJECT, id);
+    uint8_t from[9] = {space};
+    uint8_t to[9] = {space};
+
+    put_be64(from + 1, id);
+    put_be64(to + 1, id + 1);
+    return kv_del_range(txn, (struct oxbow_bytes){from, sizeof from},
+                        (struct oxbow_bytes){to, sizeof to}, max, more);
+}
+
 /* Deletes some of the object's keys; *whole says whether the object is gone. */
 static enum oxbow_err reap_object(struct oxbow_txn *txn, struct kv_cursor *c, uint64_t id,
                                   bool *whole)
 {
-    uint8_t from[9] = {KV_SPACE_OBJECT};
-    uint8_t to[9] = {KV_SPACE_OBJECT};
     uint8_t key[REAP_KEY];
-    struct oxbow_bytes first = {from, sizeof(from)};
-    struct oxbow_bytes last = {to, sizeof(to)};
     bool big = false;
     bool more;
     enum oxbow_err err = reap_blobs(txn, c, id, &more);
@@ -137,20 +146,64 @@ static enum oxbow_err reap_object(struct oxbow_txn *txn, struct kv_cursor *c, ui
     if (err != OXBOW_OK || more) {
         return err;
     }
-    put_be64(from + 1, id);
-    put_be64(to + 1, id + 1);
     err = catalog_due_reaped(txn, id);
     if (err == OXBOW_OK) {
-        err = kv_del_range(txn, first, last, SMALL_KEYS, &big);
+        err = keys_some(txn, id, SMALL_KEYS, &big);
     }
     if (err == OXBOW_OK && big) {
-        err = kv_del_range(txn, first, last, STEP_KEYS - SMALL_KEYS, &more);
+        err = keys_some(txn, id, STEP_KEYS - SMALL_KEYS, &more);
     }
     if (err != OXBOW_OK || more) {
         return err;
     }
     *whole = !big;
     return kv_del(txn, reap_key(key, REAP_OBJECT, id));
+}
+
+/* ---- of caches: memory is wanted back now ---- */
+
+/* Deletes what the object has, at most so many blobs and keys as a step may. */
+static enum oxbow_err content_some(struct oxbow_txn *txn, uint64_t id, bool *more)
+{
+    struct kv_cursor c;
+    enum oxbow_err err = kv_cursor_init(&c, txn);
+
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = reap_blobs(txn, &c, id, more);
+    kv_cursor_fini(&c);
+    if (err == OXBOW_OK && !*more) {
+        err = catalog_due_reaped(txn, id);
+    }
+    return err == OXBOW_OK && !*more ? keys_some(txn, id, STEP_KEYS, more) : err;
+}
+
+enum oxbow_err catalog_object_end(struct oxbow_txn *txn, uint64_t id, uint8_t type)
+{
+    bool more = true;
+    enum oxbow_err err = OXBOW_OK;
+
+    if ((id & KV_CACHE_ID) != 0) {
+        err = content_some(txn, id, &more);
+    }
+    return err == OXBOW_OK && more ? catalog_reap_add(txn, REAP_OBJECT, id, type) : err;
+}
+
+enum oxbow_err catalog_drop_whole(struct oxbow_txn *txn, const struct catalog_at *at,
+                                  struct oxbow_bytes name)
+{
+    uint8_t key[REAP_KEY];
+    bool more = true;
+    enum oxbow_err err = catalog_drop(txn, at, name);
+
+    while (err == OXBOW_OK && more) {
+        err = content_some(txn, at->object.id, &more);
+    }
+    if (err == OXBOW_OK) {
+        err = kv_del(txn, reap_key(key, REAP_OBJECT, at->object.id));
+    }
+    return err == OXBOW_OK ? OXBOW_OK : txn_fail(txn, err);
 }
 
 /* Turns some of a flushed database's names into objects to reap. */
@@ -199,9 +252,10 @@ static enum oxbow_err reap_database(struct oxbow_txn *txn, struct kv_cursor *c, 
 }
 
 /* Takes up the first record. *whole: it was small, and there may be time for another. */
-static enum oxbow_err reap_one(struct oxbow_txn *txn, struct kv_cursor *c, bool *more, bool *whole)
+static enum oxbow_err reap_one(struct oxbow_txn *txn, struct kv_cursor *c, uint8_t space,
+                               bool *more, bool *whole)
 {
-    uint8_t from[1] = {KV_SPACE_REAP};
+    uint8_t from[1] = {space};
     struct oxbow_bytes key = {NULL, 0};
     struct oxbow_bytes value;
     const uint8_t *p;
@@ -225,9 +279,11 @@ static enum oxbow_err reap_one(struct oxbow_txn *txn, struct kv_cursor *c, bool 
     return p[1] == REAP_DATABASE ? reap_database(txn, c, id) : OXBOW_ECORRUPT;
 }
 
-enum oxbow_err catalog_reap(struct oxbow_txn *txn, bool *more)
+/* *more stays when there was nothing. */
+static enum oxbow_err reap_in(struct oxbow_txn *txn, uint8_t space, bool *more)
 {
     bool whole = true;
+    bool some = true;
     struct kv_cursor c;
     unsigned i;
     enum oxbow_err err = kv_cursor_init(&c, txn);
@@ -235,9 +291,24 @@ enum oxbow_err catalog_reap(struct oxbow_txn *txn, bool *more)
     if (err != OXBOW_OK) {
         return err;
     }
-    for (i = 0; i < STEP_RECORDS && whole && err == OXBOW_OK; i++) {
-        err = reap_one(txn, &c, more, &whole);
+    for (i = 0; i < STEP_RECORDS && whole && some && err == OXBOW_OK; i++) {
+        err = reap_one(txn, &c, space, &some, &whole);
     }
     kv_cursor_fini(&c);
+    *more = *more || some;
     return err;
+}
+
+enum oxbow_err catalog_reap(struct oxbow_txn *txn, bool *more)
+{
+    enum oxbow_err err;
+
+    *more = false;
+    err = catalog_reap_cache(txn, more);
+    return err == OXBOW_OK ? reap_in(txn, KV_SPACE_REAP, more) : err;
+}
+
+enum oxbow_err catalog_reap_cache(struct oxbow_txn *txn, bool *more)
+{
+    return reap_in(txn, KV_SPACE_REAP | KV_CACHE, more);
 }

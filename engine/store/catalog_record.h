@@ -39,6 +39,9 @@ struct catalog_at {
     struct object object;
 };
 
+/* The key of a database number's record, be it a cache or not. */
+struct oxbow_bytes catalog_number_in(const struct oxbow_txn *txn, uint8_t out[CATALOG_NUMBER_KEY],
+                                     uint32_t number);
 struct oxbow_bytes catalog_name_key(uint8_t out[CATALOG_NAME_KEY], uint64_t database, uint64_t hash,
                                     uint16_t ordinal);
 struct oxbow_bytes catalog_meta_key(uint8_t out[2]);
@@ -73,6 +76,16 @@ OXBOW_MUST_CHECK enum oxbow_err catalog_reap_has(struct oxbow_txn *txn, enum rea
 /* Queues it; `note` goes into the record. */
 OXBOW_MUST_CHECK enum oxbow_err catalog_reap_add(struct oxbow_txn *txn, enum reap_kind kind,
                                                  uint64_t id, uint8_t note);
+
+/* What was an object of the catalog is none any more: its content is queued for reaping, or in a cache
+ * goes at once if there is little of it. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_object_end(struct oxbow_txn *txn, uint64_t id,
+                                                   uint8_t type);
+/* Removes a name that is there, of a cache, and all of its content, however much that is. */
+OXBOW_MUST_CHECK enum oxbow_err
+catalog_drop_whole(struct oxbow_txn *txn, const struct catalog_at *at, struct oxbow_bytes name);
+/* A bounded step of reaping in caches alone; *more, if there may be more. */
+OXBOW_MUST_CHECK enum oxbow_err catalog_reap_cache(struct oxbow_txn *txn, bool *more);
 
 /* ---- deadlines: catalog_expire.c ---- */
 

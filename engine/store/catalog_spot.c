@@ -21,11 +21,11 @@ static void spots_close(struct oxbow *db, void *p)
     mem_free(&oxbow_port_of(db)->alloc, p, sizeof(struct spots));
 }
 
-/* The one place where such a key is made. */
+/* The one place where such a key is made, but for cache_evict.c, which looks for those of caches. */
 static struct oxbow_bytes spot_key(uint8_t out[SPOT_KEY], const struct spot_order *order,
                                    const struct spot *s)
 {
-    out[0] = KV_SPACE_EXPIRE;
+    out[0] = KV_SPACE_EXPIRE | (order->cached ? KV_CACHE : 0);
     out[1] = order->letter;
     put_be64(out + 2, s->deadline);
     put_be64(out + 10, s->database);
@@ -164,7 +164,7 @@ enum oxbow_err spot_number(struct oxbow_txn *txn, uint64_t database, uint32_t *n
         uint64_t pair[2] = {0, 0};
 
         if (n < CATALOG_DATABASES) {
-            err = catalog_pair_get(txn, catalog_number_key(key, n), pair);
+            err = catalog_pair_get(txn, catalog_number_in(txn, key, n), pair);
         }
         if (err == OXBOW_OK && pair[0] == database) {
             *number = n;

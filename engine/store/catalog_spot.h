@@ -11,6 +11,7 @@
 /* One of them. */
 struct spot_order {
     uint8_t letter;       /* values are stored: never changed */
+    bool cached;          /* of what is in caches */
     enum store_slot slot; /* what is known of it in memory hangs there */
 };
 

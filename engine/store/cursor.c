@@ -2,7 +2,7 @@
 /*
  * Merged cursors: the active table over the frozen one over the tree's snapshot. In each layer the
  * cursor keeps a candidate, the nearest key in its direction; a step takes the nearest of the three
- * and moves those that stood on it.
+ * and moves those that stood on it. In a cache there is one layer, its table, in the active one's place.
  *
  * Invariants: (1) Candidates lie strictly beyond c->key, unless a seek is under way. (2) The frozen
  * table does not change while a transaction has the turn, nor does the snapshot but by a renewal
@@ -98,15 +98,33 @@ static enum oxbow_err step_tree(struct kv_cursor *c)
     return tree_result(c, tree_cursor_step(c->tree, c->back, &item), item);
 }
 
+/* NULL: there is no cache. */
+static const struct memtable *upper(const struct kv_cursor *c)
+{
+    struct oxbow *db = c->txn->db;
+
+    if (!c->cached) {
+        return db->active;
+    }
+    return db->cache.databases != 0 ? &db->cache.table : NULL;
+}
+
 static enum oxbow_err place(struct kv_cursor *c, struct oxbow_bytes key, bool at_too, bool back)
 {
     struct oxbow *db = c->txn->db;
 
     c->back = back;
-    c->active = place_table(db->active, key, at_too, back);
-    c->frozen = place_table(db->frozen, key, at_too, back);
+    c->cached = cache_has(key);
+    c->active = place_table(upper(c), key, at_too, back);
     c->seen = c->txn->writes;
     c->placed = true;
+    if (c->cached) {
+        c->frozen = NULL;
+        c->tree_has = false;
+        c->snapshot = tree_snapshot(db->tree);
+        return OXBOW_OK;
+    }
+    c->frozen = place_table(db->frozen, key, at_too, back);
     return place_tree(c, key, at_too);
 }
 
@@ -119,7 +137,7 @@ static enum oxbow_err refresh(struct kv_cursor *c, bool back)
         return place(c, key, false, back);
     }
     if (c->seen != c->txn->writes) {
-        c->active = place_table(c->txn->db->active, key, false, back);
+        c->active = place_table(upper(c), key, false, back);
         c->seen = c->txn->writes;
     }
     return OXBOW_OK;
@@ -181,7 +199,7 @@ static enum oxbow_err take(struct kv_cursor *c, struct mem_entry **said, struct 
     memcpy(c->key, best.data, best.len);
     c->key_len = (uint8_t)best.len;
     if (c->active != NULL && at(key_of(c->active), c)) {
-        c->active = step_table(c, db->active, c->active);
+        c->active = step_table(c, upper(c), c->active);
     }
     if (c->frozen != NULL && at(key_of(c->frozen), c)) {
         c->frozen = step_table(c, db->frozen, c->frozen);

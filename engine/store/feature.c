@@ -225,12 +225,21 @@ enum oxbow_err oxbow_format(struct oxbow_txn *txn, struct oxbow_format *out)
     return err;
 }
 
+/* What a cache may have: it is not on the device, and no other version will read it. */
+static const bool cached[STORE_FEATURE_COUNT] = {[STORE_FEATURE_STRING] = true,
+                                                 [STORE_FEATURE_KEY_EXPIRY] = true,
+                                                 [STORE_FEATURE_MEMBERS] = true,
+                                                 [STORE_FEATURE_FIELDS] = true};
+
 enum oxbow_err txn_feature_require(struct oxbow_txn *txn, enum store_feature feature)
 {
     const struct oxbow_feature *row = &rows[feature];
     const struct oxbow *db = txn->db;
     uint64_t bits[OXBOW_FEATURE_KINDS] = {0};
 
+    if (txn_in_cache(txn)) {
+        return cached[feature] ? OXBOW_OK : OXBOW_ENOTSUP;
+    }
     if (db->features.aborts == store_abort_count(db) &&
         (db->features.bits[row->kind] & (uint64_t)1 << row->bit) != 0) {
         return OXBOW_OK;

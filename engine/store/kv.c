@@ -2,7 +2,7 @@
 /*
  * Reads and writes of a transaction: straight on the active table, with what was there remembered
  * in the undo log. Below the active table lie the frozen one, which nobody changes, and the
- * snapshot of the tree.
+ * snapshot of the tree. Keys in caches are cache.c's.
  *
  * Invariants: (1) A value in the active table hides those below, and MEM_ABSENT hides nothing.
  * (2) Each entry record in the undo log owns the value
@@ -44,6 +44,9 @@ enum oxbow_err kv_get(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbo
     if (!key_fits(key)) {
         return OXBOW_EINVAL;
     }
+    if (cache_has(key)) {
+        return cache_get(txn, key, value);
+    }
     hash = mem_hash(key);
     e = mem_find(db->active, key, hash);
     if (e == NULL || e->state == MEM_ABSENT) {
@@ -59,6 +62,13 @@ enum oxbow_err kv_len(struct oxbow_txn *txn, struct oxbow_bytes key, size_t *len
 
     if (!key_fits(key)) {
         return OXBOW_EINVAL;
+    }
+    if (cache_has(key)) {
+        struct oxbow_bytes value = {NULL, 0};
+        enum oxbow_err err = cache_get(txn, key, &value);
+
+        *len = value.len;
+        return err;
     }
     hash = mem_hash(key);
     e = mem_find(txn->db->active, key, hash);
@@ -102,6 +112,7 @@ static enum oxbow_err admit(struct oxbow_txn *txn, struct oxbow_bytes key, size_
     }
     txn->bytes += key.len + len;
     txn->writes++;
+    txn->stored++;
     return OXBOW_OK;
 }
 
@@ -173,9 +184,13 @@ static enum oxbow_err journal_tell(struct oxbow_txn *txn, struct mem_entry *e,
 
 enum oxbow_err kv_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_bytes value)
 {
-    enum oxbow_err err = admit(txn, key, value.len);
     struct mem_entry *e = NULL;
+    enum oxbow_err err;
 
+    if (key_fits(key) && cache_has(key)) {
+        return cache_put(txn, key, value);
+    }
+    err = admit(txn, key, value.len);
     if (err == OXBOW_OK) {
         err = entry_of(txn, key, mem_hash(key), &e);
     }
@@ -324,11 +339,15 @@ static enum oxbow_err make_room(struct oxbow_txn *txn, struct mem_entry *e, size
 enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t pos,
                         struct oxbow_bytes bytes)
 {
-    enum oxbow_err err = admit(txn, key, bytes.len);
     size_t end = pos + bytes.len;
     struct mem_entry *e = NULL;
+    enum oxbow_err err;
     uint32_t overlap;
 
+    if (key_fits(key) && cache_has(key)) {
+        return cache_patch(txn, key, pos, bytes);
+    }
+    err = admit(txn, key, bytes.len);
     if (err == OXBOW_OK) {
         err = pos > VALUE_MAX ? OXBOW_EINVAL : raise(txn, key, pos, end, &e);
     }
@@ -368,9 +387,13 @@ enum oxbow_err kv_patch(struct oxbow_txn *txn, struct oxbow_bytes key, size_t po
 
 enum oxbow_err kv_del(struct oxbow_txn *txn, struct oxbow_bytes key)
 {
-    enum oxbow_err err = admit(txn, key, 0);
     struct mem_entry *e = NULL;
+    enum oxbow_err err;
 
+    if (key_fits(key) && cache_has(key)) {
+        return cache_del(txn, key);
+    }
+    err = admit(txn, key, 0);
     if (err == OXBOW_OK) {
         err = entry_of(txn, key, mem_hash(key), &e);
     }

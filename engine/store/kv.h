@@ -20,6 +20,11 @@
  * header and the envelope): the size to pack chunks to. One byte more costs a second page. */
 #define KV_PAGE_MAX 4075u
 
+/* In a key's first byte: it is in a cache, a database that is kept in memory alone (cache.h), and never in
+ * the store's tables or tree. Objects and databases have ids of their own there, with the highest bit. */
+#define KV_CACHE    0x80u
+#define KV_CACHE_ID ((uint64_t)1 << 63)
+
 /* The first byte of every key. Values are stored: never renumbered. */
 enum kv_space {
     KV_SPACE_STORE = 0x01,   /* the store's own: header, pending blobs */
@@ -37,6 +42,12 @@ enum kv_space {
     KV_SPACE_BLOB = 0x50,    /* pieces of large values */
     KV_SPACE_BINDING = 0x54  /* bindings of streams: queue/binding_record.c */
 };
+
+/* The first byte of a key that belongs to an object or a database, by its id. */
+static inline uint8_t kv_space_of(enum kv_space space, uint64_t id)
+{
+    return (uint8_t)(space | ((id & KV_CACHE_ID) != 0 ? KV_CACHE : 0));
+}
 
 /* Borrowed until the next write in this transaction, or its end. OXBOW_ENOENT. OXBOW_ECORRUPT when
  * the value fails its checksum: it is never given. */
@@ -70,12 +81,14 @@ struct kv_cursor {
     bool back;       /* the direction that the candidates below are good for */
     bool placed;
     /* The nearest key in that direction in each of the three layers. */
-    struct mem_entry *active; /* good while `seen` is the transaction's write count */
+    struct mem_entry *active; /* good while `seen` is the transaction's write count; in a cache, of
+                                 its table, and there is no other layer */
     struct mem_entry *frozen;
     struct tree_cursor *tree; /* a pooled one */
     struct oxbow_bytes tree_key;
     struct oxbow_bytes tree_raw;
     bool tree_has;
+    bool cached; /* it is in a cache */
     uint64_t seen;
     uint64_t snapshot;
     uint8_t within[KV_KEY_MAX]; /* kv_cursor_seek_in */
@@ -129,6 +142,11 @@ OXBOW_MUST_CHECK enum oxbow_err kv_blob_delete(struct oxbow_txn *txn, uint64_t b
 struct oxbow *txn_store(const struct oxbow_txn *txn);
 const struct oxbow_port *txn_port(const struct oxbow_txn *txn);
 uint32_t txn_database(const struct oxbow_txn *txn);
+/* Whether the database, below STORE_DATABASES, is a cache / the transaction's own. */
+bool txn_is_cache(const struct oxbow_txn *txn, uint32_t database);
+bool txn_in_cache(const struct oxbow_txn *txn);
+/* An id of an object or a database of a cache: never given before since the store was opened. */
+uint64_t txn_cache_id(struct oxbow_txn *txn);
 /* The transaction has to do with the database, below STORE_DATABASES, beside its own. */
 void txn_enter(struct oxbow_txn *txn, uint32_t database);
 /* Whether its policy, or its databases', has it wait for the device. */
@@ -201,6 +219,7 @@ enum store_feature {
 };
 /* To be called by what writes something that needs the feature, before it does: notes in the same
  * transaction that the store uses it, so that an older version sees that. Cheap once it is noted.
+ * OXBOW_ENOTSUP: the transaction's database is a cache, which has no such thing.
  * OXBOW_ELEVEL: it came with a later level than the store's, and nobody has confirmed that one yet
  * (oxbow_upgrade); nothing was written and the transaction is as it was. */
 OXBOW_MUST_CHECK enum oxbow_err txn_feature_require(struct oxbow_txn *txn,
@@ -258,7 +277,9 @@ enum store_slot {
     STORE_SLOT_GROUP,
     STORE_SLOT_RATE,
     STORE_SLOT_KEY_EXPIRY,
+    STORE_SLOT_KEY_EXPIRY_CACHE,
     STORE_SLOT_OBJECT_DUE,
+    STORE_SLOT_OBJECT_DUE_CACHE,
     STORE_SLOT_COUNT
 };
 void *store_slot_get(struct oxbow *db, enum store_slot slot);

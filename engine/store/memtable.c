@@ -15,13 +15,15 @@
 
 #include <string.h>
 
-#define BUCKETS_MIN    1024u
-#define BUCKETS_MAX    (1u << 20)
-#define OBJECT_PREFIX  9u    /* kv_space and object id: what shares leaf pages */
-#define INLINE_MAX     2000u /* longer values get pages of their own */
-#define PAGE_BYTES     4096u
-#define VALUE_OVERHEAD 21u /* envelope and page header */
-#define NODE_OVERHEAD  16u
+#define BUCKETS_MIN       1024u
+#define BUCKETS_MAX       (1u << 20)
+#define LOOSE_BUCKETS_MAX (1u << 26)
+#define LOOSE_OVERHEAD    32u   /* of the allocator, for an entry and its value */
+#define OBJECT_PREFIX     9u    /* kv_space and object id: what shares leaf pages */
+#define INLINE_MAX        2000u /* longer values get pages of their own */
+#define PAGE_BYTES        4096u
+#define VALUE_OVERHEAD    21u /* envelope and page header */
+#define NODE_OVERHEAD     16u
 
 static size_t head_bytes(void)
 {
@@ -46,12 +48,25 @@ enum oxbow_err memtable_init(struct memtable *t, const struct oxbow_alloc *alloc
     return OXBOW_OK;
 }
 
+enum oxbow_err memtable_init_loose(struct memtable *t, const struct oxbow_alloc *alloc)
+{
+    enum oxbow_err err = memtable_init(t, alloc);
+
+    if (err == OXBOW_OK) {
+        arena_init_loose(&t->arena, alloc);
+    }
+    return err;
+}
+
 void memtable_fini(struct memtable *t)
 {
     const struct oxbow_alloc *alloc = t->arena.alloc;
 
     if (alloc == NULL) {
         return;
+    }
+    while (t->arena.loose && t->head->next[0] != NULL) {
+        mem_drop(t, t->head->next[0]);
     }
     arena_fini(&t->arena);
     if (t->head != NULL) {
@@ -207,17 +222,29 @@ static uint8_t dice_height(struct memtable *t)
     return height;
 }
 
+static size_t entry_bytes(uint8_t height, size_t key_len)
+{
+    return sizeof(struct mem_entry) + height * sizeof(struct mem_entry *) + key_len;
+}
+
+static struct mem_entry *entry_new(struct memtable *t, size_t bytes)
+{
+    uint32_t cap;
+
+    return t->arena.loose ? arena_take(&t->arena, bytes, &cap) : arena_bump(&t->arena, bytes);
+}
+
 struct mem_entry *mem_make(struct memtable *t, struct oxbow_bytes key, uint32_t hash)
 {
     uint8_t height = dice_height(t);
-    size_t links = height * sizeof(struct mem_entry *);
-    struct mem_entry *e = arena_bump(&t->arena, sizeof *e + links + key.len);
+    struct mem_entry *e = entry_new(t, entry_bytes(height, key.len));
     struct mem_entry **bucket;
 
     if (e == NULL) {
         return NULL;
     }
-    if (t->count >= t->bucket_count && t->bucket_count < BUCKETS_MAX) {
+    if (t->count >= t->bucket_count &&
+        t->bucket_count < (t->arena.loose ? LOOSE_BUCKETS_MAX : BUCKETS_MAX)) {
         buckets_grow(t);
     }
     memset(e, 0, sizeof *e);
@@ -361,7 +388,7 @@ void mem_link(struct memtable *t, struct mem_entry *e)
     }
     (void)before(t, key_of(e), false, path);
     after = path[0]->next[0];
-    if ((path[0] == t->head || !same_object(path[0], e)) &&
+    if (!t->arena.loose && (path[0] == t->head || !same_object(path[0], e)) &&
         (after == NULL || !same_object(after, e))) {
         t->cost += MEM_COST_PAGE; /* a leaf page that nothing else dirties yet */
         t->leaves += MEM_COST_PAGE;
@@ -373,11 +400,41 @@ void mem_link(struct memtable *t, struct mem_entry *e)
     e->linked = true;
 }
 
+void mem_drop(struct memtable *t, struct mem_entry *e)
+{
+    struct mem_entry **at = &t->buckets[e->hash & (t->bucket_count - 1)];
+    struct mem_entry *path[MEM_HEIGHT_MAX];
+
+    if (e->linked) {
+        (void)before(t, key_of(e), false, path);
+        for (uint32_t level = 0; level < e->height; level++) {
+            path[level]->next[level] = e->next[level];
+        }
+    }
+    while (*at != e) {
+        at = &(*at)->hash_next;
+    }
+    *at = e->hash_next;
+    t->count--;
+    t->cost -= e->cost;
+    mem_give(t, e->front, e->data, e->cap);
+    arena_give(&t->arena, e, arena_loose_cap(entry_bytes(e->height, e->key_len)));
+}
+
+static uint32_t bytes_of(const struct mem_entry *e)
+{
+    return e->state != MEM_VALUE
+               ? 0
+               : e->cap + (uint32_t)entry_bytes(e->height, e->key_len) + LOOSE_OVERHEAD;
+}
+
 void mem_cost(struct memtable *t, struct mem_entry *e)
 {
     uint32_t now = 0;
 
-    if (e->state == MEM_VALUE && e->len > INLINE_MAX) {
+    if (t->arena.loose) {
+        now = bytes_of(e);
+    } else if (e->state == MEM_VALUE && e->len > INLINE_MAX) {
         now = (uint32_t)((e->len + VALUE_OVERHEAD + PAGE_BYTES - 1) / PAGE_BYTES) * MEM_COST_PAGE;
     } else if (e->state == MEM_VALUE) {
         /* Pages split in halves: such a value may cost its length twice. */

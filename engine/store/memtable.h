@@ -47,14 +47,23 @@ struct mem_entry {
     uint32_t base;           /* without `front`, so many bytes are as in the tables below */
     uint32_t cap;
     uint32_t hash;
-    uint32_t cost;     /* its value's share of the table's cost */
-    uint32_t note_txn; /* the transaction in the journal's stage that changed it last */
-    uint32_t notes[2]; /* where its last two effects stand there, the newer first; see journal.c */
-    uint8_t state;     /* enum mem_state */
+    uint32_t cost; /* its value's share of the table's cost */
+    union {
+        uint32_t note_txn; /* the transaction in the journal's stage that changed it last */
+        uint32_t used_at;  /* of a cache: when it was used last; see cache.h */
+    };
+    union {
+        uint32_t
+            notes[2]; /* where its last two effects stand there, the newer first; see journal.c */
+        struct mem_entry *listed; /* of a cache: the next of those that may have to go */
+    };
+    uint8_t state; /* enum mem_state */
     uint8_t key_len;
     uint8_t height;
     bool linked;              /* in the ordered index */
     bool known;               /* the key is below already: its value replaces one */
+    bool on_list;             /* of a cache: `listed` counts */
+    uint8_t often;            /* of a cache: how often it is used */
     struct mem_entry *next[]; /* `height` links, then the key */
 };
 
@@ -67,7 +76,7 @@ struct memtable {
     struct mem_entry *head; /* of the ordered index */
     uint32_t height;
     uint32_t dice;
-    uint64_t cost;       /* estimated dirty pages, in 1/MEM_COST_PAGE */
+    uint64_t cost;       /* estimated dirty pages, in 1/MEM_COST_PAGE; of a loose table, bytes */
     uint64_t leaves;     /* of them, those counted by mem_link */
     uint64_t net;        /* of them, those of keys that are not below */
     size_t clean;        /* bytes in MEM_CLEAN entries */
@@ -82,6 +91,10 @@ struct memtable {
 #define MEM_COST_PAGE 64u
 
 OXBOW_MUST_CHECK enum oxbow_err memtable_init(struct memtable *t, const struct oxbow_alloc *alloc);
+/* One that nothing lies below and that is never reset: entries go one by one (mem_drop), their memory
+ * with them, and its cost is in bytes. */
+OXBOW_MUST_CHECK enum oxbow_err memtable_init_loose(struct memtable *t,
+                                                    const struct oxbow_alloc *alloc);
 void memtable_fini(struct memtable *t);
 /* Empties it, keeping at most `keep` bytes of its memory. */
 void memtable_reset(struct memtable *t, size_t keep);
@@ -120,6 +133,8 @@ void mem_give(struct memtable *t, struct mem_piece *front, uint8_t *data, uint32
 /* Memory for a patch, and back. NULL when memory is out; NULL is fine. */
 struct mem_patch *mem_patch_new(struct memtable *t);
 void mem_patch_give(struct memtable *t, struct mem_patch *patch);
+/* Removes an entry of a loose table, with its value. */
+void mem_drop(struct memtable *t, struct mem_entry *e);
 /* Recomputes an entry's share of the page estimate after its state or length changed. */
 void mem_cost(struct memtable *t, struct mem_entry *e);
 

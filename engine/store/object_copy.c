@@ -14,7 +14,7 @@
 
 static struct oxbow_bytes prefix_of(uint8_t out[PREFIX_BYTES], uint64_t id)
 {
-    out[0] = KV_SPACE_OBJECT;
+    out[0] = kv_space_of(KV_SPACE_OBJECT, id);
     put_be64(out + 1, id);
     return (struct oxbow_bytes){out, PREFIX_BYTES};
 }
@@ -69,6 +69,7 @@ static enum oxbow_err copy_all(struct oxbow_txn *txn, struct kv_cursor *c, uint6
         size_t len = key.len;
 
         memcpy(own, key.data, len);
+        own[0] = kv_space_of(KV_SPACE_OBJECT, to);
         put_be64(own + 1, to);
         copy->len = 0;
         err = buf_append(copy, value.data, value.len);

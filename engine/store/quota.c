@@ -244,6 +244,9 @@ enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes)
     struct oxbow *db = txn->db;
     enum oxbow_err err;
 
+    if (txn_in_cache(txn)) {
+        return cache_reserve(txn, bytes);
+    }
     if ((txn->flags & OXBOW_TXN_READ) != 0) {
         return OXBOW_EREADONLY;
     }
@@ -289,7 +292,7 @@ bool txn_quota_tight(const struct oxbow_txn *txn, size_t bytes, uint64_t *free_b
     uint64_t lies = (db->usage.pages - db->usage.free_pages) * TREE_PAGE_BYTES;
 
     *free_bytes = lies > line ? 2 * (uint64_t)bytes : bytes;
-    return !db->in_memory && quota_used(db) + bytes > line;
+    return !db->in_memory && !txn_in_cache(txn) && quota_used(db) + bytes > line;
 }
 
 enum oxbow_err txn_reserve_freed(struct oxbow_txn *txn, size_t bytes)
@@ -299,6 +302,9 @@ enum oxbow_err txn_reserve_freed(struct oxbow_txn *txn, size_t bytes)
 
     if ((txn->flags & OXBOW_TXN_READ) != 0) {
         return OXBOW_EREADONLY;
+    }
+    if (txn_in_cache(txn)) {
+        return cache_reserve(txn, bytes);
     }
     if (!quota_overrun(db)) {
         err = reserve_file(db, bytes);

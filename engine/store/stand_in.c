@@ -95,6 +95,8 @@ void stand_in_config(const struct oxbow_config *config, uint32_t n, char dir[STA
         .journal_bytes = JOURNAL_BYTES,
         .on_failure = config->on_failure,
         .memory_max = config->memory_max,
+        .cache_databases = config->cache_databases,
+        .cache = config->cache,
     };
 }
 

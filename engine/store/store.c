@@ -149,6 +149,9 @@ enum oxbow_err store_memory(struct oxbow *db)
     if (err == OXBOW_OK) {
         err = memtable_init(&db->tables[1], alloc);
     }
+    if (err == OXBOW_OK && db->config.cache_databases != 0) {
+        err = cache_init(&db->cache, alloc, db->config.cache_databases, &db->config.cache);
+    }
     db->active = &db->tables[0];
     return err;
 }
@@ -209,6 +212,7 @@ void store_release(struct oxbow *db)
     space_close(db);
     memtable_fini(&db->tables[0]);
     memtable_fini(&db->tables[1]);
+    cache_fini(&db->cache);
     if (db->txn.undo.alloc != NULL) {
         undo_fini(&db->txn.undo);
     }
@@ -439,6 +443,7 @@ enum oxbow_err store_open(const struct oxbow_config *config,
     filled = *config;
     filled.port = config->port != NULL ? config->port : oxbow_port_default();
     err = stand_in_check(config);
+    err = err == OXBOW_OK ? cache_check(config) : err;
     err = err == OXBOW_OK ? fill_config(&filled) : err;
     if (err == OXBOW_OK) {
         err = open_mended(&filled, mend, &db, &attempt);

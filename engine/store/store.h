@@ -13,6 +13,7 @@
 #define OXBOW_STORE_STORE_H
 
 #include "engine/store/backup.h"
+#include "engine/store/cache.h"
 #include "engine/store/clock.h"
 #include "engine/store/expired.h"
 #include "engine/store/hold.h"
@@ -47,6 +48,7 @@ struct oxbow_txn {
     struct oxbow *db;
     struct undo_log undo;
     uint64_t writes; /* counts them: a cursor sees that it must look again */
+    uint64_t stored; /* of them, those that were not to a cache */
     uint64_t bytes;  /* of keys and values written */
     enum oxbow_err failed;
     enum oxbow_sync sync;
@@ -123,6 +125,7 @@ struct oxbow {
     struct memtable *frozen; /* M to change; its content is constant. NULL: none */
     struct journal journal;
     struct oxbow_txn txn;                            /* T */
+    struct cache cache;                              /* T */
     struct tree_cursor *cursors[STORE_CURSORS_KEPT]; /* T: spare ones */
     size_t cursors_kept;
     struct slot slots[STORE_SLOT_COUNT]; /* T */

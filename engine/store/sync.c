@@ -216,15 +216,17 @@ void sync_decide(struct oxbow_txn *txn)
     const struct oxbow *db = txn->db;
     enum oxbow_sync strictest = OXBOW_SYNC_NONE;
 
+    uint32_t databases = txn->databases & ~db->cache.databases; /* those wait for nothing */
+
     txn->interval_ms = db->interval_ms;
-    if (!txn->by_database || !db->own_policies) {
+    if (!txn->by_database || (!db->own_policies && db->cache.databases == 0)) {
         return;
     }
     txn->interval_ms = STORE_INTERVAL_MAX;
     for (uint32_t i = 0; i < STORE_DATABASES; i++) {
         struct database_sync p = policy_of(db, i);
 
-        if ((txn->databases & (1u << i)) == 0) {
+        if ((databases & (1u << i)) == 0) {
             continue;
         }
         strictest = p.sync < strictest ? p.sync : strictest; /* their numbers go by that */
@@ -252,6 +254,9 @@ enum oxbow_err oxbow_set_database_sync(struct oxbow *db, uint32_t database, enum
     }
     if (sync > OXBOW_SYNC_NONE || interval_ms > STORE_INTERVAL_MAX) {
         return OXBOW_EINVAL;
+    }
+    if ((db->cache.databases & (1u << database)) != 0) {
+        return OXBOW_ENOTSUP;
     }
     store_lock(db);
     if (sync == OXBOW_SYNC_NONE && !db->journal.on) {
@@ -281,6 +286,9 @@ enum oxbow_err oxbow_database_sync(struct oxbow *db, uint32_t database, enum oxb
     store_lock(db);
     p = policy_of(db, database);
     store_unlock(db);
+    if ((db->cache.databases & (1u << database)) != 0) {
+        p = (struct database_sync){OXBOW_SYNC_NONE, 0};
+    }
     *sync = p.sync;
     *interval_ms = p.interval_ms;
     return OXBOW_OK;

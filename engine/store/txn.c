@@ -4,8 +4,8 @@
  * `struct oxbow_txn` per store, since one transaction at a time has the turn: nothing is allocated
  * for one.
  *
- * Invariants: (1) A commit that wrote takes the next LSN, and the active table's lsn is the newest
- * committed to it. (2) What an aborted transaction did is taken back before the turn is given on.
+ * Invariants: (1) A commit that wrote, to other databases than caches, takes the next LSN, and the active
+ * table's lsn is the newest committed to it. (2) What an aborted transaction did is taken back before the turn is given on.
  */
 #include "engine/base/buf.h"
 #include "engine/base/check.h"
@@ -28,6 +28,7 @@ struct oxbow_txn *txn_start(struct oxbow *db, const struct oxbow_txn_options *op
 
     txn->db = db;
     txn->writes = 0;
+    txn->stored = 0;
     txn->bytes = 0;
     txn->failed = OXBOW_OK;
     txn->sync = sync;
@@ -161,7 +162,7 @@ static void call_hooks(struct oxbow *db, const struct oxbow_txn *txn, uint64_t l
 static enum oxbow_err commit_begin(struct oxbow_txn *txn)
 {
     struct oxbow *db = txn->db;
-    bool writes = txn->failed == OXBOW_OK && txn->writes > 0;
+    bool writes = txn->failed == OXBOW_OK && txn->stored > 0;
 
     if (writes && !db->in_memory) {
         quota_look_ahead(db);
@@ -182,11 +183,15 @@ static void commit_writes(struct oxbow_txn *txn, bool wait)
     struct oxbow *db = txn->db;
 
     undo_commit(&txn->undo, db->active);
-    note_commit(db, txn);
+    if (txn->stored > 0) {
+        note_commit(db, txn);
+    }
     if (db->commit_hook != NULL) {
         db->commit_hook(db->commit_ctx);
     }
-    ask_for_sync(db, txn, wait);
+    if (txn->stored > 0) {
+        ask_for_sync(db, txn, wait);
+    }
     if (db->hold.why != OXBOW_OK && db->event != NULL) {
         db->port->threads.event_set(db->event); /* it is as settled as it will be */
     }
@@ -214,6 +219,7 @@ enum oxbow_err oxbow_txn_commit(struct oxbow_txn *txn, uint64_t *lsn)
     if (txn->writes > 0) {
         commit_writes(txn, wait);
     }
+    cache_settle(db, true);
     expired_settle(db, true);
     at = db->lsn_applied;
     ask_for_idle_work(db, txn);
@@ -246,6 +252,7 @@ void oxbow_txn_abort(struct oxbow_txn *txn)
 
     CHECK(db->port, txn->cursors == 0);
     undo_abort(&txn->undo, db->active);
+    cache_settle(db, false);
     expired_settle(db, false);
     journal_drop(db);
     if (!txn_readonly(txn)) {
@@ -314,6 +321,21 @@ const struct oxbow_port *txn_port(const struct oxbow_txn *txn)
 uint32_t txn_database(const struct oxbow_txn *txn)
 {
     return txn->database;
+}
+
+bool txn_is_cache(const struct oxbow_txn *txn, uint32_t database)
+{
+    return (txn->db->cache.databases & (1u << database)) != 0;
+}
+
+bool txn_in_cache(const struct oxbow_txn *txn)
+{
+    return txn_is_cache(txn, txn->database);
+}
+
+uint64_t txn_cache_id(struct oxbow_txn *txn)
+{
+    return cache_id(&txn->db->cache);
 }
 
 bool txn_forced(const struct oxbow_txn *txn)

@@ -60,11 +60,13 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_key_scan(struct oxbow_txn *txn, uint64_t *
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_count(struct oxbow_txn *txn, uint64_t *count);
 /* FLUSHDB (ASYNC): O(1). OXBOW_EPROTECTED. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_flush(struct oxbow_txn *txn);
-/* SWAPDB: O(1). Wakes all who wait for keys of the two. OXBOW_ENODB; OXBOW_EPROTECTED. */
+/* SWAPDB: O(1). Wakes all who wait for keys of the two. OXBOW_ENODB; OXBOW_EPROTECTED; OXBOW_ENOTSUP: one of
+ * the two is a cache (cache.h). */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_swap(struct oxbow_txn *txn, uint32_t a, uint32_t b);
 
 /* MOVE: the key goes to another database, with its time to live, if there is none of that name: *moved says
- * whether. Wakes those who wait for it there. O(1). OXBOW_EINVAL: it is the same database; OXBOW_ENODB;
+ * whether. Wakes those who wait for it there. O(1), but to a cache (cache.h) or from one: then it is as a
+ * COPY and a DEL. OXBOW_EINVAL: it is the same database; OXBOW_ENODB;
  * OXBOW_EPROTECTED. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_key_move(struct oxbow_txn *txn, struct oxbow_bytes key,
                                                uint32_t database, bool *moved);

@@ -10,6 +10,7 @@
 #ifndef OXBOW_OXBOW_H
 #define OXBOW_OXBOW_H
 
+#include "oxbow/cache.h"
 #include "oxbow/error.h"
 #include "oxbow/port.h"
 #include "oxbow/types.h"
@@ -138,6 +139,11 @@ struct oxbow_config {
      * returns: oxbow_recovery, docs/STORAGE.md. Made if absent (its parent is not). Neither `dir`
      * nor in it nor around it (OXBOW_EINVAL). NULL: none */
     const char *stand_in;
+    uint32_t
+        cache_databases; /* those that are kept in memory alone, a bit each: cache.h. OXBOW_EEXIST:
+                                 one of them has keys or forwards on the device. Not together with
+                                 OXBOW_OPEN_READONLY */
+    struct oxbow_cache_limit cache; /* of cache_databases; all 0: no limit */
 };
 
 /* Opens the store, making it if absent. Recovers, verifies, and says in the log what it found. If the

@@ -346,15 +346,12 @@ enum oxbow_err table_scan(struct table *t, uint64_t *cursor, size_t count, unsig
 
 /* ---- whole operations ---- */
 
-/* What of a member that goes lies outside, and its deadline. */
+/* What of a member that goes lies outside. */
 static enum oxbow_err take_outside(void *ctx, const struct btree_entry *e)
 {
     struct table *t = ctx;
-    enum oxbow_err err = e->deadline != 0 ? table_time_forget(t, e) : OXBOW_OK;
+    enum oxbow_err err = outside_delete(t->txn, t->object.id, &e->member);
 
-    if (err == OXBOW_OK) {
-        err = outside_delete(t->txn, t->object.id, &e->member);
-    }
     return err == OXBOW_OK ? outside_delete(t->txn, t->object.id, &e->value) : err;
 }
 
@@ -362,10 +359,13 @@ enum oxbow_err table_remove_many(struct table *t, const struct oxbow_bytes *memb
 {
     struct btree_keys keys = {.count = count, .take = take_outside, .ctx = t};
     struct btree_key *at = keys_new(t->txn, count);
-    enum oxbow_err err = OXBOW_ENOMEM;
+    enum oxbow_err err = at == NULL ? OXBOW_ENOMEM : OXBOW_OK;
     size_t i;
 
-    if (at != NULL) {
+    if (err == OXBOW_OK && t->object.type == OXBOW_TYPE_HASH) {
+        err = table_time_forget_many(t, members, count, at);
+    }
+    if (err == OXBOW_OK) {
         for (i = 0; i < count; i++) {
             at[i] = member_key(t, members[i]);
         }
@@ -373,8 +373,8 @@ enum oxbow_err table_remove_many(struct table *t, const struct oxbow_bytes *memb
         keys.at = at;
         t->dirty = true;
         err = btree_remove_keys(&t->members, &keys);
-        keys_free(t->txn, at, count);
     }
+    keys_free(t->txn, at, count);
     return err;
 }
 

@@ -146,6 +146,10 @@ OXBOW_MUST_CHECK enum oxbow_err table_member_time(struct table *t, struct btree_
                                                   uint64_t made_ms);
 /* Takes its deadline out of the order of deadlines; the member goes, or gets none, at once after that. */
 OXBOW_MUST_CHECK enum oxbow_err table_time_forget(struct table *t, const struct btree_entry *e);
+/* The same of all members that are named, each leaf of the order once. `scratch` has room for a key each. */
+OXBOW_MUST_CHECK enum oxbow_err table_time_forget_many(struct table *t,
+                                                       const struct oxbow_bytes *members,
+                                                       size_t count, struct btree_key *scratch);
 /* Takes up the tree of deadlines; t->times.count is 0 when no member has any. */
 OXBOW_MUST_CHECK enum oxbow_err table_times(struct table *t);
 /* table_close's share: no tree where there is no deadline. */

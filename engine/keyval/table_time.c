@@ -122,6 +122,30 @@ enum oxbow_err table_time_forget(struct table *t, const struct btree_entry *e)
     return err;
 }
 
+enum oxbow_err table_time_forget_many(struct table *t, const struct oxbow_bytes *members,
+                                      size_t count, struct btree_key *scratch)
+{
+    struct btree_keys keys = {.at = scratch};
+    enum oxbow_err err = table_times(t);
+
+    for (size_t i = 0; err == OXBOW_OK && t->times.count > 0 && i < count; i++) {
+        struct btree_place p;
+        struct btree_entry e;
+        bool found = false;
+
+        err = table_member_find(t, members[i], &p, &e, &found);
+        if (err == OXBOW_OK && found && e.deadline != 0) {
+            scratch[keys.count++] = (struct btree_key){e.deadline, members[i]};
+        }
+    }
+    if (err == OXBOW_OK && keys.count > 0) {
+        btree_keys_sort(scratch, keys.count);
+        t->dirty = true;
+        err = btree_remove_keys(&t->times, &keys);
+    }
+    return err;
+}
+
 /* The object waits for that time, if it waited for a later one or for none. */
 static enum oxbow_err due_no_later(struct table *t, uint64_t deadline)
 {

@@ -415,6 +415,35 @@ static void a_wall_clock_that_jumps_moves_nothing(void **state)
     assert_int_equal(done, OXBOW_FIELD_DELETED);
 }
 
+static void what_is_given_while_the_clock_is_not_believed_is_never_early(void **state)
+{
+    struct streams *f = *state;
+    uint64_t set_ms = f->rig.wall_ms;
+    uint64_t n;
+
+    set(f, "before", "v");
+    streams_commit(f);
+    rig_close(&f->rig);
+    f->rig.wall_ms = 1000; /* the board was off, and its clock is not set */
+    f->rig.mono_us = 5000000;
+    rig_open(&f->rig);
+    streams_begin(f);
+    set(f, "a", "v");
+    (void)expire(f, "a", HOUR, 0);
+    pass(f, 1000);
+    f->rig.wall_ms = set_ms + 10ull * HOUR; /* nearly as much had gone by before */
+    pass(f, 2000);
+    assert_in_range(left(f, "a"), HOUR - 3000, HOUR + 20ull * HOUR);
+    sweep(f); /* its time has come by what is written down: it is put off */
+    assert_in_range(left(f, "a"), HOUR - 3000, HOUR + 20ull * HOUR);
+    assert_ok(oxbow_hash_timed(f->txn, key, &n));
+    assert_int_equal(n, 1);
+    pass(f, 22ull * HOUR);
+    sweep(f);
+    assert_int_equal(left(f, "a"), 0);
+    assert_int_equal(count(f), 1);
+}
+
 static void a_copy_and_another_name_take_it_along(void **state)
 {
     static const struct oxbow_bytes to = {"to", 2}, copy = {"copy", 4};
@@ -537,6 +566,7 @@ int main(void)
         TEST(what_expires_is_told),
         TEST(it_survives_a_reopening_and_goes_by_the_time_that_passed),
         TEST(a_wall_clock_that_jumps_moves_nothing),
+        TEST(what_is_given_while_the_clock_is_not_believed_is_never_early),
         TEST(a_copy_and_another_name_take_it_along),
         TEST(a_key_may_expire_before_its_fields),
         TEST(long_fields_expire_too),

@@ -329,6 +329,44 @@ static void a_hundred_thousand_fields_go_in_bounded_steps(void **state)
     assert_int_equal(places(f->txn), 0);
 }
 
+static void what_is_deleted_together_fits_a_transaction(void **state)
+{
+    enum { FEW = 30000, TIMED = 6000 };
+    enum oxbow_field_done *done = calloc(TIMED, sizeof *done);
+    struct streams *f = *state;
+    struct oxbow_bytes *names = calloc(FEW, sizeof *names);
+    char(*texts)[24] = calloc(FEW, sizeof *texts);
+    uint64_t n;
+
+    assert_non_null(names);
+    assert_non_null(texts);
+    assert_non_null(done);
+    many(f, 0, FEW, 0);
+    many(f, FEW, FEW + 5, 1000000);
+    for (unsigned i = 0; i < FEW; i++) {
+        names[i] = (struct oxbow_bytes){texts[i],
+                                        (size_t)snprintf(texts[i], sizeof texts[i], "field %u", i)};
+    }
+    for (unsigned i = 0; i < FEW + 2 * TIMED; i += TIMED) { /* the first ones twice or more */
+        const struct oxbow_fields some = {names + i % (FEW - TIMED), TIMED};
+
+        streams_commit(f);
+        streams_begin(f);
+        assert_ok(oxbow_hash_expire(f->txn, keys[0], &some, 1000000 - i, 0, done));
+    }
+    streams_commit(f);
+    streams_begin(f);
+    assert_ok(oxbow_hash_delete(f->txn, keys[0], names, FEW, &n));
+    assert_int_equal(n, FEW);
+    assert_ok(oxbow_hash_timed(f->txn, keys[0], &n));
+    assert_int_equal(n, 5);
+    streams_commit(f);
+    streams_begin(f);
+    free(done);
+    free(texts);
+    free(names);
+}
+
 /* What a salvage does when records are lost, and what idle work makes of it. */
 static void lost_deadlines_are_put_in_order_again(void **state)
 {
@@ -404,6 +442,7 @@ int main(void)
         TEST(both_trees_agree_whatever_is_done),
         TEST(nothing_is_left_of_hashes_that_went_otherwise),
         TEST(a_hundred_thousand_fields_go_in_bounded_steps),
+        TEST(what_is_deleted_together_fits_a_transaction),
         TEST(lost_deadlines_are_put_in_order_again),
         TEST(a_lost_place_comes_back_and_one_too_many_goes),
     };

@@ -472,6 +472,40 @@ static void a_copy_and_another_name_take_it_along(void **state)
     assert_int_equal(type, OXBOW_TYPE_NONE);
 }
 
+static void fields_of_a_cache_expire_as_others_do(void **state)
+{
+    static const struct oxbow_bytes copy = {"copy", 4};
+    struct streams *f = *state;
+    uint64_t n;
+    bool done;
+
+    streams_commit(f);
+    rig_close(&f->rig);
+    f->rig.config.cache_databases = 1u << 3;
+    rig_open(&f->rig);
+    streams_begin(f);
+    assert_ok(oxbow_txn_select(f->txn, 3));
+    four(f);
+    assert_int_equal(left(f, "a"), 0);
+    assert_int_equal(left(f, "c"), 4900);
+    sweep(f);
+    assert_int_equal(count(f), 3);
+    assert_ok(oxbow_key_copy(f->txn, key, 3, copy, false, &done));
+    assert_int_equal(left_in(f, copy, "c"), 4900);
+    streams_commit(f);
+    streams_begin(f);
+    assert_ok(oxbow_txn_select(f->txn, 3));
+    clock_on(f, 4900);
+    sweep(f);
+    assert_ok(oxbow_hash_count(f->txn, copy, &n));
+    assert_int_equal(n, 2);
+    assert_int_equal(count(f), 2);
+    streams_reopen(f);
+    assert_ok(oxbow_txn_select(f->txn, 3));
+    assert_int_equal(count(f), 0); /* it is gone, and its deadlines with it */
+    sweep(f);
+}
+
 static void a_key_may_expire_before_its_fields(void **state)
 {
     struct streams *f = *state;
@@ -568,6 +602,7 @@ int main(void)
         TEST(a_wall_clock_that_jumps_moves_nothing),
         TEST(what_is_given_while_the_clock_is_not_believed_is_never_early),
         TEST(a_copy_and_another_name_take_it_along),
+        TEST(fields_of_a_cache_expire_as_others_do),
         TEST(a_key_may_expire_before_its_fields),
         TEST(long_fields_expire_too),
         TEST(a_transaction_that_only_reads_refuses),

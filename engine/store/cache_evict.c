@@ -19,9 +19,10 @@
 
 #define SAMPLES     5u
 #define SWEEP_NAMES 512u
+#define EARLY_STEPS 4096u
 #define REAP_STEPS  8u
 #define NAME_PREFIX 10u /* of the names of a database */
-#define GRACE_PART  8u  /* of the limit, by which what is begun below it may pass it */
+#define GRACE_PART  8u  /* of the limit, by which what is begun after it may pass it */
 #define EXPIRE_KEY  34u
 
 /* The caches that have names. */
@@ -243,15 +244,17 @@ static void sample_deadline(struct oxbow_txn *txn, const struct homes *h)
     consider_place(txn, e != NULL ? e : first);
 }
 
-/* Those that expire first. */
+/* Those that expire first. What this transaction has deleted stands before them. */
 static void earliest(struct oxbow_txn *txn, uint32_t count)
 {
     const struct mem_entry *e = place_from(&txn->db->cache, 0, 0, 0);
 
-    for (uint32_t i = 0; i < count && is_place(e); i++, e = e->next[0]) {
+    for (uint32_t steps = 0; count > 0 && steps < EARLY_STEPS && is_place(e); steps++) {
         if (e->state == MEM_VALUE) {
             consider_place(txn, e);
+            count--;
         }
+        e = e->next[0];
     }
 }
 
@@ -456,7 +459,7 @@ enum oxbow_err catalog_evict(struct oxbow_txn *txn, size_t max,
     }
     c->unseen = false;
     *more = err == OXBOW_OK && done == max && over(c);
-    c->grace = over(c) ? 0 : c->limit.bytes / GRACE_PART;
+    c->grace = c->limit.bytes / GRACE_PART;
     return err;
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define BUCKETS_MIN       1024u
+#define SHRINK_PART       8u /* of the buckets are used: then half of them go */
 #define BUCKETS_MAX       (1u << 20)
 #define LOOSE_BUCKETS_MAX (1u << 26)
 #define LOOSE_OVERHEAD    32u   /* of the allocator, for an entry and its value */
@@ -203,6 +204,30 @@ static void buckets_grow(struct memtable *t)
         *high = NULL;
     }
     t->bucket_count = want;
+}
+
+/* Half as many, and their memory is given back: what a cache may take counts it. */
+static void buckets_shrink(struct memtable *t)
+{
+    const struct oxbow_alloc *alloc = t->arena.alloc;
+    size_t want = t->bucket_count / 2;
+    struct mem_entry **less;
+
+    for (size_t i = 0; i < want; i++) {
+        struct mem_entry **end = &t->buckets[i];
+
+        while (*end != NULL) {
+            end = &(*end)->hash_next;
+        }
+        *end = t->buckets[i + want];
+    }
+    t->bucket_count = want;
+    less = alloc->resize(alloc->ctx, t->buckets, t->bucket_cap * sizeof *t->buckets,
+                         want * sizeof *t->buckets);
+    if (less != NULL) { /* else it keeps what it has */
+        t->buckets = less;
+        t->bucket_cap = want;
+    }
 }
 
 /* A quarter of the entries reaches each next level. */
@@ -419,6 +444,9 @@ void mem_drop(struct memtable *t, struct mem_entry *e)
     t->cost -= e->cost;
     mem_give(t, e->front, e->data, e->cap);
     arena_give(&t->arena, e, arena_loose_cap(entry_bytes(e->height, e->key_len)));
+    if (t->bucket_count > BUCKETS_MIN && t->count < t->bucket_count / SHRINK_PART) {
+        buckets_shrink(t);
+    }
 }
 
 static uint32_t bytes_of(const struct mem_entry *e)

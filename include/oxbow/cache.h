@@ -16,7 +16,8 @@
  * Eviction: values of caches go, by the policy, when they take more than the limit: strings, hashes and
  * sets, never lists, streams and sorted sets, which are queues to those who use them. Whoever adds to a
  * cache calls oxbow_cache_evict before; a transaction that did may then pass the limit by an eighth, so
- * that what it has begun is not cut in the middle. What does not fit is OXBOW_EQUOTA, and deleting
+ * that what it has begun is not cut in the middle. Who refuses what adds as soon as the limit is passed, as
+ * Redis does, asks oxbow_cache_stat. What does not fit is OXBOW_EQUOTA, and deleting
  * works. The policies are those of Redis' maxmemory-policy.
  */
 #ifndef OXBOW_CACHE_H

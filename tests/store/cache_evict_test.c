@@ -144,6 +144,70 @@ static void keys_without_a_deadline_stay_under_volatile_policies(void **state)
     }
 }
 
+/* What a transaction has had go stands before the others in the order of time until it ends. */
+static void what_expires_first_goes_first_in_a_long_transaction_too(void **state)
+{
+    struct streams *f = *state;
+    struct told told = {0, 0};
+    enum oxbow_expire_done done;
+    char value[400];
+
+    memset(value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    limit(f, OXBOW_EVICT_VOLATILE_TTL);
+    for (unsigned i = 0; i < 3000; i++) {
+        bool late = i < 500;
+        char name[16];
+
+        room(f, &told);
+        (void)snprintf(name, sizeof name, "%c%u", late ? 'h' : 'c', i);
+        assert_ok(set_in(f, text_bytes(name), value));
+        assert_ok(
+            oxbow_key_expire(f->txn, text_bytes(name), late ? 100000000 : 1000000 + i, 0, &done));
+    }
+    assert_int_equal(told.hot, 0);
+    assert_true(told.cold > 500);
+}
+
+/* The memory that finds keys goes with them: else a lower limit could never be kept. */
+static void what_finds_keys_shrinks_with_them(void **state)
+{
+    struct streams *f = *state;
+    struct told told = {0, 0};
+    struct oxbow_cache_limit low = {.bytes = 100000, .evict = OXBOW_EVICT_ALLKEYS_RANDOM};
+
+    in(f, CACHE);
+    for (unsigned i = 0; i < 20000; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof name, "c%u", i);
+        assert_ok(set_in(f, text_bytes(name), "v"));
+    }
+    streams_commit(f);
+    assert_ok(oxbow_cache_limit_set(f->rig.db, &low));
+    for (unsigned round = 0; round < 100; round++) { /* what is removed goes with its transaction */
+        bool more;
+
+        streams_begin(f);
+        in(f, CACHE);
+        assert_ok(oxbow_cache_evict(f->txn, 1000, gone, &told, &more));
+        streams_commit(f);
+    }
+    streams_begin(f);
+    in(f, CACHE);
+    assert_true(cache_stat(f).bytes <= low.bytes);
+    assert_in_range(keys(f), 100, 2000);
+    for (unsigned i = 0; i < 20000; i += 97) { /* those that are left are found */
+        char name[16];
+
+        (void)snprintf(name, sizeof name, "c%u", i);
+        if (there(f, text_bytes(name))) {
+            assert_ok(oxbow_string_get(f->txn, text_bytes(name), &f->result));
+            assert_int_equal(f->result.items[0].len, 1);
+        }
+    }
+}
+
 static void queues_never_go_and_what_does_not_fit_is_refused(void **state)
 {
     struct streams *f = *state;
@@ -168,7 +232,7 @@ static void queues_never_go_and_what_does_not_fit_is_refused(void **state)
     assert_int_equal(told.cold, 1);
     assert_ok(oxbow_list_len(f->txn, BYTES("queue"), &before));
     assert_int_equal(before, pushed);
-    assert_err(set_in(f, BYTES("c2"), "nothing fits"), OXBOW_EQUOTA);
+    assert_err(oxbow_string_set(f->txn, BYTES("c2"), value), OXBOW_EQUOTA); /* it fits no more */
     assert_ok(oxbow_list_pop(f->txn, BYTES("queue"), OXBOW_LEFT, pushed / 2, &f->result));
     room(f, &told);
     assert_ok(set_in(f, BYTES("c2"), "now it does"));
@@ -382,6 +446,8 @@ int main(void)
         CACHE_TEST(the_least_used_goes),
         CACHE_TEST(chance_spares_nobody),
         CACHE_TEST(keys_without_a_deadline_stay_under_volatile_policies),
+        CACHE_TEST(what_expires_first_goes_first_in_a_long_transaction_too),
+        CACHE_TEST(what_finds_keys_shrinks_with_them),
         CACHE_TEST(queues_never_go_and_what_does_not_fit_is_refused),
         CACHE_TEST(nothing_goes_without_a_policy),
         CACHE_TEST(an_eviction_is_taken_back_with_its_transaction),

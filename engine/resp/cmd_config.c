@@ -9,24 +9,30 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char event_letters[] = "g$lshzt"; /* in the order of enum resp_event, expired apart */
+/* Classes of keyspace notifications, in the order in which Redis gives them back. */
+static const struct {
+    char letter;
+    enum resp_event kind;
+} classes[] = {
+    {'g', RESP_EVENT_GENERIC}, {'$', RESP_EVENT_STRING},  {'l', RESP_EVENT_LIST},
+    {'s', RESP_EVENT_SET},     {'h', RESP_EVENT_HASH},    {'z', RESP_EVENT_ZSET},
+    {'x', RESP_EVENT_EXPIRED}, {'e', RESP_EVENT_EVICTED}, {'t', RESP_EVENT_STREAM},
+};
 
-/* The classes as letters, as Redis gives them back. */
+#define CLASSES     (sizeof classes / sizeof classes[0])
+#define ALL_CLASSES ((1u << CLASSES) - 1)
+
 static void notify_text(uint32_t flags, char out[32])
 {
-    const uint32_t all = (1u << RESP_EVENT_EXPIRED << 1) - 1;
     size_t n = 0;
 
-    if ((flags & all) == all) {
+    if ((flags & ALL_CLASSES) == ALL_CLASSES) {
         out[n++] = 'A';
     } else {
-        for (uint32_t i = 0; event_letters[i] != '\0'; i++) {
-            if ((flags & (1u << i)) != 0) {
-                out[n++] = event_letters[i];
+        for (size_t i = 0; i < CLASSES; i++) {
+            if ((flags & (1u << classes[i].kind)) != 0) {
+                out[n++] = classes[i].letter;
             }
-        }
-        if ((flags & (1u << RESP_EVENT_EXPIRED)) != 0) {
-            out[n++] = 'x';
         }
     }
     if ((flags & RESP_NOTIFY_KEYSPACE) != 0) {
@@ -38,27 +44,42 @@ static void notify_text(uint32_t flags, char out[32])
     out[n] = '\0';
 }
 
+/* What a letter stands for; 0: what never happens here; UINT32_MAX: it is none. */
+static uint32_t class_of(char letter)
+{
+    for (size_t i = 0; i < CLASSES; i++) {
+        if (classes[i].letter == letter) {
+            return 1u << classes[i].kind;
+        }
+    }
+    switch (letter) {
+    case 'A':
+        return ALL_CLASSES;
+    case 'K':
+        return RESP_NOTIFY_KEYSPACE;
+    case 'E':
+        return RESP_NOTIFY_KEYEVENT;
+    case 'm':
+    case 'd':
+    case 'n':
+        return 0;
+    default:
+        return UINT32_MAX;
+    }
+}
+
 static bool notify_parse(struct oxbow_bytes text, uint32_t *flags)
 {
     const char *p = text.data;
 
     *flags = 0;
     for (size_t i = 0; i < text.len; i++) {
-        const char *at = p[i] != '\0' ? strchr(event_letters, p[i]) : NULL;
+        uint32_t one = class_of(p[i]);
 
-        if (at != NULL) {
-            *flags |= 1u << (at - event_letters);
-        } else if (p[i] == 'A') {
-            *flags |= (1u << RESP_EVENT_EXPIRED << 1) - 1;
-        } else if (p[i] == 'x') {
-            *flags |= 1u << RESP_EVENT_EXPIRED;
-        } else if (p[i] == 'K') {
-            *flags |= RESP_NOTIFY_KEYSPACE;
-        } else if (p[i] == 'E') {
-            *flags |= RESP_NOTIFY_KEYEVENT;
-        } else if (p[i] == '\0' || strchr("emdn", p[i]) == NULL) { /* those never happen here */
+        if (one == UINT32_MAX) {
             return false;
         }
+        *flags |= one;
     }
     return true;
 }
@@ -137,38 +158,6 @@ static void get_yes(struct oxbow_resp *s, char out[VALUE_MAX])
     (void)snprintf(out, VALUE_MAX, "yes");
 }
 
-static void get_zero(struct oxbow_resp *s, char out[VALUE_MAX])
-{
-    (void)s;
-    (void)snprintf(out, VALUE_MAX, "0");
-}
-
-/* What is stored lies on the device: the store's quota is its limit, and nothing is evicted. Who sets
- * just that is told that it is so; whoever counts on something else learns it here. */
-static bool set_maxmemory(struct oxbow_resp *s, struct oxbow_bytes value)
-{
-    uint64_t bytes;
-
-    if (!word_size(value, &bytes)) {
-        s->set_why = "argument must be a memory value";
-        return false;
-    }
-    s->set_why = "nothing is kept in memory alone: the quota of the configuration is the limit";
-    return bytes == 0;
-}
-
-static void get_noeviction(struct oxbow_resp *s, char out[VALUE_MAX])
-{
-    (void)s;
-    (void)snprintf(out, VALUE_MAX, "noeviction");
-}
-
-static bool set_noeviction(struct oxbow_resp *s, struct oxbow_bytes value)
-{
-    s->set_why = "nothing is evicted: noeviction is the only policy";
-    return word_is(value, "noeviction");
-}
-
 static void get_databases(struct oxbow_resp *s, char out[VALUE_MAX])
 {
     (void)s;
@@ -196,8 +185,9 @@ static const struct {
     {"latency-monitor-threshold", resp_get_latency, resp_set_latency},
     {"lua-time-limit", get_script_time, set_script_time},
     {"maxclients", get_clients, set_clients},
-    {"maxmemory", get_zero, set_maxmemory},
-    {"maxmemory-policy", get_noeviction, set_noeviction},
+    {"maxmemory", resp_get_maxmemory, resp_set_maxmemory},
+    {"maxmemory-policy", resp_get_evict, resp_set_evict},
+    {"maxmemory-samples", resp_get_samples, resp_set_samples},
     {"notify-keyspace-events", get_notify, set_notify},
     {"port", get_port, NULL},
     {"protected-mode", resp_get_protected, resp_set_protected},

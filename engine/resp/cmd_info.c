@@ -21,6 +21,7 @@ struct info {
     struct resp_call *call;
     struct buf *text;
     struct oxbow_stat stat;
+    struct oxbow_cache_stat cache;
     enum oxbow_err err;
     bool sentinel; /* for those who ask for one */
 };
@@ -74,13 +75,36 @@ static void section_clients(struct info *i)
     line(i, "blocked_clients:%u", s->blocked);
 }
 
+/* A size as Redis writes it for people. */
+static void line_size(struct info *i, const char *name, uint64_t bytes)
+{
+    static const char units[] = "KMGTPE";
+    double size = (double)bytes;
+    size_t unit = 0;
+
+    if (bytes < 1024) {
+        line(i, "%s_human:%lluB", name, ULL(bytes));
+        return;
+    }
+    for (size /= 1024; size >= 1024; size /= 1024) {
+        unit++;
+    }
+    line(i, "%s_human:%.2f%c", name, size, units[unit]);
+}
+
+/* The limit is that of the databases that are kept in memory: used_memory_cache is to be held against it. */
 static void section_memory(struct info *i)
 {
-    line(i, "used_memory:%llu", ULL(i->stat.memtable_bytes));
-    line(i, "used_memory_human:%.2fM", (double)i->stat.memtable_bytes / 1048576.0);
-    line(i, "maxmemory:0");
-    line(i, "maxmemory_human:0B");
-    line(i, "maxmemory_policy:noeviction");
+    uint64_t used = i->stat.memtable_bytes + i->cache.bytes;
+
+    line(i, "used_memory:%llu", ULL(used));
+    line_size(i, "used_memory", used);
+    line(i, "used_memory_cache:%llu", ULL(i->cache.bytes));
+    line_size(i, "used_memory_cache", i->cache.bytes);
+    line(i, "used_memory_cache_peak:%llu", ULL(i->cache.bytes_peak));
+    line(i, "maxmemory:%llu", ULL(i->cache.limit.bytes));
+    line_size(i, "maxmemory", i->cache.limit.bytes);
+    line(i, "maxmemory_policy:%s", resp_evict_name(i->cache.limit.evict));
 }
 
 static const char *sync_name(enum oxbow_sync sync)
@@ -121,7 +145,7 @@ static void section_stats(struct info *i)
     }
     line(i, "expired_keys:%llu", ULL(expired));
     line(i, "expired_subkeys:%llu", ULL(fields));
-    line(i, "evicted_keys:0");
+    line(i, "evicted_keys:%llu", ULL(i->cache.evicted));
     line(i, "client_output_buffer_limit_disconnections:%llu", ULL(s->stats.overcome));
     line(i, "pubsub_channels:%u", s->channel_count);
     line(i, "pubsub_patterns:%u", s->pattern_count);
@@ -193,7 +217,9 @@ static void section_oxbow(struct info *i)
     for (uint32_t n = 0; n < OXBOW_RESP_DATABASES; n++) {
         char policy[64];
 
-        if (i->call->server->own[n].said) {
+        if (resp_cache_has(i->call->server, n)) {
+            line(i, "db%u_sync:memory", n);
+        } else if (i->call->server->own[n].said) {
             (void)resp_own_sync_text(&i->call->server->own[n], policy, sizeof policy);
             line(i, "db%u_sync:%s", n, policy);
         }
@@ -341,8 +367,9 @@ static bool wanted(const struct resp_call *call, const char *name)
 
 static enum oxbow_err write_sections(struct resp_call *call, bool sentinel, struct buf *text)
 {
-    struct info i = {.call = call, .text = text, .err = OXBOW_OK, .sentinel = sentinel};
+    struct info i = {.call = call, .text = text, .sentinel = sentinel};
 
+    i.err = resp_cache_stat(call, &i.cache);
     oxbow_stat(call->server->db, &i.stat);
     for (size_t n = 0; n < sizeof sections / sizeof sections[0]; n++) {
         uint32_t flags = sections[n].flags;

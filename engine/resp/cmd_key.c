@@ -356,6 +356,9 @@ static enum oxbow_err cmd_swapdb(struct resp_call *call)
     if (a < 0 || b < 0 || a >= OXBOW_RESP_DATABASES || b >= OXBOW_RESP_DATABASES) {
         return resp_refuse(call, "ERR DB index is out of range");
     }
+    if (resp_cache_has(call->server, (uint32_t)a) != resp_cache_has(call->server, (uint32_t)b)) {
+        return resp_refuse(call, "ERR one of the databases is kept in memory and the other is not");
+    }
     err = resp_changed_all(call, (uint32_t)a, (uint32_t)b);
     if (err == OXBOW_OK) {
         err = resp_changed_all(call, (uint32_t)b, (uint32_t)a);

@@ -179,29 +179,67 @@ static enum oxbow_err object_refcount(struct resp_call *call)
     return err;
 }
 
-/* When a key was read last is not kept: writing that down would wear the flash. */
-static enum oxbow_err object_idletime(struct resp_call *call)
+#define WHEN_SWITCHED                                                                              \
+    "Please note that when switching between policies at runtime LRU and LFU data will take some " \
+    "time to adjust."
+
+/* How a key is used is kept of databases in memory alone: writing that down would wear the flash. Nothing
+ * else may look at the key before, which would be a use. False: there is no such key, and it replied so. */
+static bool used(struct resp_call *call, uint64_t *idle_ms, uint32_t *frequency,
+                 enum oxbow_err *err)
 {
     enum oxbow_type type;
+
+    *idle_ms = 0;
+    *frequency = 0;
+    if (!resp_cache_has(call->server, call->client->database)) {
+        return there(call, &type, err);
+    }
+    *err = oxbow_cache_use(call->txn, call->args[2], idle_ms, frequency);
+    if (*err == OXBOW_ENOENT) {
+        resp_null(call->reply);
+        *err = OXBOW_OK;
+        return false;
+    }
+    return *err == OXBOW_OK;
+}
+
+static enum oxbow_err object_idletime(struct resp_call *call)
+{
+    uint64_t idle_ms;
+    uint32_t frequency;
     enum oxbow_err err;
 
-    if (there(call, &type, &err)) {
-        resp_int(call->reply, 0);
+    if (!used(call, &idle_ms, &frequency, &err)) {
+        return err;
     }
-    return err;
+    if (resp_evict_is_lfu(call->server) && resp_cache_has(call->server, call->client->database)) {
+        return resp_refuse(call, "ERR An LFU maxmemory policy is selected, idle time not "
+                                 "tracked. " WHEN_SWITCHED);
+    }
+    resp_int(call->reply, (int64_t)(idle_ms / 1000));
+    return OXBOW_OK;
 }
 
 static enum oxbow_err object_freq(struct resp_call *call)
 {
-    enum oxbow_type type;
+    uint64_t idle_ms;
+    uint32_t frequency;
     enum oxbow_err err;
 
-    if (!there(call, &type, &err)) {
+    if (!used(call, &idle_ms, &frequency, &err)) {
         return err;
     }
-    return resp_refuse(call, "ERR An LFU maxmemory policy is not selected, access frequency not "
-                             "tracked. Please note that when switching between policies at runtime "
-                             "LRU and LFU data will take some time to adjust.");
+    if (!resp_evict_is_lfu(call->server)) {
+        return resp_refuse(call, "ERR An LFU maxmemory policy is not selected, access frequency "
+                                 "not tracked. " WHEN_SWITCHED);
+    }
+    if (!resp_cache_has(call->server, call->client->database)) {
+        return resp_refuse(call, "ERR access frequency is tracked in databases that are kept in "
+                                 "memory, and this is none");
+    }
+    resp_int(call->reply, frequency);
+    return OXBOW_OK;
 }
 
 static enum oxbow_err object_help(struct resp_call *call)
@@ -321,9 +359,14 @@ static enum oxbow_err memory_usage(struct resp_call *call)
 static enum oxbow_err memory_doctor(struct resp_call *call)
 {
     struct oxbow_stat stat;
+    struct oxbow_cache_stat cache;
     const char *text = "Nothing to be worried about: values are on the device, and what is kept in "
                        "memory has a limit of its own.";
+    enum oxbow_err err = resp_cache_stat(call, &cache);
 
+    if (err != OXBOW_OK) {
+        return err;
+    }
     oxbow_stat(call->server->db, &stat);
     if (stat.in_memory) {
         text =
@@ -331,6 +374,12 @@ static enum oxbow_err memory_doctor(struct resp_call *call)
             "INFO.";
     } else if (stat.quota_bytes > 0 && stat.used_bytes >= stat.quota_bytes / 10 * 9) {
         text = "Over nine tenths of the quota are used: see store_used_bytes in INFO.";
+    } else if (cache.databases != 0 && cache.limit.bytes == 0) {
+        text = "Databases are kept in memory and may take all of it: set maxmemory.";
+    } else if (cache.limit.bytes > 0 && cache.limit.evict == OXBOW_EVICT_NONE &&
+               cache.bytes >= cache.limit.bytes / 10 * 9) {
+        text = "Over nine tenths of maxmemory are used, and nothing goes by itself: see "
+               "used_memory_cache in INFO, and maxmemory-policy.";
     }
     resp_verbatim(call->reply, (struct oxbow_bytes){text, strlen(text)});
     return OXBOW_OK;
@@ -356,10 +405,12 @@ static enum oxbow_err memory_stats(struct resp_call *call)
 {
     struct oxbow_resp *s = call->server;
     struct oxbow_stat stat;
+    struct oxbow_cache_stat cache;
     uint64_t clients = 0;
     uint64_t keys;
     enum oxbow_err err = keys_of_all(call, &keys);
 
+    err = err == OXBOW_OK ? resp_cache_stat(call, &cache) : err;
     if (err != OXBOW_OK) {
         return err;
     }
@@ -369,17 +420,19 @@ static enum oxbow_err memory_stats(struct resp_call *call)
 
         clients += resp_reader_memory(&c->in) + resp_reply_memory(&c->out) + sizeof *c;
     }
-    resp_map(call->reply, 5);
+    resp_map(call->reply, 6);
     resp_bulk_text(call->reply, "total.allocated");
-    resp_int(call->reply, (int64_t)(stat.memtable_bytes + clients));
+    resp_int(call->reply, (int64_t)(stat.memtable_bytes + cache.bytes + clients));
+    resp_bulk_text(call->reply, "caches");
+    resp_int(call->reply, (int64_t)cache.bytes);
     resp_bulk_text(call->reply, "clients.normal");
     resp_int(call->reply, (int64_t)clients);
     resp_bulk_text(call->reply, "keys.count");
     resp_int(call->reply, (int64_t)keys);
     resp_bulk_text(call->reply, "keys.bytes-per-key");
-    resp_int(call->reply, (int64_t)(keys > 0 ? stat.used_bytes / keys : 0));
+    resp_int(call->reply, (int64_t)(keys > 0 ? (stat.used_bytes + cache.bytes) / keys : 0));
     resp_bulk_text(call->reply, "dataset.bytes");
-    resp_int(call->reply, (int64_t)stat.used_bytes);
+    resp_int(call->reply, (int64_t)(stat.used_bytes + cache.bytes));
     return OXBOW_OK;
 }
 
@@ -424,9 +477,9 @@ static const struct resp_command object_subs[] = {
     {"object|refcount", object_refcount, 3, R, K, 2, 2, 1, "2.2.3",
      "How many hold the value: always one", NULL},
     {"object|idletime", object_idletime, 3, R, K, 2, 2, 1, "2.2.3",
-     "Since when a key was not used: not kept, always 0", NULL},
-    {"object|freq", object_freq, 3, R, K, 2, 2, 1, "4.0.0", "How often a key is used: not kept",
-     NULL},
+     "Since when a key was not used: 0 where that is not kept", NULL},
+    {"object|freq", object_freq, 3, R, K, 2, 2, 1, "4.0.0",
+     "How often a key is used, in databases in memory", NULL},
     {"object|help", object_help, 2, HELP, K, 0, 0, 0, "6.2.0", "What OBJECT can do", NULL},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };

@@ -220,6 +220,9 @@ static enum oxbow_err forward_add(struct resp_call *call)
         oxbow_forward_check(name, &opt, &why) != OXBOW_OK) {
         return refuse_why(call, &why);
     }
+    if (resp_cache_has(call->server, call->client->database)) {
+        return resp_cache_refuse(call, call->client->database);
+    }
     err = begin(call, 0, &txn);
     if (err != OXBOW_OK) {
         return err;

@@ -125,7 +125,8 @@ enum resp_event {
     RESP_EVENT_HASH,
     RESP_EVENT_ZSET,
     RESP_EVENT_STREAM,
-    RESP_EVENT_EXPIRED
+    RESP_EVENT_EXPIRED,
+    RESP_EVENT_EVICTED
 };
 
 /* To be called by handlers for each key that they have changed: who waits for it is tried after the

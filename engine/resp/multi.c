@@ -35,6 +35,8 @@ void resp_multi_end(struct oxbow_resp_client *c)
     c->multi.on = false;
     c->multi.broken = false;
     c->multi.count = 0;
+    c->multi.adds = 0;
+    c->multi.changes = false;
 }
 
 static enum oxbow_err cmd_multi(struct resp_call *call)
@@ -45,6 +47,7 @@ static enum oxbow_err cmd_multi(struct resp_call *call)
         return resp_refuse(call, "ERR MULTI calls can not be nested");
     }
     m->on = true;
+    m->database = call->client->database;
     resp_ok(call->reply);
     return OXBOW_OK;
 }
@@ -182,11 +185,19 @@ static enum oxbow_err cmd_exec(struct resp_call *call)
 {
     struct oxbow_resp_client *c = call->client;
     struct oxbow_resp *s = call->server;
-    bool dirty = c->multi.dirty;
+    bool dirty;
     enum oxbow_err err;
 
     if (!c->multi.on) {
         return resp_refuse(call, "ERR EXEC without MULTI");
+    }
+    err = resp_cache_before_exec(c); /* what goes may be what is watched */
+    dirty = c->multi.dirty;
+    if (err != OXBOW_OK) {
+        resp_multi_end(c);
+        resp_error_format(call->reply, "EXECABORT Transaction discarded because of: %s",
+                          resp_error_text(err));
+        return OXBOW_OK;
     }
     if (c->multi.broken || dirty) {
         bool broken = c->multi.broken;
@@ -202,6 +213,7 @@ static enum oxbow_err cmd_exec(struct resp_call *call)
     c->multi.on = false;
     resp_batch_join(s, c);
     err = resp_batch_txn(s, c);
+    err = err == OXBOW_OK ? resp_cache_exec(c) : err;
     if (err == OXBOW_OK) {
         err = run_queued(call);
         (void)resp_batch_note(s, c);

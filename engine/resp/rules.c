@@ -8,7 +8,7 @@
  *    there before. A name that has a policy, whoever set it, keeps it.
  * 3. A group gets its options when it is made, or else by its first XREADGROUP. One of which any option is
  *    set keeps them.
- * 4. Nothing is looked up for names that no rule matches.
+ * 4. Nothing is looked up for names that no rule matches, nor in databases that are kept in memory.
  *
  * A queue that cannot have a policy (too many have one, the store's level) goes without, as without the
  * rule: its program is not to fail of it. That is logged once. A group of a full store is read without its
@@ -224,6 +224,9 @@ enum oxbow_err resp_rules_before(struct resp_call *call)
     struct resp_keys keys;
     enum oxbow_err err = OXBOW_OK;
 
+    if (resp_cache_has(s, call->client->database)) {
+        return OXBOW_OK; /* there is none of it in memory */
+    }
     if (s->config.group_rule_count > 0 && strcmp(call->row->name, "xreadgroup") == 0) {
         return give_groups(call);
     }
@@ -242,6 +245,7 @@ enum oxbow_err resp_rules_after(struct resp_call *call)
     enum oxbow_err err;
 
     if (call->server->config.group_rule_count == 0 ||
+        resp_cache_has(call->server, call->client->database) ||
         strcmp(call->row->name, "xgroup|create") != 0) {
         return OXBOW_OK;
     }

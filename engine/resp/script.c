@@ -202,6 +202,15 @@ static bool writes(const struct resp_command *row)
            strcmp(row->name, "pfcount") == 0;
 }
 
+/* Whether it could not add what it may add: as in Redis it is asked at the script's start, and what
+ * belongs to a change that has begun is let through. */
+static bool has_no_room(const struct resp_script *script, const struct resp_call *call)
+{
+    return (call->row->flags & RESP_DENYOOM) != 0 && !script->wrote &&
+           (script->flags & RESP_SCRIPT_ALLOW_OOM) == 0 &&
+           resp_cache_refuses(call->server, call->client);
+}
+
 /* Why the script may not call it; NULL: it may. */
 static const char *refusal(const struct resp_script *script, const struct resp_call *call)
 {
@@ -220,9 +229,10 @@ static const char *refusal(const struct resp_script *script, const struct resp_c
         return "ERR This Redis command is not allowed from script";
     }
     why = denial(call);
-    return why == NULL && script->read_only && writes(row)
-               ? "ERR Write commands are not allowed from read-only scripts."
-               : why;
+    if (why == NULL && script->read_only && writes(row)) {
+        why = "ERR Write commands are not allowed from read-only scripts.";
+    }
+    return why == NULL && has_no_room(script, call) ? resp_error_text(OXBOW_EQUOTA) : why;
 }
 
 enum oxbow_err resp_script_call(struct resp_script *script, const struct oxbow_bytes *args,
@@ -429,6 +439,11 @@ static enum oxbow_err eval(struct resp_call *call, bool by_name, bool read_only)
         (script.flags & RESP_SCRIPT_NO_WRITES) == 0) {
         return resp_refuse(call,
                            "ERR Can not execute a script with write flag using *_ro command.");
+    }
+    if ((script.flags & RESP_SCRIPT_DECLARED) != 0 &&
+        (script.flags & (RESP_SCRIPT_ALLOW_OOM | RESP_SCRIPT_NO_WRITES)) == 0 &&
+        resp_cache_refuses(call->server, call->client)) {
+        return OXBOW_EQUOTA;
     }
     script.read_only = read_only || (script.flags & RESP_SCRIPT_NO_WRITES) != 0;
     run(call, vm, &script);

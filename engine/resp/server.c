@@ -121,6 +121,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
         return err;
     }
     err = strings_copy(s);
+    err = err == OXBOW_OK ? resp_cache_look(s) : err;
     err = err == OXBOW_OK ? resp_sentinel_begin(s) : err;
     err = err == OXBOW_OK ? resp_settings_begin(s) : err;
     err = err == OXBOW_OK ? resp_users_begin(s) : err;
@@ -169,7 +170,7 @@ int64_t oxbow_resp_timeout_ms(const struct oxbow_resp *s)
     uint64_t now = s->port->clock.mono_us(s->port->clock.ctx);
     int64_t left = oxbow_wait_set_timeout(s->waits);
 
-    if (!link_alone(&s->ready)) {
+    if (!link_alone(&s->ready) || s->cache.more) {
         return 0;
     }
     if (s->deadline_count > 0) {
@@ -210,7 +211,9 @@ static enum oxbow_err commit(struct oxbow_resp *s, struct oxbow_txn *txn, uint32
         return err;
     }
     *lsn = 0;
-    s->committed_lsn = at;
+    if (at > s->committed_lsn) { /* one of caches alone has no LSN */
+        s->committed_lsn = at;
+    }
     if ((s->always & databases) != 0 && at > oxbow_durable_lsn(s->db)) {
         oxbow_sync_start(s->db, at);
         *lsn = at;
@@ -340,6 +343,14 @@ static uint64_t told_lsn(const struct oxbow_resp *s, uint64_t lsn)
     return newest;
 }
 
+/* What is kept in memory never is on the device: who has seen nothing else waits for nothing. */
+static void note_shown(const struct oxbow_resp *s, struct oxbow_resp_client *c, uint32_t databases)
+{
+    if ((databases & ~s->cache.databases) != 0 || c->batch_told) {
+        c->shown_lsn = s->committed_lsn;
+    }
+}
+
 /* The batch is committed: what its clients were given may leave when that is as safe as it should be. */
 static void let_go(struct oxbow_resp *s, uint64_t lsn)
 {
@@ -349,7 +360,7 @@ static void let_go(struct oxbow_resp *s, uint64_t lsn)
         struct oxbow_resp_client *c = LINK_OF(s->batch.next, struct oxbow_resp_client, batch);
 
         link_remove(&c->batch);
-        c->shown_lsn = s->committed_lsn;
+        note_shown(s, c, c->batch_databases);
         resp_client_gate(c, c->batch_told ? told : (s->always & c->batch_databases) != 0 ? lsn : 0);
     }
     while (!link_alone(&s->served)) {
@@ -357,7 +368,7 @@ static void let_go(struct oxbow_resp *s, uint64_t lsn)
             LINK_OF(s->served.next, struct oxbow_resp_client, block.served_link);
 
         link_remove(&c->block.served_link);
-        c->shown_lsn = s->committed_lsn;
+        note_shown(s, c, c->block.databases);
         resp_client_gate(c, (s->always & c->block.databases) != 0 ? lsn : 0);
         resp_block_end(c);
     }
@@ -500,6 +511,7 @@ void oxbow_resp_turn(struct oxbow_resp *s)
     s->now_us = s->port->clock.mono_us(s->port->clock.ctx);
     open_gates(s);
     resp_expired_tell(s);
+    resp_cache_turn(s);
     resp_block_woken(s);
     resp_settle_turn(s);
     resp_block_expire(s);

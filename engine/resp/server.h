@@ -6,6 +6,7 @@
  *   server_client.c   one connection: bytes in, bytes out, what may leave when
  *   server_output.c   what clients may leave unread
  *   server_sync.c     which databases are as safe as what
+ *   server_cache.c    databases that are kept in memory, and what goes from them
  *   server_execute.c  from a request to its handler: checks, MULTI's queue, errors
  *   block.c           who waits for keys, and who watches them
  *   multi.c           MULTI, EXEC, WATCH
@@ -34,6 +35,7 @@
 #include "engine/resp/reader.h"
 #include "engine/resp/reply.h"
 #include "engine/resp/script.h"
+#include "oxbow/cache.h"
 #include "oxbow/resp.h"
 #include "oxbow/wait.h"
 
@@ -116,6 +118,9 @@ struct resp_multi {
     bool dirty;  /* a watched key has changed */
     struct buf queue;
     uint32_t count;
+    uint32_t database;   /* that what is queued next is for */
+    uint32_t adds;       /* databases to which something queued may add, a bit each */
+    bool changes;        /* something queued may change keys */
     struct link watches; /* struct resp_watch.of_client */
 };
 
@@ -249,6 +254,14 @@ struct resp_own_sync {
     bool said;
 };
 
+/* Databases that are kept in memory: server_cache.c. */
+struct resp_cache {
+    uint32_t databases; /* a bit each */
+    struct oxbow_cache_limit limit;
+    bool full; /* when room was made last they still took what they may */
+    bool more; /* there is more to be removed, with the next turn */
+};
+
 struct oxbow_resp {
     struct oxbow *db;
     const struct oxbow_port *port;
@@ -271,6 +284,7 @@ struct oxbow_resp {
     struct link over;     /* struct oxbow_resp_client.over */
     uint64_t over_due_us; /* when one of them is to be looked at */
     struct resp_own_sync own[OXBOW_RESP_DATABASES];
+    struct resp_cache cache;
     const char *set_why; /* what is wrong with the value that CONFIG SET is given */
     struct link ready;
     struct link gated;
@@ -401,6 +415,41 @@ void resp_get_sync(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
 bool resp_set_sync(struct oxbow_resp *s, struct oxbow_bytes value);
 void resp_get_own_sync(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
 bool resp_set_own_sync(struct oxbow_resp *s, struct oxbow_bytes value);
+
+/* ---- server_cache.c ---- */
+
+/* Asks the store which databases are kept in memory, and how much they may take. */
+OXBOW_MUST_CHECK enum oxbow_err resp_cache_look(struct oxbow_resp *s);
+/* Whether the database is kept in memory. */
+bool resp_cache_has(const struct oxbow_resp *s, uint32_t database);
+/* To be called before a command is carried out, in its transaction: has keys go where they must.
+ * OXBOW_EQUOTA: there is no room for what it may add. */
+OXBOW_MUST_CHECK enum oxbow_err resp_cache_before(struct resp_call *call);
+/* The same for what the client has queued, in a transaction of its own: no batch may be under way. */
+OXBOW_MUST_CHECK enum oxbow_err resp_cache_before_exec(struct oxbow_resp_client *c);
+/* To be called in EXEC's own transaction then: nothing goes. */
+OXBOW_MUST_CHECK enum oxbow_err resp_cache_exec(struct oxbow_resp_client *c);
+/* Notes what a command that is queued may do. */
+void resp_cache_queued(struct oxbow_resp_client *c, const struct resp_call *call);
+/* Whether a script may not add to the client's database: there was no room when it began. */
+bool resp_cache_refuses(const struct oxbow_resp *s, const struct oxbow_resp_client *c);
+/* Has further keys go if there are any that must. Outside of batches. */
+void resp_cache_turn(struct oxbow_resp *s);
+/* What of the store's caches is told; of a store without them all is 0. */
+OXBOW_MUST_CHECK enum oxbow_err resp_cache_stat(struct resp_call *call,
+                                                struct oxbow_cache_stat *out);
+/* "ERR ..." that a database is kept in memory, where there is no such thing. OXBOW_OK. */
+OXBOW_MUST_CHECK enum oxbow_err resp_cache_refuse(struct resp_call *call, uint32_t database);
+/* Of the policy, as CONFIG has it. */
+const char *resp_evict_name(enum oxbow_evict evict);
+bool resp_evict_is_lfu(const struct oxbow_resp *s);
+/* Settings. */
+void resp_get_maxmemory(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_maxmemory(struct oxbow_resp *s, struct oxbow_bytes value);
+void resp_get_evict(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_evict(struct oxbow_resp *s, struct oxbow_bytes value);
+void resp_get_samples(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_samples(struct oxbow_resp *s, struct oxbow_bytes value);
 
 /* ---- server_output.c ---- */
 

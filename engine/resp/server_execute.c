@@ -168,6 +168,9 @@ enum oxbow_err resp_run(struct resp_call *call)
     if (err == OXBOW_OK || err == OXBOW_EAGAIN) {
         return err;
     }
+    if (err == OXBOW_ENOTSUP && resp_cache_has(call->server, call->client->database)) {
+        return resp_cache_refuse(call, call->client->database);
+    }
     resp_error_of(call->reply, err);
     return OXBOW_OK;
 }
@@ -322,12 +325,13 @@ static bool row_of(struct oxbow_resp_client *c, struct resp_call *call)
     return may(c, call);
 }
 
-static enum resp_outcome queue(struct oxbow_resp_client *c, const struct oxbow_bytes *args,
-                               uint32_t count)
+static enum resp_outcome queue(const struct resp_call *call)
 {
-    enum oxbow_err err = resp_multi_queue(c, args, count);
+    struct oxbow_resp_client *c = call->client;
+    enum oxbow_err err = resp_multi_queue(c, call->args, call->count);
 
     if (err == OXBOW_OK) {
+        resp_cache_queued(c, call);
         resp_simple(&c->out, "QUEUED");
     } else {
         resp_error_of(&c->out, err);
@@ -379,6 +383,7 @@ static enum resp_outcome run_in_batch(struct resp_call *call, bool settle)
     resp_batch_join(s, c);
     err = resp_batch_txn(s, c);
     call->txn = s->txn;
+    err = err == OXBOW_OK ? resp_cache_before(call) : err;
     if (err != OXBOW_OK) {
         resp_error_of(&c->out, err);
     } else {
@@ -425,7 +430,7 @@ enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_b
     }
     row = call.row;
     if (c->multi.on && (row->flags & RESP_NOT_QUEUED) == 0) {
-        return queue(c, args, count);
+        return queue(&call);
     }
     if ((row->flags & RESP_ALONE) != 0) {
         return run_alone(&call);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How safe what is in a database is: appendfsync for all, and `db N sync POLICY` for one of its own. The
- * store keeps the policies; here are their words, and for which databases replies wait for the device.
+ * store keeps the policies; here are their words, and for which databases replies wait for the device. One that
+ * is kept in memory (`db N memory`) has none: server_cache.c.
  */
 #include "engine/base/num.h"
 #include "engine/base/word.h"
@@ -62,20 +63,38 @@ bool resp_set_sync(struct oxbow_resp *s, struct oxbow_bytes value)
 
 /* ---- db ---- */
 
-/* NUMBER sync POLICY; *taken words of them. NULL, or what is wrong. */
-static const char *policy_take(const struct oxbow_bytes *words, size_t count, size_t *taken,
+/* NUMBER memory, which only the store's opening can make of a database: it may be said where it is so. */
+static const char *memory_take(const struct oxbow_resp *s, uint64_t number)
+{
+    return resp_cache_has(s, (uint32_t)number)
+               ? NULL
+               : "a database is kept in memory from the start or not at all: say it in the "
+                 "configuration, and start again";
+}
+
+/* NUMBER sync POLICY or NUMBER memory; *taken words of them. NULL, or what is wrong. */
+static const char *policy_take(const struct oxbow_resp *s, const struct oxbow_bytes *words,
+                               size_t count, size_t *taken,
                                struct resp_own_sync own[OXBOW_RESP_DATABASES])
 {
     struct resp_own_sync policy = {.said = true};
+    bool memory = count >= 2 && word_is(words[1], "memory");
     uint64_t number;
     uint64_t ms = 0;
     int place;
 
-    if (count < 3 || !word_is(words[1], "sync")) {
-        return "takes NUMBER sync POLICY, of one database or several";
+    if (!memory && (count < 3 || !word_is(words[1], "sync"))) {
+        return "takes NUMBER sync POLICY or NUMBER memory, of one database or several";
     }
     if (num_u64(words[0], &number) != OXBOW_OK || number >= OXBOW_RESP_DATABASES) {
         return "databases are 0 to 15";
+    }
+    if (memory) {
+        *taken = 2;
+        return memory_take(s, number);
+    }
+    if (resp_cache_has(s, (uint32_t)number)) {
+        return "a database that is kept in memory has no such policy";
     }
     place = word_place(words[2], policies);
     if (place < 0) {
@@ -145,7 +164,7 @@ bool resp_set_own_sync(struct oxbow_resp *s, struct oxbow_bytes value)
 
     memcpy(own, s->own, sizeof own);
     for (size_t at = 0, taken = 0; wrong == NULL && at < count; at += taken) {
-        wrong = policy_take(words + at, count - at, &taken, own);
+        wrong = policy_take(s, words + at, count - at, &taken, own);
     }
     if (wrong == NULL) {
         wrong = apply(s, own);
@@ -168,7 +187,10 @@ void resp_get_own_sync(struct oxbow_resp *s, char out[RESP_VALUE_MAX])
 
     out[0] = '\0';
     for (uint32_t i = 0; i < OXBOW_RESP_DATABASES; i++) {
-        if (s->own[i].said) {
+        if (resp_cache_has(s, i)) {
+            len += (size_t)snprintf(out + len, RESP_VALUE_MAX - len, "%s%u memory",
+                                    len > 0 ? " " : "", i);
+        } else if (s->own[i].said) {
             len += (size_t)snprintf(out + len, RESP_VALUE_MAX - len, "%s%u sync ",
                                     len > 0 ? " " : "", i);
             len += resp_own_sync_text(&s->own[i], out + len, RESP_VALUE_MAX - len);

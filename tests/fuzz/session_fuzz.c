@@ -45,6 +45,10 @@ enum stage_way {
 #define SET_ONE      0x02u /* connection 0 alone, and the same again, byte by byte */
 #define SET_CHECK    0x04u /* the files are walked at the end */
 #define SET_SMALL    0x08u /* little room for everything */
+#define SET_MEMORY                                                                                 \
+    0x10u /* databases 0 and 3 are kept in memory, with little room but where it is compared */
+
+#define MEMORY_ROOM (64u << 10)
 
 struct heard {
     uint8_t *bytes;
@@ -344,6 +348,11 @@ static void stage_open(struct stage *g, uint8_t set, bool twice)
                                   .journal_segments = 2,
                                   .journal_bytes = 64 << 10};
 
+    if ((set & SET_MEMORY) != 0) {
+        config.cache_databases = 1u << 0 | 1u << 3;
+        config.cache.bytes = (set & SET_ONE) != 0 ? 0 : MEMORY_ROOM; /* who goes is chance */
+        config.cache.evict = OXBOW_EVICT_ALLKEYS_LRU;
+    }
     g->port = *port;
     g->port.clock = (struct oxbow_clock){g, wall_ms, mono_us, wall_is_set};
     g->port.random = (struct oxbow_random){g, fill};

@@ -187,26 +187,41 @@ static void settings_are_there_from_the_start(void **state)
                  "*2\r\n$22\r\nnotify-keyspace-events\r\n$2\r\nxK\r\n");
 }
 
-static void what_redis_would_evict_by_can_be_set_to_what_it_is_and_nothing_else(void **state)
+static void without_a_database_in_memory_nothing_is_evicted_and_no_more_can_be_set(void **state)
 {
 #define FAILED(name) "-ERR CONFIG SET failed (possibly related to argument '" name "') - "
-#define QUOTA                                                                                      \
+#define LIMIT                                                                                      \
     FAILED("maxmemory")                                                                            \
-    "nothing is kept in memory alone: the quota of the configuration is the limit\r\n"
-#define POLICY FAILED("maxmemory-policy") "nothing is evicted: noeviction is the only policy\r\n"
+    "it is the limit of databases that are kept in memory, and there is none: say `db N memory` "  \
+    "at the start; what is on the device has the quota\r\n"
+#define POLICY                                                                                     \
+    FAILED("maxmemory-policy")                                                                     \
+    "nothing goes from databases on the device: say `db N memory` at the start for one that is "   \
+    "kept in memory\r\n"
+#define SAMPLES FAILED("maxmemory-samples") "argument must be between 1 and 64 inclusive\r\n"
     struct talk *t = *state;
 
     assert_reply(t, 0, "CONFIG SET maxmemory 0 maxmemory-policy NoEviction", "+OK\r\n");
     assert_reply(t, 0, "CONFIG SET maxmemory 0mb", "+OK\r\n");
-    assert_reply(t, 0, "CONFIG SET maxmemory 1", QUOTA);
-    assert_reply(t, 0, "CONFIG SET maxmemory 100mb", QUOTA);
+    assert_reply(t, 0, "CONFIG SET maxmemory 1", LIMIT);
+    assert_reply(t, 0, "CONFIG SET maxmemory 100mb", LIMIT);
     assert_reply(t, 0, "CONFIG SET maxmemory -1",
                  FAILED("maxmemory") "argument must be a memory value\r\n");
     assert_reply(t, 0, "CONFIG SET maxmemory-policy allkeys-lru", POLICY);
-    assert_reply(t, 0, "CONFIG SET maxmemory-policy x", POLICY);
+    assert_reply(t, 0, "CONFIG SET maxmemory-policy x",
+                 FAILED("maxmemory-policy") "argument(s) must be one of the following: "
+                                            "volatile-lru, volatile-lfu, "
+                                            "volatile-random, volatile-ttl, allkeys-lru, "
+                                            "allkeys-lfu, allkeys-random, "
+                                            "noeviction\r\n");
+    assert_reply(t, 0, "CONFIG SET maxmemory-samples 0", SAMPLES);
+    assert_reply(t, 0, "CONFIG SET maxmemory-samples 65", SAMPLES);
+    assert_reply(t, 0, "CONFIG SET maxmemory-samples x", SAMPLES);
+    assert_reply(t, 0, "CONFIG SET maxmemory-samples 64", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG SET maxmemory-samples 1", "+OK\r\n");
     assert_reply(t, 0, "CONFIG GET maxmemory*",
-                 "*4\r\n$9\r\nmaxmemory\r\n$1\r\n0\r\n$16\r\nmaxmemory-policy\r\n"
-                 "$10\r\nnoeviction\r\n");
+                 "*6\r\n$9\r\nmaxmemory\r\n$1\r\n0\r\n$16\r\nmaxmemory-policy\r\n"
+                 "$10\r\nnoeviction\r\n$17\r\nmaxmemory-samples\r\n$1\r\n1\r\n");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, talk_teardown)
@@ -221,7 +236,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_file_it_is_refused, talk_setup, talk_teardown),
         T(memory_that_is_out_is_told_or_ends_the_connection),
         T(settings_are_there_from_the_start),
-        T(what_redis_would_evict_by_can_be_set_to_what_it_is_and_nothing_else),
+        T(without_a_database_in_memory_nothing_is_evicted_and_no_more_can_be_set),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,12 +129,12 @@ static void memory_is_told_in_numbers_and_words(void **state)
     struct talk *t = *state;
 
     (void)talk(t, 0, "MSET a 1 b 2");
-    assert_memory_equal(talk(t, 0, "MEMORY STATS"), "*10\r\n$15\r\ntotal.allocated\r\n:", 28);
+    assert_memory_equal(talk(t, 0, "MEMORY STATS"), "*12\r\n$15\r\ntotal.allocated\r\n:", 28);
     assert_non_null(strstr(talk(t, 0, "MEMORY STATS"), "keys.count\r\n:2\r\n"));
     assert_reply(t, 0, "MEMORY PURGE", "+OK\r\n");
     assert_memory_equal(talk(t, 0, "MEMORY HELP"), "*7\r\n+MEMORY", 11);
     (void)talk(t, 0, "HELLO 3");
-    assert_memory_equal(talk(t, 0, "MEMORY STATS"), "%5\r\n", 4);
+    assert_memory_equal(talk(t, 0, "MEMORY STATS"), "%6\r\n", 4);
     assert_memory_equal(talk(t, 0, "MEMORY DOCTOR"), "=", 1);
     assert_non_null(strstr(talk(t, 0, "MEMORY DOCTOR"), "txt:Nothing to be worried about"));
     assert_reply(t, 0, "MEMORY MALLOC-STATS",

@@ -112,16 +112,22 @@ static void it_is_told_and_changed_while_the_server_runs(void **state)
 
 static void what_is_wrong_is_told_and_nothing_changes(void **state)
 {
+#define TAKES "takes NUMBER sync POLICY or NUMBER memory, of one database or several\r\n"
+#define AT_START                                                                                   \
+    "a database is kept in memory from the start or not at all: say it in the configuration, and " \
+    "start again\r\n"
 #define FAILED "-ERR CONFIG SET failed (possibly related to argument 'db') - "
     static const struct {
         const char *value;
         const char *reply;
     } cases[] = {
-        {"1", FAILED "takes NUMBER sync POLICY, of one database or several\r\n"},
-        {"1 sync", FAILED "takes NUMBER sync POLICY, of one database or several\r\n"},
-        {"1 memory", FAILED "takes NUMBER sync POLICY, of one database or several\r\n"},
-        {"1 sink always", FAILED "takes NUMBER sync POLICY, of one database or several\r\n"},
-        {"3 sync always 4", FAILED "takes NUMBER sync POLICY, of one database or several\r\n"},
+        {"1", FAILED TAKES},
+        {"1 sync", FAILED TAKES},
+        {"1 memory", FAILED AT_START},
+        {"16 memory", FAILED "databases are 0 to 15\r\n"},
+        {"3 memory 4", FAILED AT_START},
+        {"1 sink always", FAILED TAKES},
+        {"3 sync always 4", FAILED TAKES},
         {"16 sync always", FAILED "databases are 0 to 15\r\n"},
         {"-1 sync always", FAILED "databases are 0 to 15\r\n"},
         {"x sync always", FAILED "databases are 0 to 15\r\n"},

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same random commands to oxbowd and to a real redis-server; replies are compared byte for byte.
 
-    differ.py OXBOWD [--commands N] [--seed S] [--families list,string,...]
+    differ.py OXBOWD [--commands N] [--seed S] [--families list,string,...] [--memory]
 
 Valid and invalid arguments, both versions of the protocol, transactions, clients that wait. Each command
 that oxbowd has must have succeeded often enough (--least), or the test looks at refusals alone. What may
@@ -787,6 +787,7 @@ def main():
     parser.add_argument("--seed", type=int, default=int(os.environ.get("OXBOW_SEED", time.time())))
     parser.add_argument("--families", default=",".join(FAMILIES))
     parser.add_argument("--least", type=int, default=20, help="successes of each command")
+    parser.add_argument("--memory", action="store_true", help="all databases are kept in memory")
     args = parser.parse_args()
     redis = shutil.which("redis-server")
     if not redis:
@@ -800,8 +801,9 @@ def main():
         table.update(FAMILIES[family](words))
     where = tempfile.mkdtemp(prefix="oxbow-differ-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     both = ["--enable-debug-command", "yes", "--slowlog-log-slower-than", "-1"]  # a machine may be slow
+    memory = ["--db"] + [word for n in range(16) for word in (str(n), "memory")] if args.memory else []
     ours = Server("ours", lambda path, home: [args.oxbowd, "--port", "0", "--unixsocket", path, "--dir",
-                                              home, "--appendfsync", "no", *both], where)
+                                              home, "--appendfsync", "no", *both, *memory], where)
     theirs = Server("theirs", lambda path, home: [redis, "--port", "0", "--unixsocket", path, "--save", "",
                                                   "--appendonly", "no", *both], where)
     try:

@@ -107,7 +107,11 @@ class Databases(base.Oxbowd):
     def test_what_is_wrong_is_told_with_the_line_and_nothing_starts(self):
         for line, says in (("db", "has no value"), ("db 1", "takes NUMBER sync POLICY"),
                            ("db 1 sync", "takes NUMBER sync POLICY"),
-                           ("db 1 memory", "takes NUMBER sync POLICY"),
+                           ("db 16 memory", "'16' is no database"),
+                           ("db memory", "takes NUMBER sync POLICY or NUMBER memory"),
+                           ("db 1 memory 2", "takes NUMBER sync POLICY or NUMBER memory"),
+                           ("db 1 memory 1 sync no", "'1' is said to be kept in memory and to have "),
+                           ("db 1 sync no 1 memory", "'1' is said to be kept in memory and to have "),
                            ("db 1 sink always", "takes NUMBER sync POLICY"),
                            ("db 16 sync always", "'16' is no database"),
                            ("db -1 sync always", "'-1' is no database"),

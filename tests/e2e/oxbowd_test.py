@@ -144,9 +144,13 @@ class Oxbowd(unittest.TestCase):
             "quota 99999999t": "quota: '99999999t' is no size",
             "unixsocketperm 9": "unixsocketperm: '9' is no octal number",
             "protected-mode maybe": "protected-mode: 'maybe' is neither yes nor no",
-            "maxmemory 100mb": "maxmemory: '100mb': what is stored lies on the device",
             "maxmemory 1x": "maxmemory: '1x' is no size",
-            "maxmemory-policy allkeys-lru": "maxmemory-policy: 'allkeys-lru' is not one of",
+            "maxmemory -1": "maxmemory: '-1' is no size",
+            "maxmemory-policy lru": "maxmemory-policy: 'lru' is not one of: noeviction, "
+                                    "allkeys-lru, allkeys-lfu, allkeys-random, volatile-lru, "
+                                    "volatile-lfu, volatile-random, volatile-ttl",
+            "maxmemory-samples 0": "maxmemory-samples: 0 is not from 1 to 64",
+            "maxmemory-samples 65": "maxmemory-samples: 65 is not from 1 to 64",
             "daemonize yes": "daemonize: 'yes' is not one of",
             'requirepass "open': "quotes are not balanced",
             'requirepass "a"b': "quotes are not balanced",
@@ -167,6 +171,13 @@ class Oxbowd(unittest.TestCase):
         self.assertIn("nobody could come", refused("--port", "0"))
         self.assertIn("on-failure memory", refused("--stand-in", "/dev/shm/x"))
         self.assertIn("needs the journal", refused("--appendfsync", "no", "--journal", "no"))
+        self.assertIn("oxbowd: maxmemory: is about databases that are kept in memory, and there is "
+                      "none: say db N memory, too", refused("--maxmemory", "100mb"))
+        self.assertIn("oxbowd: maxmemory-policy: is about databases that are kept in memory",
+                      refused("--maxmemory-policy", "allkeys-lru"))
+        self.assertIn("uplink-forward: 'jobs' would carry what is in database 3, which is kept in "
+                      "memory", refused("--db", "3", "memory", "--uplink-target", "redis://x",
+                                        "--uplink-forward", "jobs", "list", "jobs", "db", "3"))
         self.assertIn("-:1: port:", refused("-", stdin=b"port x\n"))
         self.assertEqual(os.listdir(self.top), ["bad.conf"])
 

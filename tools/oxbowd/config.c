@@ -89,9 +89,6 @@ static bool set_number(const struct config_row *row, const char *where, const ch
                       : row->kind == CONFIG_OCTAL ? "octal number like 700"
                                                   : "number");
     }
-    if (row->most == 0 && n != 0) {
-        return refuse(why, where, row->name, "'%.60s': %s", text, row->help);
-    }
     if (n < row->least || n > row->most) {
         return refuse(why, where, row->name,
                       row->kind == CONFIG_OCTAL ? "%s is not from %" PRIo64 " to %" PRIo64
@@ -422,6 +419,22 @@ static bool sentinel_check(const struct config *c, struct config_why *why)
     return true;
 }
 
+/* Whether what is said of databases in memory has one that it is about. */
+static bool memory_check(const struct config *c, struct config_why *why)
+{
+    static const char none[] = "is about databases that are kept in memory, and there is none: say "
+                               "db N memory, too. What is on the device has quota";
+
+    if (config_databases_memory(&c->own_sync) != 0) {
+        return true;
+    }
+    if (c->maxmemory != 0) {
+        return refuse(why, "oxbowd", "maxmemory", none);
+    }
+    return c->maxmemory_policy == OXBOW_EVICT_NONE ||
+           refuse(why, "oxbowd", "maxmemory-policy", none);
+}
+
 bool config_check(const struct config *c, struct config_why *why)
 {
     struct config_why wrong;
@@ -443,7 +456,7 @@ bool config_check(const struct config *c, struct config_why *why)
     if (c->port == 0 && c->tls_port == 0 && c->unixsocket[0] == '\0') {
         return refuse(why, "oxbowd", "port", "is 0 and there is no unixsocket: nobody could come");
     }
-    if (!sentinel_check(c, why)) {
+    if (!sentinel_check(c, why) || !memory_check(c, why)) {
         return false;
     }
     if (c->keyspace_events[strspn(c->keyspace_events, "KEg$lshzxetdmnA")] != '\0') {
@@ -502,7 +515,7 @@ static const char *value_of(const struct config_row *row)
     case CONFIG_LIMITS:
         return "CLASS HARD SOFT SECONDS...";
     case CONFIG_DATABASES:
-        return "NUMBER sync POLICY...";
+        return "NUMBER sync POLICY, NUMBER memory...";
     case CONFIG_WORD:
     case CONFIG_TEXT:
         break;

@@ -10,6 +10,7 @@
 #ifndef OXBOWD_CONFIG_H
 #define OXBOWD_CONFIG_H
 
+#include "oxbow/cache.h"
 #include "oxbow/forward.h"
 #include "oxbow/oxbow.h"
 #include "oxbow/resp_uv.h"
@@ -81,8 +82,9 @@ struct config_limits {
     struct config_limit at[CONFIG_LIMITS_CLASSES];
 };
 
-/* Databases with a policy of their own: db N sync POLICY. */
+/* Databases that differ: db N sync POLICY, db N memory. */
 struct config_own_sync {
+    bool memory; /* kept in memory alone; then nothing else is said of it */
     bool said;
     enum oxbow_sync sync; /* OXBOW_SYNC_DEFAULT: the store's */
     uint64_t interval_ms; /* 0: the store's */
@@ -151,7 +153,8 @@ struct config {
     uint64_t script_ms;
     uint64_t script_memory;
     uint64_t maxmemory;
-    uint64_t maxmemory_policy;
+    uint64_t maxmemory_policy; /* enum oxbow_evict */
+    uint64_t maxmemory_samples;
     char keyspace_events[CONFIG_TEXT_MAX];
     int64_t slow_us; /* -1: nothing is noted */
     uint64_t slow_max;
@@ -281,12 +284,14 @@ void config_limits_text(const struct config_limits *limits, char *out, size_t le
 
 /* ---- config_databases.c ---- */
 
-/* NUMBER sync POLICY, of one database or of several: the others stay as they are. */
+/* NUMBER sync POLICY or NUMBER memory, of one database or of several: the others stay as they are. */
 bool config_databases_take(struct config_databases *out, char *const *words, uint32_t count,
                            struct config_why *why);
 bool config_databases_same(const struct config_databases *a, const struct config_databases *b);
 /* Whether one of them has the policy that needs the journal. */
 bool config_databases_none(const struct config_databases *all);
+/* Those that are kept in memory, a bit each. */
+uint32_t config_databases_memory(const struct config_databases *all);
 /* All that were said, as config_databases_take reads them. */
 void config_databases_text(const struct config_databases *all, char *out, size_t len);
 

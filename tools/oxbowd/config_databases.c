@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* db N sync POLICY: databases that are not as safe as the others. */
+/* db N sync POLICY, db N memory: databases that are not as safe as the others. */
 #include "tools/oxbowd/config.h"
 
 #include <inttypes.h>
@@ -36,22 +36,13 @@ static bool number_of(const char *text, uint64_t most, uint64_t *n)
     return *n <= most;
 }
 
-/* NUMBER sync POLICY; *taken words of them. */
-static bool policy_take(struct config_databases *out, char *const *words, uint32_t count,
-                        uint32_t *taken, struct config_why *why)
+/* The policy behind NUMBER sync; *taken words of all. */
+static bool sync_take(struct config_own_sync *out, char *const *words, uint32_t count,
+                      uint32_t *taken, struct config_why *why)
 {
     struct config_own_sync own = {.said = true};
-    uint64_t number;
     size_t i = 0;
 
-    if (count < 3 || strcasecmp(words[1], "sync") != 0) {
-        (void)snprintf(why->text, sizeof why->text,
-                       "takes NUMBER sync POLICY, of one database or several");
-        return false;
-    }
-    if (!number_of(words[0], CONFIG_DATABASES_COUNT - 1, &number)) {
-        return wrong(why, words[0], "is no database: they are 0 to 15");
-    }
     while (i < POLICIES && strcasecmp(words[2], policies[i].name) != 0) {
         i++;
     }
@@ -68,8 +59,38 @@ static bool policy_take(struct config_databases *out, char *const *words, uint32
         }
         *taken = 4;
     }
-    out->at[number] = own;
+    *out = own;
     return true;
+}
+
+/* NUMBER sync POLICY or NUMBER memory; *taken words of them. */
+static bool database_take(struct config_databases *out, char *const *words, uint32_t count,
+                          uint32_t *taken, struct config_why *why)
+{
+    bool memory = count >= 2 && strcasecmp(words[1], "memory") == 0;
+    struct config_own_sync *own;
+    uint64_t number;
+
+    if (!memory && (count < 3 || strcasecmp(words[1], "sync") != 0)) {
+        (void)snprintf(why->text, sizeof why->text,
+                       "takes NUMBER sync POLICY or NUMBER memory, of one database or several");
+        return false;
+    }
+    if (!number_of(words[0], CONFIG_DATABASES_COUNT - 1, &number)) {
+        return wrong(why, words[0], "is no database: they are 0 to 15");
+    }
+    own = &out->at[number];
+    if (memory ? own->said : own->memory) {
+        return wrong(why, words[0],
+                     "is said to be kept in memory and to have a policy of its own: a database has "
+                     "one of the two");
+    }
+    if (memory) {
+        *own = (struct config_own_sync){.memory = true};
+        *taken = 2;
+        return true;
+    }
+    return sync_take(own, words, count, taken, why);
 }
 
 bool config_databases_take(struct config_databases *out, char *const *words, uint32_t count,
@@ -79,7 +100,7 @@ bool config_databases_take(struct config_databases *out, char *const *words, uin
     uint32_t taken = 0;
 
     for (uint32_t at = 0; at < count; at += taken) {
-        if (!policy_take(&all, words + at, count - at, &taken, why)) {
+        if (!database_take(&all, words + at, count - at, &taken, why)) {
             return false;
         }
     }
@@ -93,7 +114,7 @@ bool config_databases_same(const struct config_databases *a, const struct config
         const struct config_own_sync *one = &a->at[i];
         const struct config_own_sync *other = &b->at[i];
 
-        if (one->said != other->said || one->sync != other->sync ||
+        if (one->memory != other->memory || one->said != other->said || one->sync != other->sync ||
             one->interval_ms != other->interval_ms) {
             return false;
         }
@@ -111,6 +132,16 @@ bool config_databases_none(const struct config_databases *all)
     return none;
 }
 
+uint32_t config_databases_memory(const struct config_databases *all)
+{
+    uint32_t databases = 0;
+
+    for (uint32_t i = 0; i < CONFIG_DATABASES_COUNT; i++) {
+        databases |= all->at[i].memory ? 1u << i : 0;
+    }
+    return databases;
+}
+
 void config_databases_text(const struct config_databases *all, char *out, size_t len)
 {
     static const char *const names[] = {"default", "always", "everysec", "no"};
@@ -120,6 +151,9 @@ void config_databases_text(const struct config_databases *all, char *out, size_t
     for (uint32_t i = 0; i < CONFIG_DATABASES_COUNT && at < len; i++) {
         const struct config_own_sync *own = &all->at[i];
 
+        if (own->memory) {
+            at += (size_t)snprintf(out + at, len - at, "%s%u memory", at > 0 ? " " : "", i);
+        }
         if (!own->said) {
             continue;
         }

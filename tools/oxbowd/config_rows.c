@@ -20,7 +20,15 @@ static const struct config_word foreigns[] = {
     {"refuse", OXBOW_FOREIGN_REFUSE}, {"set-aside", OXBOW_FOREIGN_SET_ASIDE}, {NULL, 0}};
 static const struct config_word failures[] = {
     {"stop", OXBOW_FAILURE_STOP}, {"memory", OXBOW_FAILURE_MEMORY}, {NULL, 0}};
-static const struct config_word evictions[] = {{"noeviction", 0}, {NULL, 0}};
+static const struct config_word evictions[] = {{"noeviction", OXBOW_EVICT_NONE},
+                                               {"allkeys-lru", OXBOW_EVICT_ALLKEYS_LRU},
+                                               {"allkeys-lfu", OXBOW_EVICT_ALLKEYS_LFU},
+                                               {"allkeys-random", OXBOW_EVICT_ALLKEYS_RANDOM},
+                                               {"volatile-lru", OXBOW_EVICT_VOLATILE_LRU},
+                                               {"volatile-lfu", OXBOW_EVICT_VOLATILE_LFU},
+                                               {"volatile-random", OXBOW_EVICT_VOLATILE_RANDOM},
+                                               {"volatile-ttl", OXBOW_EVICT_VOLATILE_TTL},
+                                               {NULL, 0}};
 static const struct config_word pubsubs[] = {{"resetchannels", 0}, {"allchannels", 1}, {NULL, 0}};
 static const struct config_word debugs[] = {{"no", OXBOW_RESP_DEBUG_NO},
                                             {"local", OXBOW_RESP_DEBUG_LOCAL},
@@ -113,10 +121,15 @@ const struct config_row config_rows[] = {
      "milliseconds after which a script is ended; 0: never"},
     {"script-memory-limit", CONFIG_SIZE, AT(script_memory), "64mb", MIB, UINT64_MAX, NULL,
      "bytes that all scripts and what they make may take"},
-    {"maxmemory", CONFIG_SIZE, AT(maxmemory), "0", 0, 0, NULL,
-     "what is stored lies on the device and quota is its limit: there is no other value than 0"},
+    {"maxmemory", CONFIG_SIZE, AT(maxmemory), "0", 0, UINT64_MAX, NULL,
+     "what databases that are kept in memory (db N memory) may take together; 0: no limit. The "
+     "others "
+     "have quota"},
     {"maxmemory-policy", CONFIG_WORD, AT(maxmemory_policy), "noeviction", 0, 0, evictions,
-     "what is dropped when the quota is used up: nothing"},
+     "what goes from them when it is reached: strings, hashes and sets, never lists, streams and "
+     "sorted sets"},
+    {"maxmemory-samples", CONFIG_NUMBER, AT(maxmemory_samples), "5", 1, OXBOW_EVICT_SAMPLES_MAX,
+     NULL, "keys that are compared to find the next to go"},
     {"notify-keyspace-events", CONFIG_TEXT, AT(keyspace_events), "", 0, 0, NULL,
      "which changes of keys are published: classes as in Redis, K and E among them; empty: none"},
     {"slowlog-log-slower-than", CONFIG_NUMBER_OR_NONE, AT(slow_us), "10000", 0, INT64_MAX, NULL,
@@ -137,7 +150,7 @@ const struct config_row config_rows[] = {
      "what a power cut may take under everysec, in ms"},
     {"db", CONFIG_DATABASES, AT(own_sync), "", 0, 0, NULL,
      "a database's own policy: always, everysec, interval MS, no, or default, which is "
-     "appendfsync's; a line for each, or one for several"},
+     "appendfsync's; or that it is kept in memory alone; a line for each, or one for several"},
     {"quota", CONFIG_SIZE, AT(quota), "0", 0, UINT64_MAX, NULL,
      "what data may fill; 0: from disk-limit, or 1 GiB"},
     {"disk-limit", CONFIG_SIZE, AT(disk_limit), "0", 0, UINT64_MAX, NULL,

@@ -262,6 +262,31 @@ static const char *wrong_tls(const struct config *c, const char **name)
     return NULL;
 }
 
+/* Whether none of the forwards carries a database that is kept in memory. */
+static bool forwards_check(const struct config *c, struct config_why *why)
+{
+    const uint32_t memory = config_databases_memory(&c->own_sync);
+    const struct config_forwards *all = &c->uplink.forwards;
+    size_t pos = 0;
+
+    while (memory != 0 && pos < all->len) {
+        char *words[CONFIG_WORDS_MAX];
+        struct config_forward f;
+        uint32_t count = config_forward_words(all, &pos, words);
+
+        if (!config_forward_parse(words, count, &f, why)) {
+            return false; /* it was taken before */
+        }
+        if ((memory >> f.database & 1u) != 0) {
+            (void)snprintf(why->text, sizeof why->text,
+                           "'%.60s' would carry what is in database %u, which is kept in memory",
+                           f.name, f.database);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The first option that is given although there is no target; NULL: none. */
 static const char *without_target(const struct config_uplink *u)
 {
@@ -297,6 +322,10 @@ bool config_uplink_check(const struct config *c, const char **name, struct confi
     }
     if (u->machine[0] != '\0' && u->device[0] == '\0') {
         return refuse(why, "goes with uplink-device");
+    }
+    *name = "uplink-forward";
+    if (!forwards_check(c, why)) {
+        return false;
     }
     *name = "uplink-max-rate";
     if (u->max_rate != 0 && u->max_rate < OXBOW_UPLINK_RATE_MIN) {

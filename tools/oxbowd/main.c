@@ -243,6 +243,10 @@ static const char *store_error(const struct daemon *d, enum oxbow_err err, char 
     if (err == OXBOW_EREADONLY) {
         return "no right to write there";
     }
+    if (err == OXBOW_EEXIST) {
+        return "a database that `db N memory` names has keys or a forward on the device: empty it "
+               "first, or name another";
+    }
     if (err == OXBOW_EINVAL) {
         return "limits that contradict each other: quota, disk-limit, journal-segment-size, "
                "memory-max "
@@ -294,6 +298,10 @@ static bool store_open(struct daemon *d)
         .on_failure = (enum oxbow_on_failure)c->on_failure,
         .memory_max = c->memory_max,
         .stand_in = c->stand_in[0] != '\0' ? c->stand_in : NULL,
+        .cache_databases = config_databases_memory(&c->own_sync),
+        .cache = {.bytes = c->maxmemory,
+                  .evict = (enum oxbow_evict)c->maxmemory_policy,
+                  .samples = (uint32_t)c->maxmemory_samples},
     };
     char text[128];
     enum oxbow_err err;
@@ -476,11 +484,40 @@ static void say_policy(const struct daemon *d, char *out, size_t len)
     }
 }
 
+/* Databases that differ. */
+static void say_databases(struct daemon *d)
+{
+    const struct config *c = &d->config;
+    const uint32_t memory = config_databases_memory(&c->own_sync);
+    char own[CONFIG_SETTING_TEXT];
+    char list[4 * CONFIG_DATABASES_COUNT] = "";
+    size_t len = 0;
+
+    config_databases_text(&c->own_sync, own, sizeof own);
+    if (own[0] != '\0') {
+        daemon_log_say(&d->log, OXBOW_LOG_INFO, "databases with a policy of their own: %s", own);
+    }
+    if (memory == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < CONFIG_DATABASES_COUNT; i++) {
+        if ((memory >> i & 1u) != 0) {
+            len += (size_t)snprintf(list + len, sizeof list - len, "%s%u", len > 0 ? ", " : "", i);
+        }
+    }
+    daemon_log_say(&d->log, OXBOW_LOG_INFO,
+                   "databases that are kept in memory alone, and empty now: %s", list);
+    if (c->maxmemory == 0) {
+        daemon_log_say(&d->log, OXBOW_LOG_WARN,
+                       "there is no limit to what they take: set maxmemory, and a maxmemory-policy "
+                       "for what goes when it is reached");
+    }
+}
+
 static void say_ready(struct daemon *d)
 {
     const struct config *c = &d->config;
     char where[CONFIG_TEXT_MAX * 2] = "";
-    char own[CONFIG_SETTING_TEXT];
     char policy[128];
     size_t len = 0;
     uint32_t i;
@@ -523,10 +560,7 @@ static void say_ready(struct daemon *d)
     }
     daemon_log_say(&d->log, OXBOW_LOG_INFO, "oxbowd " OXBOW_VERSION " serves %s from %s; %s", where,
                    c->dir, policy);
-    config_databases_text(&c->own_sync, own, sizeof own);
-    if (own[0] != '\0') {
-        daemon_log_say(&d->log, OXBOW_LOG_INFO, "databases with a policy of their own: %s", own);
-    }
+    say_databases(d);
 }
 
 /* ---- all of it ---- */

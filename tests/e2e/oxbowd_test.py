@@ -480,13 +480,16 @@ class Oxbowd(unittest.TestCase):
         for policy in ("always", "no"):
             d, _ = self.start("--appendfsync", policy)
             # One client alone waits for each sync; a device may need tens of milliseconds for it.
-            for clients, pipeline, count in ((1, 1, 200), (50, 1, 2000), (50, 16, 2000)):
+            some = ["-t", "ping,set,get,lpush,lpop"]
+            for clients, pipeline, count, what, tests in (
+                    (1, 1, 200, some, 6), (50, 1, 2000, some, 6),
+                    (50, 16, 4000, ["-r", "1000"], 20)): # all that it knows
                 done = subprocess.run(
-                    ["redis-benchmark", "-p", str(d.port), "-t", "ping,set,get,lpush,lpop", "-n",
-                     str(count), "-c", str(clients), "-P", str(pipeline), "-q"],
+                    ["redis-benchmark", "-p", str(d.port), *what, "-n", str(count), "-c",
+                     str(clients), "-P", str(pipeline), "-q"],
                     capture_output=True, timeout=10 * PATIENCE)
                 self.assertEqual(done.returncode, 0, done)
-                self.assertEqual(len(re.findall(rb"requests per second", done.stdout)), 6)
+                self.assertEqual(len(re.findall(rb"requests per second", done.stdout)), tests)
                 self.assertNotIn(b"rror", done.stdout.replace(b"ERR unknown command 'CONFIG'", b""))
             self.assertEqual(d.end(), 0)
 

@@ -79,14 +79,15 @@ static void section_clients(struct info *i)
 static void line_size(struct info *i, const char *name, uint64_t bytes)
 {
     static const char units[] = "KMGTPE";
-    double size = (double)bytes;
+    double size = (double)bytes / 1024;
     size_t unit = 0;
 
     if (bytes < 1024) {
         line(i, "%s_human:%lluB", name, ULL(bytes));
         return;
     }
-    for (size /= 1024; size >= 1024; size /= 1024) {
+    while (size >= 1024) {
+        size /= 1024;
         unit++;
     }
     line(i, "%s_human:%.2f%c", name, size, units[unit]);

@@ -66,7 +66,7 @@ void memtable_fini(struct memtable *t)
     if (alloc == NULL) {
         return;
     }
-    while (t->arena.loose && t->head->next[0] != NULL) {
+    while (t->arena.loose && t->head != NULL && t->buckets != NULL && t->head->next[0] != NULL) {
         mem_drop(t, t->head->next[0]);
     }
     arena_fini(&t->arena);

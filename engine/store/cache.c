@@ -163,8 +163,8 @@ static void list(struct cache *c, struct mem_entry *e)
     }
 }
 
-static enum oxbow_err entry_of(struct oxbow_txn *txn, struct oxbow_bytes key,
-                               struct mem_entry **out)
+/* The key's entry, made where there is none; NULL without memory. */
+static struct mem_entry *entry_of(struct oxbow_txn *txn, struct oxbow_bytes key)
 {
     struct cache *c = &txn->db->cache;
     uint32_t hash = mem_hash(key);
@@ -173,15 +173,14 @@ static enum oxbow_err entry_of(struct oxbow_txn *txn, struct oxbow_bytes key,
     if (e == NULL) {
         e = mem_make(&c->table, key, hash);
         if (e == NULL) {
-            return txn_fail(txn, OXBOW_ENOMEM);
+            return NULL;
         }
         mem_link(&c->table, e);
         list(c, e);
         e->used_at = tick(txn->db);
         e->often = OFTEN_FIRST;
     }
-    *out = e;
-    return OXBOW_OK;
+    return e;
 }
 
 /* Gives the entry a new block with room for at least `room` bytes and this value; the old one goes to
@@ -217,13 +216,14 @@ static enum oxbow_err replace(struct oxbow_txn *txn, struct mem_entry *e, struct
 enum oxbow_err cache_put(struct oxbow_txn *txn, struct oxbow_bytes key, struct oxbow_bytes value)
 {
     enum oxbow_err err = admit(txn, value.len);
-    struct mem_entry *e = NULL;
+    struct mem_entry *e;
 
-    if (err == OXBOW_OK) {
-        err = entry_of(txn, key, &e);
-    }
     if (err != OXBOW_OK) {
         return err;
+    }
+    e = entry_of(txn, key);
+    if (e == NULL) {
+        return txn_fail(txn, OXBOW_ENOMEM);
     }
     /* A block twice too long is not kept. */
     if (e->state != MEM_VALUE || value.len > e->cap || e->len > INPLACE_MAX ||

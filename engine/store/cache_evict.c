@@ -91,10 +91,26 @@ static bool is_name(const struct mem_entry *e)
            key[1] == CATALOG_NAME;
 }
 
-/* Whether the policy lets a name's record go. */
-static bool may_go(const struct cache *c, const struct mem_entry *e, struct catalog_name *record)
+static bool number_of(const struct homes *h, uint64_t id, uint32_t *number)
 {
+    for (size_t i = 0; i < h->count; i++) {
+        if (h->id[i] == id) {
+            *number = h->number[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the policy lets a name's record go. Those of a database that was flushed are the reaper's: they
+ * have no number any more. */
+static bool may_go(const struct cache *c, const struct homes *h, const struct mem_entry *e,
+                   struct catalog_name *record)
+{
+    uint32_t number;
+
     if (e == NULL || e->state != MEM_VALUE || !is_name(e) ||
+        !number_of(h, get_be64(mem_key(e) + 2), &number) ||
         catalog_name_decode((struct oxbow_bytes){e->data, e->len}, record) != OXBOW_OK) {
         return false;
     }
@@ -124,14 +140,14 @@ static uint64_t score_of(struct oxbow_txn *txn, const struct mem_entry *e,
 }
 
 /* Puts it into the pool, if it may go and is better than the worst there. */
-static void consider(struct oxbow_txn *txn, const struct mem_entry *e)
+static void consider(struct oxbow_txn *txn, const struct homes *h, const struct mem_entry *e)
 {
     struct cache *c = &txn->db->cache;
     struct catalog_name record;
     uint64_t score;
     size_t at = 0;
 
-    if (!may_go(c, e, &record)) {
+    if (!may_go(c, h, e, &record)) {
         return;
     }
     score = score_of(txn, e, &record);
@@ -205,7 +221,8 @@ static uint64_t deadline_last(const struct cache *c)
 }
 
 /* Considers the name that has its deadline there. */
-static void consider_place(struct oxbow_txn *txn, const struct mem_entry *place)
+static void consider_place(struct oxbow_txn *txn, const struct homes *h,
+                           const struct mem_entry *place)
 {
     const struct cache *c = &txn->db->cache;
     const uint8_t *p = mem_key(place);
@@ -220,8 +237,8 @@ static void consider_place(struct oxbow_txn *txn, const struct mem_entry *place)
         if (e == NULL || e->state != MEM_VALUE) {
             return;
         }
-        if (may_go(c, e, &record) && record.id == get_be64(p + 26)) {
-            consider(txn, e);
+        if (may_go(c, h, e, &record) && record.id == get_be64(p + 26)) {
+            consider(txn, h, e);
             return;
         }
     }
@@ -241,17 +258,17 @@ static void sample_deadline(struct oxbow_txn *txn, const struct homes *h)
     from = get_be64(mem_key(first) + 2);
     span = deadline_last(c) - from + 1;
     e = place_from(c, from + roll(c) % span, home_by_chance(c, h), roll(c));
-    consider_place(txn, e != NULL ? e : first);
+    consider_place(txn, h, e != NULL ? e : first);
 }
 
 /* Those that expire first. What this transaction has deleted stands before them. */
-static void earliest(struct oxbow_txn *txn, uint32_t count)
+static void earliest(struct oxbow_txn *txn, const struct homes *h, uint32_t count)
 {
     const struct mem_entry *e = place_from(&txn->db->cache, 0, 0, 0);
 
     for (uint32_t steps = 0; count > 0 && steps < EARLY_STEPS && is_place(e); steps++) {
         if (e->state == MEM_VALUE) {
-            consider_place(txn, e);
+            consider_place(txn, h, e);
             count--;
         }
         e = e->next[0];
@@ -266,7 +283,7 @@ static void sample(struct oxbow_txn *txn, const struct homes *h)
     uint32_t count = c->limit.samples == 0 ? SAMPLES : c->limit.samples;
 
     if (c->limit.evict == OXBOW_EVICT_VOLATILE_TTL) {
-        earliest(txn, 2 * CACHE_POOL);
+        earliest(txn, h, 2 * CACHE_POOL);
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -276,14 +293,14 @@ static void sample(struct oxbow_txn *txn, const struct homes *h)
             const struct mem_entry *e = name_by_chance(c, home_by_chance(c, h));
 
             if (e != NULL) {
-                consider(txn, e);
+                consider(txn, h, e);
             }
         }
     }
 }
 
 /* Goes on over all names, until something may go or it has looked at enough. */
-static void sweep(struct oxbow_txn *txn)
+static void sweep(struct oxbow_txn *txn, const struct homes *h)
 {
     static const uint8_t first[2] = {KV_SPACE_CATALOG | KV_CACHE, CATALOG_NAME};
     struct cache *c = &txn->db->cache;
@@ -297,14 +314,14 @@ static void sweep(struct oxbow_txn *txn)
         if (e == NULL || !is_name(e)) {
             return;
         }
-        consider(txn, e);
+        consider(txn, h, e);
         memcpy(c->sweep, mem_key(e), CACHE_KEY_MAX);
         e = e->next[0];
     }
 }
 
 /* The best of the pool, as they are now. NULL: none of them is left. */
-static struct mem_entry *best(struct oxbow_txn *txn)
+static struct mem_entry *best(struct oxbow_txn *txn, const struct homes *h)
 {
     struct cache *c = &txn->db->cache;
     struct mem_entry *chosen = NULL;
@@ -315,7 +332,7 @@ static struct mem_entry *best(struct oxbow_txn *txn)
         struct mem_entry *e = find(c, c->pool[i].key, CACHE_KEY_MAX);
         struct catalog_name record;
 
-        if (!may_go(c, e, &record)) {
+        if (!may_go(c, h, e, &record)) {
             continue;
         }
         c->pool[kept] = c->pool[i];
@@ -338,26 +355,15 @@ static struct mem_entry *choose(struct oxbow_txn *txn, const struct homes *h)
         return NULL;
     }
     sample(txn, h);
-    e = best(txn);
+    e = best(txn, h);
     if (e == NULL) {
-        sweep(txn);
-        e = best(txn);
+        sweep(txn, h);
+        e = best(txn, h);
     }
     return e;
 }
 
 /* ---- removing ---- */
-
-static bool number_of(const struct homes *h, uint64_t id, uint32_t *number)
-{
-    for (size_t i = 0; i < h->count; i++) {
-        if (h->id[i] == id) {
-            *number = h->number[i];
-            return true;
-        }
-    }
-    return false;
-}
 
 static enum oxbow_err remove_in(struct oxbow_txn *txn, struct oxbow_bytes name,
                                 enum oxbow_err (*gone)(void *ctx, struct oxbow_txn *txn,
@@ -393,7 +399,8 @@ remove_entry(struct oxbow_txn *txn, const struct homes *h, const struct mem_entr
     size_t len;
     enum oxbow_err err;
 
-    if (!may_go(&txn->db->cache, e, &record) || !number_of(h, get_be64(mem_key(e) + 2), &number)) {
+    if (!may_go(&txn->db->cache, h, e, &record) ||
+        !number_of(h, get_be64(mem_key(e) + 2), &number)) {
         return txn_fail(txn, OXBOW_ECORRUPT);
     }
     len = record.name.len;
@@ -418,15 +425,15 @@ static bool over(const struct cache *c)
     return c->limit.bytes > 0 && cache_bytes(c) > c->limit.bytes;
 }
 
-/* What was deleted goes first. */
-static enum oxbow_err reap_first(struct oxbow_txn *txn)
+/* What was deleted goes first. *more: there may be more of that. */
+static enum oxbow_err reap_first(struct oxbow_txn *txn, bool *more)
 {
-    bool more = true;
     enum oxbow_err err = OXBOW_OK;
 
-    for (unsigned i = 0; i < REAP_STEPS && more && err == OXBOW_OK && over(&txn->db->cache); i++) {
-        more = false;
-        err = catalog_reap_cache(txn, &more);
+    *more = over(&txn->db->cache);
+    for (unsigned i = 0; i < REAP_STEPS && *more && err == OXBOW_OK && over(&txn->db->cache); i++) {
+        *more = false;
+        err = catalog_reap_cache(txn, more);
     }
     return err;
 }
@@ -437,13 +444,12 @@ enum oxbow_err catalog_evict(struct oxbow_txn *txn, size_t max,
                              void *ctx, bool *more)
 {
     struct cache *c = &txn->db->cache;
-    enum oxbow_err err = OXBOW_OK;
+    enum oxbow_err err;
     size_t done = 0;
+    bool reaps;
 
     *more = false;
-    if (over(c)) {
-        err = reap_first(txn);
-    }
+    err = reap_first(txn, &reaps);
     c->unseen = true;
     while (err == OXBOW_OK && done < max && over(c) && c->limit.evict != OXBOW_EVICT_NONE) {
         const struct mem_entry *e;
@@ -458,7 +464,7 @@ enum oxbow_err catalog_evict(struct oxbow_txn *txn, size_t max,
         done++;
     }
     c->unseen = false;
-    *more = err == OXBOW_OK && done == max && over(c);
+    *more = err == OXBOW_OK && (done == max || reaps) && over(c);
     c->grace = c->limit.bytes / GRACE_PART;
     return err;
 }

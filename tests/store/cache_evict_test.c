@@ -169,6 +169,75 @@ static void what_expires_first_goes_first_in_a_long_transaction_too(void **state
     assert_true(told.cold > 500);
 }
 
+static void small_keys(struct streams *f, struct told *told, bool timed)
+{
+    enum oxbow_expire_done done;
+
+    while (told->cold < 100) {
+        static unsigned n;
+        char name[16];
+
+        room(f, told);
+        (void)snprintf(name, sizeof name, "c%u", n++);
+        assert_ok(set_in(f, text_bytes(name), "v"));
+        if (timed) {
+            assert_ok(oxbow_key_expire(f->txn, text_bytes(name), 1000000, 0, &done));
+        }
+    }
+}
+
+/* Names of a flushed database stay until they are reaped: candidates they are no more. */
+static void what_was_flushed_is_no_candidate(void **state)
+{
+    static const enum oxbow_evict policies[] = {OXBOW_EVICT_ALLKEYS_LRU, OXBOW_EVICT_VOLATILE_LRU,
+                                                OXBOW_EVICT_VOLATILE_TTL};
+    static char big[120000];
+    struct streams *f = *state;
+
+    memset(big, 'v', sizeof big - 1);
+    for (unsigned i = 0; i < 3; i++) {
+        struct told told = {0, 0};
+        struct told later = {0, 0};
+
+        limit(f, policies[i]);
+        small_keys(f, &told, i > 0);
+        assert_ok(oxbow_key_flush(f->txn));
+        room(f, &later);
+        assert_ok(set_in(f, BYTES("h"), big));
+        room(f, &later);
+        assert_int_equal(later.cold, 0);
+        assert_int_equal(cache_stat(f).evicted, told.cold + later.hot);
+        assert_true(cache_stat(f).bytes <= LIMIT);
+        streams_reopen(f);
+    }
+}
+
+/* However much that is, and under any policy: nobody is refused for what will be reaped. */
+static void what_was_flushed_makes_room(void **state)
+{
+    struct streams *f = *state;
+    const struct oxbow_cache_limit low = {.bytes = LIMIT / 4};
+    struct told told = {0, 0};
+
+    in(f, CACHE);
+    for (unsigned i = 0; i < 6000; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof name, "c%u", i);
+        assert_ok(set_in(f, text_bytes(name), "v"));
+    }
+    streams_commit(f);
+    assert_ok(oxbow_cache_limit_set(f->rig.db, &low));
+    streams_begin(f);
+    in(f, CACHE);
+    assert_true(cache_stat(f).bytes > LIMIT);
+    assert_ok(oxbow_key_flush(f->txn));
+    room(f, &told);
+    assert_true(cache_stat(f).bytes <= LIMIT / 4);
+    assert_int_equal(told.cold, 0);
+    assert_ok(set_in(f, a, "v"));
+}
+
 /* The memory that finds keys goes with them: else a lower limit could never be kept. */
 static void what_finds_keys_shrinks_with_them(void **state)
 {
@@ -447,6 +516,8 @@ int main(void)
         CACHE_TEST(chance_spares_nobody),
         CACHE_TEST(keys_without_a_deadline_stay_under_volatile_policies),
         CACHE_TEST(what_expires_first_goes_first_in_a_long_transaction_too),
+        CACHE_TEST(what_was_flushed_is_no_candidate),
+        CACHE_TEST(what_was_flushed_makes_room),
         CACHE_TEST(what_finds_keys_shrinks_with_them),
         CACHE_TEST(queues_never_go_and_what_does_not_fit_is_refused),
         CACHE_TEST(nothing_goes_without_a_policy),

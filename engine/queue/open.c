@@ -3,12 +3,15 @@
  * oxbow_open: the store, or what stands in for it while its device is gone. What a stand-in is, and
  * what becomes of what it holds: store/stand_in.h, merge.h.
  */
+#include "engine/base/result.h"
+#include "engine/queue/binding.h"
 #include "engine/queue/delay.h"
 #include "engine/queue/forward_record.h"
 #include "engine/queue/group_idle.h"
 #include "engine/queue/mend.h"
 #include "engine/queue/merge.h"
 #include "engine/queue/policy.h"
+#include "oxbow/schedule.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -139,30 +142,118 @@ static enum oxbow_err open_stand_in(const struct oxbow_config *config, enum oxbo
     return err == OXBOW_OK ? OXBOW_OK : why;
 }
 
-/* What is on the device stays seen: no database that has something there becomes a cache. */
+/* What is on the device for each database, but for its keys. */
+struct stored {
+    size_t forwards[CATALOG_DATABASES];
+    size_t others[CATALOG_DATABASES]; /* policies, bindings, schedules, delayed entries */
+};
+
+static void count_in(size_t *counts, uint32_t database)
+{
+    if (database < CATALOG_DATABASES) {
+        counts[database]++;
+    }
+}
+
+static enum oxbow_err tables_count(struct oxbow_txn *txn, struct stored *s)
+{
+    struct forward_table *forwards;
+    struct policy_table *policies;
+    struct binding_table *bindings;
+    enum oxbow_err err = forward_table_get(txn, &forwards);
+
+    for (size_t i = 0; err == OXBOW_OK && i < forwards->count; i++) {
+        count_in(s->forwards, forwards->rows[i].database);
+    }
+    if (err == OXBOW_OK) {
+        err = policy_table_get(txn, &policies);
+    }
+    for (size_t i = 0; err == OXBOW_OK && i < policies->count; i++) {
+        count_in(s->others, policies->rows[i].database);
+    }
+    if (err == OXBOW_OK) {
+        err = binding_table_get(txn, &bindings);
+    }
+    for (size_t i = 0; err == OXBOW_OK && i < bindings->node_count; i++) {
+        if (binding_node_is_source(&bindings->nodes[i])) {
+            count_in(s->others, bindings->nodes[i].database);
+        }
+    }
+    return err;
+}
+
+/* Those that cannot be read say nothing of a database. */
+static enum oxbow_err schedules_count(struct oxbow_txn *txn, struct stored *s)
+{
+    struct oxbow_schedule_info info;
+    struct oxbow_result names = {0};
+    enum oxbow_err err = oxbow_schedule_list(txn, &names);
+
+    for (size_t i = 0; err == OXBOW_OK && i < names.item_count; i++) {
+        char name[OXBOW_SCHEDULE_NAME_MAX + 1];
+
+        (void)snprintf(name, sizeof name, "%.*s", (int)names.items[i].len,
+                       (const char *)names.items[i].data);
+        err = oxbow_schedule_get(txn, name, &info);
+        if (err == OXBOW_OK) {
+            count_in(s->others, info.database);
+        }
+        err = err == OXBOW_ECORRUPT || err == OXBOW_ENOENT ? OXBOW_OK : err;
+    }
+    oxbow_result_fini(&names);
+    return err;
+}
+
+static enum oxbow_err delays_count(struct oxbow_txn *txn, struct stored *s)
+{
+    struct oxbow_delay_place place = {0};
+    struct oxbow_delay_info info;
+    enum oxbow_err err = OXBOW_OK;
+
+    while (err == OXBOW_OK || err == OXBOW_ECORRUPT) {
+        const struct oxbow_delay_place before = place;
+
+        err = oxbow_delay_next(txn, &place, &info);
+        if (err == OXBOW_OK) {
+            count_in(s->others, info.database);
+        } else if (err == OXBOW_ECORRUPT && place.wall == before.wall &&
+                   place.after.due_ms == before.after.due_ms &&
+                   place.after.number == before.after.number) {
+            break; /* it did not get beyond the damage */
+        }
+    }
+    return err == OXBOW_ENOENT || err == OXBOW_ECORRUPT ? OXBOW_OK : err;
+}
+
+/* What is on the device stays seen: no database that has something there becomes a cache. A delayed
+ * entry would be added to what the next opening forgets, and a policy would write of it. */
 static enum oxbow_err caches_check(struct oxbow_txn *txn)
 {
     const struct oxbow_port *port = txn_port(txn);
-    struct forward_table *forwards;
-    enum oxbow_err err = forward_table_get(txn, &forwards);
+    struct stored s = {{0}, {0}};
+    enum oxbow_err err = tables_count(txn, &s);
 
+    if (err == OXBOW_OK) {
+        err = schedules_count(txn, &s);
+    }
+    if (err == OXBOW_OK) {
+        err = delays_count(txn, &s);
+    }
     for (uint32_t i = 0; err == OXBOW_OK && i < CATALOG_DATABASES; i++) {
         uint64_t keys = 0;
-        size_t carried = 0;
-        char line[160];
+        char line[200];
 
         if (!txn_is_cache(txn, i)) {
             continue;
         }
         err = catalog_count_stored(txn, i, &keys);
-        for (size_t f = 0; f < forwards->count; f++) {
-            carried += forwards->rows[f].database == i;
-        }
-        if (err == OXBOW_OK && (keys > 0 || carried > 0)) {
-            (void)snprintf(line, sizeof line,
-                           "store: database %u cannot be kept in memory: on the device it has %llu "
-                           "keys and %u forwards",
-                           (unsigned)i, (unsigned long long)keys, (unsigned)carried);
+        if (err == OXBOW_OK && (keys > 0 || s.forwards[i] > 0 || s.others[i] > 0)) {
+            (void)snprintf(
+                line, sizeof line,
+                "store: database %u cannot be kept in memory: on the device it has %llu "
+                "keys, %u forwards, and %u policies, bindings, schedules and delayed entries",
+                (unsigned)i, (unsigned long long)keys, (unsigned)s.forwards[i],
+                (unsigned)s.others[i]);
             port->log.line(port->log.ctx, OXBOW_LOG_ERROR, line);
             err = OXBOW_EEXIST;
         }

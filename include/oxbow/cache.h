@@ -5,8 +5,8 @@
  * own says how much memory they may take together, and a policy what goes when it is reached.
  *
  * Which databases are caches is said at open (oxbow_config.cache_databases) and holds until the store is
- * closed. A database that has keys on the device, or a forward, cannot become one: oxbow_open refuses
- * (OXBOW_EEXIST) and says which. Everything that a transaction does in a cache it does as elsewhere, and
+ * closed. A database that has keys on the device cannot become one, nor one that forwards, policies,
+ * bindings, schedules or delayed entries speak of: oxbow_open refuses (OXBOW_EEXIST) and says which. Everything that a transaction does in a cache it does as elsewhere, and
  * with what it does in other databases: all of it or nothing; but a commit that changed caches alone has
  * no LSN of its own and waits for nothing. What is about a queue's survival has no meaning there and is
  * OXBOW_ENOTSUP: policies, groups with options, delayed and scheduled entries, entries with a time to

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Databases that are kept in memory alone: what a transaction does there, what it costs the device
  * (nothing), what is left after closing (nothing). */
+#include "oxbow/binding.h"
 #include "oxbow/delay.h"
 #include "oxbow/expired.h"
 #include "oxbow/forward.h"
@@ -8,6 +9,7 @@
 #include "oxbow/hash.h"
 #include "oxbow/hash_expire.h"
 #include "oxbow/policy.h"
+#include "oxbow/schedule.h"
 #include "oxbow/set.h"
 #include "oxbow/zset.h"
 #include "tests/store/cache_fixture.h"
@@ -314,6 +316,45 @@ static void what_is_on_the_device_is_never_hidden(void **state)
     assert_string(f, a, "durable");
 }
 
+/* A delayed entry would be added to what the next opening forgets, a policy would have records written. */
+static void what_waits_for_a_database_or_rules_it_keeps_it_on_the_device(void **state)
+{
+    struct streams *f = *state;
+    const struct oxbow_delay_when when = {.by = OXBOW_DELAY_FOR, .ms = 1000000};
+    const struct oxbow_schedule_options schedule = {
+        .when = BYTES("every 1h"), .key = BYTES("q"), .value = BYTES("v")};
+    const struct oxbow_binding binding = {.source = BYTES("s"), .destination = BYTES("d")};
+    const struct oxbow_policy policy = {.max_entries = 5, .dedupe_ms = 1000};
+    const struct oxbow_field field = {BYTES("f"), BYTES("v")};
+    bool existed;
+
+    in(f, 5);
+    assert_ok(oxbow_delay_push(f->txn, BYTES("q"), OXBOW_RIGHT, &when, BYTES("v"), NULL));
+    in(f, 6);
+    assert_ok(oxbow_delay_add(f->txn, BYTES("s"), &when, &field, 1, NULL));
+    in(f, 7);
+    assert_ok(oxbow_schedule_set(f->txn, "hourly", &schedule));
+    in(f, 8);
+    assert_ok(oxbow_policy_set(f->txn, BYTES("s"), &policy));
+    in(f, 9);
+    assert_ok(oxbow_bind(f->txn, &binding, NULL));
+    streams_commit(f);
+    rig_close(&f->rig);
+    for (uint32_t i = 5; i < 10; i++) {
+        assert_err(open_with(f, 1u << i), OXBOW_EEXIST);
+    }
+    assert_ok(open_with(f, 1u << 10));
+    rig_open(&f->rig);
+    streams_begin(f);
+    in(f, 8);
+    assert_ok(oxbow_policy_clear(f->txn, BYTES("s"), &existed));
+    streams_commit(f);
+    rig_close(&f->rig);
+    assert_ok(open_with(f, 1u << 8));
+    rig_open(&f->rig);
+    streams_begin(f);
+}
+
 static void large_values_are_values_like_others(void **state)
 {
     struct streams *f = *state;
@@ -357,6 +398,7 @@ int main(void)
         CACHE_TEST(databases_are_swapped_with_their_like_alone),
         CACHE_TEST(what_would_outlive_it_is_refused),
         CACHE_TEST(what_is_on_the_device_is_never_hidden),
+        CACHE_TEST(what_waits_for_a_database_or_rules_it_keeps_it_on_the_device),
         CACHE_TEST(large_values_are_values_like_others),
     };
 

@@ -74,10 +74,8 @@ static const char *streams_arg(struct resp_call *call, uint32_t at, struct read 
     uint32_t rest = call->count - at - 1;
 
     if (rest % 2 != 0) {
-        return q->of_group ? "ERR Unbalanced XREADGROUP list of streams: for each stream key an ID "
-                             "or '>' must be specified."
-                           : "ERR Unbalanced XREAD list of streams: for each stream key an ID or "
-                             "'$' must be specified.";
+        return "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be "
+               "specified."; /* also of XREADGROUP: Redis 7.0 */
     }
     q->first = at + 1;
     q->streams = rest / 2;

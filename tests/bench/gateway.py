@@ -9,7 +9,7 @@ Both keep their data below DIR, which is to be on the device that is asked about
 one server, then on the other, ROUNDS times, and the median is told: requests a second, their ratio to
 Redis', and the median and 99.9th percentile of the time from a request to its reply. A case takes
 about SECONDS on each. XREADGROUP counts entries, each read and acknowledged. --memory N tells what
-both take in memory with N messages in a list, instead.
+both take in memory with N messages in a list, and how soon they answer again, instead.
 """
 import argparse
 import json
@@ -62,22 +62,29 @@ class Server:
         own = (["--quota", "16gb"] + ["--" + o for o in options] if name == "oxbowd"
                else ["--appendonly", "yes", "--save", ""])
         self.log = open(os.path.join(top, name + ".log"), "wb")
-        self.process = subprocess.Popen([program, *common, *own], stdin=subprocess.DEVNULL,
-                                        stdout=self.log, stderr=self.log,
-                                        preexec_fn=die_with_parent)
-        end = time.monotonic() + 30
+        self.command = [program, *common, *own]
+        self.start(30)
+
+    def start(self, patience):
+        """Seconds until it answers for what it holds."""
+        began = time.monotonic()
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=self.log, preexec_fn=die_with_parent)
         while True:
             try:
                 client = resp.unix(self.socket)
                 info = client.do("INFO", "server").decode()
+                client.do("LLEN", "list")  # refused while it is loading
                 client.close()
                 break
             except (OSError, ConnectionError, resp.Refused):
-                if self.process.poll() is not None or time.monotonic() > end:
-                    sys.exit(f"{name} did not start, see {self.log.name}")
-                time.sleep(0.02)
+                if self.process.poll() is not None or time.monotonic() > began + patience:
+                    sys.exit(f"{self.name} did not start, see {self.log.name}")
+                time.sleep(0.002)
+        took = time.monotonic() - began
         if f"process_id:{self.process.pid}\r\n" not in info:
-            sys.exit(f"another server than {name} answers")
+            sys.exit(f"another server than {self.name} answers")
+        return took
 
     def do(self, *words):
         client = resp.unix(self.socket)
@@ -90,12 +97,19 @@ class Server:
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             return int(re.search(r"RssAnon:\s+(\d+)", status.read())[1])
 
-    def stop(self):
+    def end(self):
         self.process.terminate()
         try:
             self.process.wait(120)
         except subprocess.TimeoutExpired:
             sys.exit(f"{self.name} does not end")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.end()
         self.log.close()
         shutil.rmtree(self.sockets)
 
@@ -210,10 +224,18 @@ class Bench:
                 if server.do("LLEN", "list") != count:
                     sys.exit(f"{server.name}: not {count} messages in the list")
                 full = server.anonymous_kb()
+                server.kill()  # what was answered is with the system, if not on the device
+                killed = server.start(600)
+                server.end()
+                restart = server.start(600)
+                if server.do("LLEN", "list") != count:
+                    sys.exit(f"{server.name}: not {count} messages after a kill")
                 self.rows.append({"case": f"memory, {count} messages", "who": server.name,
-                                  "empty kB": empty, "full kB": full, "rate": rate})
+                                  "empty kB": empty, "full kB": full, "rate": rate,
+                                  "restart s": restart, "after kill s": killed})
                 print(f"{count:,} messages of {BYTES} bytes in {server.name}: {full:,} kB "
-                      f"anonymous memory, {empty:,} kB before; {rate:,.0f} a second")
+                      f"anonymous memory, {empty:,} kB before; {rate:,.0f} a second; answers "
+                      f"{restart:.3f} s after its start, {killed:.3f} s after a kill")
         self.started("everysec", body)
 
 

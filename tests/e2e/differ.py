@@ -23,6 +23,8 @@ import sys
 import tempfile
 import time
 
+import differ_stream
+
 PIPELINE = 40
 HISTORY = 100
 PATIENCE = 60
@@ -311,7 +313,7 @@ def key_commands(w):
         "del": lambda: [k(), *w.maybe(0.3, k())], "unlink": lambda: [k()],
         "exists": lambda: [k(), k()], "type": lambda: [k()], "touch": lambda: [k(), k()],
         "rename": lambda: [k(), k()], "renamenx": lambda: [k(), k()],
-        # No COPY: what is long is not copied (docs/RESP.md).
+        "copy": lambda: [w.key(w.rng.choice("lshezx")), k(), *w.maybe(0.3, b"REPLACE"), *w.maybe(0.1, b"DB", w.rng.choice([b"0", b"16", b"x"]))],
         "move": lambda: [k(), w.rng.choice([b"1", b"1", b"0", b"16", b"x"])],
         "keys": lambda: [w.rng.choice([b"*", b"l*", b"?1", b"[ls]2", b"x"])],
         "dbsize": lambda: [], "persist": lambda: [k()],
@@ -524,7 +526,7 @@ def script_commands(w):
 
 
 FAMILIES = {"list": list_commands, "string": string_commands, "hash": hash_commands, "set": set_commands,
-            "zset": zset_commands,
+            "zset": zset_commands, "stream": differ_stream.commands,
             "key": key_commands, "inside": inside_commands, "sort": sort_commands,
             "connection": connection_commands,
             "script": script_commands}
@@ -606,6 +608,7 @@ LOOSE = {  # an order that Redis does not promise; times; memory
     "hvals": lambda a, b: lines_sorted(a) == lines_sorted(b),
     "hgetall": lambda a, b: pairs_sorted(a) == pairs_sorted(b),
     "ttl": near, "pttl": near, "expiretime": near, "pexpiretime": near,
+    **differ_stream.LOOSE,
 }
 
 

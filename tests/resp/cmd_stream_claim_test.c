@@ -264,9 +264,8 @@ static void wrong_arguments_are_refused(void **state)
 {
     static const char integer[] = "-ERR min-idle-time is not an integer or out of range\r\n";
     static const char positive[] = "-ERR min-idle-time must be a positive integer\r\n";
-    static const char unbalanced[] =
-        "-ERR Unbalanced XREADGROUP list of streams: for each stream key "
-        "an ID or '>' must be specified.\r\n";
+    static const char unbalanced[] = "-ERR Unbalanced XREAD list of streams: for each stream key "
+                                     "an ID or '$' must be specified.\r\n";
     static const struct {
         const char *words;
         const char *want;

@@ -183,7 +183,7 @@ static void a_group_that_was_there_has_them_when_it_is_read(void **state)
     assert_says(t, "XREADGROUP GROUP g a STREAMS jobs:none >", "-NOGROUP ");
     (void)talk(t, 0, "SET jobs:string x");
     assert_says(t, "XREADGROUP GROUP g a STREAMS jobs:string >", "-WRONGTYPE ");
-    assert_says(t, "XREADGROUP GROUP g a STREAMS jobs:s jobs:t >", "-ERR Unbalanced XREADGROUP");
+    assert_says(t, "XREADGROUP GROUP g a STREAMS jobs:s jobs:t >", "-ERR Unbalanced XREAD list");
 }
 
 static void rules_are_told_and_not_set(void **state)

@@ -149,14 +149,31 @@ static bool moved(const struct boot *was, const struct boot *now)
     return now->known && ahead + JUMP_MS > 2 * (uint64_t)JUMP_MS;
 }
 
+/* The record, or what it would say of this opening: what is in a cache is of this one, and has none written. */
+static enum oxbow_err boot_of(struct oxbow_txn *txn, uint64_t number, struct boot *b)
+{
+    enum oxbow_err err = boot_get(txn, number, b);
+
+    if (err == OXBOW_ENOENT && number == txn_boot(txn)) {
+        *b = boot_now(txn);
+        err = b->start.counted ? OXBOW_OK : err;
+    }
+    return err;
+}
+
 enum oxbow_err boots_note(struct oxbow_txn *txn)
 {
     uint64_t number = txn_boot(txn);
-    struct boot now = boot_now(txn);
+    struct boot now;
     struct boot was;
     uint8_t key[KEY_BYTES];
-    enum oxbow_err err = boot_get(txn, number, &was);
+    enum oxbow_err err;
 
+    if (txn_in_cache(txn)) {
+        return OXBOW_OK;
+    }
+    now = boot_now(txn);
+    err = boot_get(txn, number, &was);
     if (err == OXBOW_ENOENT) {
         return boot_add(txn, number, &now);
     }
@@ -269,7 +286,7 @@ enum oxbow_err boots_age(struct oxbow_txn *txn, uint64_t boot, uint64_t uptime_m
 {
     uint64_t steady = less(txn_clock_ms(txn), txn_clock_added_ms(txn));
     struct boot b;
-    enum oxbow_err err = boot_get(txn, boot, &b);
+    enum oxbow_err err = boot_of(txn, boot, &b);
 
     *ms = UINT64_MAX;
     if (err == OXBOW_OK) {
@@ -289,7 +306,7 @@ enum oxbow_err oxbow_true_time(struct oxbow_txn *txn, const struct oxbow_stamp *
     if (stamp == NULL || out == NULL) {
         return OXBOW_EINVAL;
     }
-    err = boot_get(txn, stamp->boot, &b);
+    err = boot_of(txn, stamp->boot, &b);
     if (err == OXBOW_OK && !b.known && stamp->boot == txn_boot(txn)) {
         struct boot now = boot_now(txn);
 

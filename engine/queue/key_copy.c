@@ -7,6 +7,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/result.h"
 #include "engine/base/scan.h"
+#include "engine/queue/boots.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/policy.h"
 #include "engine/queue/stream.h"
@@ -176,6 +177,10 @@ static enum oxbow_err copy_do(struct copy *c)
         }
         if (err == OXBOW_OK && c->from.type == OXBOW_TYPE_HASH) {
             err = catalog_due_copy(c->txn, c->from.id, c->to);
+        }
+        /* A list's chunks come as they are, of this opening, which may have no record yet. */
+        if (err == OXBOW_OK && (c->from.id & KV_CACHE_ID) != 0) {
+            err = boots_note(c->txn);
         }
     }
     if (err == OXBOW_OK && c->ttl_ms != UINT64_MAX) {

@@ -11,6 +11,7 @@
 #include "oxbow/policy.h"
 #include "oxbow/schedule.h"
 #include "oxbow/set.h"
+#include "oxbow/time.h"
 #include "oxbow/zset.h"
 #include "tests/store/cache_fixture.h"
 
@@ -103,6 +104,54 @@ static void the_device_sees_nothing_of_it(void **state)
     assert_true(lsn_after > lsn);
     assert_true(after.device_bytes > before.device_bytes);
     streams_begin(f);
+}
+
+/* Their times are known all the same, and after a copy to the device at the next opening, too. */
+static void queues_of_a_cache_write_nothing_either(void **state)
+{
+    const struct oxbow_stream_range all = {.to = OXBOW_ID_MAX, .true_time = true};
+    const struct oxbow_policy policy = {.max_entries = 5};
+    struct oxbow_policy_info info;
+    const struct oxbow_bytes value = BYTES("v");
+    const struct oxbow_field field = {BYTES("f"), BYTES("v")};
+    struct streams *f = *state;
+    struct oxbow_stat before;
+    struct oxbow_stat after;
+    uint64_t lsn = 0;
+    uint64_t lsn_after = 0;
+    bool copied;
+
+    assert_ok(set_in(f, a, "durable"));
+    assert_ok(rig_try_commit(f->txn, &lsn));
+    f->txn = NULL;
+    assert_ok(oxbow_flush(f->rig.db));
+    oxbow_stat(f->rig.db, &before);
+    streams_begin(f);
+    in(f, CACHE);
+    assert_ok(oxbow_list_push(f->txn, BYTES("list"), OXBOW_RIGHT, &value, 1, NULL));
+    assert_ok(oxbow_stream_add(f->txn, BYTES("stream"), NULL, &field, 1, NULL));
+    assert_ok(rig_try_commit(f->txn, &lsn_after));
+    f->txn = NULL;
+    assert_int_equal(lsn_after, lsn);
+    assert_ok(oxbow_flush(f->rig.db));
+    oxbow_stat(f->rig.db, &after);
+    assert_int_equal(after.device_bytes, before.device_bytes);
+    streams_begin(f);
+    in(f, CACHE);
+    assert_ok(oxbow_stream_range(f->txn, BYTES("stream"), &all, &f->result));
+    assert_non_null(f->result.times);
+    assert_true(f->result.times[0].known);
+    assert_ok(oxbow_key_copy(f->txn, BYTES("list"), 0, BYTES("list"), false, &copied));
+    assert_true(copied);
+    assert_ok(rig_try_commit(f->txn, &lsn_after));
+    f->txn = NULL;
+    assert_true(lsn_after > lsn);
+    streams_begin(f);
+    streams_reopen(f);
+    assert_ok(oxbow_policy_set(f->txn, BYTES("list"), &policy));
+    assert_ok(oxbow_policy_info(f->txn, BYTES("list"), &info));
+    assert_int_equal(info.entries, 1);
+    assert_true(info.oldest_age_ms != UINT64_MAX);
 }
 
 static void a_transaction_over_both_is_one(void **state)
@@ -391,6 +440,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CACHE_TEST(every_type_works_and_nothing_is_left_after_closing),
         CACHE_TEST(the_device_sees_nothing_of_it),
+        CACHE_TEST(queues_of_a_cache_write_nothing_either),
         CACHE_TEST(a_transaction_over_both_is_one),
         CACHE_TEST(what_is_deleted_gives_its_memory_back),
         CACHE_TEST(keys_expire_in_both_orders),

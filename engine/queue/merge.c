@@ -131,7 +131,10 @@ static enum oxbow_err merge_one(struct merge *m, const struct oxbow_config *conf
     if (err != OXBOW_OK) {
         return err;
     }
-    err = claim(m, config);
+    err = caches_open(m->from, one->cache_databases); /* what it hides would go with the stand-in */
+    if (err == OXBOW_OK) {
+        err = claim(m, config);
+    }
     if (err == OXBOW_OK) {
         err = all_of_one(m);
     }

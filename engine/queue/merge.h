@@ -173,4 +173,8 @@ OXBOW_MUST_CHECK enum oxbow_err merge_parked(struct merge *m, struct merge_unit 
 /* Removes what was parked by earlier merges and has come to the target. */
 OXBOW_MUST_CHECK enum oxbow_err merge_parked_tidy(struct oxbow *db);
 
+/* Whether a store could be opened with these databases as caches (oxbow/cache.h), which it has in its
+ * configuration. OXBOW_EEXIST: one of them has something on the device. In open.c. */
+OXBOW_MUST_CHECK enum oxbow_err caches_open(struct oxbow *db, uint32_t databases);
+
 #endif

@@ -261,7 +261,7 @@ static enum oxbow_err caches_check(struct oxbow_txn *txn)
     return err;
 }
 
-static enum oxbow_err caches_open(struct oxbow *db, uint32_t databases)
+enum oxbow_err caches_open(struct oxbow *db, uint32_t databases)
 {
     const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_READ};
     struct oxbow_txn *txn;

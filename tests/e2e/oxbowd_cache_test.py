@@ -304,7 +304,7 @@ class Cache(base.Oxbowd):
         durable.set("k", "v")
         self.assertEqual(d.end(), 0, d.told())
         said = base.refused("--port", str(free_port()), "--dir", self.path("store"), "--db", "0", "memory")
-        self.assertIn("a database that `db N memory` names has keys or a forward on the device", said)
+        self.assertIn("a database that `db N memory` names has keys, a forward or rules on the device", said)
         d, durable, client = self.cache()
         self.assertEqual(durable.get("k"), b"v")
         self.assertEqual(client.dbsize(), 0)

@@ -234,6 +234,39 @@ static void what_was_sent_is_known_by_its_name_though_something_is_left(void **s
     rig_free(&rig);
 }
 
+/* A database that was on the device then, and is to be kept in memory now. */
+static void what_is_now_a_cache_stays_in_the_stand_in(void **state)
+{
+    const struct oxbow_bytes value = {"nine", 4};
+    struct oxbow_result result = {0};
+    struct oxbow_txn *txn;
+
+    (void)state;
+    rig_make(&rig);
+    begin_stand_in();
+    txn = rig_txn(&rig);
+    assert_int_equal(oxbow_txn_select(txn, 9), OXBOW_OK);
+    assert_int_equal(oxbow_list_push(txn, bytes_of("l"), OXBOW_RIGHT, &value, 1, NULL), OXBOW_OK);
+    rig_commit(&rig, txn);
+    rig_close(&rig);
+    device_back(&rig);
+    rig.config.cache_databases = 1u << 9;
+    rig_open(&rig);
+    assert_int_equal(recovery_of().merge_left, OXBOW_EEXIST);
+    assert_int_equal(recovery_of().merged, 0);
+    rig_close(&rig);
+    rig.config.cache_databases = 0;
+    rig_open_store(&rig);
+    assert_int_equal(recovery_of().merged, 1);
+    txn = rig_txn(&rig);
+    assert_int_equal(oxbow_txn_select(txn, 9), OXBOW_OK);
+    assert_int_equal(oxbow_list_range(txn, bytes_of("l"), 0, -1, &result), OXBOW_OK);
+    assert_int_equal(result.item_count, 1);
+    oxbow_txn_abort(txn);
+    oxbow_result_fini(&result);
+    rig_free(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +274,7 @@ int main(void)
         cmocka_unit_test(an_entry_says_when_it_was_added_where_the_forward_tells_that),
         cmocka_unit_test(a_target_that_is_too_long_for_a_stand_in_is_refused),
         cmocka_unit_test(what_was_sent_is_known_by_its_name_though_something_is_left),
+        cmocka_unit_test(what_is_now_a_cache_stays_in_the_stand_in),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,8 +244,9 @@ static const char *store_error(const struct daemon *d, enum oxbow_err err, char 
         return "no right to write there";
     }
     if (err == OXBOW_EEXIST) {
-        return "a database that `db N memory` names has keys or a forward on the device: empty it "
-               "first, or name another";
+        return "a database that `db N memory` names has keys, a forward or rules on the device: "
+               "empty "
+               "it first, or name another";
     }
     if (err == OXBOW_EINVAL) {
         return "limits that contradict each other: quota, disk-limit, journal-segment-size, "

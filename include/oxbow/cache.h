@@ -8,7 +8,8 @@
  * closed. A database that has keys on the device cannot become one, nor one that forwards, policies,
  * bindings, schedules or delayed entries speak of: oxbow_open refuses (OXBOW_EEXIST) and says which. Everything that a transaction does in a cache it does as elsewhere, and
  * with what it does in other databases: all of it or nothing; but a commit that changed caches alone has
- * no LSN of its own and waits for nothing. What is about a queue's survival has no meaning there and is
+ * no LSN of its own and waits for nothing (while the wall clock is not believed, the first deadline that
+ * is given in an opening, in a cache as elsewhere, has one record written). What is about a queue's survival has no meaning there and is
  * OXBOW_ENOTSUP: policies, groups with options, delayed and scheduled entries, entries with a time to
  * live or a priority, bindings, forwards, patrols, stand-ins. SWAPDB (oxbow_key_swap) of a cache with a
  * database that is none is OXBOW_ENOTSUP too; oxbow_key_move and oxbow_key_copy go between them.

@@ -1030,9 +1030,9 @@ class Cli(unittest.TestCase):
         self.assertEqual([row["entries"] for row in rows], [1, 0, 1])
         plain = self.run_cli("export", "--redis").stdout
         self.assertNotIn(b"OXBOW", plain)
-        self.assertIn(b"oxbow-export 1", plain)
+        self.assertIn(b"oxbow-export 3 redis", plain)
         third = os.path.join(self.top, "third")
-        self.run_cli("import", directory=third, stdin=plain) # as exports of before
+        self.run_cli("import", directory=third, stdin=plain)
         self.assertEqual(plain.count(b"XADD"), 3)
         for bad in (data.replace(b"max-entries", b"max-entriez", 1),
                     data.replace(b"OXBOW.GROUP", b"OXBOW.GRAUP", 1)):

@@ -12,6 +12,7 @@
 #include "oxbow/string.h"
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/move.h"
+#include "tools/oxbow/move_members.h"
 #include "tools/oxbow/move_settings.h"
 #include "tools/oxbow/resp_file.h"
 
@@ -233,6 +234,7 @@ static enum oxbow_err export_group(struct exporter *x, struct oxbow_txn *txn,
 
 static enum oxbow_err export_stream(struct exporter *x, struct oxbow_bytes key)
 {
+    uint64_t before = 0;
     struct oxbow_result groups = {0};
     struct oxbow_stream_info info;
     struct oxbow_txn *txn;
@@ -242,6 +244,7 @@ static enum oxbow_err export_stream(struct exporter *x, struct oxbow_bytes key)
         err = x->plain ? OXBOW_OK : settings_priorities(txn, &x->file, key);
         oxbow_txn_abort(txn);
     }
+    before = x->file.commands;
     if (err == OXBOW_OK) {
         err = export_entries(x, key);
     }
@@ -253,7 +256,7 @@ static enum oxbow_err export_stream(struct exporter *x, struct oxbow_bytes key)
     }
     err = oxbow_stream_info(txn, key, &info);
     if (err == OXBOW_OK) {
-        if (info.length == 0) {
+        if (x->file.commands == before) { /* what has expired may still be counted in its length */
             write_empty(x, key);
         }
         resp_command(&x->file, 7);
@@ -306,6 +309,8 @@ static void write_ttl(struct exporter *x, struct oxbow_bytes key, uint64_t left_
 
 static enum oxbow_err export_value(struct exporter *x, struct oxbow_bytes key, enum oxbow_type type)
 {
+    const struct members_source members = {x->db, x->database, key, type};
+
     switch (type) {
     case OXBOW_TYPE_LIST:
         return export_list(x, key);
@@ -313,6 +318,10 @@ static enum oxbow_err export_value(struct exporter *x, struct oxbow_bytes key, e
         return export_stream(x, key);
     case OXBOW_TYPE_STRING:
         return export_string(x, key);
+    case OXBOW_TYPE_HASH:
+    case OXBOW_TYPE_SET:
+    case OXBOW_TYPE_ZSET:
+        return members_export(&members, &x->file, &x->slice);
     default:
         return OXBOW_ENOTSUP;
     }
@@ -321,6 +330,7 @@ static enum oxbow_err export_value(struct exporter *x, struct oxbow_bytes key, e
 /* One that expires meanwhile is left out, or what is left of it by then. */
 static enum oxbow_err export_key(struct exporter *x, struct oxbow_bytes key)
 {
+    const uint64_t before = x->file.commands;
     enum oxbow_type type;
     uint64_t left_ms = UINT64_MAX;
     struct oxbow_txn *txn;
@@ -342,7 +352,7 @@ static enum oxbow_err export_key(struct exporter *x, struct oxbow_bytes key)
         fprintf(stderr, "\r\033[Kkey %" PRIu64 ", %" PRIu64 " MiB", x->keys, x->file.bytes >> 20);
     }
     err = export_value(x, key, type);
-    if (err == OXBOW_OK) {
+    if (err == OXBOW_OK && x->file.commands > before) {
         write_ttl(x, key, left_ms);
     }
     return err == OXBOW_ENOENT && left_ms != UINT64_MAX ? OXBOW_OK : err;

@@ -2,7 +2,9 @@
 /*
  * oxbow import: makes a store from an export. The store grows under another name beside its place
  * and is renamed into it when all was read, counted and checked: a file that is damaged or cut
- * short leaves nothing behind. Commands are rows of a table, in the forms that export writes.
+ * short leaves nothing behind. Commands are rows of a table, in the forms that export writes, and each
+ * key's stand together: a key that comes a second time is refused, as is what belongs to another key than
+ * the one that it stands behind.
  */
 #include "oxbow/group.h"
 #include "oxbow/key.h"
@@ -12,6 +14,7 @@
 #include "tools/oxbow/command.h"
 #include "tools/oxbow/entry.h"
 #include "tools/oxbow/move.h"
+#include "tools/oxbow/move_members.h"
 #include "tools/oxbow/move_settings.h"
 #include "tools/oxbow/resp_file.h"
 
@@ -27,6 +30,7 @@
 
 #define TXN_COMMANDS 256u
 #define TXN_BYTES    ((uint64_t)1 << 20)
+#define TXN_ARGS     4096u /* of members: a sorted set of small ones takes half of a transaction then */
 #define WORD_MAX     48u
 #define FIELDS_STACK 32u
 
@@ -36,9 +40,15 @@ struct importer {
     struct resp_file file;
     uint32_t database;
     uint64_t txn_commands;
+    uint64_t txn_args;
     uint64_t txn_start; /* bytes read when it began */
-    bool begun;         /* the first mark was seen */
-    bool ended;         /* the last one */
+    unsigned version;   /* of the file; 0: the first mark was not seen yet */
+    bool ended;         /* the last mark was */
+    const char *why;    /* more about an error than its text has */
+    uint8_t *key;       /* the one whose commands these are, and where it is */
+    size_t key_len;
+    uint32_t key_database;
+    bool key_begun;
 };
 
 /* A short argument as text; false: too long, or with a zero inside. */
@@ -78,13 +88,33 @@ static bool id_arg(struct oxbow_bytes arg, struct oxbow_id *out)
 
 /* ---- the commands; args[0] is the name ---- */
 
+static enum oxbow_err refuse(struct importer *m, enum oxbow_err err, const char *why)
+{
+    m->why = why;
+    return err;
+}
+
 static enum oxbow_err on_echo(struct importer *m, const struct oxbow_bytes *args, size_t count)
 {
-    (void)count;
-    if (is(args[1], MOVE_FIRST) || is(args[1], MOVE_PLAIN)) {
-        m->begun = true;
+    static const struct {
+        const char *text;
+        unsigned version;
+    } marks[] = {{"oxbow-export 1", 1}, {"oxbow-export 2", 2}, {MOVE_FIRST, 3}, {MOVE_PLAIN, 3}};
+
+    if (m->version != 0 || count != 2) {
+        return refuse(m, OXBOW_EPARSE, "a mark where none may be");
     }
-    return OXBOW_OK;
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        m->version = is(args[1], marks[i].text) ? marks[i].version : m->version;
+    }
+    if (m->version != 0) {
+        return OXBOW_OK;
+    }
+    return refuse(m, OXBOW_EFORMAT,
+                  args[1].len >= strlen(MOVE_ANY) &&
+                          memcmp(args[1].data, MOVE_ANY, strlen(MOVE_ANY)) == 0
+                      ? "an export of a version that this program does not know"
+                      : "no export");
 }
 
 static enum oxbow_err on_select(struct importer *m, const struct oxbow_bytes *args, size_t count)
@@ -109,15 +139,25 @@ static enum oxbow_err on_set(struct importer *m, const struct oxbow_bytes *args,
     return count == 3 ? oxbow_string_set(m->txn, args[1], args[2]) : OXBOW_EPARSE;
 }
 
+/* Exports of before may have one behind a key that expired while it was read: nothing was to be written
+ * of that any more. A key that goes meanwhile, since its fields do, needs none. */
 static enum oxbow_err on_pexpire(struct importer *m, const struct oxbow_bytes *args, size_t count)
 {
     enum oxbow_expire_done done;
     uint64_t ms;
 
-    if (count != 3 || !number_arg(args[2], &ms) || ms > INT64_MAX) {
-        return OXBOW_EPARSE;
+    if (count != 3 || !number_arg(args[2], &ms) || ms == 0 || ms > INT64_MAX) {
+        return refuse(m, OXBOW_EPARSE, "no deadline of a key");
     }
+    m->key_begun = false; /* nothing of it comes behind this */
     return oxbow_key_expire(m->txn, args[1], (int64_t)ms, 0, &done);
+}
+
+static enum oxbow_err on_members(struct importer *m, const struct oxbow_bytes *args, size_t count)
+{
+    m->txn_args += count;
+    return m->version < 3 ? refuse(m, OXBOW_EPARSE, "no command of an export of that version")
+                          : members_import(m->txn, args, count, &m->why);
 }
 
 static enum oxbow_err add_entry(struct importer *m, const struct oxbow_bytes *args, size_t count,
@@ -247,39 +287,111 @@ static enum oxbow_err on_xnack(struct importer *m, const struct oxbow_bytes *arg
     return oxbow_group_release(m->txn, group, &opt, NULL);
 }
 
+/* What a command is to a key. */
+enum key_use {
+    KEY_NONE,  /* nothing */
+    KEY_WHOLE, /* all of one: it begins there */
+    KEY_PART,  /* a part: it begins there, or goes on */
+    KEY_OF     /* something of the one that it stands behind */
+};
+
 static const struct import_row {
     const char *name;
     size_t args_min;
     enum oxbow_err (*run)(struct importer *m, const struct oxbow_bytes *args, size_t count);
+    enum key_use use;
+    unsigned key; /* which argument */
 } rows[] = {
-    {"ECHO", 2, on_echo},
-    {"SELECT", 2, on_select},
-    {"RPUSH", 3, on_rpush},
-    {"XADD", 5, on_xadd},
-    {"XSETID", 3, on_xsetid},
-    {"XGROUP", 5, on_xgroup},
-    {"XCLAIM", 6, on_xclaim},
-    {"XNACK", 6, on_xnack},
-    {"SET", 3, on_set},
-    {"PEXPIRE", 3, on_pexpire},
-    {"OXBOW.XADD", 6, on_priority},
-    {"OXBOW.POLICY", 2, on_settings},
-    {"OXBOW.GROUP", 3, on_settings},
-    {"OXBOW.BIND", 10, on_settings},
-    {"OXBOW.SOURCE", 4, on_settings},
-    {"OXBOW.SCHEDULE", 12, on_settings},
+    {"ECHO", 2, on_echo, KEY_NONE, 0},
+    {"SELECT", 2, on_select, KEY_NONE, 0},
+    {"RPUSH", 3, on_rpush, KEY_PART, 1},
+    {"XADD", 5, on_xadd, KEY_PART, 1},
+    {"XSETID", 3, on_xsetid, KEY_OF, 1},
+    {"XGROUP", 5, on_xgroup, KEY_OF, 2},
+    {"XCLAIM", 6, on_xclaim, KEY_OF, 1},
+    {"XNACK", 6, on_xnack, KEY_OF, 1},
+    {"SET", 3, on_set, KEY_WHOLE, 1},
+    {"HSET", 4, on_members, KEY_PART, 1},
+    {"HPEXPIRE", 6, on_members, KEY_OF, 1},
+    {"SADD", 3, on_members, KEY_PART, 1},
+    {"ZADD", 4, on_members, KEY_PART, 1},
+    {"PEXPIRE", 3, on_pexpire, KEY_OF, 1},
+    {"OXBOW.XADD", 6, on_priority, KEY_PART, 1},
+    {"OXBOW.POLICY", 2, on_settings, KEY_NONE, 0},
+    {"OXBOW.GROUP", 3, on_settings, KEY_OF, 1},
+    {"OXBOW.BIND", 10, on_settings, KEY_NONE, 0},
+    {"OXBOW.SOURCE", 4, on_settings, KEY_NONE, 0},
+    {"OXBOW.SCHEDULE", 12, on_settings, KEY_NONE, 0},
 };
+
+static bool is_current(const struct importer *m, struct oxbow_bytes key)
+{
+    return m->key_begun && m->key_database == m->database && key.len == m->key_len &&
+           memcmp(key.data, m->key, key.len) == 0;
+}
+
+static enum oxbow_err key_begin(struct importer *m, struct oxbow_bytes key)
+{
+    enum oxbow_type type;
+    uint8_t *copy;
+    enum oxbow_err err = oxbow_key_type(m->txn, key, &type);
+
+    if (err == OXBOW_OK && type != OXBOW_TYPE_NONE) {
+        return refuse(m, OXBOW_EEXIST, "a key that came before");
+    }
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    copy = realloc(m->key, key.len + 1);
+    if (copy == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    memcpy(copy, key.data, key.len);
+    m->key = copy;
+    m->key_len = key.len;
+    m->key_database = m->database;
+    m->key_begun = true;
+    return OXBOW_OK;
+}
+
+static enum oxbow_err check_key(struct importer *m, const struct import_row *row)
+{
+    struct oxbow_bytes key = m->file.args[row->key];
+    bool current = is_current(m, key);
+
+    switch (row->use) {
+    case KEY_WHOLE:
+    case KEY_PART:
+        return current && row->use == KEY_PART ? OXBOW_OK : key_begin(m, key);
+    case KEY_OF:
+        if (!current && (m->version >= 3 || row->run != on_pexpire)) {
+            return refuse(m, OXBOW_EPARSE, "it is not behind the key that it is about");
+        }
+        return OXBOW_OK;
+    case KEY_NONE:
+        break;
+    }
+    return OXBOW_OK;
+}
 
 static enum oxbow_err run_one(struct importer *m)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (is(m->file.args[0], rows[i].name)) {
-            return m->file.arg_count < rows[i].args_min
-                       ? OXBOW_EPARSE
-                       : rows[i].run(m, m->file.args, m->file.arg_count);
-        }
+    if (m->version == 0 && !is(m->file.args[0], "ECHO")) {
+        return refuse(m, OXBOW_EFORMAT, "no export");
     }
-    return OXBOW_EPARSE;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        enum oxbow_err err;
+
+        if (!is(m->file.args[0], rows[i].name)) {
+            continue;
+        }
+        if (m->file.arg_count < rows[i].args_min) {
+            return OXBOW_EPARSE;
+        }
+        err = check_key(m, &rows[i]);
+        return err == OXBOW_OK ? rows[i].run(m, m->file.args, m->file.arg_count) : err;
+    }
+    return refuse(m, OXBOW_EPARSE, "no command of an export");
 }
 
 /* ---- the file ---- */
@@ -289,6 +401,7 @@ static enum oxbow_err begin(struct importer *m)
     const struct oxbow_txn_options opt = {.sync = OXBOW_SYNC_INTERVAL, .database = m->database};
 
     m->txn_commands = 0;
+    m->txn_args = 0;
     m->txn_start = m->file.bytes;
     return oxbow_txn_begin(m->db, &opt, &m->txn);
 }
@@ -308,8 +421,15 @@ static enum oxbow_err check_end(struct importer *m, uint64_t commands, uint32_t 
     memcpy(text, f->args[1].data, f->args[1].len);
     text[f->args[1].len] = '\0';
     snprintf(want, sizeof want, MOVE_LAST "%" PRIu64 " %08" PRIx32, commands, crc);
-    m->ended = strcmp(text, want) == 0;
-    return m->ended ? OXBOW_OK : OXBOW_ECORRUPT;
+    if (strcmp(text, want) != 0) {
+        return refuse(m, OXBOW_ECORRUPT,
+                      "not as many commands, or not the bytes, that were written");
+    }
+    m->ended = true;
+    if (getc(m->file.file) != EOF) {
+        return refuse(m, OXBOW_EPARSE, "something stands behind the last mark");
+    }
+    return ferror(m->file.file) != 0 ? OXBOW_EIO : OXBOW_OK;
 }
 
 static void show_progress(const struct importer *m)
@@ -335,11 +455,9 @@ static enum oxbow_err import_commands(struct importer *m)
         if (err == OXBOW_OK && !m->ended) {
             err = run_one(m);
         }
-        if (err == OXBOW_OK && !m->begun) {
-            err = OXBOW_EFORMAT;
-        }
-        if (err == OXBOW_OK &&
-            (++m->txn_commands == TXN_COMMANDS || m->file.bytes - m->txn_start > TXN_BYTES)) {
+        if (err == OXBOW_OK && !m->ended &&
+            (++m->txn_commands == TXN_COMMANDS || m->txn_args > TXN_ARGS ||
+             m->file.bytes - m->txn_start > TXN_BYTES)) {
             err = oxbow_txn_commit(m->txn, NULL);
             m->txn = NULL;
             show_progress(m);
@@ -352,7 +470,7 @@ static enum oxbow_err import_commands(struct importer *m)
         oxbow_txn_abort(m->txn);
     }
     if (err == OXBOW_EAGAIN) {
-        err = OXBOW_EPARSE; /* the end of the file before the last mark */
+        err = refuse(m, OXBOW_EPARSE, "the file ends before the last mark");
     }
     return err == OXBOW_OK ? oxbow_flush(m->db) : err;
 }
@@ -410,8 +528,9 @@ static int import_into(struct cli *cli, struct importer *m, const char *temp, co
         (void)fputs("\r\033[K", stderr);
     }
     if (err != OXBOW_OK) {
-        fprintf(stderr, "oxbow: import: command %" PRIu64 ", byte %" PRIu64 ": %s (%s)\n",
-                m->file.commands, m->file.bytes, oxbow_err_text(err), oxbow_err_name(err));
+        fprintf(stderr, "oxbow: import: command %" PRIu64 ", byte %" PRIu64 ": %s%s%s (%s)\n",
+                m->file.commands, m->file.bytes, m->why != NULL ? m->why : "",
+                m->why != NULL ? ": " : "", oxbow_err_text(err), oxbow_err_name(err));
     }
     if (oxbow_close(m->db) != OXBOW_OK && err == OXBOW_OK) {
         return cli_fail("closing the store", OXBOW_EIO);
@@ -454,5 +573,6 @@ int move_import(struct cli *cli)
         fclose(m.file.file);
     }
     resp_fini(&m.file);
+    free(m.key);
     return code;
 }

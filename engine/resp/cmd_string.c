@@ -485,6 +485,8 @@ const struct resp_command resp_string_commands[] = {
      NULL},
     {"setrange", cmd_setrange, 4, WM, S, 1, 1, 1, "2.2.0", "Writes over a part of a value", NULL},
     {"strlen", cmd_strlen, 2, R | F, S, 1, 1, 1, "2.2.0", "How long a value is", NULL},
+    {"lcs", resp_lcs, -3, R, S, 1, 2, 1, "7.0.0",
+     "The longest sequence of bytes that two values have in common", NULL},
     {"incr", cmd_incr, 2, WM | F, S, 1, 1, 1, "1.0.0", "Adds one to a number", NULL},
     {"decr", cmd_decr, 2, WM | F, S, 1, 1, 1, "1.0.0", "Takes one from a number", NULL},
     {"incrby", cmd_incrby, 3, WM | F, S, 1, 1, 1, "1.0.0", "Adds to a number", NULL},

@@ -215,6 +215,8 @@ const struct resp_command *resp_table_find_full(const struct resp_table *t,
 uint32_t resp_table_slot(const struct resp_table *t, const struct resp_command *row);
 /* All rows of all families: idx from 0; NULL at the end. */
 const struct resp_command *resp_table_row(uint32_t idx);
+/* LCS: cmd_lcs.c. */
+OXBOW_MUST_CHECK enum oxbow_err resp_lcs(struct resp_call *call);
 /* COMMAND LIST. */
 OXBOW_MUST_CHECK enum oxbow_err resp_command_list(struct resp_call *call);
 

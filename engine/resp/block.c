@@ -9,7 +9,8 @@
  *
  * Who waits for the device (WAITAOF) has block.on and stands in none of these lines.
  *
- * Invariant: block.on, a place in each key's line, and a waiter of the store come and go together.
+ * Invariant: block.on, a place in each key's line, and a waiter of the store come and go together; only while
+ * the store is closed and opened again (server_reload.c) there is no waiter.
  */
 #include "engine/base/codec.h"
 #include "engine/base/hash.h"
@@ -334,19 +335,27 @@ static struct resp_call call_again(struct oxbow_resp_client *c, struct oxbow_txn
                               .again = true};
 }
 
-/* Gets in all lines, in a transaction that has found nothing. */
-static enum oxbow_err lines_join(struct oxbow_resp_client *c, struct oxbow_txn *txn)
+/* Gets in the store's lines; `tried`: the transaction has found nothing. */
+static enum oxbow_err waiter_add(struct oxbow_resp_client *c, struct oxbow_txn *txn, bool tried)
 {
     struct resp_block *b = &c->block;
     const struct oxbow_wait_keys keys = {.kind = b->stream ? OXBOW_WAIT_STREAM : OXBOW_WAIT_LIST,
                                          .keys = b->argv + b->first,
                                          .count = b->key_count};
+
+    return oxbow_wait_add(c->server->waits, txn, &keys, tried, c, &b->waiter);
+}
+
+/* Gets in all lines, in a transaction that has found nothing. */
+static enum oxbow_err lines_join(struct oxbow_resp_client *c, struct oxbow_txn *txn)
+{
+    struct resp_block *b = &c->block;
     enum oxbow_err err = places_take(c);
 
     if (err != OXBOW_OK) {
         return err;
     }
-    err = oxbow_wait_add(c->server->waits, txn, &keys, true, c, &b->waiter);
+    err = waiter_add(c, txn, true);
     if (err == OXBOW_OK && b->until_us != RESP_NEVER_US) {
         err = heap_add(c->server, c);
     }
@@ -411,6 +420,7 @@ enum oxbow_err resp_block_begin(struct resp_call *call)
         return err;
     }
     c->block.on = true;
+    link_add(&s->waiting, &c->block.waiting);
     s->blocked++;
     return OXBOW_OK;
 }
@@ -419,6 +429,7 @@ void resp_block_end(struct oxbow_resp_client *c)
 {
     c->block.on = false;
     c->block.served = false;
+    link_remove(&c->block.waiting);
     link_remove(&c->block.served_link);
     link_remove(&c->block.settling);
     c->server->blocked--;
@@ -492,6 +503,36 @@ void resp_block_woken(struct oxbow_resp *s)
         (void)!resp_batch_end(s); /* if it fails, nobody was served */
         if (c->block.on) {
             oxbow_wait_again(waiter);
+        }
+    }
+}
+
+void resp_block_left(struct oxbow_resp *s)
+{
+    for (struct link *l = s->waiting.next; l != &s->waiting; l = l->next) {
+        LINK_OF(l, struct oxbow_resp_client, block.waiting)->block.waiter = NULL;
+    }
+    oxbow_wait_set_close(s->waits);
+    s->waits = NULL;
+}
+
+void resp_block_again(struct oxbow_resp *s)
+{
+    struct link *next;
+
+    for (struct link *l = s->waiting.next; l != &s->waiting; l = next) {
+        struct oxbow_resp_client *c = LINK_OF(l, struct oxbow_resp_client, block.waiting);
+        struct oxbow_txn *txn;
+        enum oxbow_err err = resp_txn_begin(s, c->block.database, &txn);
+
+        next = l->next;
+        if (err == OXBOW_OK) {
+            err = waiter_add(c, txn, false); /* it looks once more: something may have come due */
+            oxbow_txn_abort(txn);
+        }
+        if (err != OXBOW_OK) {
+            resp_block_end(c);
+            resp_client_kill(c);
         }
     }
 }

@@ -75,6 +75,13 @@ static enum oxbow_err fields_begin(struct oxbow_resp *s)
     return err;
 }
 
+enum oxbow_err resp_store_begin(struct oxbow_resp *s)
+{
+    enum oxbow_err err = fields_begin(s);
+
+    return err == OXBOW_OK ? oxbow_wait_set_open(s->db, &s->waits) : err;
+}
+
 enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct oxbow_resp **out)
 {
     const struct oxbow_port *port;
@@ -105,6 +112,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     link_init(&s->batch);
     link_init(&s->served);
     link_init(&s->touched);
+    link_init(&s->waiting);
     link_init(&s->settling);
     link_init(&s->monitors);
     link_init(&s->patterns);
@@ -127,8 +135,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     err = err == OXBOW_OK ? resp_users_begin(s) : err;
     err = err == OXBOW_OK ? id_make(s, s->run_id) : err;
     err = err == OXBOW_OK ? id_make(s, s->sentinel_id) : err;
-    err = err == OXBOW_OK ? fields_begin(s) : err;
-    err = err == OXBOW_OK ? oxbow_wait_set_open(s->db, &s->waits) : err;
+    err = err == OXBOW_OK ? resp_store_begin(s) : err;
     if (err != OXBOW_OK) {
         acl_fini(&s->acl);
         buf_fini(&s->required);
@@ -162,14 +169,17 @@ void oxbow_resp_close(struct oxbow_resp *s)
 
 int oxbow_resp_fd(const struct oxbow_resp *s)
 {
-    return oxbow_wait_set_fd(s->waits);
+    return s->waits != NULL ? oxbow_wait_set_fd(s->waits) : -1;
 }
 
 int64_t oxbow_resp_timeout_ms(const struct oxbow_resp *s)
 {
     uint64_t now = s->port->clock.mono_us(s->port->clock.ctx);
-    int64_t left = oxbow_wait_set_timeout(s->waits);
+    int64_t left = s->waits != NULL ? oxbow_wait_set_timeout(s->waits) : OXBOW_WAIT_FOREVER;
 
+    if (s->db == NULL) {
+        return OXBOW_WAIT_FOREVER;
+    }
     if (!link_alone(&s->ready) || s->cache.more) {
         return 0;
     }
@@ -506,9 +516,8 @@ static void open_gates(struct oxbow_resp *s)
     }
 }
 
-void oxbow_resp_turn(struct oxbow_resp *s)
+static void turn(struct oxbow_resp *s)
 {
-    s->now_us = s->port->clock.mono_us(s->port->clock.ctx);
     open_gates(s);
     resp_expired_tell(s);
     resp_cache_turn(s);
@@ -518,7 +527,17 @@ void oxbow_resp_turn(struct oxbow_resp *s)
     work(s);
     resp_idle_turn(s);
     resp_output_turn(s);
-    open_gates(s);
+    if (s->db != NULL) { /* it may have been closed, and not have opened again */
+        open_gates(s);
+    }
+}
+
+void oxbow_resp_turn(struct oxbow_resp *s)
+{
+    s->now_us = s->port->clock.mono_us(s->port->clock.ctx);
+    if (s->db != NULL) {
+        turn(s);
+    }
     while (!link_alone(&s->notice)) {
         struct oxbow_resp_client *c = LINK_OF(s->notice.next, struct oxbow_resp_client, notice);
 

@@ -11,6 +11,7 @@
  *   block.c           who waits for keys, and who watches them
  *   multi.c           MULTI, EXEC, WATCH
  *   server_expired.c  keys whose time is over
+ *   server_reload.c   the store closed and opened again
  *   pubsub.c          channels and patterns
  *   script.c          EVAL and its like, and the commands that scripts call
  *   rules.c           what queues and groups are given by patterns of their names
@@ -107,6 +108,7 @@ struct resp_block {
     uint32_t heap;     /* position in server->deadlines, from 1; 0: not there */
     uint64_t mark;     /* of the output when it was served */
     struct oxbow_waiter *waiter;
+    struct link waiting; /* in server->waiting */
     struct link served_link;
     uint32_t databases;   /* it was served in, a bit each */
     struct link settling; /* in server->settling: it waits for the device and for no keys */
@@ -263,7 +265,7 @@ struct resp_cache {
 };
 
 struct oxbow_resp {
-    struct oxbow *db;
+    struct oxbow *db; /* NULL: it is closed, and did not open again: server_reload.c */
     const struct oxbow_port *port;
     struct oxbow_resp_config config;
     struct buf strings; /* of the configuration */
@@ -318,6 +320,7 @@ struct oxbow_resp {
     struct resp_interest *interests[RESP_INTEREST_SLOTS];
     uint32_t interest_count;
     struct link touched;
+    struct link waiting;  /* struct resp_block.waiting: for keys, in the order of arrival */
     struct link settling; /* struct resp_block.settling */
     bool serving;
     bool begun;      /* what is set now comes from clients */
@@ -357,6 +360,15 @@ OXBOW_MUST_CHECK enum oxbow_err resp_txn_begin(struct oxbow_resp *s, uint32_t da
 OXBOW_MUST_CHECK enum oxbow_err resp_txn_end(struct oxbow_resp *s, struct oxbow_txn *txn,
                                              uint64_t *lsn);
 
+/* What the server has in the store for as long as that is open. */
+OXBOW_MUST_CHECK enum oxbow_err resp_store_begin(struct oxbow_resp *s);
+
+/* ---- server_reload.c ---- */
+
+/* Has the store closed and opened again, which config.reopen does. Outside of batches. An error: it is not on
+ * the device what was committed, and nothing has happened. If it does not open, all connections are closed. */
+OXBOW_MUST_CHECK enum oxbow_err resp_reload(struct oxbow_resp *s);
+
 /* ---- server_users.c ---- */
 
 #define RESP_VALUE_MAX 1024u /* of a setting as text */
@@ -391,6 +403,8 @@ void resp_expired_tell(struct oxbow_resp *s);
 /* Sets which notifications are wanted, and has the store keep the names that expired only while they
  * are. False: there is no memory for that, and nothing has changed. */
 bool resp_expired_watch(struct oxbow_resp *s, uint32_t notify);
+/* The same of a store that was just opened, as things are set. OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err resp_expired_again(struct oxbow_resp *s);
 
 /* ---- server_idle.c ---- */
 
@@ -408,6 +422,8 @@ uint64_t resp_idle_due_us(const struct oxbow_resp *s);
 
 /* Asks the store for which databases replies wait for the device. */
 void resp_sync_look(struct oxbow_resp *s);
+/* Gives a store that was just opened the policies that are set, and `sync` for all other databases. */
+OXBOW_MUST_CHECK enum oxbow_err resp_sync_again(struct oxbow_resp *s, enum oxbow_sync sync);
 /* The policy in words; the length that they have. */
 size_t resp_own_sync_text(const struct resp_own_sync *own, char *out, size_t len);
 /* Settings. */
@@ -546,6 +562,10 @@ void resp_block_end(struct oxbow_resp_client *c);
 void resp_block_serve(struct oxbow_resp *s);
 /* Tries those whom the store woke. */
 void resp_block_woken(struct oxbow_resp *s);
+/* The store is closed, and with it the lines that it has of those who wait. */
+void resp_block_left(struct oxbow_resp *s);
+/* Has those who wait get in line in the store that was opened since. Who cannot is closed. */
+void resp_block_again(struct oxbow_resp *s);
 /* Ends waits whose time is over. */
 void resp_block_expire(struct oxbow_resp *s);
 /* Says what a client is told whose wait is over without anything. */

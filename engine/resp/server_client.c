@@ -42,6 +42,9 @@ enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server, const struct ox
     const struct oxbow_alloc *alloc = resp_alloc(server);
     struct oxbow_resp_client *c;
 
+    if (server->db == NULL) {
+        return OXBOW_ECLOSED;
+    }
     if (server->client_count >= server->config.clients_max) {
         server->stats.refused++;
         return OXBOW_EBUSY;
@@ -78,6 +81,7 @@ enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server, const struct ox
     link_init(&c->over);
     link_init(&c->monitor);
     link_init(&c->multi.watches);
+    link_init(&c->block.waiting);
     link_init(&c->block.served_link);
     link_init(&c->block.settling);
     link_init(&c->subscriptions);

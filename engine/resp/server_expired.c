@@ -33,6 +33,17 @@ bool resp_expired_watch(struct oxbow_resp *s, uint32_t notify)
     return err == OXBOW_OK;
 }
 
+enum oxbow_err resp_expired_again(struct oxbow_resp *s)
+{
+    uint32_t notify = s->notify;
+    bool done;
+
+    s->notify = 0;
+    done = resp_expired_watch(s, notify);
+    s->notify = notify;
+    return done ? OXBOW_OK : OXBOW_ENOMEM;
+}
+
 /* As Redis tells it. */
 static void tell(struct oxbow_resp *s, const struct oxbow_expired *one, struct oxbow_bytes key)
 {

@@ -134,6 +134,39 @@ static bool same(const struct resp_own_sync *a, const struct resp_own_sync *b)
     return a->sync == b->sync && a->interval_ms == b->interval_ms && a->said == b->said;
 }
 
+/* `begins`: what the store does not have without a journal is said to the log, and is the next safer one, as the
+ * store does with its own. */
+static enum oxbow_err give(struct oxbow_resp *s, uint32_t i, const struct resp_own_sync *own,
+                           bool begins)
+{
+    enum oxbow_err err = oxbow_set_database_sync(s->db, i, own->sync, own->interval_ms);
+
+    if (err == OXBOW_ENOTSUP && begins) {
+        s->port->log.line(s->port->log.ctx, OXBOW_LOG_WARN,
+                          "resp: db: without the journal `no` is not to be had: `everysec`");
+        err = oxbow_set_database_sync(s->db, i, OXBOW_SYNC_INTERVAL, 0);
+    }
+    return err;
+}
+
+enum oxbow_err resp_sync_again(struct oxbow_resp *s, enum oxbow_sync sync)
+{
+    struct oxbow_stat stat;
+    enum oxbow_err err = OXBOW_OK;
+
+    oxbow_stat(s->db, &stat);
+    if (stat.sync != sync) { /* it was set since the start */
+        err = oxbow_set_sync(s->db, sync, 0);
+    }
+    for (uint32_t i = 0; err == OXBOW_OK && i < OXBOW_RESP_DATABASES; i++) {
+        if (s->own[i].sync != OXBOW_SYNC_DEFAULT) {
+            err = give(s, i, &s->own[i], true);
+        }
+    }
+    resp_sync_look(s);
+    return err;
+}
+
 /* Gives the store what it has not yet. NULL, or what is wrong: then some of it is done. */
 static const char *apply(struct oxbow_resp *s, const struct resp_own_sync own[OXBOW_RESP_DATABASES])
 {
@@ -141,13 +174,7 @@ static const char *apply(struct oxbow_resp *s, const struct resp_own_sync own[OX
 
     for (uint32_t i = 0; err == OXBOW_OK && i < OXBOW_RESP_DATABASES; i++) {
         if (!same(&own[i], &s->own[i])) {
-            err = oxbow_set_database_sync(s->db, i, own[i].sync, own[i].interval_ms);
-            if (err == OXBOW_ENOTSUP && !s->begun) { /* as the store does with its own */
-                s->port->log.line(
-                    s->port->log.ctx, OXBOW_LOG_WARN,
-                    "resp: db: without the journal `no` is not to be had: `everysec`");
-                err = oxbow_set_database_sync(s->db, i, OXBOW_SYNC_INTERVAL, 0);
-            }
+            err = give(s, i, &own[i], !s->begun);
             s->own[i] = err == OXBOW_OK ? own[i] : s->own[i];
         }
     }

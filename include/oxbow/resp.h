@@ -116,7 +116,7 @@ struct oxbow_resp_group_rule {
 
 /* All zero means default, but for `db`. Copied, the strings too. */
 struct oxbow_resp_config {
-    struct oxbow *db;     /* must outlive the server */
+    struct oxbow *db;     /* must outlive the server, unless `reopen` replaces it */
     const char *password; /* requirepass: the default user's; NULL or empty: none; up to 1023
                                  bytes */
     const char *users;    /* lines "user NAME RULE...", as ACL LIST gives them; NULL: none */
@@ -160,8 +160,13 @@ struct oxbow_resp_config {
      * (oxbow_resp_client_done). Called within oxbow_resp_turn, at most once a turn and client; it
      * may only note it. */
     void (*ready)(void *ctx, void *user);
-    /* SHUTDOWN was sent: the program is to end. */
+    /* SHUTDOWN was sent, or there is no store any more: the program is to end. */
     void (*shutdown)(void *ctx);
+    /* DEBUG RELOAD: closes the store and opens it again, on the same port; *db is the new one, `db` of this
+     * configuration is gone. Called within a turn. The server's descriptor (oxbow_resp_fd) is another one after
+     * that turn, and so is the store's. An error: there is no store; all connections are closed, `shutdown` is called,
+     * and turns do nothing any more. NULL, or with an `uplink`, which works on the store too: refused. */
+    enum oxbow_err (*reopen)(void *ctx, struct oxbow **db);
     void *ctx;
 };
 
@@ -191,7 +196,8 @@ struct oxbow_resp_peer {
     bool sentinel;     /* it is answered as by a sentinel: laddr tells where the master is */
 };
 
-/* OXBOW_EBUSY: clients_max are connected. OXBOW_EREADONLY: protected mode. OXBOW_ENOMEM. What is to be
+/* OXBOW_EBUSY: clients_max are connected. OXBOW_EREADONLY: protected mode. OXBOW_ECLOSED: there is no store any more
+ * (`reopen`). OXBOW_ENOMEM. What is to be
  * sent before the connection is closed then is oxbow_resp_refusal. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server,
                                                        const struct oxbow_resp_peer *peer,

@@ -34,7 +34,9 @@ struct oxbow_resp_uv_why {
 struct oxbow_resp_uv_config {
     struct oxbow_resp_config
         resp;                 /* `ready` is the driver's own and must be NULL; `shutdown` is called
-                                      on the loop, outside of turns, and may close the driver */
+                                      on the loop, outside of turns, and may close the driver;
+                                      `reopen` within a turn, when the loop has let go of the store's
+                                      descriptors: not for a store that others on the loop follow (`durable`) */
     const char *const *binds; /* addresses, names, "*" (all IPv4) or "::*" (all IPv6); after a '-'
                                       one that this machine does not have is passed over */
     size_t bind_count;        /* at most OXBOW_RESP_UV_BINDS_MAX; 0: 127.0.0.1 and -::1 */

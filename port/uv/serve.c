@@ -84,6 +84,34 @@ static void shut(uv_handle_t *handle)
     }
 }
 
+/* ---- the descriptors of store and server ---- */
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+    struct serve_watch *w = handle->data;
+    struct oxbow_resp_uv *s = w->server;
+
+    if (--w->handles == 0) {
+        mem_free(&s->port->alloc, w, sizeof *w);
+    }
+    uvserve_released(s);
+}
+
+/* From here on the loop does not look at them: they may be closed at once. */
+static void watch_end(struct oxbow_resp_uv *s)
+{
+    struct serve_watch *w = s->watch;
+    bool both = w != NULL && w->handles == 2;
+
+    s->watch = NULL;
+    if (w != NULL) {
+        uv_close((uv_handle_t *)&w->durable, on_watch_closed);
+    }
+    if (both) {
+        uv_close((uv_handle_t *)&w->woken, on_watch_closed);
+    }
+}
+
 /* Lets go of everything. */
 static void end(struct oxbow_resp_uv *s)
 {
@@ -100,8 +128,7 @@ static void end(struct oxbow_resp_uv *s)
     shut((uv_handle_t *)&s->timer);
     shut((uv_handle_t *)&s->goodbye);
     shut((uv_handle_t *)&s->shake);
-    shut((uv_handle_t *)&s->durable);
-    shut((uv_handle_t *)&s->woken);
+    watch_end(s);
     uvserve_released(s);
 }
 
@@ -114,13 +141,13 @@ static void end_step(struct oxbow_resp_uv *s)
     if (s->due && !s->goodbye_over) {
         return; /* not all that was read is carried out */
     }
-    if (!s->lsn_known) {
+    if (!s->lsn_known && s->db != NULL) {
         oxbow_stat(s->db, &stat);
         s->lsn = stat.lsn_applied;
         s->lsn_known = true;
         oxbow_sync_start(s->db, s->lsn);
     }
-    if (!s->goodbye_over && oxbow_settled_lsn(s->db) < s->lsn) {
+    if (!s->goodbye_over && s->db != NULL && oxbow_settled_lsn(s->db) < s->lsn) {
         return;
     }
     while (c != NULL) {
@@ -195,11 +222,82 @@ static void arm(struct oxbow_resp_uv *s)
     }
 }
 
+static void on_durable(uv_poll_t *poll, int status, int events)
+{
+    const struct serve_watch *w = poll->data;
+    struct oxbow_resp_uv *s = w->server;
+
+    (void)events;
+    if (status == 0) {
+        oxbow_durable_clear(s->db);
+    }
+    uvserve_wake(s);
+    if (s->durable_told != NULL) {
+        s->durable_told(s->durable_ctx);
+    }
+}
+
+static void on_woken(uv_poll_t *poll, int status, int events)
+{
+    const struct serve_watch *w = poll->data;
+
+    (void)status;
+    (void)events;
+    uvserve_wake(w->server);
+}
+
+static enum oxbow_err watch_begin(struct oxbow_resp_uv *s)
+{
+    int durable = oxbow_durable_fd(s->db);
+    int woken = oxbow_resp_fd(s->resp);
+    struct serve_watch *w;
+
+    if (durable < 0 || woken < 0) {
+        return OXBOW_ENOTSUP;
+    }
+    w = mem_new(&s->port->alloc, sizeof *w);
+    if (w == NULL) {
+        return OXBOW_ENOMEM;
+    }
+    w->server = s;
+    w->durable.data = w->woken.data = w;
+    if (uv_poll_init(s->loop, &w->durable, durable) < 0) {
+        mem_free(&s->port->alloc, w, sizeof *w);
+        return OXBOW_ESYS;
+    }
+    s->watch = w;
+    w->handles = 1;
+    s->handles++;
+    if (uv_poll_init(s->loop, &w->woken, woken) < 0) {
+        return OXBOW_ESYS; /* what there is goes with the server */
+    }
+    w->handles = 2;
+    s->handles++;
+    (void)uv_poll_start(&w->durable, UV_READABLE, on_durable); /* fails for unknown events only */
+    (void)uv_poll_start(&w->woken, UV_READABLE, on_woken);
+    return OXBOW_OK;
+}
+
+/* After a turn in which the store was closed. */
+static void watch_again(struct oxbow_resp_uv *s)
+{
+    enum oxbow_err err = s->reopened && s->db != NULL ? watch_begin(s) : OXBOW_OK;
+
+    s->reopened = false;
+    if (err != OXBOW_OK) {
+        uvserve_log(s, OXBOW_LOG_ERROR,
+                    "serve: the store that was opened again cannot be served: %s",
+                    oxbow_err_text(err));
+        s->shutdown_due = true;
+    }
+}
+
 static void turn(struct oxbow_resp_uv *s)
 {
     s->due = false;
     (void)uv_idle_stop(&s->idle);
     oxbow_resp_turn(s->resp);
+    watch_again(s);
     while (s->ready_first != NULL) {
         struct serve_conn *c = s->ready_first;
 
@@ -231,33 +329,26 @@ static void on_check(uv_check_t *check)
     }
 }
 
-static void on_durable(uv_poll_t *poll, int status, int events)
-{
-    struct oxbow_resp_uv *s = poll->data;
-
-    (void)events;
-    if (status == 0) {
-        oxbow_durable_clear(s->db);
-    }
-    uvserve_wake(s);
-    if (s->durable_told != NULL) {
-        s->durable_told(s->durable_ctx);
-    }
-}
-
-static void on_woken(uv_poll_t *poll, int status, int events)
-{
-    (void)status;
-    (void)events;
-    uvserve_wake(poll->data);
-}
-
 /* ---- what the server tells ---- */
 
 static void on_ready(void *ctx, void *user)
 {
     (void)ctx;
     uvserve_conn_ready(user);
+}
+
+/* The loop lets go of the descriptors before the store closes them. */
+static enum oxbow_err on_reopen(void *ctx, struct oxbow **db)
+{
+    struct oxbow_resp_uv *s = ctx;
+    enum oxbow_err err;
+
+    watch_end(s);
+    s->reopened = true;
+    s->lsn_known = false;
+    err = s->reopen(s->shutdown_ctx, db);
+    s->db = err == OXBOW_OK ? *db : NULL;
+    return err;
 }
 
 static void on_shutdown(void *ctx)
@@ -297,15 +388,10 @@ static enum oxbow_err config_check(const struct oxbow_resp_uv_config *c,
 
 static enum oxbow_err handles_open(struct oxbow_resp_uv *s)
 {
-    int durable = oxbow_durable_fd(s->db);
-    int woken = oxbow_resp_fd(s->resp);
+    enum oxbow_err err;
 
     s->pause.data = s->check.data = s->idle.data = s->timer.data = s->goodbye.data = s;
     s->shake.data = s;
-    s->durable.data = s->woken.data = s;
-    if (durable < 0 || woken < 0) {
-        return OXBOW_ENOTSUP;
-    }
     /* These six never fail. */
     (void)uv_timer_init(s->loop, &s->pause);
     (void)uv_timer_init(s->loop, &s->timer);
@@ -314,20 +400,11 @@ static enum oxbow_err handles_open(struct oxbow_resp_uv *s)
     (void)uv_check_init(s->loop, &s->check);
     (void)uv_idle_init(s->loop, &s->idle);
     s->handles += 6;
-    if (uv_poll_init(s->loop, &s->durable, durable) < 0) {
-        s->durable.type = UV_UNKNOWN_HANDLE;
-        return OXBOW_ESYS;
+    err = watch_begin(s);
+    if (err == OXBOW_OK) {
+        (void)uv_check_start(&s->check, on_check); /* fails without a callback only */
     }
-    s->handles++;
-    if (uv_poll_init(s->loop, &s->woken, woken) < 0) {
-        s->woken.type = UV_UNKNOWN_HANDLE;
-        return OXBOW_ESYS;
-    }
-    s->handles++;
-    (void)uv_check_start(&s->check, on_check);                 /* fails without a callback only */
-    (void)uv_poll_start(&s->durable, UV_READABLE, on_durable); /* for unknown events only */
-    (void)uv_poll_start(&s->woken, UV_READABLE, on_woken);
-    return OXBOW_OK;
+    return err;
 }
 
 static enum oxbow_err resp_open(struct oxbow_resp_uv *s, const struct oxbow_resp_config *config,
@@ -339,8 +416,10 @@ static enum oxbow_err resp_open(struct oxbow_resp_uv *s, const struct oxbow_resp
 
     s->shutdown = config->shutdown;
     s->shutdown_ctx = config->ctx;
+    s->reopen = config->reopen;
     own.ready = on_ready;
     own.shutdown = on_shutdown;
+    own.reopen = config->reopen != NULL ? on_reopen : NULL;
     own.ctx = s;
     own.port = s->tcp_port;
     own.tls_port = s->tls_port;

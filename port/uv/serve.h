@@ -52,13 +52,22 @@ struct serve_conn {
     uint64_t shake_until_us;
 };
 
+/* The descriptors of store and server on the loop: others after the store was opened again. */
+struct serve_watch {
+    uv_poll_t durable;
+    uv_poll_t woken;
+    struct oxbow_resp_uv *server;
+    uint32_t handles; /* of them on the loop */
+};
+
 struct oxbow_resp_uv {
     const struct oxbow_port *port;
     uv_loop_t *loop;
-    struct oxbow *db;
+    struct oxbow *db; /* NULL: it was closed, and did not open again */
     struct oxbow_resp *resp;
     void (*shutdown)(void *ctx);
     void *shutdown_ctx;
+    enum oxbow_err (*reopen)(void *ctx, struct oxbow **db); /* with the same context */
     void (*durable_told)(void *ctx);
     void *durable_ctx;
     void (*done)(void *ctx);
@@ -82,8 +91,9 @@ struct oxbow_resp_uv {
     uint16_t tls_port;
     uint16_t sentinel_port;
     bool shutdown_due;
-    bool pausing; /* accepts nothing for a moment */
-    bool due;     /* a turn is */
+    bool reopened; /* the store was closed in this turn */
+    bool pausing;  /* accepts nothing for a moment */
+    bool due;      /* a turn is */
     bool closing;
     bool goodbye_over;
     bool lsn_known;
@@ -96,9 +106,8 @@ struct oxbow_resp_uv {
     uv_idle_t idle; /* keeps the loop from sleeping while a turn is due */
     uv_timer_t timer;
     uv_timer_t goodbye;
-    uv_timer_t shake; /* looks after handshakes while there are any */
-    uv_poll_t durable;
-    uv_poll_t woken;
+    uv_timer_t shake;          /* looks after handshakes while there are any */
+    struct serve_watch *watch; /* NULL: none */
     struct serve_listener listeners[SERVE_LISTENERS_MAX];
 };
 

@@ -345,7 +345,7 @@ def inside_commands(w):
         "slowlog": lambda: w.rng.choice([[b"GET", b"0"], [b"GET", b"-2"], [b"GET", b"x"], [b"reset"], [b"LEN", b"x"], [b"no"]]),
         "latency": lambda: w.rng.choice([[b"LATEST"], [b"HISTORY", w.value()], [b"reset"], [b"RESET", b"command"], [b"no"]]),
         "debug": lambda: w.rng.choice([[b"SLEEP", b"0"], [b"sleep", b"x"], [b"SET-ACTIVE-EXPIRE", b"1"], [b"OBJECT", k()],
-                                       [b"change-repl-id"], [b"no"], [b"OBJECT"]]),
+                                       [b"RELOAD"], [b"reload", b"no"], [b"change-repl-id"], [b"no"], [b"OBJECT"]]),
         # For so many replicas it would wait for ever.
         "wait": lambda: [w.number(-1, 1).replace(b"9223372036854775807", b"0"), w.rng.choice([b"0", b"5", b"-1", b"x", b"1.5"])],
     }

@@ -60,7 +60,7 @@ static void a_key_is_told_of_and_the_rest_is_accepted_or_unknown(void **state)
     assert_reply(t, 0, "DEBUG SET-ACTIVE-EXPIRE 0", "+OK\r\n");
     assert_reply(t, 0, "DEBUG jmap", "+OK\r\n");
     assert_reply(t, 0, "DEBUG CHANGE-REPL-ID", "+OK\r\n");
-    assert_memory_equal(talk(t, 0, "DEBUG HELP"), "*7\r\n+DEBUG", 10);
+    assert_memory_equal(talk(t, 0, "DEBUG HELP"), "*11\r\n+DEBUG", 11);
     assert_reply(t, 0, "DEBUG OBJECT",
                  "-ERR unknown subcommand or wrong number of arguments for 'OBJECT'. Try DEBUG "
                  "HELP.\r\n");

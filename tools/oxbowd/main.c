@@ -35,12 +35,12 @@ struct daemon {
     struct config_origin origin;
     struct daemon_log log;
     struct oxbow_port port;
-    struct oxbow *db;
+    struct oxbow *db; /* NULL: not open */
     struct uvprogram *program;
     struct oxbow_resp_uv *server;
     struct uplink *uplink; /* NULL: none */
     bool ending;
-    bool failed;
+    bool failed; /* it ends since there is no store any more */
 };
 
 /* How TLS is spoken; NULL: this program was built without it. */
@@ -180,7 +180,9 @@ static void end(struct daemon *d, const char *why)
 
 static void on_shutdown(void *ctx)
 {
-    end(ctx, "SHUTDOWN");
+    struct daemon *d = ctx;
+
+    end(d, d->failed ? "there is no store" : "SHUTDOWN");
 }
 
 static void reload_tls(struct daemon *d)
@@ -277,7 +279,7 @@ static void gather(const struct config *c, struct oxbow_config *out)
     }
 }
 
-static bool store_open(struct daemon *d)
+static enum oxbow_err store_open(struct daemon *d)
 {
     const struct config *c = &d->config;
     struct oxbow_config config = {
@@ -314,7 +316,37 @@ static bool store_open(struct daemon *d)
         daemon_log_say(&d->log, OXBOW_LOG_ERROR, "%s: %s (%s)", c->dir,
                        store_error(d, err, text, sizeof text), oxbow_err_name(err));
     }
-    return err == OXBOW_OK;
+    return err;
+}
+
+static enum oxbow_err store_close(struct daemon *d)
+{
+    enum oxbow_err err = d->db != NULL ? oxbow_close(d->db) : OXBOW_OK;
+
+    d->db = NULL;
+    if (err != OXBOW_OK) {
+        daemon_log_say(&d->log, OXBOW_LOG_ERROR, "closing the store: %s (%s)", oxbow_err_text(err),
+                       oxbow_err_name(err));
+    }
+    return err;
+}
+
+/* DEBUG RELOAD. What keeps it from going on has been logged: the server then asks for the end. */
+static enum oxbow_err on_reopen(void *ctx, struct oxbow **db)
+{
+    struct daemon *d = ctx;
+    enum oxbow_err err = store_close(d);
+
+    if (err == OXBOW_OK) {
+        err = store_open(d);
+    }
+    d->failed = err != OXBOW_OK;
+    if (err == OXBOW_OK) {
+        daemon_log_say(&d->log, OXBOW_LOG_INFO,
+                       "DEBUG RELOAD: the store was closed and is open again");
+        *db = d->db;
+    }
+    return err;
 }
 
 /* Descriptors for as many connections as the configuration has, or as many as there may be. */
@@ -403,6 +435,7 @@ static bool server_open(struct daemon *d)
                              .host = c->announce_ip,
                              .port = (uint16_t)c->announce_port},
                 .shutdown = on_shutdown,
+                .reopen = on_reopen,
                 .ctx = d,
             },
         .binds = binds,
@@ -594,17 +627,13 @@ static bool serve(struct daemon *d)
 
 static bool run(struct daemon *d)
 {
-    enum oxbow_err err;
     bool ok;
 
-    if (!store_open(d)) {
+    if (store_open(d) != OXBOW_OK) {
         return false;
     }
-    ok = program_open(d) && serve(d);
-    err = oxbow_close(d->db);
-    if (err != OXBOW_OK) {
-        daemon_log_say(&d->log, OXBOW_LOG_ERROR, "closing the store: %s (%s)", oxbow_err_text(err),
-                       oxbow_err_name(err));
+    ok = program_open(d) && serve(d) && !d->failed;
+    if (store_close(d) != OXBOW_OK) {
         return false;
     }
     if (ok) {

@@ -183,6 +183,7 @@ static const struct {
     {"enable-debug-command", resp_get_debug, NULL},
     {"group", NULL, NULL},
     {"latency-monitor-threshold", resp_get_latency, resp_set_latency},
+    {"latency-tracking", resp_get_tracking, resp_set_tracking},
     {"lua-time-limit", get_script_time, set_script_time},
     {"maxclients", get_clients, set_clients},
     {"maxmemory", resp_get_maxmemory, resp_set_maxmemory},
@@ -297,6 +298,7 @@ static enum oxbow_err config_set(struct resp_call *call)
 static enum oxbow_err config_resetstat(struct resp_call *call)
 {
     call->server->stats = (struct resp_stats){.connections = 0};
+    resp_histograms_forget(call->server);
     resp_ok(call->reply);
     return OXBOW_OK;
 }

@@ -117,6 +117,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     link_init(&s->monitors);
     link_init(&s->patterns);
     resp_slow_init(s);
+    s->latency.tracking = true;
     resp_output_init(s);
     resp_table_init(&s->table);
     resp_sync_look(s);
@@ -159,6 +160,7 @@ void oxbow_resp_close(struct oxbow_resp *s)
     oxbow_wait_set_close(s->waits);
     resp_script_fini(s);
     resp_slow_fini(s);
+    resp_histograms_forget(s);
     oxbow_result_fini(&s->result);
     mem_free(alloc, s->deadlines, s->deadline_cap * sizeof s->deadlines[0]);
     acl_fini(&s->acl);

@@ -243,10 +243,22 @@ struct resp_latency_event {
     uint64_t worst_ms;
 };
 
+#define RESP_HISTOGRAM_STEPS 21u
+
+/* How long a command's calls took: cmd_latency_histogram.c. */
+struct resp_histogram {
+    const struct resp_command *row;
+    uint64_t calls;
+    uint64_t steps[RESP_HISTOGRAM_STEPS];
+};
+
 /* cmd_latency.c */
 struct resp_latency {
     uint64_t threshold_ms; /* 0: nothing is noted */
     struct resp_latency_event events[RESP_LATENCY_EVENTS];
+    bool tracking;
+    struct resp_histogram
+        *histograms[RESP_COMMAND_SLOTS]; /* of commands that were given; else NULL */
 };
 
 /* A database's own policy, as it was said. */
@@ -636,7 +648,7 @@ void resp_get_debug(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
 /* Shows the command to those who monitor. */
 void resp_monitor_show(const struct resp_call *call);
 
-/* ---- cmd_slowlog.c, cmd_latency.c ---- */
+/* ---- cmd_slowlog.c, cmd_latency.c, cmd_latency_histogram.c ---- */
 
 /* Whether nobody may read the argument but who gave it: passwords. */
 bool resp_arg_is_secret(const struct resp_call *call, uint32_t i);
@@ -645,6 +657,11 @@ void resp_slow_fini(struct oxbow_resp *s);
 /* Notes the command if it took long. */
 void resp_slow_ran(const struct resp_call *call, uint64_t us);
 void resp_latency_ran(const struct resp_call *call, uint64_t us);
+/* Counts the call, and forgets all counts. */
+void resp_histogram_ran(const struct resp_call *call, uint64_t us);
+void resp_histograms_forget(struct oxbow_resp *s);
+/* LATENCY HISTOGRAM. */
+OXBOW_MUST_CHECK enum oxbow_err resp_latency_histogram(struct resp_call *call);
 /* Settings. */
 void resp_get_slow_time(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
 bool resp_set_slow_time(struct oxbow_resp *s, struct oxbow_bytes value);
@@ -652,6 +669,8 @@ void resp_get_slow_count(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
 bool resp_set_slow_count(struct oxbow_resp *s, struct oxbow_bytes value);
 void resp_get_latency(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
 bool resp_set_latency(struct oxbow_resp *s, struct oxbow_bytes value);
+void resp_get_tracking(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
+bool resp_set_tracking(struct oxbow_resp *s, struct oxbow_bytes value);
 
 /* ---- multi.c ---- */
 

@@ -115,7 +115,7 @@ static uint64_t now_us(const struct resp_call *call)
     return clock->mono_us(clock->ctx);
 }
 
-/* Whether it matters how long it takes. A script counts, and not what it calls; EXEC's commands, and not
+/* Whether it matters that others waited for it. A script counts, and not what it calls; EXEC's commands, and not
  * EXEC; one that has waited did not keep others. */
 static bool is_timed(const struct resp_call *call)
 {
@@ -123,6 +123,20 @@ static bool is_timed(const struct resp_call *call)
 
     return (s->slow.longer_us >= 0 || s->latency.threshold_ms > 0) && call->script == NULL &&
            !call->again && (call->row->flags & RESP_SKIP_LOGS) == 0;
+}
+
+/* Who has waited is counted when it is served. */
+static void note_time(const struct resp_call *call, bool timed, bool tracked, uint64_t began)
+{
+    uint64_t took = timed || tracked ? now_us(call) - began : 0;
+
+    if (timed) {
+        resp_slow_ran(call, took);
+        resp_latency_ran(call, took);
+    }
+    if (tracked) {
+        resp_histogram_ran(call, took);
+    }
 }
 
 /* The handler, and what the configuration has for the queues and groups that it meets. */
@@ -142,7 +156,9 @@ enum oxbow_err resp_run(struct resp_call *call)
 {
     uint64_t mark = resp_reply_mark(call->reply);
     uint64_t changes = changes_of(call);
-    uint64_t began = is_timed(call) ? now_us(call) : 0;
+    bool timed = is_timed(call);
+    bool tracked = call->server->latency.tracking;
+    uint64_t began = timed || tracked ? now_us(call) : 0;
     bool calls_others = call->row->categories == RESP_CAT_SCRIPTING;
     enum oxbow_err err;
 
@@ -153,11 +169,8 @@ enum oxbow_err resp_run(struct resp_call *call)
     if (!calls_others) {
         resp_monitor_show(call);
     }
-    if (began != 0 && err != OXBOW_EAGAIN) {
-        uint64_t took = now_us(call) - began;
-
-        resp_slow_ran(call, took);
-        resp_latency_ran(call, took);
+    if (err != OXBOW_EAGAIN) {
+        note_time(call, timed, tracked, began);
     }
     if (err != OXBOW_OK) {
         resp_reply_rewind(call->reply, mark);

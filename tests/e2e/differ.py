@@ -130,8 +130,8 @@ def text(command):
 class Words:
     """Arguments by chance, most of them fit for what they are for."""
 
-    def __init__(self, rng):
-        self.rng = rng
+    def __init__(self, rng, memory=False):
+        self.rng, self.memory = rng, memory
 
     def key(self, kind):
         r = self.rng.random()
@@ -343,9 +343,11 @@ def inside_commands(w):
         "function": lambda: w.rng.choice([[b"LIST"], [b"LIST", *w.maybe(0.5, b"WITHCODE"), *w.maybe(0.5, b"LIBRARYNAME"), b"x"],
                                           [b"FLUSH", *w.maybe(0.5, w.rng.choice([b"async", b"SYNC", b"no"]))], [b"stats"]]),
         "slowlog": lambda: w.rng.choice([[b"GET", b"0"], [b"GET", b"-2"], [b"GET", b"x"], [b"reset"], [b"LEN", b"x"], [b"no"]]),
-        "latency": lambda: w.rng.choice([[b"LATEST"], [b"HISTORY", w.value()], [b"reset"], [b"RESET", b"command"], [b"no"]]),
+        "latency": lambda: w.rng.choice([[b"LATEST"], [b"HISTORY", w.value()], [b"reset"], [b"RESET", b"command"], [b"no"],
+                                         [b"GRAPH", b"command"], [b"graph", b"none"], [b"HISTOGRAM", b"nosuch"], [b"GRAPH"]]),
         "debug": lambda: w.rng.choice([[b"SLEEP", b"0"], [b"sleep", b"x"], [b"SET-ACTIVE-EXPIRE", b"1"], [b"OBJECT", k()],
-                                       [b"RELOAD"], [b"reload", b"no"], [b"change-repl-id"], [b"no"], [b"OBJECT"]]),
+                                       # What is kept in memory would be gone.
+                                       [b"RELOAD", *w.maybe(w.memory, b"no")], [b"reload", b"no"], [b"change-repl-id"], [b"no"], [b"OBJECT"]]),
         # For so many replicas it would wait for ever.
         "wait": lambda: [w.number(-1, 1).replace(b"9223372036854775807", b"0"), w.rng.choice([b"0", b"5", b"-1", b"x", b"1.5"])],
     }
@@ -802,7 +804,7 @@ def main():
         return 77
     print(f"OXBOW_SEED={args.seed}")
     rng = random.Random(args.seed)
-    words = Words(rng)
+    words = Words(rng, args.memory)
     table = {}
     for family in args.families.split(","):
         table.update(FAMILIES[family](words))

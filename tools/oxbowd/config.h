@@ -159,6 +159,7 @@ struct config {
     int64_t slow_us; /* -1: nothing is noted */
     uint64_t slow_max;
     uint64_t latency_ms;
+    bool latency_tracking;
     uint64_t daemonize;
     uint64_t supervised;
     char dir[CONFIG_TEXT_MAX];

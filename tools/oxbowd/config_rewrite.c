@@ -556,6 +556,7 @@ uint32_t config_settings(const struct config *c, struct oxbow_resp_setting out[C
     config_databases_text(&c->own_sync, room[n], CONFIG_SETTING_TEXT);
     out[n] = (struct oxbow_resp_setting){"db", room[n]};
     n++;
+    out[n++] = (struct oxbow_resp_setting){"latency-tracking", c->latency_tracking ? "yes" : "no"};
     out[n++] = (struct oxbow_resp_setting){"notify-keyspace-events", c->keyspace_events};
     return n;
 }

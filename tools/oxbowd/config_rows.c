@@ -138,6 +138,8 @@ const struct config_row config_rows[] = {
      "commands that SLOWLOG keeps"},
     {"latency-monitor-threshold", CONFIG_NUMBER, AT(latency_ms), "0", 0, INT64_MAX, NULL,
      "milliseconds from which on a command is noted in LATENCY; 0: none is"},
+    {"latency-tracking", CONFIG_YESNO, AT(latency_tracking), "yes", 0, 0, NULL,
+     "how long each command takes is counted for LATENCY HISTOGRAM"},
     {"daemonize", CONFIG_WORD, AT(daemonize), "no", 0, 0, no_fork,
      "no: a supervisor starts it and watches it"},
     {"supervised", CONFIG_WORD, AT(supervised), "auto", 0, 0, supervisors,

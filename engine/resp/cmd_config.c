@@ -303,6 +303,21 @@ static enum oxbow_err config_resetstat(struct resp_call *call)
     return OXBOW_OK;
 }
 
+static enum oxbow_err config_help(struct resp_call *call)
+{
+    static const char *const lines[] = {
+        "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "GET <pattern> [<pattern> ...]",
+        "SET <directive> <value> [<directive> <value> ...]",
+        "RESETSTAT",
+        "REWRITE",
+        "HELP",
+        NULL,
+    };
+
+    return resp_lines(call, lines);
+}
+
 #define ADMIN (RESP_ADMIN | RESP_NOSCRIPT | RESP_LOADING | RESP_STALE)
 #define D     RESP_CAT_DANGEROUS
 
@@ -314,6 +329,8 @@ const struct resp_command resp_config_subs[] = {
     {"config|rewrite", resp_config_rewrite, 2, ADMIN | RESP_ALONE, D, 0, 0, 0, "2.8.0",
      "Writes what is set now into the configuration's file", NULL},
     {"config|resetstat", config_resetstat, 2, ADMIN | RESP_ALONE, D, 0, 0, 0, "2.0.0",
-     "Has the counters of INFO begin anew", NULL},
+     "Has the counters of INFO and LATENCY HISTOGRAM begin anew", NULL},
+    {"config|help", config_help, 2, RESP_LOADING | RESP_STALE | RESP_PURE, 0, 0, 0, 0, "5.0.0",
+     "What CONFIG can do", NULL},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };

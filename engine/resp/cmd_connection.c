@@ -15,7 +15,7 @@ static enum oxbow_err cmd_ping(struct resp_call *call)
     if (call->count > 2) {
         return resp_refuse_arity(call);
     }
-    if (c->channels + c->patterns > 0 && call->reply->version == 2) {
+    if (resp_subscribed(c) > 0 && call->reply->version == 2) {
         resp_array(call->reply, 2);
         resp_bulk_text(call->reply, "pong");
         resp_bulk(call->reply, call->count == 2 ? call->args[1] : (struct oxbow_bytes){"", 0});
@@ -152,7 +152,7 @@ enum oxbow_err resp_client_line(const struct oxbow_resp_client *c, struct buf *o
     if (!link_alone(&c->monitor)) {
         flags[f++] = 'O';
     }
-    if (c->channels + c->patterns > 0) {
+    if (resp_subscribed(c) > 0) {
         flags[f++] = 'P';
     }
     if (c->multi.on) {
@@ -174,14 +174,15 @@ enum oxbow_err resp_client_line(const struct oxbow_resp_client *c, struct buf *o
     len = snprintf(
         text, sizeof text,
         "id=%llu addr=%s laddr=%s fd=%d name=%.*s age=%llu idle=%llu flags=%s db=%u sub=%u psub=%u "
-        "ssub=0 multi=%d qbuf=%zu qbuf-free=0 argv-mem=0 multi-mem=%zu rbs=%zu rbp=0 obl=%zu oll=0 "
+        "ssub=%u multi=%d qbuf=%zu qbuf-free=0 argv-mem=0 multi-mem=%zu rbs=%zu rbp=0 obl=%zu "
+        "oll=0 "
         "omem=%zu tot-mem=%zu events=r cmd=%s user=%.*s redir=-1 resp=%d lib-name=%.*s "
         "lib-ver=%.*s\n",
         (unsigned long long)c->id, c->addr, c->laddr, c->fd,
         (int)(c->name.len < 128 ? c->name.len : 128), (const char *)c->name.data,
         (unsigned long long)((s->now_us - c->opened_us) / 1000000),
         (unsigned long long)((s->now_us - c->used_us) / 1000000), flags, c->database, c->channels,
-        c->patterns, c->multi.on ? (int)c->multi.count : -1, resp_reader_pending(&c->in),
+        c->patterns, c->shards, c->multi.on ? (int)c->multi.count : -1, resp_reader_pending(&c->in),
         c->multi.queue.cap, resp_reply_memory(&c->out), resp_reply_pending(&c->out),
         resp_reply_memory(&c->out),
         sizeof *c + resp_reader_memory(&c->in) + resp_reply_memory(&c->out),
@@ -214,7 +215,7 @@ static enum oxbow_err client_info(struct resp_call *call)
 
 static bool is_of_type(const struct oxbow_resp_client *c, struct oxbow_bytes type)
 {
-    bool pubsub = c->channels + c->patterns > 0;
+    bool pubsub = resp_subscribed(c) > 0;
 
     return resp_arg_is(type, pubsub ? "pubsub" : "normal");
 }

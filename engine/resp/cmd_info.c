@@ -150,6 +150,7 @@ static void section_stats(struct info *i)
     line(i, "client_output_buffer_limit_disconnections:%llu", ULL(s->stats.overcome));
     line(i, "pubsub_channels:%u", s->channel_count);
     line(i, "pubsub_patterns:%u", s->pattern_count);
+    line(i, "pubsubshard_channels:%u", s->shard_count);
 }
 
 static void section_replication(struct info *i)

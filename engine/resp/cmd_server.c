@@ -299,6 +299,23 @@ static enum oxbow_err command_getkeys(struct resp_call *call)
     return OXBOW_OK;
 }
 
+static enum oxbow_err command_help(struct resp_call *call)
+{
+    static const char *const lines[] = {
+        "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "(no subcommand)",
+        "COUNT",
+        "DOCS [<command> ...]",
+        "GETKEYS <full-command>",
+        "INFO [<command> ...]",
+        "LIST [FILTERBY MODULE|ACLCAT|PATTERN <value>]",
+        "HELP",
+        NULL,
+    };
+
+    return resp_lines(call, lines);
+}
+
 #define FREE  (RESP_LOADING | RESP_STALE | RESP_PURE)
 #define ADMIN (RESP_ADMIN | RESP_NOSCRIPT | RESP_LOADING | RESP_STALE)
 #define D     RESP_CAT_DANGEROUS
@@ -314,6 +331,8 @@ static const struct resp_command command_subs[] = {
      "The names of commands: all, or those of a category or pattern", NULL},
     {"command|getkeys", command_getkeys, -4, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "2.8.13",
      "The keys among a command's arguments", NULL},
+    {"command|help", command_help, 2, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "5.0.0",
+     "What COMMAND can do", NULL},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };
 

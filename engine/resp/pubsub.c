@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Channels and patterns, and keyspace notifications, which are messages like any other.
+ * Channels and patterns, sharded channels, which without a cluster are channels that no pattern reaches, and keyspace notifications, which are messages like any other.
  *
  * A message sent within a batch is part of it: it leaves when what the batch did is safe, and does
  * not leave if the batch fails.
@@ -19,20 +19,60 @@
 /* What channels are told apart by beside their names. */
 struct kind {
     bool pattern;
+    bool shard;
     bool sentinel;
 };
 
-static struct kind kind_for(const struct oxbow_resp_client *c, bool pattern)
+/* What one subscribes to, and the words for it. */
+enum sort { CHANNEL, PATTERN, SHARD };
+
+static const struct {
+    const char *subscribe;
+    const char *unsubscribe;
+} words[] = {
+    [CHANNEL] = {"subscribe", "unsubscribe"},
+    [PATTERN] = {"psubscribe", "punsubscribe"},
+    [SHARD] = {"ssubscribe", "sunsubscribe"},
+};
+
+static struct kind kind_for(const struct oxbow_resp_client *c, enum sort sort)
 {
-    return (struct kind){.pattern = pattern, .sentinel = c->sentinel};
+    return (struct kind){
+        .pattern = sort == PATTERN, .shard = sort == SHARD, .sentinel = c->sentinel};
+}
+
+static enum sort sort_of(const struct resp_channel *ch)
+{
+    return ch->pattern ? PATTERN : ch->shard ? SHARD : CHANNEL;
 }
 
 static const struct kind messages = {.pattern = false};
+static const struct kind sharded = {.shard = true};
+
+/* How many of the kind there are; NULL: nobody counts them. */
+static uint32_t *count_of(struct oxbow_resp *s, struct kind kind)
+{
+    if (kind.sentinel) {
+        return NULL;
+    }
+    return kind.pattern ? &s->pattern_count : kind.shard ? &s->shard_count : &s->channel_count;
+}
+
+/* To how many of them the client is subscribed. */
+static uint32_t *client_count_of(struct oxbow_resp_client *c, enum sort sort)
+{
+    return sort == PATTERN ? &c->patterns : sort == SHARD ? &c->shards : &c->channels;
+}
+
+uint32_t resp_subscribed(const struct oxbow_resp_client *c)
+{
+    return c->channels + c->patterns + c->shards;
+}
 
 static struct resp_channel **slot_of(struct oxbow_resp *s, struct oxbow_bytes name,
                                      struct kind kind)
 {
-    uint64_t seed = (kind.pattern ? 1u : 0u) + (kind.sentinel ? 2u : 0u);
+    uint64_t seed = (kind.pattern ? 1u : 0u) + (kind.sentinel ? 2u : 0u) + (kind.shard ? 4u : 0u);
 
     return &s->channels[hash64(name.data, name.len, seed) % RESP_INTEREST_SLOTS];
 }
@@ -41,7 +81,8 @@ static struct resp_channel *channel_get(struct oxbow_resp *s, struct oxbow_bytes
                                         struct kind kind)
 {
     for (struct resp_channel *ch = *slot_of(s, name, kind); ch != NULL; ch = ch->next) {
-        if (ch->pattern == kind.pattern && ch->sentinel == kind.sentinel && ch->len == name.len &&
+        if (ch->pattern == kind.pattern && ch->sentinel == kind.sentinel &&
+            ch->shard == kind.shard && ch->len == name.len &&
             (name.len == 0 || memcmp(ch->name, name.data, name.len) == 0)) {
             return ch;
         }
@@ -53,6 +94,7 @@ static struct resp_channel *channel_make(struct oxbow_resp *s, struct oxbow_byte
                                          struct kind kind)
 {
     struct resp_channel **slot = slot_of(s, name, kind);
+    uint32_t *count = count_of(s, kind);
     struct resp_channel *ch =
         name.len > UINT32_MAX ? NULL : mem_new(resp_alloc(s), sizeof *ch + name.len + 1);
 
@@ -62,6 +104,7 @@ static struct resp_channel *channel_make(struct oxbow_resp *s, struct oxbow_byte
     link_init(&ch->subscribers);
     link_init(&ch->patterns);
     ch->pattern = kind.pattern;
+    ch->shard = kind.shard;
     ch->sentinel = kind.sentinel;
     ch->len = (uint32_t)name.len;
     if (name.len > 0) {
@@ -71,9 +114,9 @@ static struct resp_channel *channel_make(struct oxbow_resp *s, struct oxbow_byte
     *slot = ch;
     if (kind.pattern && !kind.sentinel) {
         link_add(&s->patterns, &ch->patterns);
-        s->pattern_count++;
-    } else if (!kind.sentinel) {
-        s->channel_count++;
+    }
+    if (count != NULL) {
+        (*count)++;
     }
     return ch;
 }
@@ -85,8 +128,9 @@ static struct oxbow_bytes name_of(const struct resp_channel *ch)
 
 static void channel_drop(struct oxbow_resp *s, struct resp_channel *ch)
 {
-    struct kind kind = {.pattern = ch->pattern, .sentinel = ch->sentinel};
+    struct kind kind = {.pattern = ch->pattern, .shard = ch->shard, .sentinel = ch->sentinel};
     struct resp_channel **at = slot_of(s, name_of(ch), kind);
+    uint32_t *count = count_of(s, kind);
 
     if (!link_alone(&ch->subscribers)) {
         return;
@@ -95,10 +139,8 @@ static void channel_drop(struct oxbow_resp *s, struct resp_channel *ch)
         at = &(*at)->next;
     }
     *at = ch->next;
-    if (kind.pattern && !kind.sentinel) {
-        s->pattern_count--;
-    } else if (!kind.sentinel) {
-        s->channel_count--;
+    if (count != NULL) {
+        (*count)--;
     }
     link_remove(&ch->patterns);
     mem_free(resp_alloc(s), ch, sizeof *ch + ch->len + 1);
@@ -126,11 +168,7 @@ static void leave(struct oxbow_resp_client *c, struct resp_subscription *sub)
     link_remove(&sub->of_channel);
     link_remove(&sub->of_client);
     mem_free(resp_alloc(c->server), sub, sizeof *sub);
-    if (ch->pattern) {
-        c->patterns--;
-    } else {
-        c->channels--;
-    }
+    (*client_count_of(c, sort_of(ch)))--;
     resp_output_limit(c);
     channel_drop(c->server, ch);
 }
@@ -142,10 +180,10 @@ void resp_pubsub_end(struct oxbow_resp_client *c)
     }
 }
 
-static enum oxbow_err join(struct oxbow_resp_client *c, struct oxbow_bytes name, bool pattern)
+static enum oxbow_err join(struct oxbow_resp_client *c, struct oxbow_bytes name, enum sort sort)
 {
     struct oxbow_resp *s = c->server;
-    struct kind kind = kind_for(c, pattern);
+    struct kind kind = kind_for(c, sort);
     struct resp_channel *ch = channel_get(s, name, kind);
     struct resp_subscription *sub;
 
@@ -166,16 +204,19 @@ static enum oxbow_err join(struct oxbow_resp_client *c, struct oxbow_bytes name,
     link_init(&sub->of_client);
     link_add(&ch->subscribers, &sub->of_channel);
     link_add(&c->subscriptions, &sub->of_client);
-    if (pattern) {
-        c->patterns++;
-    } else {
-        c->channels++;
-    }
+    (*client_count_of(c, sort))++;
     resp_output_limit(c);
     return OXBOW_OK;
 }
 
-static void tell(struct resp_call *call, const char *what, const struct oxbow_bytes *name)
+/* Sharded channels are counted by themselves. */
+static int64_t told_count(const struct oxbow_resp_client *c, enum sort sort)
+{
+    return sort == SHARD ? c->shards : (int64_t)c->channels + c->patterns;
+}
+
+static void tell(struct resp_call *call, const char *what, enum sort sort,
+                 const struct oxbow_bytes *name)
 {
     resp_push(call->reply, 3);
     resp_bulk_text(call->reply, what);
@@ -184,37 +225,37 @@ static void tell(struct resp_call *call, const char *what, const struct oxbow_by
     } else {
         resp_null(call->reply);
     }
-    resp_int(call->reply, (int64_t)call->client->channels + call->client->patterns);
+    resp_int(call->reply, told_count(call->client, sort));
 }
 
-static enum oxbow_err subscribe(struct resp_call *call, bool pattern)
+static enum oxbow_err subscribe(struct resp_call *call, enum sort sort)
 {
     for (uint32_t i = 1; i < call->count; i++) {
-        enum oxbow_err err = join(call->client, call->args[i], pattern);
+        enum oxbow_err err = join(call->client, call->args[i], sort);
 
         if (err != OXBOW_OK) {
             return err;
         }
-        tell(call, pattern ? "psubscribe" : "subscribe", &call->args[i]);
+        tell(call, words[sort].subscribe, sort, &call->args[i]);
     }
     return OXBOW_OK;
 }
 
-static enum oxbow_err unsubscribe(struct resp_call *call, bool pattern)
+static enum oxbow_err unsubscribe(struct resp_call *call, enum sort sort)
 {
-    const char *what = pattern ? "punsubscribe" : "unsubscribe";
+    const char *what = words[sort].unsubscribe;
     struct oxbow_resp_client *c = call->client;
     bool any = false;
     struct link *next;
 
     for (uint32_t i = 1; i < call->count; i++) {
-        struct resp_channel *ch = channel_get(c->server, call->args[i], kind_for(c, pattern));
+        struct resp_channel *ch = channel_get(c->server, call->args[i], kind_for(c, sort));
         struct resp_subscription *sub = ch != NULL ? subscription_of(c, ch) : NULL;
 
         if (sub != NULL) {
             leave(c, sub);
         }
-        tell(call, what, &call->args[i]);
+        tell(call, what, sort, &call->args[i]);
     }
     if (call->count > 1) {
         return OXBOW_OK;
@@ -223,39 +264,52 @@ static enum oxbow_err unsubscribe(struct resp_call *call, bool pattern)
         struct resp_subscription *sub = LINK_OF(l, struct resp_subscription, of_client);
 
         next = l->next;
-        if (sub->channel->pattern == pattern) {
+        if (sort_of(sub->channel) == sort) {
             resp_push(call->reply, 3);
             resp_bulk_text(call->reply, what);
             resp_bulk(call->reply, name_of(sub->channel));
             leave(c, sub);
-            resp_int(call->reply, (int64_t)c->channels + c->patterns);
+            resp_int(call->reply, told_count(c, sort));
             any = true;
         }
     }
     if (!any) {
-        tell(call, what, NULL);
+        tell(call, what, sort, NULL);
     }
     return OXBOW_OK;
 }
 
 static enum oxbow_err cmd_subscribe(struct resp_call *call)
 {
-    return subscribe(call, false);
+    return subscribe(call, CHANNEL);
 }
 
 static enum oxbow_err cmd_psubscribe(struct resp_call *call)
 {
-    return subscribe(call, true);
+    return subscribe(call, PATTERN);
 }
 
 static enum oxbow_err cmd_unsubscribe(struct resp_call *call)
 {
-    return unsubscribe(call, false);
+    return unsubscribe(call, CHANNEL);
 }
 
 static enum oxbow_err cmd_punsubscribe(struct resp_call *call)
 {
-    return unsubscribe(call, true);
+    return unsubscribe(call, PATTERN);
+}
+
+/* Within MULTI, where there is one reply to a command, it is refused as in Redis. */
+static enum oxbow_err cmd_ssubscribe(struct resp_call *call)
+{
+    return call->txn == NULL
+               ? subscribe(call, SHARD)
+               : resp_refuse(call, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+}
+
+static enum oxbow_err cmd_sunsubscribe(struct resp_call *call)
+{
+    return unsubscribe(call, SHARD);
 }
 
 /* ---- messages ---- */
@@ -269,7 +323,9 @@ static void send(struct oxbow_resp *s, const struct resp_subscription *sub,
         resp_batch_join(s, c);
     }
     resp_push(&c->out, sub->channel->pattern ? 4 : 3);
-    resp_bulk_text(&c->out, sub->channel->pattern ? "pmessage" : "message");
+    resp_bulk_text(&c->out, sub->channel->pattern ? "pmessage"
+                            : sub->channel->shard ? "smessage"
+                                                  : "message");
     if (sub->channel->pattern) {
         resp_bulk(&c->out, name_of(sub->channel));
     }
@@ -346,21 +402,30 @@ static enum oxbow_err cmd_publish(struct resp_call *call)
     return OXBOW_OK;
 }
 
+static enum oxbow_err cmd_spublish(struct resp_call *call)
+{
+    const struct resp_channel *ch = channel_get(call->server, call->args[1], sharded);
+    uint64_t n = ch != NULL ? send_all(call->server, ch, call->args[1], call->args[2]) : 0;
+
+    resp_int(call->reply, (int64_t)n);
+    return OXBOW_OK;
+}
+
 /* ---- PUBSUB ---- */
 
-static enum oxbow_err cmd_pubsub_channels(struct resp_call *call)
+static enum oxbow_err channels(struct resp_call *call, bool shard)
 {
     struct oxbow_resp *s = call->server;
     struct resp_later later;
     size_t n = 0;
 
     if (call->count > 3) {
-        return resp_refuse_arity(call);
+        return resp_refuse_subcommand(call);
     }
     later = resp_array_later(call->reply);
     for (size_t i = 0; i < RESP_INTEREST_SLOTS; i++) {
         for (const struct resp_channel *ch = s->channels[i]; ch != NULL; ch = ch->next) {
-            if (!ch->pattern && !ch->sentinel &&
+            if (!ch->pattern && !ch->sentinel && ch->shard == shard &&
                 (call->count == 2 || resp_glob(call->args[2], name_of(ch), false))) {
                 resp_bulk(call->reply, name_of(ch));
                 n++;
@@ -371,11 +436,21 @@ static enum oxbow_err cmd_pubsub_channels(struct resp_call *call)
     return OXBOW_OK;
 }
 
-static enum oxbow_err cmd_pubsub_numsub(struct resp_call *call)
+static enum oxbow_err cmd_pubsub_channels(struct resp_call *call)
+{
+    return channels(call, false);
+}
+
+static enum oxbow_err cmd_pubsub_shardchannels(struct resp_call *call)
+{
+    return channels(call, true);
+}
+
+static enum oxbow_err numsub(struct resp_call *call, struct kind kind)
 {
     resp_array(call->reply, 2 * (size_t)(call->count - 2));
     for (uint32_t i = 2; i < call->count; i++) {
-        const struct resp_channel *ch = channel_get(call->server, call->args[i], messages);
+        const struct resp_channel *ch = channel_get(call->server, call->args[i], kind);
         int64_t n = 0;
 
         for (const struct link *l = ch != NULL ? ch->subscribers.next : NULL;
@@ -386,6 +461,32 @@ static enum oxbow_err cmd_pubsub_numsub(struct resp_call *call)
         resp_int(call->reply, n);
     }
     return OXBOW_OK;
+}
+
+static enum oxbow_err cmd_pubsub_numsub(struct resp_call *call)
+{
+    return numsub(call, messages);
+}
+
+static enum oxbow_err cmd_pubsub_shardnumsub(struct resp_call *call)
+{
+    return numsub(call, sharded);
+}
+
+static enum oxbow_err pubsub_help(struct resp_call *call)
+{
+    static const char *const lines[] = {
+        "PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CHANNELS [<pattern>]",
+        "NUMPAT",
+        "NUMSUB [<channel> ...]",
+        "SHARDCHANNELS [<pattern>]",
+        "SHARDNUMSUB [<channel> ...]",
+        "HELP",
+        NULL,
+    };
+
+    return resp_lines(call, lines);
 }
 
 static enum oxbow_err cmd_pubsub_numpat(struct resp_call *call)
@@ -403,10 +504,17 @@ static const struct resp_command pubsub_subs[] = {
      "How many are subscribed to each channel", NULL},
     {"pubsub|numpat", cmd_pubsub_numpat, 2, ANY | RESP_PURE, 0, 0, 0, 0, "2.8.0",
      "How many patterns have subscribers", NULL},
+    {"pubsub|shardchannels", cmd_pubsub_shardchannels, -2, ANY | RESP_PURE, 0, 0, 0, 0, "7.0.0",
+     "Names the sharded channels that have subscribers", NULL},
+    {"pubsub|shardnumsub", cmd_pubsub_shardnumsub, -2, ANY | RESP_PURE, 0, 0, 0, 0, "7.0.0",
+     "How many are subscribed to each sharded channel", NULL},
+    {"pubsub|help", pubsub_help, 2, RESP_LOADING | RESP_STALE | RESP_PURE, 0, 0, 0, 0, "6.2.0",
+     "What PUBSUB can do", NULL},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };
 
-#define SUBSCRIBING (ANY | RESP_NOSCRIPT | RESP_ALONE | RESP_SUBSCRIBED | RESP_SENTINEL)
+#define SHARDED     (ANY | RESP_NOSCRIPT | RESP_ALONE | RESP_SUBSCRIBED)
+#define SUBSCRIBING (SHARDED | RESP_SENTINEL)
 
 const struct resp_command resp_pubsub_commands[] = {
     {"subscribe", cmd_subscribe, -2, SUBSCRIBING, 0, 0, 0, 0, "2.0.0",
@@ -419,6 +527,12 @@ const struct resp_command resp_pubsub_commands[] = {
      "Ends subscriptions to patterns, or to all", NULL},
     {"publish", cmd_publish, 3, ANY | RESP_FAST | RESP_SENTINEL, 0, 0, 0, 0, "2.0.0",
      "Sends a message to a channel's subscribers", NULL},
+    {"ssubscribe", cmd_ssubscribe, -2, SHARDED, 0, 0, 0, 0, "7.0.0",
+     "Sends what is published to the sharded channels from now on", NULL},
+    {"sunsubscribe", cmd_sunsubscribe, -1, SHARDED, 0, 0, 0, 0, "7.0.0",
+     "Ends subscriptions to sharded channels, or to all", NULL},
+    {"spublish", cmd_spublish, 3, ANY | RESP_FAST, 0, 0, 0, 0, "7.0.0",
+     "Sends a message to a sharded channel's subscribers", NULL},
     {"pubsub", NULL, -2, RESP_PURE, 0, 0, 0, 0, "2.8.0", "Tells of channels and subscribers",
      pubsub_subs},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},

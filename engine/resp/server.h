@@ -126,13 +126,15 @@ struct resp_multi {
     struct link watches; /* struct resp_watch.of_client */
 };
 
-/* A channel or a pattern that somebody is subscribed to. */
+/* A channel or a pattern that somebody is subscribed to, or a sharded channel: one of a space of its own, where
+ * SPUBLISH publishes and no pattern reaches. */
 struct resp_channel {
     struct resp_channel *next; /* in its slot */
     struct link subscribers;   /* struct resp_subscription.of_channel */
     struct link patterns;      /* in server->patterns, of patterns */
     uint32_t len;
     bool pattern;
+    bool shard;
     bool sentinel; /* of those who ask for a sentinel: a space of its own, where nobody publishes */
     uint8_t name[];
 };
@@ -204,6 +206,7 @@ struct oxbow_resp_client {
     struct link subscriptions; /* struct resp_subscription.of_client */
     uint32_t channels;
     uint32_t patterns;
+    uint32_t shards; /* sharded channels */
 };
 
 /* Keyspace notifications: which are wanted (notify-keyspace-events). */
@@ -346,6 +349,7 @@ struct oxbow_resp {
     /* channels */
     struct resp_channel *channels[RESP_INTEREST_SLOTS];
     uint32_t channel_count;
+    uint32_t shard_count;
     struct link patterns; /* struct resp_channel.patterns */
     uint32_t pattern_count;
     uint32_t notify; /* RESP_NOTIFY_*, and a bit for each enum resp_event */
@@ -682,6 +686,8 @@ void resp_multi_end(struct oxbow_resp_client *c);
 /* ---- pubsub.c ---- */
 
 void resp_pubsub_end(struct oxbow_resp_client *c);
+/* To how much the client is subscribed. */
+uint32_t resp_subscribed(const struct oxbow_resp_client *c);
 /* Sends to all who are subscribed; how many they were. Within a batch it takes part in it. */
 uint64_t resp_publish(struct oxbow_resp *s, struct oxbow_bytes channel, struct oxbow_bytes payload);
 

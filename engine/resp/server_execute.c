@@ -296,8 +296,7 @@ static bool may(struct oxbow_resp_client *c, const struct resp_call *call)
     if (!allowed(c, call)) {
         return false;
     }
-    if (c->channels + c->patterns > 0 && c->out.version == 2 &&
-        (row->flags & RESP_SUBSCRIBED) == 0) {
+    if (resp_subscribed(c) > 0 && c->out.version == 2 && (row->flags & RESP_SUBSCRIBED) == 0) {
         resp_error_format(&c->out,
                           "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
                           "QUIT / RESET are allowed in this context",

@@ -28,7 +28,7 @@ uint64_t resp_idle_due_us(const struct oxbow_resp *s)
 
 static bool waits(const struct oxbow_resp_client *c)
 {
-    return c->block.on || c->channels > 0 || c->patterns > 0 || !link_alone(&c->monitor);
+    return c->block.on || resp_subscribed(c) > 0 || !link_alone(&c->monitor);
 }
 
 /* When there is something to do for the client next. */

@@ -33,7 +33,7 @@ void resp_output_init(struct oxbow_resp *s)
 
 static const struct resp_output_limit *limit_of(const struct oxbow_resp_client *c)
 {
-    bool subscribed = c->channels + c->patterns > 0;
+    bool subscribed = resp_subscribed(c) > 0;
 
     return &c->server->output[subscribed ? RESP_CLASS_PUBSUB : RESP_CLASS_NORMAL];
 }

@@ -56,6 +56,62 @@ static void a_subscriber_may_do_little_else_in_resp2_and_anything_in_resp3(void 
     assert_reply(t, 0, "PING", "+PONG\r\n");
 }
 
+/* Channels of the same name are two, and no pattern hears what is published to a sharded one. */
+static void sharded_channels_are_a_space_of_their_own(void **state)
+{
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    talk_connect(t, 2);
+    assert_reply(t, 1, "SUBSCRIBE a", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    assert_reply(t, 1, "SSUBSCRIBE a b",
+                 "*3\r\n$10\r\nssubscribe\r\n$1\r\na\r\n:1\r\n"
+                 "*3\r\n$10\r\nssubscribe\r\n$1\r\nb\r\n:2\r\n");
+    (void)talk(t, 2, "PSUBSCRIBE *");
+    assert_reply(t, 0, "SPUBLISH a hello", ":1\r\n");
+    assert_string_equal(talk_heard(t, 1), "*3\r\n$8\r\nsmessage\r\n$1\r\na\r\n$5\r\nhello\r\n");
+    assert_string_equal(talk_heard(t, 2), "");
+    assert_reply(t, 0, "PUBLISH a hello", ":2\r\n");
+    assert_string_equal(talk_heard(t, 1), "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$5\r\nhello\r\n");
+    assert_reply(t, 0, "SPUBLISH c x", ":0\r\n");
+    assert_reply(t, 0, "PUBSUB CHANNELS", "*1\r\n$1\r\na\r\n");
+    assert_reply(t, 0, "PUBSUB SHARDCHANNELS b*", "*1\r\n$1\r\nb\r\n");
+    assert_reply(t, 0, "PUBSUB SHARDNUMSUB a c", "*4\r\n$1\r\na\r\n:1\r\n$1\r\nc\r\n:0\r\n");
+    assert_reply(t, 0, "PUBSUB SHARDCHANNELS a b",
+                 "-ERR unknown subcommand or wrong number of arguments for 'SHARDCHANNELS'. Try "
+                 "PUBSUB HELP.\r\n");
+    assert_non_null(strstr(talk(t, 0, "INFO stats"), "pubsubshard_channels:2\r\n"));
+    assert_reply(t, 1, "UNSUBSCRIBE", "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n");
+    assert_memory_equal(talk(t, 1, "GET x"), "-ERR Can't execute 'get'", 24);
+    assert_reply(t, 1, "SUNSUBSCRIBE b none",
+                 "*3\r\n$12\r\nsunsubscribe\r\n$1\r\nb\r\n:1\r\n"
+                 "*3\r\n$12\r\nsunsubscribe\r\n$4\r\nnone\r\n:1\r\n");
+    assert_reply(t, 1, "SUNSUBSCRIBE", "*3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n");
+    assert_reply(t, 1, "SUNSUBSCRIBE", "*3\r\n$12\r\nsunsubscribe\r\n$-1\r\n:0\r\n");
+    assert_reply(t, 1, "GET x", "$-1\r\n");
+    (void)talk(t, 1, "SSUBSCRIBE a");
+    talk_hang_up(t, 1);
+    assert_reply(t, 0, "PUBSUB SHARDCHANNELS", "*0\r\n");
+    assert_memory_equal(talk(t, 0, "PUBSUB HELP"), "*7\r\n+PUBSUB", 11);
+}
+
+static void within_a_transaction_nobody_subscribes_to_a_sharded_channel(void **state)
+{
+    struct talk *t = *state;
+
+    (void)talk(t, 0, "MULTI");
+    (void)talk(t, 0, "SSUBSCRIBE a");
+    (void)talk(t, 0, "SPUBLISH a x");
+    assert_reply(t, 0, "EXEC",
+                 "*2\r\n-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n:0\r\n");
+    assert_reply(t, 0, "ACL SETUSER u on nopass +@all resetchannels &c", "+OK\r\n");
+    assert_reply(t, 0, "AUTH u x", "+OK\r\n");
+    assert_reply(t, 0, "SSUBSCRIBE a",
+                 "-NOPERM this user has no permissions to access one of the channels used as "
+                 "arguments\r\n");
+    assert_reply(t, 0, "SPUBLISH c x", ":0\r\n");
+}
+
 static void a_message_from_a_transaction_that_is_lost_is_not_heard(void **state)
 {
     struct talk *t = *state;
@@ -129,6 +185,8 @@ int main(void)
         TEST(a_message_goes_to_all_who_are_subscribed),
         TEST(who_leaves_is_told_how_many_are_left),
         TEST(a_subscriber_may_do_little_else_in_resp2_and_anything_in_resp3),
+        TEST(sharded_channels_are_a_space_of_their_own),
+        TEST(within_a_transaction_nobody_subscribes_to_a_sharded_channel),
         TEST(a_message_from_a_transaction_that_is_lost_is_not_heard),
         TEST(changes_of_keys_are_told_to_those_who_asked),
         TEST(a_member_that_is_there_already_does_not_change_where_it_is_moved_to),

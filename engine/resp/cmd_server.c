@@ -36,14 +36,6 @@ static enum oxbow_err cmd_time(struct resp_call *call)
     return OXBOW_OK;
 }
 
-static enum oxbow_err cmd_lastsave(struct resp_call *call)
-{
-    const struct oxbow_clock *clock = &call->server->port->clock;
-
-    resp_int(call->reply, (int64_t)(clock->wall_ms(clock->ctx) / 1000));
-    return OXBOW_OK;
-}
-
 static enum oxbow_err cmd_role(struct resp_call *call)
 {
     if (call->client->sentinel) {
@@ -344,8 +336,6 @@ const struct resp_command resp_server_commands[] = {
     {"time", cmd_time, 1, FREE | RESP_FAST, 0, 0, 0, 0, "2.6.0", "What time it is here", NULL},
     {"role", cmd_role, 1, FREE | RESP_FAST | RESP_NOSCRIPT | RESP_SENTINEL, D | RESP_CAT_ADMIN, 0,
      0, 0, "2.8.12", "Which part in replication: always a master", NULL},
-    {"lastsave", cmd_lastsave, 1, FREE | RESP_FAST, D | RESP_CAT_ADMIN, 0, 0, 0, "1.0.0",
-     "Now: everything is saved at any time", NULL},
     {"replicaof", cmd_replicaof, 3, REPLICA, D, 0, 0, 0, "5.0.0",
      "Of NO ONE: it is a master anyway", NULL},
     {"slaveof", cmd_replicaof, 3, REPLICA, D, 0, 0, 0, "1.0.0", "The same", NULL},

@@ -123,6 +123,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     resp_sync_look(s);
     s->opened_us = port->clock.mono_us(port->clock.ctx);
     s->now_us = s->opened_us;
+    s->saved_s = resp_wall_ms(s) / 1000; /* what is found at the opening is there */
     buf_init(&s->required, &port->alloc, RESP_VALUE_MAX - 1);
     err = acl_init(&s->acl, port, &s->table);
     if (err != OXBOW_OK) {

@@ -321,10 +321,11 @@ struct oxbow_resp {
 
     /* the batch */
     struct oxbow_txn *txn;
-    uint64_t committed_lsn;            /* of the newest one that was committed */
-    uint32_t always;                   /* databases under that policy, a bit each */
-    uint32_t batch_databases;          /* that the batch was in, likewise */
-    uint32_t batched;                  /* commands in it */
+    uint64_t committed_lsn;   /* of the newest one that was committed */
+    uint64_t saved_s;         /* of the wall clock: everything was on the device then; LASTSAVE */
+    uint32_t always;          /* databases under that policy, a bit each */
+    uint32_t batch_databases; /* that the batch was in, likewise */
+    uint32_t batched;         /* commands in it */
     struct oxbow_resp_client *current; /* whose command is on its way */
     bool answered;   /* the batch of one command that ended last failed, and its client was told */
     uint32_t singly; /* so many commands are still to be carried out one to a transaction */

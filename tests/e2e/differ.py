@@ -348,6 +348,9 @@ def inside_commands(w):
         "debug": lambda: w.rng.choice([[b"SLEEP", b"0"], [b"sleep", b"x"], [b"SET-ACTIVE-EXPIRE", b"1"], [b"OBJECT", k()],
                                        # What is kept in memory would be gone.
                                        [b"RELOAD", *w.maybe(w.memory, b"no")], [b"reload", b"no"], [b"change-repl-id"], [b"no"], [b"OBJECT"]]),
+        "save": lambda: [], "pubsub": lambda: w.rng.choice([[b"SHARDCHANNELS"], [b"shardnumsub", w.value()], [b"NUMPAT"],
+                                                            [b"CHANNELS", b"*"], [b"SHARDCHANNELS", b"a", b"b"], [b"no"]]),
+        "spublish": lambda: [b"nobody", w.value()],
         # For so many replicas it would wait for ever.
         "wait": lambda: [w.number(-1, 1).replace(b"9223372036854775807", b"0"), w.rng.choice([b"0", b"5", b"-1", b"x", b"1.5"])],
     }

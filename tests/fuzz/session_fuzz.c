@@ -477,10 +477,10 @@ static void play(struct stage *g, const uint8_t *data, size_t size, uint8_t set)
 static bool varies(const uint8_t *data, size_t size)
 {
     static const char *const words[] = {
-        "eval",  "acl",    "xinfo",  "block",   "blpop",   "blm",    "brpop",  "bz",
-        "wait",  "script", "fcall",  "info",    "rand",    "spop",   "client", "memory",
-        "debug", "object", "oxbow",  "slowlog", "latency", "time",   "xpend",  "ttl",
-        "px",    "pex",    "psetex", "idle",    "claim",   "monitor"};
+        "eval",  "acl",    "xinfo",  "block",   "blpop",   "blm",     "brpop",   "bz",
+        "wait",  "script", "fcall",  "info",    "rand",    "spop",    "client",  "memory",
+        "debug", "object", "oxbow",  "slowlog", "latency", "time",    "xpend",   "ttl",
+        "px",    "pex",    "psetex", "idle",    "claim",   "monitor", "lastsave"};
 
     for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
         size_t len = strlen(words[w]);

@@ -258,7 +258,23 @@ static enum oxbow_err command_docs(struct resp_call *call)
     return OXBOW_OK;
 }
 
-static enum oxbow_err command_getkeys(struct resp_call *call)
+static void key_use(struct resp_reply *r, uint8_t use)
+{
+    static const char *const names[] = {"RO",     "RW",     "OW",     "RM",
+                                        "access", "update", "insert", "delete"};
+    struct resp_later later = resp_set_later(r);
+    size_t n = 0;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if ((use >> i & 1u) != 0) {
+            resp_simple(r, names[i]);
+            n++;
+        }
+    }
+    resp_later_set(r, later, n);
+}
+
+static enum oxbow_err getkeys(struct resp_call *call, bool uses)
 {
     const struct resp_command *row = resp_find(call->client, call->args[2]);
     uint32_t count = call->count - 2;
@@ -270,12 +286,12 @@ static enum oxbow_err command_getkeys(struct resp_call *call)
     if (row == NULL) {
         return resp_refuse(call, "ERR Invalid command specified");
     }
+    if (row->first == 0 && (row->flags & RESP_MOVABLE) == 0) {
+        return resp_refuse(call, "ERR The command has no key arguments");
+    }
     if ((row->arity > 0 && count != (uint32_t)row->arity) ||
         (row->arity < 0 && count < (uint32_t)-row->arity)) {
         return resp_refuse(call, "ERR Invalid number of arguments specified for command");
-    }
-    if (row->first == 0 && (row->flags & RESP_MOVABLE) == 0) {
-        return resp_refuse(call, "ERR The command has no key arguments");
     }
     if (resp_command_keys(row, call->args + 2, count, &keys) != RESP_KEYS_FOUND) {
         if (strncmp(row->name, "eval", 4) == 0) { /* scripts need no keys */
@@ -286,9 +302,25 @@ static enum oxbow_err command_getkeys(struct resp_call *call)
     }
     resp_array(call->reply, resp_keys_count(&keys));
     for (uint32_t i = 0; i < resp_keys_count(&keys); i++) {
+        if (uses) {
+            resp_array(call->reply, 2);
+        }
         resp_bulk(call->reply, call->args[2 + resp_keys_at(&keys, i)]);
+        if (uses) {
+            key_use(call->reply, resp_key_use(row, call->args + 2, count, i));
+        }
     }
     return OXBOW_OK;
+}
+
+static enum oxbow_err command_getkeys(struct resp_call *call)
+{
+    return getkeys(call, false);
+}
+
+static enum oxbow_err command_getkeysandflags(struct resp_call *call)
+{
+    return getkeys(call, true);
 }
 
 static enum oxbow_err command_help(struct resp_call *call)
@@ -299,6 +331,7 @@ static enum oxbow_err command_help(struct resp_call *call)
         "COUNT",
         "DOCS [<command> ...]",
         "GETKEYS <full-command>",
+        "GETKEYSANDFLAGS <full-command>",
         "INFO [<command> ...]",
         "LIST [FILTERBY MODULE|ACLCAT|PATTERN <value>]",
         "HELP",
@@ -323,6 +356,8 @@ static const struct resp_command command_subs[] = {
      "The names of commands: all, or those of a category or pattern", NULL},
     {"command|getkeys", command_getkeys, -4, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "2.8.13",
      "The keys among a command's arguments", NULL},
+    {"command|getkeysandflags", command_getkeysandflags, -4, FREE, RESP_CAT_CONNECTION, 0, 0, 0,
+     "7.0.0", "The keys among a command's arguments, and what it does with them", NULL},
     {"command|help", command_help, 2, FREE, RESP_CAT_CONNECTION, 0, 0, 0, "5.0.0",
      "What COMMAND can do", NULL},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},

@@ -238,6 +238,22 @@ uint32_t resp_keys_at(const struct resp_keys *keys, uint32_t n);
 uint8_t resp_key_rights(const struct resp_command *row, const struct oxbow_bytes *args,
                         uint32_t count, uint32_t n);
 
+/* Whether the number of keys is said by what is none in its one form: Redis finds them and says nothing of them. */
+bool resp_keys_are_loose(const struct resp_command *row, const struct oxbow_bytes *args,
+                         uint32_t count);
+
+/* The same in Redis' finer words, 0: nothing is said; as COMMAND GETKEYSANDFLAGS has them: command_key_uses.c. */
+#define RESP_USE_RO     0x01u
+#define RESP_USE_RW     0x02u
+#define RESP_USE_OW     0x04u /* writes over it, whatever was there */
+#define RESP_USE_RM     0x08u
+#define RESP_USE_ACCESS 0x10u
+#define RESP_USE_UPDATE 0x20u
+#define RESP_USE_INSERT 0x40u
+#define RESP_USE_DELETE 0x80u
+uint8_t resp_key_use(const struct resp_command *row, const struct oxbow_bytes *args, uint32_t count,
+                     uint32_t n);
+
 struct resp_channels {
     uint32_t first; /* index into args; 0: the command has none */
     bool all;       /* all from there on, or that one alone */

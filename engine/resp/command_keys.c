@@ -345,7 +345,8 @@ static bool only_looks(const struct resp_command *row, const struct oxbow_bytes 
 
 /* How many keys there are is said by what is no number in its one form: Redis finds them and knows nothing
  * of what is done with them. The command will be refused. */
-static bool is_loose(const struct resp_command *row, const struct oxbow_bytes *args, uint32_t count)
+bool resp_keys_are_loose(const struct resp_command *row, const struct oxbow_bytes *args,
+                         uint32_t count)
 {
     int64_t n;
 
@@ -369,7 +370,7 @@ uint8_t resp_key_rights(const struct resp_command *row, const struct oxbow_bytes
     if (strcmp(row->name, "bitfield") == 0) {
         return rights_of_bitfield(args, count);
     }
-    if (is_loose(row, args, count)) {
+    if (resp_keys_are_loose(row, args, count)) {
         return 0;
     }
     if (only_looks(row, args, count)) {

@@ -811,6 +811,9 @@ def main():
     table = {}
     for family in args.families.split(","):
         table.update(FAMILIES[family](words))
+    if "inside" in args.families.split(","):
+        others = {name: make for name, make in table.items() if name[0] != "_"}
+        table["command"] = lambda: [rng.choice([b"GETKEYS", b"GETKEYSANDFLAGS"]), *command(rng, others, sorted(others))]
     where = tempfile.mkdtemp(prefix="oxbow-differ-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     both = ["--enable-debug-command", "yes", "--slowlog-log-slower-than", "-1"]  # a machine may be slow
     memory = ["--db"] + [word for n in range(16) for word in (str(n), "memory")] if args.memory else []

@@ -57,6 +57,29 @@ static void what_is_no_filter_is_refused(void **state)
     }
 }
 
+static void keys_come_with_what_is_done_with_them(void **state)
+{
+    struct talk *t = *state;
+
+    assert_reply(t, 0, "COMMAND GETKEYSANDFLAGS SET a b",
+                 "*1\r\n*2\r\n$1\r\na\r\n*2\r\n+OW\r\n+update\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYSANDFLAGS SET a b GET",
+                 "*1\r\n*2\r\n$1\r\na\r\n*3\r\n+RW\r\n+access\r\n+update\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYSANDFLAGS PING",
+                 "-ERR wrong number of arguments for 'command|getkeysandflags' command\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYSANDFLAGS PING x",
+                 "-ERR The command has no key arguments\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYSANDFLAGS GET a b",
+                 "-ERR Invalid number of arguments specified for command\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYS RENAME a b", "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    (void)talk(t, 0, "HELLO 3");
+    assert_reply(t, 0, "COMMAND GETKEYSANDFLAGS RENAME a b",
+                 "*2\r\n*2\r\n$1\r\na\r\n~3\r\n+RW\r\n+access\r\n+delete\r\n"
+                 "*2\r\n$1\r\nb\r\n~2\r\n+OW\r\n+update\r\n");
+    assert_memory_equal(talk(t, 0, "COMMAND HELP"), "*9\r\n+COMMAND", 12);
+    assert_memory_equal(talk(t, 0, "CONFIG HELP"), "*6\r\n+CONFIG", 11);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -65,6 +88,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_pattern_picks_names_in_any_case, talk_setup,
                                         talk_teardown),
         cmocka_unit_test_setup_teardown(a_category_picks_what_is_in_it, talk_setup, talk_teardown),
+        cmocka_unit_test_setup_teardown(keys_come_with_what_is_done_with_them, talk_setup,
+                                        talk_teardown),
         cmocka_unit_test_setup_teardown(there_are_no_modules, talk_setup, talk_teardown),
         cmocka_unit_test_setup_teardown(what_is_no_filter_is_refused, talk_setup, talk_teardown),
     };

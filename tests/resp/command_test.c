@@ -88,11 +88,49 @@ static void keys_are_where_the_row_says(void **state)
                      RESP_KEYS_NONE);
 }
 
+/* As Redis 7.0's key specifications have it: one of each kind, and the first and the last of the table. */
+static void what_is_done_with_a_key_is_told_in_redis_words(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t first;
+        uint8_t rest;
+    } cases[] = {
+        {"get", RESP_USE_RO | RESP_USE_ACCESS, RESP_USE_RO | RESP_USE_ACCESS},
+        {"exists", RESP_USE_RO, RESP_USE_RO},
+        {"set", RESP_USE_OW | RESP_USE_UPDATE, RESP_USE_OW | RESP_USE_UPDATE},
+        {"incr", RESP_USE_RW | RESP_USE_ACCESS | RESP_USE_UPDATE,
+         RESP_USE_RW | RESP_USE_ACCESS | RESP_USE_UPDATE},
+        {"append", RESP_USE_RW | RESP_USE_INSERT, RESP_USE_RW | RESP_USE_INSERT},
+        {"zrem", RESP_USE_RW | RESP_USE_DELETE, RESP_USE_RW | RESP_USE_DELETE},
+        {"zremrangebyscore", RESP_USE_RW | RESP_USE_DELETE, RESP_USE_RW | RESP_USE_DELETE},
+        {"del", RESP_USE_RM | RESP_USE_DELETE, RESP_USE_RM | RESP_USE_DELETE},
+        {"lmove", RESP_USE_RW | RESP_USE_ACCESS | RESP_USE_DELETE, RESP_USE_RW | RESP_USE_INSERT},
+        {"rename", RESP_USE_RW | RESP_USE_ACCESS | RESP_USE_DELETE, RESP_USE_OW | RESP_USE_UPDATE},
+        {"copy", RESP_USE_RO | RESP_USE_ACCESS, RESP_USE_OW | RESP_USE_UPDATE},
+        {"msetnx", RESP_USE_OW | RESP_USE_INSERT, RESP_USE_OW | RESP_USE_INSERT},
+        {"xgroup|create", RESP_USE_RW | RESP_USE_INSERT, RESP_USE_RW | RESP_USE_INSERT},
+    };
+    const struct oxbow_bytes args[] = {{"x", 1}, {"a", 1}, {"b", 1}};
+    struct resp_table table;
+
+    (void)state;
+    resp_table_init(&table);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct resp_command *row = resp_table_find_full(&table, bytes(cases[i].name));
+
+        assert_non_null(row);
+        assert_int_equal(resp_key_use(row, args, 3, 0), cases[i].first);
+        assert_int_equal(resp_key_use(row, args, 3, 1), cases[i].rest);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_is_sound_and_found),
         cmocka_unit_test(keys_are_where_the_row_says),
+        cmocka_unit_test(what_is_done_with_a_key_is_told_in_redis_words),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include "tools/oxbowd/config_rewrite.h"
 #include "tools/oxbowd/log.h"
 #include "tools/oxbowd/notify.h"
+#include "tools/oxbowd/store.h"
 #include "tools/oxbowd/uplink.h"
 #include "tools/oxbowd/users.h"
 
@@ -21,13 +22,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define FDS_OWN          64u                 /* of store, log, loop and listeners */
-#define QUOTA_DEFAULT    ((uint64_t)1 << 30) /* the library's */
-#define PAGE_BYTES       4096u
-#define GATHER_PART      40u   /* of the quota, in one checkpoint */
-#define GATHER_PAGES_MIN 3072u /* the library's default */
-#define GATHER_PAGES_MAX 16384u
-#define GATHER_BYTES     (8u << 20)
+#define FDS_OWN 64u /* of store, log, loop and listeners */
 
 struct daemon {
     struct config config;
@@ -232,113 +227,14 @@ static void on_tick(void *ctx)
 
 /* ---- the beginning ---- */
 
-static const char *store_error(const struct daemon *d, enum oxbow_err err, char *text, size_t len)
-{
-    if (err == OXBOW_ELOCKED) {
-        (void)snprintf(text, len, "the store is in use by %s",
-                       d->log.owner[0] != '\0' ? d->log.owner : "another process");
-        return text;
-    }
-    if (err == OXBOW_ENOENT) {
-        return "it cannot be made: its parent is missing or is no directory";
-    }
-    if (err == OXBOW_EREADONLY) {
-        return "no right to write there";
-    }
-    if (err == OXBOW_EEXIST) {
-        return "a database that `db N memory` names has keys, a forward or rules on the device: "
-               "empty "
-               "it first, or name another";
-    }
-    if (err == OXBOW_EINVAL) {
-        return "limits that contradict each other: quota, disk-limit, journal-segment-size, "
-               "memory-max "
-               "or stand-in";
-    }
-    return oxbow_err_text(err);
-}
-
-/* What a gateway affords above the library's defaults, which are firmware's: the more a checkpoint
- * gathers, the fewer pages it writes for each of many keys. Room for two of them lies above the
- * quota, so it goes by that. */
-static void gather(const struct config *c, struct oxbow_config *out)
-{
-    uint64_t may = c->disk_limit != 0 ? c->disk_limit / 2 : QUOTA_DEFAULT;
-    uint64_t quota = c->quota != 0 ? c->quota : may;
-    uint64_t pages = quota / PAGE_BYTES / GATHER_PART;
-
-    if (out->dirty_pages == 0 && pages > GATHER_PAGES_MIN) {
-        out->dirty_pages = pages < GATHER_PAGES_MAX ? (uint32_t)pages : GATHER_PAGES_MAX;
-    }
-    if (out->memtable_bytes == 0 && quota >= QUOTA_DEFAULT) {
-        out->memtable_bytes = GATHER_BYTES;
-    }
-    /* A checkpoint begins, too, when a part of the ring as long as a segment is written. */
-    if (out->journal_bytes == 0 && quota >= QUOTA_DEFAULT) {
-        out->journal_bytes = GATHER_BYTES;
-    }
-}
-
-static enum oxbow_err store_open(struct daemon *d)
-{
-    const struct config *c = &d->config;
-    struct oxbow_config config = {
-        .dir = c->dir,
-        .port = &d->port,
-        .sync = (enum oxbow_sync)c->appendfsync,
-        .interval_ms = (uint32_t)c->interval_ms,
-        .quota_bytes = c->quota,
-        .disk_bytes = c->disk_limit,
-        .dirty_pages = (uint32_t)c->dirty_pages,
-        .memtable_bytes = (uint32_t)c->memtable,
-        .checkpoint_ms = (uint32_t)c->checkpoint_ms,
-        .entry_bytes = (uint32_t)c->entry_max,
-        .endurance_bytes = c->endurance,
-        .journal = (enum oxbow_journal)c->journal,
-        .journal_segments = (uint32_t)c->journal_segments,
-        .journal_bytes = (uint32_t)c->journal_segment_size,
-        .on_foreign = (enum oxbow_on_foreign)c->on_foreign,
-        .on_failure = (enum oxbow_on_failure)c->on_failure,
-        .memory_max = c->memory_max,
-        .stand_in = c->stand_in[0] != '\0' ? c->stand_in : NULL,
-        .cache_databases = config_databases_memory(&c->own_sync),
-        .cache = {.bytes = c->maxmemory,
-                  .evict = (enum oxbow_evict)c->maxmemory_policy,
-                  .samples = (uint32_t)c->maxmemory_samples},
-    };
-    char text[128];
-    enum oxbow_err err;
-
-    gather(c, &config);
-    err = oxbow_open(&config, &d->db);
-
-    if (err != OXBOW_OK) {
-        daemon_log_say(&d->log, OXBOW_LOG_ERROR, "%s: %s (%s)", c->dir,
-                       store_error(d, err, text, sizeof text), oxbow_err_name(err));
-    }
-    return err;
-}
-
-static enum oxbow_err store_close(struct daemon *d)
-{
-    enum oxbow_err err = d->db != NULL ? oxbow_close(d->db) : OXBOW_OK;
-
-    d->db = NULL;
-    if (err != OXBOW_OK) {
-        daemon_log_say(&d->log, OXBOW_LOG_ERROR, "closing the store: %s (%s)", oxbow_err_text(err),
-                       oxbow_err_name(err));
-    }
-    return err;
-}
-
 /* DEBUG RELOAD. What keeps it from going on has been logged: the server then asks for the end. */
 static enum oxbow_err on_reopen(void *ctx, struct oxbow **db)
 {
     struct daemon *d = ctx;
-    enum oxbow_err err = store_close(d);
+    enum oxbow_err err = daemon_store_close(&d->log, &d->db);
 
     if (err == OXBOW_OK) {
-        err = store_open(d);
+        err = daemon_store_open(&d->config, &d->port, &d->log, &d->db);
     }
     d->failed = err != OXBOW_OK;
     if (err == OXBOW_OK) {
@@ -391,6 +287,15 @@ static struct oxbow_tls_config tls_of(const struct config *c)
     };
 }
 
+static struct oxbow_resp_sentinel sentinel_of(const struct config *c)
+{
+    return (struct oxbow_resp_sentinel){
+        .names = c->sentinel_names,
+        .host = c->announce_ip,
+        .port = (uint16_t)c->announce_port,
+    };
+}
+
 static bool server_open(struct daemon *d)
 {
     const struct config *c = &d->config;
@@ -405,8 +310,8 @@ static bool server_open(struct daemon *d)
         .resp =
             {
                 .db = d->db,
-                .password = c->requirepass[0] != '\0' ? c->requirepass : NULL,
-                .users = c->users[0] != '\0' ? c->users : NULL,
+                .password = text_or_null(c->requirepass),
+                .users = text_or_null(c->users),
                 .users_file = users_file(c->aclfile),
                 .all_channels = c->acl_pubsub != 0,
                 .debug = (enum oxbow_resp_debug)c->debug,
@@ -418,7 +323,7 @@ static bool server_open(struct daemon *d)
                 .reply_bytes_max = c->reply_limit,
                 .timeout_s = (uint32_t)c->timeout,
                 .pid = (uint32_t)getpid(),
-                .config_file = c->file[0] != '\0' ? c->file : NULL,
+                .config_file = text_or_null(c->file),
                 .rewrite = config_rewriting(&d->origin),
                 .settings = settings,
                 .setting_count = setting_count,
@@ -431,9 +336,7 @@ static bool server_open(struct daemon *d)
                 .group_rule_count = c->rules.group_count,
                 .uplink = uplink_session(d->uplink),
                 .uplink_ops = uplink_session_ops(d->uplink),
-                .sentinel = {.names = c->sentinel_names,
-                             .host = c->announce_ip,
-                             .port = (uint16_t)c->announce_port},
+                .sentinel = sentinel_of(c),
                 .shutdown = on_shutdown,
                 .reopen = on_reopen,
                 .ctx = d,
@@ -629,11 +532,11 @@ static bool run(struct daemon *d)
 {
     bool ok;
 
-    if (store_open(d) != OXBOW_OK) {
+    if (daemon_store_open(&d->config, &d->port, &d->log, &d->db) != OXBOW_OK) {
         return false;
     }
     ok = program_open(d) && serve(d) && !d->failed;
-    if (store_close(d) != OXBOW_OK) {
+    if (daemon_store_close(&d->log, &d->db) != OXBOW_OK) {
         return false;
     }
     if (ok) {

@@ -606,8 +606,13 @@ def described(a, b):
     return a == b or a[:10] == b[:10] == b"+Value at:"
 
 
+def counted(a, b):
+    """How long calls took is of each server's own."""
+    return a == b or b"histogram_usec" in a and b"histogram_usec" in b
+
+
 LOOSE = {  # an order that Redis does not promise; times; memory
-    "debug": described, "zrandmember": drawn, "object": inside, "memory": inside,
+    "debug": described, "latency": counted, "zrandmember": drawn, "object": inside, "memory": inside,
     "keys": lambda a, b: lines_sorted(a) == lines_sorted(b),
     "smembers": lambda a, b: lines_sorted(a) == lines_sorted(b),
     "sinter": lambda a, b: lines_sorted(a) == lines_sorted(b),
@@ -812,7 +817,8 @@ def main():
     for family in args.families.split(","):
         table.update(FAMILIES[family](words))
     if "inside" in args.families.split(","):
-        others = {name: make for name, make in table.items() if name[0] != "_"}
+        # Of XREAD with as many ids as keys less one, which it refuses, Redis names half of what is behind STREAMS.
+        others = {name: make for name, make in table.items() if name[0] != "_" and name not in ("xread", "xreadgroup")}
         table["command"] = lambda: [rng.choice([b"GETKEYS", b"GETKEYSANDFLAGS"]), *command(rng, others, sorted(others))]
     where = tempfile.mkdtemp(prefix="oxbow-differ-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     both = ["--enable-debug-command", "yes", "--slowlog-log-slower-than", "-1"]  # a machine may be slow

@@ -687,6 +687,8 @@ class Differ:
             if name in ("sort", "sort_ro"):
                 # Redis takes an errno that some number left behind for one of SORT's own. This clears it.
                 out.append([b"ZADD", b"none", b"XX", b"1", b"m"])
+            if name == "debug" and c[1:2] and c[1].upper() == b"RELOAD":
+                out.append([b"UNWATCH"])  # what is watched and there has changed for Redis then
             if len(c) == 1:  # with an argument it is refused, and changes nothing
                 queueing = {"multi": True, "exec": False, "discard": False}.get(name, queueing)
             out.append(c)

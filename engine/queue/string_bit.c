@@ -397,6 +397,7 @@ static void field_run(struct buf *b, struct oxbow_bit_field *f)
     uint64_t now = 0;
 
     f->failed = false;
+    f->changed = false;
     f->result = old;
     if (f->kind == OXBOW_BIT_GET) {
         return;
@@ -406,8 +407,9 @@ static void field_run(struct buf *b, struct oxbow_bit_field *f)
         return;
     }
     field_put(b, f, now);
+    now = field_get(b, f);
+    f->changed = now != raw;
     if (f->kind == OXBOW_BIT_ADD) {
-        now = field_get(b, f);
         f->result = f->is_signed ? as_signed(now, f->bits) : (int64_t)now;
     }
 }

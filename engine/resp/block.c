@@ -78,11 +78,17 @@ void resp_interest_drop(struct oxbow_resp *s, struct resp_interest *i)
     s->interest_count--;
 }
 
-static void touch(struct oxbow_resp *s, struct resp_interest *i)
+/* Who waits is tried after the command. */
+static void wake(struct oxbow_resp *s, struct resp_interest *i)
 {
     if (!link_alone(&i->waiters)) {
         link_add(&s->touched, &i->touched);
     }
+}
+
+static void touch(struct oxbow_resp *s, struct resp_interest *i)
+{
+    wake(s, i);
     for (struct link *l = i->watchers.next; l != &i->watchers; l = l->next) {
         LINK_OF(l, struct resp_watch, line)->client->multi.dirty = true;
     }
@@ -92,6 +98,21 @@ void resp_changed(struct resp_call *call, enum resp_event kind, const char *even
                   struct oxbow_bytes key)
 {
     resp_changed_in(call, call->client->database, kind, event, key);
+}
+
+void resp_noted(struct resp_call *call, enum resp_event kind, const char *event,
+                struct oxbow_bytes key)
+{
+    struct oxbow_resp *s = call->server;
+    struct resp_interest *i = NULL;
+
+    if (s->interest_count > 0) {
+        i = resp_interest_get(s, call->client->database, key, false);
+    }
+    if (i != NULL) {
+        wake(s, i);
+    }
+    resp_notify(s, call->client->database, kind, event, key);
 }
 
 void resp_changed_in(struct resp_call *call, uint32_t database, enum resp_event kind,

@@ -32,6 +32,7 @@ static enum oxbow_err refuse_offset(struct resp_call *call)
 static enum oxbow_err cmd_setbit(struct resp_call *call)
 {
     uint64_t bit;
+    uint64_t len = 0;
     int64_t on;
     bool old;
     enum oxbow_err err;
@@ -42,10 +43,15 @@ static enum oxbow_err cmd_setbit(struct resp_call *call)
     if (!resp_arg_int(call->args[3], &on) || (on != 0 && on != 1)) {
         return resp_refuse(call, "ERR bit is not an integer or out of range");
     }
-    err = oxbow_string_bit_set(call->txn, call->args[1], bit, on == 1, &old);
+    err = oxbow_string_len(call->txn, call->args[1], &len);
+    if (err == OXBOW_OK) {
+        err = oxbow_string_bit_set(call->txn, call->args[1], bit, on == 1, &old);
+    }
     if (err == OXBOW_OK) {
         resp_int(call->reply, old);
-        resp_changed(call, RESP_EVENT_STRING, "setbit", call->args[1]);
+        if (old != (on == 1) || bit / 8 >= len) {
+            resp_changed(call, RESP_EVENT_STRING, "setbit", call->args[1]);
+        }
     }
     return err;
 }
@@ -286,12 +292,28 @@ static const char *fields_of(const struct resp_call *call, struct oxbow_bit_fiel
     return NULL;
 }
 
+/* Whether the value of `len` bytes becomes longer. */
+static bool lengthened(const struct oxbow_bit_field *fields, size_t count, uint64_t len)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (fields[i].kind != OXBOW_BIT_GET && (fields[i].bit + fields[i].bits + 7) / 8 > len) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum oxbow_err do_fields(struct resp_call *call, struct oxbow_bit_field *fields,
                                 size_t count)
 {
-    enum oxbow_err err = oxbow_string_bit_fields(call->txn, call->args[1], fields, count);
+    uint64_t len = 0;
+    enum oxbow_err err = oxbow_string_len(call->txn, call->args[1], &len);
+    bool longer = lengthened(fields, count, len);
     bool changed = false;
 
+    if (err == OXBOW_OK) {
+        err = oxbow_string_bit_fields(call->txn, call->args[1], fields, count);
+    }
     if (err != OXBOW_OK) {
         return err;
     }
@@ -301,7 +323,7 @@ static enum oxbow_err do_fields(struct resp_call *call, struct oxbow_bit_field *
             resp_null(call->reply);
         } else {
             resp_int(call->reply, fields[i].result);
-            changed = changed || fields[i].kind != OXBOW_BIT_GET;
+            changed = changed || fields[i].changed || (longer && fields[i].kind != OXBOW_BIT_GET);
         }
     }
     if (changed) {

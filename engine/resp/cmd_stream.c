@@ -340,7 +340,7 @@ static enum oxbow_err cmd_xsetid(struct resp_call *call)
     err = oxbow_stream_set_id(call->txn, call->args[1], &opt);
     if (err == OXBOW_OK) {
         resp_ok(call->reply);
-        resp_changed(call, RESP_EVENT_STREAM, "xsetid", call->args[1]);
+        resp_noted(call, RESP_EVENT_STREAM, "xsetid", call->args[1]);
     }
     return err;
 }

@@ -103,7 +103,11 @@ static enum oxbow_err create(struct resp_call *call)
     err = oxbow_group_create(call->txn, group_at(call, 2), &opt);
     if (err == OXBOW_OK) {
         resp_ok(call->reply);
-        resp_changed(call, RESP_EVENT_STREAM, "xgroup-create", call->args[2]);
+        if (opt.make_stream && !there) {
+            resp_changed(call, RESP_EVENT_STREAM, "xgroup-create", call->args[2]);
+        } else {
+            resp_noted(call, RESP_EVENT_STREAM, "xgroup-create", call->args[2]);
+        }
     }
     return err;
 }
@@ -131,7 +135,7 @@ static enum oxbow_err set_id(struct resp_call *call)
     err = oxbow_group_set_id(call->txn, group_at(call, 2), &opt);
     if (err == OXBOW_OK) {
         resp_ok(call->reply);
-        resp_changed(call, RESP_EVENT_STREAM, "xgroup-setid", call->args[2]);
+        resp_noted(call, RESP_EVENT_STREAM, "xgroup-setid", call->args[2]);
     }
     return err;
 }
@@ -151,7 +155,7 @@ static enum oxbow_err destroy(struct resp_call *call)
     }
     resp_int(call->reply, existed);
     if (existed) {
-        resp_changed(call, RESP_EVENT_STREAM, "xgroup-destroy", call->args[2]);
+        resp_noted(call, RESP_EVENT_STREAM, "xgroup-destroy", call->args[2]);
     }
     return OXBOW_OK;
 }
@@ -171,7 +175,7 @@ static enum oxbow_err create_consumer(struct resp_call *call)
     }
     resp_int(call->reply, created);
     if (created) {
-        resp_changed(call, RESP_EVENT_STREAM, "xgroup-createconsumer", call->args[2]);
+        resp_noted(call, RESP_EVENT_STREAM, "xgroup-createconsumer", call->args[2]);
     }
     return OXBOW_OK;
 }
@@ -196,7 +200,7 @@ static enum oxbow_err delete_consumer(struct resp_call *call)
     }
     if (err == OXBOW_OK) {
         resp_int(call->reply, (int64_t)pending);
-        resp_changed(call, RESP_EVENT_STREAM, "xgroup-delconsumer", call->args[2]);
+        resp_noted(call, RESP_EVENT_STREAM, "xgroup-delconsumer", call->args[2]);
     }
     return err;
 }

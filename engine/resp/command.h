@@ -133,6 +133,9 @@ enum resp_event {
  * command, who watches it is told, `event` is published to those who asked for it. */
 void resp_changed(struct resp_call *call, enum resp_event kind, const char *event,
                   struct oxbow_bytes key);
+/* Of what leaves the key's entries as they are (XGROUP, XSETID): likewise, but who watches is not told. */
+void resp_noted(struct resp_call *call, enum resp_event kind, const char *event,
+                struct oxbow_bytes key);
 /* The same in another database than the client's. */
 void resp_changed_in(struct resp_call *call, uint32_t database, enum resp_event kind,
                      const char *event, struct oxbow_bytes key);

@@ -145,6 +145,7 @@ struct oxbow_bit_field {
     int64_t value;
     int64_t result; /* set: of GET and SET what it was, of ADD what it is now */
     bool failed;    /* set: it would not fit (FAIL), and was not done */
+    bool changed;   /* set: its bits are others than before */
 };
 
 /* BITFIELD: all of them in order, or with an error none; BITFIELD_RO: with GET alone, also in a

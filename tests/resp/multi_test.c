@@ -79,6 +79,47 @@ static void a_watched_key_that_changed_undoes_it(void **state)
     assert_reply(t, 0, "EXEC", "*-1\r\n");
 }
 
+/* Cases from a redis-server 7.0. */
+static void what_leaves_a_watched_key_as_it_is_does_not(void **state)
+{
+    static const struct {
+        const char *command;
+        bool undoes;
+    } rows[] = {
+        {"XGROUP CREATE x g 0", false},
+        {"XGROUP SETID x g 0", false},
+        {"XGROUP CREATECONSUMER x g c", false},
+        {"XGROUP DELCONSUMER x g c", false},
+        {"XGROUP DESTROY x g", false},
+        {"XSETID x 9-0", false},
+        {"DEL x", true},
+        {"XGROUP CREATE x g 0 MKSTREAM", true},
+        {"SETBIT s 1 1", false},
+        {"SETBIT s 1 0", true},
+        {"SETBIT s 30 0", true},
+        {"SETBIT s 30 0", false},
+        {"BITFIELD s SET u8 0 7", true},
+        {"BITFIELD s SET u8 0 7 INCRBY u8 0 0", false},
+        {"BITFIELD s INCRBY u8 0 256", false},
+        {"BITFIELD s OVERFLOW FAIL INCRBY u8 0 300", false},
+        {"BITFIELD s SET u8 #9 0", true},
+        {"BITFIELD s GET u8 #99", false},
+    };
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    (void)talk(t, 0, "XADD x 1-1 f v");
+    (void)talk(t, 0, "SET s a");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_reply(t, 0, "WATCH x s", "+OK\r\n");
+        assert_int_not_equal(talk(t, 1, rows[i].command)[0], '-');
+        assert_reply(t, 0, "MULTI", "+OK\r\n");
+        if (strcmp(talk(t, 0, "EXEC"), rows[i].undoes ? "*-1\r\n" : "*0\r\n") != 0) {
+            fail_msg("%s: %s", rows[i].command, t->text);
+        }
+    }
+}
+
 static void a_blocking_command_within_does_not_wait(void **state)
 {
     struct talk *t = *state;
@@ -120,6 +161,7 @@ int main(void)
         TEST(a_command_that_fails_does_not_take_the_others_back),
         TEST(what_cannot_be_queued_spoils_the_transaction),
         TEST(a_watched_key_that_changed_undoes_it),
+        TEST(what_leaves_a_watched_key_as_it_is_does_not),
         TEST(a_blocking_command_within_does_not_wait),
         TEST(a_transaction_that_is_too_large_does_not_happen_at_all),
     };

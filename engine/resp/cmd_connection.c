@@ -470,7 +470,6 @@ const struct resp_command resp_connection_commands[] = {
      "1.0.0", "Ends the connection", NULL},
     {"reset", cmd_reset, 1, ALWAYS | RESP_ALONE | RESP_NOT_QUEUED | RESP_SUBSCRIBED, C, 0, 0, 0,
      "6.2.0", "Makes the connection as it was when it began", NULL},
-    {"client", NULL, -2, RESP_NOSCRIPT | RESP_SENTINEL, 0, 0, 0, 0, "2.4.0", "Of connections",
-     client_subs},
+    {"client", NULL, -2, RESP_SENTINEL, 0, 0, 0, 0, "2.4.0", "Of connections", client_subs},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };

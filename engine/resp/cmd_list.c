@@ -582,7 +582,7 @@ const struct resp_command resp_list_commands[] = {
      "Takes an element off the right end of the first list that has one, or waits", NULL},
     {"lmpop", cmd_lmpop, -4, W | RESP_MOVABLE, L, 0, 0, 0, "7.0.0",
      "Takes elements off the first list that has any", NULL},
-    {"blmpop", cmd_blmpop, -5, W | B | RESP_MOVABLE, L, 0, 0, 0, "7.0.0",
+    {"blmpop", cmd_blmpop, -5, W | RESP_BLOCKING | RESP_MOVABLE, L, 0, 0, 0, "7.0.0",
      "Takes elements off the first list that has any, or waits", NULL},
     {"rpoplpush", cmd_rpoplpush, 3, WM, L, 1, 2, 1, "1.2.0",
      "Moves an element from one list's right end to another's left", NULL},

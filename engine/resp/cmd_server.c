@@ -224,6 +224,17 @@ static enum oxbow_err command_count(struct resp_call *call)
     return OXBOW_OK;
 }
 
+/* A command, or a subcommand by its full name, as "config|get". NULL: the client has none. */
+static const struct resp_command *named(const struct resp_call *call, struct oxbow_bytes name)
+{
+    const char *bar = name.len > 0 ? memchr(name.data, '|', name.len) : NULL;
+    const struct oxbow_bytes first = {
+        name.data, bar == NULL ? name.len : (size_t)(bar - (const char *)name.data)};
+
+    return resp_find(call->client, first) != NULL ? resp_table_find_full(&call->server->table, name)
+                                                  : NULL;
+}
+
 static enum oxbow_err command_info(struct resp_call *call)
 {
     if (call->count == 2) {
@@ -231,7 +242,7 @@ static enum oxbow_err command_info(struct resp_call *call)
     }
     resp_array(call->reply, call->count - 2);
     for (uint32_t i = 2; i < call->count; i++) {
-        row_info(call->reply, resp_find(call->client, call->args[i]));
+        row_info(call->reply, named(call, call->args[i]));
     }
     return OXBOW_OK;
 }
@@ -244,7 +255,7 @@ static enum oxbow_err command_docs(struct resp_call *call)
     size_t n = 0;
 
     for (uint32_t i = 2; i < call->count; i++) {
-        row = resp_find(call->client, call->args[i]);
+        row = named(call, call->args[i]);
         if (row != NULL) {
             row_docs(call->reply, row);
             n++;
@@ -286,7 +297,7 @@ static enum oxbow_err getkeys(struct resp_call *call, bool uses)
     if (row == NULL) {
         return resp_refuse(call, "ERR Invalid command specified");
     }
-    if (row->first == 0 && (row->flags & RESP_MOVABLE) == 0) {
+    if (!resp_command_has_keys(row)) {
         return resp_refuse(call, "ERR The command has no key arguments");
     }
     if ((row->arity > 0 && count != (uint32_t)row->arity) ||

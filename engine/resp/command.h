@@ -80,7 +80,8 @@ struct resp_command {
     int8_t arity; /* Redis': the name counts; negative: at least */
     uint32_t flags;
     uint32_t categories;
-    int8_t first; /* key positions, as COMMAND INFO gives them; 0: none */
+    int8_t
+        first; /* key positions, as COMMAND INFO gives them; 0: none. With RESP_PUBSUB: of sharded channels */
     int8_t last;
     int8_t step;
     const char *since;
@@ -231,6 +232,8 @@ enum resp_keys_found {
     RESP_KEYS_BROKEN, /* the arguments make no sense: the command will refuse them */
     RESP_KEYS_UNKNOWN /* nobody has said how to find them */
 };
+/* Whether some of its arguments may be keys. */
+bool resp_command_has_keys(const struct resp_command *row);
 enum resp_keys_found resp_command_keys(const struct resp_command *row,
                                        const struct oxbow_bytes *args, uint32_t count,
                                        struct resp_keys *keys);

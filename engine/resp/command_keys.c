@@ -69,7 +69,9 @@ static enum resp_keys_found counted(uint8_t dest, uint32_t at, const struct oxbo
     return RESP_KEYS_FOUND;
 }
 
-/* XREAD's and XREADGROUP's: the first half of what is behind STREAMS. */
+/* XREAD's and XREADGROUP's: the first half of what is behind STREAMS, also where an id is missing. Redis
+ * takes the first word that is STREAMS, even if it is another option's value: who calls a group so
+ * would have the rights to other keys asked for than those that are read. */
 static enum resp_keys_found streams(const struct oxbow_bytes *args, uint32_t count,
                                     struct resp_keys *keys)
 {
@@ -84,7 +86,7 @@ static enum resp_keys_found streams(const struct oxbow_bytes *args, uint32_t cou
             i += 2;
         }
     }
-    if (i + 1 >= count || (count - i - 1) % 2 != 0) {
+    if (i + 2 >= count) {
         return RESP_KEYS_BROKEN;
     }
     *keys = (struct resp_keys){.first = i + 1, .count = (count - i - 1) / 2, .step = 1};
@@ -182,6 +184,12 @@ static enum resp_keys_found movable(const struct resp_command *row, const struct
     return RESP_KEYS_UNKNOWN;
 }
 
+/* Where a sharded channel is, is told like a key's place; and it is none. */
+bool resp_command_has_keys(const struct resp_command *row)
+{
+    return (row->first != 0 || (row->flags & RESP_MOVABLE) != 0) && (row->flags & RESP_PUBSUB) == 0;
+}
+
 enum resp_keys_found resp_command_keys(const struct resp_command *row,
                                        const struct oxbow_bytes *args, uint32_t count,
                                        struct resp_keys *keys)
@@ -196,7 +204,7 @@ enum resp_keys_found resp_command_keys(const struct resp_command *row,
             return found;
         }
     }
-    if (row->first == 0) {
+    if (!resp_command_has_keys(row)) {
         return RESP_KEYS_NONE;
     }
     if (last < row->first || last >= count || row->step <= 0) {

@@ -199,7 +199,7 @@ static const char *denial(const struct resp_call *call)
 static bool writes(const struct resp_command *row)
 {
     return (row->flags & RESP_WRITE) != 0 || strcmp(row->name, "publish") == 0 ||
-           strcmp(row->name, "pfcount") == 0;
+           strcmp(row->name, "spublish") == 0;
 }
 
 /* Whether it could not add what it may add: as in Redis it is asked at the script's start, and what

@@ -406,7 +406,7 @@ def connection_commands(w):
         "ping": lambda: w.maybe(0.5, w.value()), "echo": lambda: [w.value()],
         "select": lambda: [w.rng.choice([b"0", b"0", b"0", b"1", b"16", b"x"])],
         "multi": lambda: [], "exec": lambda: [], "discard": lambda: [], "unwatch": lambda: [],
-        "watch": lambda: [w.key("l")],
+        "watch": lambda: [w.key(w.rng.choice("lshezx")), *w.maybe(0.3, w.key("l"))],
         "publish": lambda: [b"nobody", w.value()],
         "role": lambda: [], "replicaof": lambda: [b"NO", b"one"], "slaveof": lambda: [b"no", b"ONE"],
     }
@@ -819,8 +819,7 @@ def main():
     for family in args.families.split(","):
         table.update(FAMILIES[family](words))
     if "inside" in args.families.split(","):
-        # Of XREAD with as many ids as keys less one, which it refuses, Redis names half of what is behind STREAMS.
-        others = {name: make for name, make in table.items() if name[0] != "_" and name not in ("xread", "xreadgroup")}
+        others = {name: make for name, make in table.items() if name[0] != "_"}
         table["command"] = lambda: [rng.choice([b"GETKEYS", b"GETKEYSANDFLAGS"]), *command(rng, others, sorted(others))]
     where = tempfile.mkdtemp(prefix="oxbow-differ-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     both = ["--enable-debug-command", "yes", "--slowlog-log-slower-than", "-1"]  # a machine may be slow

@@ -371,6 +371,7 @@ static void keys_are_read_and_written_by_right(void **state)
         {"blpop b1 q 0", ACL_DENIED_KEY, 2},
         {"xread count 1 streams r1 b1 0 0", ACL_ALLOWED, 0},
         {"xread streams r1 w1 0 0", ACL_DENIED_KEY, 3},
+        {"xread streams w1 r1 0", ACL_DENIED_KEY, 2},
         {"xreadgroup block 0 group streams c noack streams q > ", ACL_DENIED_KEY, 8},
         {"xreadgroup group g c STREAMS r1 >", ACL_ALLOWED, 0},
         {"xadd w1 * f v", ACL_ALLOWED, 0},

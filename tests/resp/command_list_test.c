@@ -33,6 +33,20 @@ static void a_category_picks_what_is_in_it(void **state)
     assert_non_null(strstr(talk(t, 0, "COMMAND LIST FILTERBY aclcat ADMIN"), "config|set\r\n"));
 }
 
+static void a_subcommand_is_known_by_its_full_name(void **state)
+{
+    struct talk *t = *state;
+
+    assert_memory_equal(talk(t, 0, "COMMAND INFO XGROUP|create"),
+                        "*1\r\n*10\r\n$13\r\nxgroup|create\r\n:-5\r\n", 34);
+    assert_memory_equal(talk(t, 0, "COMMAND DOCS config|get"), "*2\r\n$10\r\nconfig|get\r\n", 21);
+    assert_reply(t, 0, "COMMAND INFO config|nothing get|x config| |",
+                 "*4\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n");
+    assert_memory_equal(talk(t, 0, "COMMAND INFO spublish"),
+                        "*1\r\n*10\r\n$8\r\nspublish\r\n:3\r\n", 27);
+    assert_non_null(strstr(t->text, "+fast\r\n:1\r\n:1\r\n:1\r\n"));
+}
+
 static void there_are_no_modules(void **state)
 {
     struct talk *t = *state;
@@ -72,6 +86,12 @@ static void keys_come_with_what_is_done_with_them(void **state)
     assert_reply(t, 0, "COMMAND GETKEYSANDFLAGS GET a b",
                  "-ERR Invalid number of arguments specified for command\r\n");
     assert_reply(t, 0, "COMMAND GETKEYS RENAME a b", "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYS XREAD STREAMS a b 1", "*1\r\n$1\r\na\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYS XREAD COUNT 1 STREAMS a",
+                 "-ERR Invalid arguments specified for command\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYS XREADGROUP GROUP streams c STREAMS a b 1",
+                 "*1\r\n$1\r\na\r\n");
+    assert_reply(t, 0, "COMMAND GETKEYS SPUBLISH c m", "-ERR The command has no key arguments\r\n");
     (void)talk(t, 0, "HELLO 3");
     assert_reply(t, 0, "COMMAND GETKEYSANDFLAGS RENAME a b",
                  "*2\r\n*2\r\n$1\r\na\r\n~3\r\n+RW\r\n+access\r\n+delete\r\n"
@@ -89,6 +109,8 @@ int main(void)
                                         talk_teardown),
         cmocka_unit_test_setup_teardown(a_category_picks_what_is_in_it, talk_setup, talk_teardown),
         cmocka_unit_test_setup_teardown(keys_come_with_what_is_done_with_them, talk_setup,
+                                        talk_teardown),
+        cmocka_unit_test_setup_teardown(a_subcommand_is_known_by_its_full_name, talk_setup,
                                         talk_teardown),
         cmocka_unit_test_setup_teardown(there_are_no_modules, talk_setup, talk_teardown),
         cmocka_unit_test_setup_teardown(what_is_no_filter_is_refused, talk_setup, talk_teardown),

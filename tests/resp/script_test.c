@@ -288,6 +288,8 @@ static void a_script_may_do_what_its_user_may(void **state)
         "in the command arguments\r\n");
     assert_reply(t, 0, "EVAL_RO return(redis.pcall('set','kz','1')) 0",
                  "-ERR Write commands are not allowed from read-only scripts.\r\n");
+    assert_reply(t, 0, "EVAL_RO return(redis.pcall('spublish','c','m')) 0",
+                 "-ERR Write commands are not allowed from read-only scripts.\r\n");
     assert_reply(t, 0, "EVAL return(redis.acl_check_cmd('set')) 0", ":1\r\n");
     assert_reply(t, 0, "EVAL return(redis.acl_check_cmd('set','zx')) 0", "$-1\r\n");
     assert_reply(t, 0, "AUTH default x", "+OK\r\n");

@@ -7,7 +7,7 @@
 #include "engine/store/credit.h"
 
 #define TIME_BYTES 64u /* what a deadline costs beside the field's bytes */
-#define NEVER      UINT64_MAX
+#define NEVER      HASH_FOR_EVER
 
 static bool flags_ok(uint32_t flags)
 {
@@ -33,8 +33,7 @@ static bool allowed(uint32_t flags, uint64_t left_ms, int64_t ttl_ms)
     }
 }
 
-/* How long a field that is there still has. */
-static enum oxbow_err left_of(struct table *t, const struct btree_entry *e, uint64_t *left_ms)
+enum oxbow_err hash_left(struct table *t, const struct btree_entry *e, uint64_t *left_ms)
 {
     uint64_t due;
     enum oxbow_err err;
@@ -95,7 +94,7 @@ static enum oxbow_err expire_one(struct table *t, struct oxbow_bytes field, cons
         err = hash_field_find(t, field, &p, &e, &found);
     }
     if (err == OXBOW_OK && found) {
-        err = left_of(t, &e, &left_ms);
+        err = hash_left(t, &e, &left_ms);
     }
     if (err != OXBOW_OK || !found) {
         return err;
@@ -221,7 +220,7 @@ enum oxbow_err oxbow_hash_ttl(struct oxbow_txn *txn, struct oxbow_bytes key,
             err = hash_field_find(&t, fields->names[i], &p, &e, &found);
         }
         if (err == OXBOW_OK && found) {
-            err = left_of(&t, &e, &left_ms[i]);
+            err = hash_left(&t, &e, &left_ms[i]);
         }
     }
     return err;

@@ -113,7 +113,8 @@ static enum oxbow_err all_of_one(struct merge *m)
         err = all_keys(m, database);
     }
     err = err == OXBOW_OK ? merge_unit_run(m, &delays) : err;
-    return err == OXBOW_OK ? merge_once(m) : err;
+    err = err == OXBOW_OK ? merge_once(m) : err;
+    return err == OXBOW_OK ? merge_mark_settle(m) : err;
 }
 
 /* One stand-in. *empty: it was there, and nothing is left in it. */
@@ -186,6 +187,7 @@ void merge_stand_ins(struct oxbow *to, const struct oxbow_config *config)
     if (m != NULL) {
         m->to = to;
         m->alloc = alloc;
+        m->members = config->members;
         buf_init(&m->mark.key, alloc, OXBOW_KEY_NAME_MAX);
         buf_init(&m->name, alloc, OXBOW_KEY_NAME_MAX);
         err = merge_all(m, config);
@@ -194,6 +196,12 @@ void merge_stand_ins(struct oxbow *to, const struct oxbow_config *config)
             err = merge_parked_tidy(to);
         }
         err = err == OXBOW_OK ? merge_once_tidy(m) : err;
+        if (err == OXBOW_ENOTSUP && m->members == NULL) {
+            say(m, OXBOW_LOG_ERROR,
+                "store: a stand-in holds hashes, sets or sorted sets, and this program's "
+                "configuration "
+                "(oxbow_config.members) does not say how they are merged");
+        }
         if (err != OXBOW_OK) {
             char line[128];
 

@@ -13,6 +13,7 @@
 #include "engine/base/buf.h"
 #include "engine/queue/forward_record.h"
 #include "engine/queue/once.h"
+#include "engine/store/members.h"
 #include "engine/store/stand_in.h"
 
 #define MERGE_BATCH       256u /* entries at most */
@@ -24,7 +25,10 @@ enum merge_kind {
     MERGE_LIST = 2,
     MERGE_STRING = 3,
     MERGE_DELAY = 4,
-    MERGE_ONCE = 5
+    MERGE_ONCE = 5,
+    MERGE_HASH = 6,
+    MERGE_SET = 7,
+    MERGE_ZSET = 8
 };
 
 /* What was taken last, as the store has it: merge_batch.c. */
@@ -34,7 +38,7 @@ struct merge_mark {
     enum merge_kind kind;
     uint32_t database;
     uint32_t count;       /* entries, from the head of what the stand-in had */
-    struct oxbow_id last; /* of a stream: the last of them */
+    struct oxbow_id last; /* of a stream: the last of them. Of members: ms is members_batch.upto */
     struct buf key;
 };
 
@@ -45,7 +49,7 @@ struct merge_names {
     uint64_t object;        /* of its queue */
     uint64_t first;         /* of a list: the first element's index */
     bool put;               /* the name goes with the entry */
-    size_t known;           /* entries that were there already */
+    size_t known;           /* entries that were there already, or have expired */
 };
 
 /* One merge. */
@@ -53,8 +57,9 @@ struct merge {
     struct oxbow *to;
     struct oxbow *from;
     const struct oxbow_alloc *alloc;
-    uint64_t stand_in; /* the store id of `from` */
-    uint64_t batches;  /* that were taken out of `from` */
+    const struct oxbow_members *members; /* NULL: members stay where they are */
+    uint64_t stand_in;                   /* the store id of `from` */
+    uint64_t batches;                    /* that were taken out of `from` */
     struct merge_mark mark;
     uint64_t merged;     /* entries, since this opening */
     enum oxbow_err left; /* why something stays in a stand-in */
@@ -77,7 +82,7 @@ struct merge_unit {
     struct oxbow_bytes key;
     struct oxbow_bytes to; /* the key that it goes to */
     struct oxbow_id upto;  /* of a stream: the last entry to take. Of names: those of entries up to
-                              that alone; OXBOW_ID_MAX: all */
+                              that alone; OXBOW_ID_MAX: all. Of members: the batch's, as in the mark */
     bool parked;           /* of a stream: entries keep their ids, whatever comes */
     bool grouped;          /* of a stream: what all groups have acked stays behind */
     bool unrouted;         /* of a stream: its bindings have served it already */
@@ -102,6 +107,9 @@ OXBOW_MUST_CHECK enum oxbow_err merge_mark_put(struct oxbow_txn *txn,
 OXBOW_MUST_CHECK enum oxbow_err merge_unit_run(struct merge *m, struct merge_unit *u);
 /* Takes out of the stand-in what the store has already. */
 OXBOW_MUST_CHECK enum oxbow_err merge_resume(struct merge *m);
+/* Nothing is left of the stand-in: the last mark, if it is of a kind that versions before do not know,
+ * becomes one that they do. */
+OXBOW_MUST_CHECK enum oxbow_err merge_mark_settle(struct merge *m);
 /* A transaction on either side, in a database. */
 OXBOW_MUST_CHECK enum oxbow_err merge_begin(struct oxbow *db, uint32_t database, uint32_t flags,
                                             struct oxbow_txn **out);
@@ -120,6 +128,19 @@ OXBOW_MUST_CHECK enum oxbow_err merge_put(struct merge *m, const struct merge_un
 /* Removes what a mark names, in the stand-in's transaction. */
 OXBOW_MUST_CHECK enum oxbow_err merge_take(struct merge *m, const struct merge_mark *mark,
                                            struct oxbow_txn *from);
+
+/* ---- merge_members.c ---- */
+
+/* What a key of that type makes; false: no members. */
+bool merge_members_kind(enum oxbow_type type, enum merge_kind *kind);
+bool merge_members_are(enum merge_kind kind);
+/* merge_read, merge_put and merge_take of members. OXBOW_ENOTSUP: the configuration does not name them. */
+OXBOW_MUST_CHECK enum oxbow_err merge_members_read(struct merge *m, struct merge_unit *u,
+                                                   struct oxbow_txn *from, size_t *count);
+OXBOW_MUST_CHECK enum oxbow_err merge_members_put(struct merge *m, const struct merge_unit *u,
+                                                  struct oxbow_txn *to);
+OXBOW_MUST_CHECK enum oxbow_err merge_members_take(struct merge *m, const struct merge_mark *mark,
+                                                   struct oxbow_txn *from);
 
 /* ---- merge_once.c ---- */
 

@@ -5,6 +5,7 @@
  *   KV_SPACE_STORE 'M', of the store ->
  *   0         1      2          3 zero  4       8          16      24            40
  *   | version | kind | database | ..... | count | stand-in | batch | last id     | key ...
+ *   of members: the last one's order, 0
  *
  *   stand-in: n batches given      store: mark of another stand-in, or up to n
  *     |  merge_put, the mark n + 1: one transaction, durable
@@ -61,7 +62,7 @@ static enum oxbow_err mark_decode(struct merge_mark *mark, struct oxbow_bytes va
     const uint8_t *p = value.data;
 
     if (value.len < MARK_BYTES || p[0] != MARK_VERSION || p[1] < MERGE_STREAM ||
-        p[1] > MERGE_ONCE) {
+        p[1] > MERGE_ZSET) {
         return OXBOW_ECORRUPT;
     }
     mark->kind = (enum merge_kind)p[1];
@@ -117,6 +118,22 @@ enum oxbow_err merge_mark_put(struct oxbow_txn *txn, const struct merge_mark *ma
     }
     buf_fini(&value);
     return err;
+}
+
+/* The mark that is stored, not the one in memory: that may be of a batch which was refused. */
+enum oxbow_err merge_mark_settle(struct merge *m)
+{
+    struct oxbow_txn *txn;
+    enum oxbow_err err = merge_mark_get(m);
+
+    if (err != OXBOW_OK || m->mark.stand_in != m->stand_in || m->mark.batch > m->batches ||
+        !merge_members_are(m->mark.kind)) {
+        return err;
+    }
+    m->mark.kind = MERGE_STRING; /* taken already: nobody looks what it was */
+    m->mark.last = OXBOW_ID_MIN;
+    err = merge_begin(m->to, 0, 0, &txn);
+    return err == OXBOW_OK ? merge_finish(txn, merge_mark_put(txn, &m->mark)) : err;
 }
 
 /* ---- the two transactions ---- */
@@ -190,8 +207,8 @@ static enum oxbow_err mark_set(struct merge *m, const struct merge_unit *u, size
     mark->database = u->database;
     mark->count = (uint32_t)count;
     mark->last = u->kind == MERGE_STREAM ? m->batch.entries[count - 1].id
-                 : u->kind == MERGE_ONCE ? u->upto
-                                         : OXBOW_ID_MIN;
+                 : u->kind == MERGE_ONCE || merge_members_are(u->kind) ? u->upto
+                                                                       : OXBOW_ID_MIN;
     mark->key.len = 0;
     return u->key.len > 0 ? buf_append(&mark->key, u->key.data, u->key.len) : OXBOW_OK;
 }

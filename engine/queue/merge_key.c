@@ -208,9 +208,13 @@ enum oxbow_err merge_key(struct merge *m, uint32_t database, struct oxbow_bytes 
         err = run_or_aside(m, &u);
         break;
     default:
-        return OXBOW_ECORRUPT;
+        if (!merge_members_kind(type, &u.kind)) {
+            return OXBOW_ECORRUPT;
+        }
+        err = run_or_aside(m, &u);
+        break;
     }
-    if (merge_refused(err) || err == OXBOW_ERANGE || err == OXBOW_EEXIST ||
+    if (merge_refused(err) || err == OXBOW_ENOTSUP || err == OXBOW_ERANGE || err == OXBOW_EEXIST ||
         err == OXBOW_EWRONGTYPE) { /* this key stays, others go on */
         m->left = err;
         err = OXBOW_OK;

@@ -127,6 +127,11 @@ enum oxbow_err merge_read(struct merge *m, struct merge_unit *u, size_t *count)
     case MERGE_ONCE:
         err = merge_once_read(m, u, txn, count);
         break;
+    case MERGE_HASH:
+    case MERGE_SET:
+    case MERGE_ZSET:
+        err = merge_members_read(m, u, txn, count);
+        break;
     }
     return merge_finish(txn, err);
 }
@@ -337,6 +342,10 @@ static enum oxbow_err put(struct merge *m, const struct merge_unit *u, size_t co
         return put_delays(m, count, to);
     case MERGE_ONCE:
         return merge_once_put(m, u, count, to);
+    case MERGE_HASH:
+    case MERGE_SET:
+    case MERGE_ZSET:
+        return merge_members_put(m, u, to);
     }
     return OXBOW_EINVAL;
 }
@@ -414,6 +423,10 @@ enum oxbow_err merge_take(struct merge *m, const struct merge_mark *mark, struct
         return take_delays(mark, from);
     case MERGE_ONCE:
         return merge_once_take(m, mark, from);
+    case MERGE_HASH:
+    case MERGE_SET:
+    case MERGE_ZSET:
+        return merge_members_take(m, mark, from);
     }
     return OXBOW_EINVAL;
 }

@@ -12,6 +12,7 @@
 
 #include "oxbow/cache.h"
 #include "oxbow/error.h"
+#include "oxbow/members.h"
 #include "oxbow/port.h"
 #include "oxbow/types.h"
 
@@ -144,6 +145,9 @@ struct oxbow_config {
                                  one of them has keys or forwards on the device. Not together with
                                  OXBOW_OPEN_READONLY */
     struct oxbow_cache_limit cache; /* of cache_databases; all 0: no limit */
+    /* oxbow_members() of members.h, with which hashes, sets and sorted sets of a stand-in are merged.
+     * NULL: they stay there, and oxbow_recovery.merge_left is OXBOW_ENOTSUP until they are */
+    const struct oxbow_members *members;
 };
 
 /* Opens the store, making it if absent. Recovers, verifies, and says in the log what it found. If the
@@ -350,7 +354,8 @@ struct oxbow_recovery {
     uint32_t foreign;       /* the N of the directory `foreign-N` into which this opening moved what
                                it found; 0: nothing was set aside */
     uint32_t foreign_files; /* how many files and directories are in it; the log names them */
-    uint64_t merged;        /* entries that were brought from stand-ins (oxbow_config.stand_in) */
+    uint64_t
+        merged; /* entries and members that were brought from stand-ins (oxbow_config.stand_in) */
     enum oxbow_err
         merge_left; /* OXBOW_OK: nothing is left in a stand-in. Otherwise something is, and
                                   why; the next opening goes on with it */

@@ -391,6 +391,7 @@ enum oxbow_err cli_open(struct cli *cli, const char *dir, uint32_t flags, struct
                                       : OXBOW_JOURNAL_DEFAULT,
         .interval_ms = (uint32_t)cli->opt.interval_ms,
         .quota_bytes = (uint64_t)cli->opt.quota,
+        .members = oxbow_members(),
         .on_foreign = o->foreign != NULL
                           ? (enum oxbow_on_foreign)(word_of(foreigns, o->foreign) - 1)
                           : OXBOW_FOREIGN_REFUSE,

@@ -80,6 +80,7 @@ enum oxbow_err daemon_store_open(const struct config *c, const struct oxbow_port
         .on_foreign = (enum oxbow_on_foreign)c->on_foreign,
         .on_failure = (enum oxbow_on_failure)c->on_failure,
         .memory_max = c->memory_max,
+        .members = oxbow_members(),
         .stand_in = c->stand_in[0] != '\0' ? c->stand_in : NULL,
         .cache_databases = config_databases_memory(&c->own_sync),
         .cache = {.bytes = c->maxmemory,

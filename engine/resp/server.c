@@ -207,7 +207,8 @@ int64_t oxbow_resp_timeout_ms(const struct oxbow_resp *s)
 
 enum oxbow_err resp_txn_begin(struct oxbow_resp *s, uint32_t database, struct oxbow_txn **txn)
 {
-    const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_NOWAIT, .database = database};
+    const struct oxbow_txn_options opt = {.flags = OXBOW_TXN_NOWAIT | OXBOW_TXN_LAZY,
+                                          .database = database};
 
     CHECK(s->port, s->txn == NULL);
     return oxbow_txn_begin(s->db, &opt, txn);
@@ -228,8 +229,10 @@ static enum oxbow_err commit(struct oxbow_resp *s, struct oxbow_txn *txn, uint32
         s->committed_lsn = at;
     }
     if ((s->always & databases) != 0 && at > oxbow_durable_lsn(s->db)) {
-        oxbow_sync_start(s->db, at);
         *lsn = at;
+    }
+    if (*lsn != 0 || (databases == 0 && s->always != 0)) {
+        s->unasked_lsn = at; /* also when its clients have gone meanwhile */
     }
     return OXBOW_OK;
 }
@@ -502,17 +505,40 @@ static void open_gates(struct oxbow_resp *s)
 
     for (struct link *l = s->gated.next; l != &s->gated; l = next) {
         struct oxbow_resp_client *c = LINK_OF(l, struct oxbow_resp_client, gated);
-        enum oxbow_err err = OXBOW_ETIMEDOUT;
 
         next = l->next;
-        if (c->gates[0].lsn > durable) {
-            err = oxbow_wait(s->db, c->gates[0].lsn, 0);
+        if (c->gates[0].lsn <= durable) {
+            resp_client_open_gates(c, durable);
         }
+    }
+}
+
+/* Asks for what those wait for whose replies are held. A device that will not give it: what is only
+ * in memory may be told as such, of the rest nobody knows whether it happened. */
+static void ask_for_gates(struct oxbow_resp *s)
+{
+    enum oxbow_err err = OXBOW_OK;
+    uint64_t lsn = s->unasked_lsn;
+    uint32_t fresh = 0;
+
+    for (struct link *l = s->gated.next; l != &s->gated; l = l->next) {
+        struct oxbow_resp_client *c = LINK_OF(l, struct oxbow_resp_client, gated);
+        uint64_t newest = c->gates[c->gate_count - 1].lsn;
+
+        lsn = newest > lsn ? newest : lsn;
+        fresh += !c->awaits;
+        c->awaits = true;
+    }
+    if (lsn != 0) {
+        err = oxbow_sync_gather(s->db, lsn, fresh);
+    }
+    s->unasked_lsn = 0;
+    while (err != OXBOW_OK && !link_alone(&s->gated)) {
+        struct oxbow_resp_client *c = LINK_OF(s->gated.next, struct oxbow_resp_client, gated);
+
         if (err == OXBOW_EVOLATILE) {
             resp_client_open_gates(c, UINT64_MAX);
-        } else if (err == OXBOW_OK || c->gates[0].lsn <= durable) {
-            resp_client_open_gates(c, oxbow_durable_lsn(s->db));
-        } else if (err != OXBOW_ETIMEDOUT) {
+        } else {
             link_remove(&c->gated);
             resp_client_kill(c);
         }
@@ -532,6 +558,7 @@ static void turn(struct oxbow_resp *s)
     resp_output_turn(s);
     if (s->db != NULL) { /* it may have been closed, and not have opened again */
         open_gates(s);
+        ask_for_gates(s);
     }
 }
 

@@ -161,6 +161,7 @@ struct oxbow_resp_client {
     struct link ready;
     struct link batch;
     struct link gated;
+    bool awaits;         /* counted among those whom the next sync is for */
     struct link notice;  /* `ready` of the configuration is to be called */
     struct link monitor; /* in server->monitors: it is shown what everybody does */
     struct oxbow_resp *server;
@@ -322,6 +323,7 @@ struct oxbow_resp {
     /* the batch */
     struct oxbow_txn *txn;
     uint64_t committed_lsn;   /* of the newest one that was committed */
+    uint64_t unasked_lsn;     /* newest under `always` that no sync was asked for; 0: none */
     uint64_t saved_s;         /* of the wall clock: everything was on the device then; LASTSAVE */
     uint32_t always;          /* databases under that policy, a bit each */
     uint32_t batch_databases; /* that the batch was in, likewise */

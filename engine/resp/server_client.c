@@ -228,6 +228,7 @@ void resp_client_open_gates(struct oxbow_resp_client *c, uint64_t durable)
     if (n == 0) {
         return;
     }
+    c->awaits = false;
     memmove(c->gates, c->gates + n, (c->gate_count - n) * sizeof c->gates[0]);
     c->gate_count -= n;
     if (c->gate_count == 0) {

@@ -31,6 +31,7 @@ static void let_go(struct oxbow_resp *s)
         LINK_OF(l, struct oxbow_resp_client, all)->shown_lsn = 0;
     }
     s->committed_lsn = 0;
+    s->unasked_lsn = 0;
 }
 
 /* Whoever watches a key that is kept in memory: nobody looks whether it was there. */

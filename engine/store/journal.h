@@ -43,7 +43,8 @@ struct journal {
     struct journal_age sync; /* M: of those that one is */
     bool writing;            /* M */
     bool syncing;            /* M */
-    bool gathering;          /* M: whoever leads waits for others */
+    bool gathering;          /* M: a sync waits for others who want it */
+    uint64_t lsn_gather;     /* M: newest that is wanted by such as let it wait */
     uint32_t came;           /* M: who wait for a sync, and came since the last one was taken */
     uint32_t expected;       /* M: so many came for that one, or while it was under way */
     uint64_t gather_us;      /* M: the next one waits so long for as many, at most */
@@ -101,11 +102,11 @@ OXBOW_MUST_CHECK enum oxbow_err journal_written(struct oxbow *db, uint64_t lsn);
 void journal_ask_tree(struct oxbow *db, uint64_t lsn);
 /* Whether a sync can be begun that makes all that is committed durable. */
 bool journal_can_sync(const struct oxbow *db);
-/* One sync, nobody else being at it: all that is committed now. With `led` its caller waits for it,
- * and gives the others who do a moment to come. A failure fails the store. */
-void journal_sync(struct oxbow *db, bool led);
-/* One more has come who waits for a sync. */
-void journal_came(struct oxbow *db);
+/* One sync, nobody else being at it: all that is committed now. With `gathers` those who wait for it
+ * give others who will a moment to come. A failure fails the store. */
+void journal_sync(struct oxbow *db, bool gathers);
+/* So many more have come who wait for a sync. */
+void journal_came(struct oxbow *db, uint32_t count);
 /* Moves lsn_durable to what journal and tree hold together, and tells who waits. */
 void journal_publish(struct oxbow *db);
 /* Newest LSN of which a crash of the process alone takes nothing. */

@@ -20,6 +20,7 @@
 #define FREEZE_PART   4u /* of the ring, written since the last: starts a checkpoint */
 #define GATHER_PART   2u /* of what the last sync took: that long the next waits, at most */
 #define GATHER_MAX_US 2000u
+#define GATHER_MIN_US 128u /* who waits on behalf of others needs as long to be woken twice */
 
 static uint64_t block_end(uint64_t pos)
 {
@@ -96,7 +97,8 @@ void journal_publish(struct oxbow *db)
     }
     db->port->threads.cond_broadcast(db->settled);
     /* The thread slept over what came while another made this sync, or before a hole was filled. */
-    if (db->lsn_wanted > db->lsn_durable || j->wait.interval.start_us != 0) {
+    if (db->lsn_wanted > db->lsn_durable || j->lsn_gather > db->lsn_durable ||
+        j->wait.interval.start_us != 0) {
         db->port->threads.cond_signal(db->journal_work);
     }
 }
@@ -286,11 +288,11 @@ static void gather(struct oxbow *db)
     j->gathering = false;
 }
 
-void journal_came(struct oxbow *db)
+void journal_came(struct oxbow *db, uint32_t count)
 {
     struct journal *j = &db->journal;
 
-    j->came++;
+    j->came += count;
     if (j->gathering && j->came >= j->expected) {
         db->port->threads.cond_signal(db->gathered);
     }
@@ -329,14 +331,14 @@ static void sync_written(struct oxbow *db, uint32_t covered)
     j->came -= covered;
 }
 
-void journal_sync(struct oxbow *db, bool led)
+void journal_sync(struct oxbow *db, bool gathers)
 {
     struct journal *j = &db->journal;
     uint64_t applied;
     uint32_t covered;
 
     j->syncing = true;
-    if (led) {
+    if (gathers) {
         gather(db);
     }
     applied = db->lsn_applied;
@@ -374,12 +376,13 @@ static bool sync_wanted(const struct oxbow *db)
     return db->lsn_wanted > db->lsn_durable && db->lsn_applied > db->lsn_durable;
 }
 
-/* In how many microseconds a sync is due; 0: now. */
-static uint64_t due_in(const struct oxbow *db, uint64_t now)
+/* In how many microseconds a sync is due; 0: now, or when those have come who are expected. */
+static uint64_t due_in(const struct oxbow *db, uint64_t now, bool *gathers)
 {
     const struct journal *j = &db->journal;
     uint64_t due;
 
+    *gathers = false;
     if (j->syncing || store_halted(db) || !journal_can_sync(db)) {
         return UINT64_MAX; /* its end wakes us */
     }
@@ -387,10 +390,14 @@ static uint64_t due_in(const struct oxbow *db, uint64_t now)
         return 0;
     }
     due = j->wait.interval.start_us;
-    if (due == 0) {
-        return UINT64_MAX;
+    if (due != 0 && due <= now) {
+        return 0;
     }
-    return due > now ? due - now : 0;
+    if (j->lsn_gather > db->lsn_durable) {
+        *gathers = j->gather_us >= GATHER_MIN_US;
+        return 0;
+    }
+    return due != 0 ? due - now : UINT64_MAX;
 }
 
 void journal_run(void *arg)
@@ -399,12 +406,13 @@ void journal_run(void *arg)
 
     store_lock(db);
     while (!db->journal_stop) {
-        uint64_t delay = due_in(db, store_now_us(db));
+        bool gathers;
+        uint64_t delay = due_in(db, store_now_us(db), &gathers);
 
         if (journal_full(db) && !db->journal.writing && !store_halted(db)) {
             journal_write(db);
         } else if (delay == 0) {
-            journal_sync(db, false);
+            journal_sync(db, gathers);
         } else {
             db->port->threads.cond_wait(db->journal_work, db->mutex, delay);
         }

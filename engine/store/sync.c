@@ -74,7 +74,7 @@ enum oxbow_err sync_wait(struct oxbow *db, uint64_t lsn, int64_t timeout_ms)
     if (lsn > db->lsn_durable && left_to_threads(db, lsn, timeout_ms)) {
         want(db, lsn);
     } else if (lsn > db->lsn_durable) {
-        journal_came(db);
+        journal_came(db, 1);
     }
     db->waiting++;
     while (err == OXBOW_OK && lsn > db->lsn_durable) {
@@ -139,6 +139,33 @@ void oxbow_sync_start(struct oxbow *db, uint64_t lsn)
         want(db, lsn < db->lsn_applied ? lsn : db->lsn_applied);
     }
     store_unlock(db);
+}
+
+enum oxbow_err oxbow_sync_gather(struct oxbow *db, uint64_t lsn, uint32_t waiters)
+{
+    struct journal *j = &db->journal;
+    enum oxbow_err err = OXBOW_OK;
+
+    store_lock(db);
+    lsn = lsn < db->lsn_applied ? lsn : db->lsn_applied;
+    if (lsn > db->lsn_durable) {
+        err = no_use_waiting(db, 0, UINT64_MAX);
+    }
+    if (err != OXBOW_OK || lsn <= db->lsn_durable) {
+        store_unlock(db);
+        return err;
+    }
+    if (!j->on || !journal_can_sync(db)) {
+        want(db, lsn);
+    } else if (waiters > 0 || lsn > j->lsn_gather) {
+        j->lsn_gather = lsn > j->lsn_gather ? lsn : j->lsn_gather;
+        journal_came(db, waiters);
+        if (!j->syncing) {
+            db->port->threads.cond_signal(db->journal_work); /* else its end does */
+        }
+    }
+    store_unlock(db);
+    return OXBOW_OK;
 }
 
 int oxbow_durable_fd(struct oxbow *db)

@@ -61,8 +61,8 @@ enum oxbow_err oxbow_txn_begin(struct oxbow *db, const struct oxbow_txn_options 
         return OXBOW_ENODB;
     }
     if (opt != NULL &&
-        (opt->sync > OXBOW_SYNC_NONE ||
-         (opt->flags & ~(OXBOW_TXN_READ | OXBOW_TXN_NOWAIT | OXBOW_TXN_FORCE)) != 0)) {
+        (opt->sync > OXBOW_SYNC_NONE || (opt->flags & ~(OXBOW_TXN_READ | OXBOW_TXN_NOWAIT |
+                                                        OXBOW_TXN_FORCE | OXBOW_TXN_LAZY)) != 0)) {
         return OXBOW_EINVAL;
     }
     if (writer && (db->config.flags & OXBOW_OPEN_READONLY) != 0) {
@@ -120,8 +120,9 @@ static void note_commit(struct oxbow *db, const struct oxbow_txn *txn)
  * Others may have waited for this LSN before it was committed. */
 static void ask_for_sync(struct oxbow *db, const struct oxbow_txn *txn, bool waits)
 {
-    if (txn->sync == OXBOW_SYNC_ALWAYS && !(db->journal.on && waits) &&
-        db->lsn_wanted < db->lsn_applied) {
+    bool asks = (txn->flags & OXBOW_TXN_LAZY) == 0 && !(db->journal.on && waits);
+
+    if (txn->sync == OXBOW_SYNC_ALWAYS && asks && db->lsn_wanted < db->lsn_applied) {
         db->lsn_wanted = db->lsn_applied;
     }
     if (db->journal.on && db->lsn_wanted >= db->lsn_applied) {

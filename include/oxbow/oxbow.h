@@ -174,6 +174,7 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_close(struct oxbow *db);
 #define OXBOW_TXN_READ   0x01u /* writes answer OXBOW_EREADONLY */
 #define OXBOW_TXN_NOWAIT 0x02u /* commit returns before it is durable; see oxbow_wait */
 #define OXBOW_TXN_FORCE  0x04u /* may touch what a forward protects: forward.h */
+#define OXBOW_TXN_LAZY   0x08u /* with NOWAIT: nor is a sync asked for; see oxbow_sync_gather */
 
 struct oxbow_txn_options {
     enum oxbow_sync sync; /* 0: the store's, or its databases' (oxbow_set_database_sync) */
@@ -254,6 +255,17 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_return(struct oxbow *db);
 
 /* Asks for a sync of everything up to `lsn` without waiting for it. */
 void oxbow_sync_start(struct oxbow *db, uint64_t lsn);
+
+/* The same for a program that waits on behalf of many, as a server does, and that commits with
+ * OXBOW_TXN_LAZY: `waiters` of them wait for `lsn` from now on, who were not counted in a call before
+ * (0: nobody is new). Those whom one sync releases tend to come again at once. So the next one begins
+ * when as many wait as for the last one or came while it was under way, and otherwise after half the
+ * time that it took, at most 2 ms. Without that each sync would carry one half of them, and each
+ * would wait for two. Threads that wait for what they committed are counted along. A device that is
+ * faster than one can be woken is not waited for, and a store without a journal gathers as always.
+ * OXBOW_OK: it is asked for, or durable. What will not be is told at once: OXBOW_EINDOUBT,
+ * OXBOW_ECLOSED; OXBOW_EVOLATILE while the store is in memory. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_sync_gather(struct oxbow *db, uint64_t lsn, uint32_t waiters);
 
 /* A descriptor that becomes readable whenever the durable LSN has advanced, or the store failed;
  * call oxbow_durable_clear, then look at oxbow_durable_lsn. Owned by the store. -1: the port has

@@ -3,13 +3,15 @@
 """oxbowd and redis-server side by side, by turns, under the same policy, with redis-benchmark.
 
     gateway.py DIR --server OXBOWD --read-ack PROGRAM [--rounds N] [--seconds S] [--only REGEX]
-               [--memory N] [--json FILE] [--quick] [--option NAME=VALUE]...
+               [--memory N] [--json FILE] [--quick] [--option NAME=VALUE]... [--sync-delay MS]
 
 Both keep their data below DIR, which is to be on the device that is asked about. Each case runs on
 one server, then on the other, ROUNDS times, and the median is told: requests a second, their ratio to
 Redis', and the median and 99.9th percentile of the time from a request to its reply. A case takes
 about SECONDS on each. XREADGROUP counts entries, each read and acknowledged. --memory N tells what
-both take in memory with N messages in a list, and how soon they answer again, instead.
+both take in memory with N messages in a list, and how soon they answer again, instead. With
+--sync-delay each sync of both takes MS milliseconds at least, as on an SD card (slowsync.so, from
+the build tree, beside the server or --slowsync FILE).
 """
 import argparse
 import json
@@ -49,7 +51,7 @@ BEFORE = {"LPOP": "LPUSH", "GET": "SET"}
 class Server:
     """One of the two, on a port and a socket of its own."""
 
-    def __init__(self, name, program, top, policy, options):
+    def __init__(self, name, program, top, policy, options, environment):
         self.name = name
         self.port = free_port()
         # A socket's path is short, the folder's need not be.
@@ -63,13 +65,15 @@ class Server:
                else ["--appendonly", "yes", "--save", ""])
         self.log = open(os.path.join(top, name + ".log"), "wb")
         self.command = [program, *common, *own]
+        self.environment = environment
         self.start(30)
 
     def start(self, patience):
         """Seconds until it answers for what it holds."""
         began = time.monotonic()
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.log,
-                                        stderr=self.log, preexec_fn=die_with_parent)
+                                        stderr=self.log, env=self.environment,
+                                        preexec_fn=die_with_parent)
         while True:
             try:
                 client = resp.unix(self.socket)
@@ -126,6 +130,10 @@ class Bench:
     def __init__(self, options):
         self.options = options
         self.rows = []
+        self.environment = dict(os.environ)
+        if options.sync_delay:
+            self.environment.update(LD_PRELOAD=options.slowsync,
+                                    SLOWSYNC_US=str(int(options.sync_delay * 1000)))
 
     def place(self, server, transport):
         return ["-s", server.socket] if transport == "unix" else ["-p", str(server.port)]
@@ -174,7 +182,7 @@ class Bench:
         if not re.search(self.options.only, name):
             return
         found = {server.name: [] for server in servers}
-        few = max(2000, 20 * clients * pipeline)
+        few = max(20 if self.options.sync_delay else 2000, 20 * clients * pipeline)
         count = {}
         for server in servers:  # so many as take the time that was asked for
             rate = self.run(server, *case, few)[0]
@@ -197,7 +205,8 @@ class Bench:
         servers = []
         try:
             for name, program in (("oxbowd", self.options.server), ("redis", "redis-server")):
-                servers.append(Server(name, program, top, policy, self.options.option))
+                servers.append(Server(name, program, top, policy, self.options.option,
+                                      self.environment))
             body(servers)
         finally:
             for server in servers:
@@ -252,15 +261,22 @@ def main():
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
                         help="of oxbowd")
+    parser.add_argument("--sync-delay", type=float, default=0, metavar="MS")
+    parser.add_argument("--slowsync", metavar="FILE")
     parser.add_argument("--quick", action="store_true", help="one round, a twentieth of a second")
     options = parser.parse_args()
-    if options.rounds < 1 or options.seconds <= 0 or (options.memory or 1) < 1:
+    if (options.rounds < 1 or options.seconds <= 0 or (options.memory or 1) < 1 or
+            options.sync_delay < 0):
         parser.error("nothing would be measured")
     if not os.path.isdir(options.dir):
         parser.error(f"no directory {options.dir}")
     for program in (options.server, options.read_ack, "redis-server", "redis-benchmark"):
         if shutil.which(program) is None:
             parser.error(f"no program {program}")
+    options.slowsync = os.path.abspath(options.slowsync or os.path.join(
+        os.path.dirname(shutil.which(options.server)), "..", "lib", "slowsync.so"))
+    if options.sync_delay and not os.path.isfile(options.slowsync):
+        parser.error(f"no library {options.slowsync}")  # the loader would only warn
     if options.quick:
         options.rounds, options.seconds = 1, 0.05
     bench = Bench(options)

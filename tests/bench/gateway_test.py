@@ -3,7 +3,7 @@
 """The gateway's benchmark itself: that it measures both, and that it tells when it cannot. No figure
 is judged here.
 
-    gateway_test.py OXBOWD READ_ACK [TEST...]
+    gateway_test.py OXBOWD READ_ACK SLOWSYNC_SO [TEST...]
 """
 import json
 import os
@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SERVER = READ_ACK = ""
+SERVER = READ_ACK = SLOWSYNC = ""
 
 
 class Gateway(unittest.TestCase):
@@ -59,6 +59,14 @@ class Gateway(unittest.TestCase):
         rows, _ = self.rows("--only", "tcp INCR c1 P1 one")
         self.assertEqual([row["case"].split()[0] for row in rows], ["always", "everysec", "no"])
 
+    def test_syncs_of_both_take_what_is_asked(self):
+        rows, _ = self.rows("--only", "always unix SET c1 P1 one", "--sync-delay", "20",
+                            "--slowsync", SLOWSYNC)
+        for who in ("oxbowd", "redis"):
+            self.assertGreaterEqual(rows[0][who][1], 20000)
+        self.assertIn("/nowhere/slow", self.bench("--sync-delay", "1", "--slowsync",
+                                                  "/nowhere/slow.so", code=2)[1])
+
     def test_memory_is_that_of_the_server(self):
         rows, _ = self.rows("--memory", "64000")
         self.assertEqual([row["who"] for row in rows], ["oxbowd", "redis"])
@@ -79,5 +87,5 @@ if __name__ == "__main__":
         if shutil.which(program) is None:
             print(f"gateway_test: skipped: {program} is not installed")
             sys.exit(77)
-    SERVER, READ_ACK = sys.argv[1:3]
-    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
+    SERVER, READ_ACK, SLOWSYNC = sys.argv[1:4]
+    unittest.main(argv=sys.argv[:1] + sys.argv[4:])

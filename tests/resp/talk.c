@@ -5,6 +5,8 @@
 
 #include <poll.h>
 
+#define REQUEST_MAX ((size_t)16 << 10)
+
 static void on_shutdown(void *ctx)
 {
     ((struct talk *)ctx)->shutdown = true;
@@ -86,7 +88,7 @@ void talk_feed(struct talk *t, uint32_t n, const char *bytes, size_t len)
 
 void talk_send(struct talk *t, uint32_t n, const char *words)
 {
-    char request[4096];
+    char request[REQUEST_MAX];
     size_t len = 0;
     int count = 0;
 
@@ -99,6 +101,7 @@ void talk_send(struct talk *t, uint32_t n, const char *words)
 
         len +=
             (size_t)snprintf(request + len, sizeof request - len, "$%d\r\n%.*s\r\n", part, part, p);
+        assert_true(len < sizeof request);
         p += part;
     }
     talk_feed(t, n, request, len);

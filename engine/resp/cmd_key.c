@@ -359,6 +359,10 @@ static enum oxbow_err cmd_swapdb(struct resp_call *call)
     if (resp_cache_has(call->server, (uint32_t)a) != resp_cache_has(call->server, (uint32_t)b)) {
         return resp_refuse(call, "ERR one of the databases is kept in memory and the other is not");
     }
+    if (a == b) { /* nothing changes, for nobody */
+        resp_ok(call->reply);
+        return OXBOW_OK;
+    }
     err = resp_changed_all(call, (uint32_t)a, (uint32_t)b);
     if (err == OXBOW_OK) {
         err = resp_changed_all(call, (uint32_t)b, (uint32_t)a);

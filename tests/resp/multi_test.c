@@ -62,6 +62,7 @@ static void a_watched_key_that_changed_undoes_it(void **state)
     assert_reply(t, 0, "WATCH q", "+OK\r\n"); /* nobody changes it */
     (void)talk(t, 1, "LRANGE q 0 -1");
     (void)talk(t, 1, "DEL nothing");
+    (void)talk(t, 1, "SWAPDB 0 0");
     (void)talk(t, 0, "MULTI");
     (void)talk(t, 0, "RPUSH r a");
     assert_reply(t, 0, "EXEC", "*1\r\n:1\r\n");

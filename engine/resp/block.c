@@ -350,7 +350,7 @@ static struct resp_call call_again(struct oxbow_resp_client *c, struct oxbow_txn
                               .args = c->block.argv,
                               .count = c->block.count,
                               .txn = txn,
-                              .reply = &c->out,
+                              .reply = resp_client_answer(c),
                               .result = &c->server->result,
                               .may_wait = true,
                               .again = true};
@@ -572,7 +572,7 @@ void resp_block_expire(struct oxbow_resp *s)
 void resp_block_nothing(struct oxbow_resp_client *c)
 {
     if (link_alone(&c->block.settling)) {
-        resp_null_array(&c->out);
+        resp_null_array(resp_client_answer(c));
     } else {
         resp_settle_timeout(c);
     }

@@ -185,6 +185,7 @@ static enum oxbow_err cmd_hello(struct resp_call *call)
                                            "special characters.");
         }
     }
+    call->client->out.version = (uint8_t)h.version;
     call->reply->version = (uint8_t)h.version;
     hello_reply(call);
     return OXBOW_OK;

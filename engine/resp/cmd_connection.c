@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The connection's own commands: database, CLIENT. Who it is: cmd_auth.c. */
 #include "engine/resp/args.h"
+#include "engine/resp/cmd_client.h"
 #include "engine/resp/server.h"
 
 #include <stdio.h>
@@ -43,7 +44,7 @@ static enum oxbow_err cmd_quit(struct resp_call *call)
 static enum oxbow_err cmd_reset(struct resp_call *call)
 {
     resp_client_reset(call->client);
-    resp_simple(call->reply, "RESET");
+    resp_simple(resp_client_answer(call->client), "RESET"); /* it wants answers again */
     return OXBOW_OK;
 }
 
@@ -140,37 +141,42 @@ static enum oxbow_err client_setinfo(struct resp_call *call)
     return err;
 }
 
+#define FLAGS_MAX 12u
+
+/* Redis' letters, in its order. */
+static void flags_of(const struct oxbow_resp_client *c, char out[FLAGS_MAX])
+{
+    const struct {
+        char letter;
+        bool is;
+    } flags[] = {{'O', !link_alone(&c->monitor)},
+                 {'P', resp_subscribed(c) > 0},
+                 {'x', c->multi.on},
+                 {'b', c->block.on},
+                 {'d', c->multi.dirty},
+                 {'c', c->closing}};
+    size_t n = 0;
+
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (flags[i].is) {
+            out[n++] = flags[i].letter;
+        }
+    }
+    if (n == 0) {
+        out[n++] = 'N';
+    }
+    out[n] = '\0';
+}
+
 enum oxbow_err resp_client_line(const struct oxbow_resp_client *c, struct buf *out)
 {
     const struct oxbow_resp *s = c->server;
     const struct resp_command *last = c->last;
     char text[1024];
-    char flags[8];
-    size_t f = 0;
+    char flags[FLAGS_MAX];
     int len;
 
-    if (!link_alone(&c->monitor)) {
-        flags[f++] = 'O';
-    }
-    if (resp_subscribed(c) > 0) {
-        flags[f++] = 'P';
-    }
-    if (c->multi.on) {
-        flags[f++] = 'x';
-    }
-    if (c->block.on) {
-        flags[f++] = 'b';
-    }
-    if (c->multi.dirty) {
-        flags[f++] = 'd';
-    }
-    if (c->closing) {
-        flags[f++] = 'c';
-    }
-    if (f == 0) {
-        flags[f++] = 'N';
-    }
-    flags[f] = '\0';
+    flags_of(c, flags);
     len = snprintf(
         text, sizeof text,
         "id=%llu addr=%s laddr=%s fd=%d name=%.*s age=%llu idle=%llu flags=%s db=%u sub=%u psub=%u "
@@ -410,7 +416,7 @@ static enum oxbow_err client_unblock(struct resp_call *call)
 
         if (c->id == (uint64_t)id && c->block.on) {
             if (as_error) {
-                resp_error(&c->out, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+                resp_error(resp_client_answer(c), "UNBLOCKED client unblocked via CLIENT UNBLOCK");
             } else {
                 resp_block_nothing(c);
             }
@@ -454,6 +460,10 @@ static const struct resp_command client_subs[] = {
      "Ends another connection's wait", NULL},
     {"client|no-evict", client_on_off, 3, SUB | RESP_ADMIN, C, 0, 0, 0, "7.0.0",
      "Accepted without effect: connections are not evicted", NULL},
+    {"client|reply", resp_client_reply, 3, SUB, C, 0, 0, 0, "3.2.0",
+     "Answers this connection from now on, or does not, or not its next command", NULL},
+    {"client|help", resp_client_help, 2, RESP_LOADING | RESP_STALE | RESP_PURE, C, 0, 0, 0, "5.0.0",
+     "Says what CLIENT takes", NULL},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };
 

@@ -48,17 +48,19 @@ static enum oxbow_err cmd_wait(struct resp_call *call)
 
 static void tell(struct oxbow_resp_client *c, const struct resp_command *row, bool on_device)
 {
+    struct resp_reply *answer = resp_client_answer(c);
+
     if (strcmp(row->name, "save") == 0) {
         if (on_device) {
-            resp_ok(&c->out);
+            resp_ok(answer);
         } else { /* CLIENT UNBLOCK */
-            resp_error(&c->out, "ERR not everything is on the device yet");
+            resp_error(answer, "ERR not everything is on the device yet");
         }
         return;
     }
-    resp_array(&c->out, 2);
-    resp_int(&c->out, on_device);
-    resp_int(&c->out, 0); /* replicas */
+    resp_array(answer, 2);
+    resp_int(answer, on_device);
+    resp_int(answer, 0); /* replicas */
 }
 
 static bool settled(const struct oxbow_resp_client *c)
@@ -94,7 +96,7 @@ void resp_settle_turn(struct oxbow_resp *s)
             resp_client_gate(c, 0);
             resp_block_end(c);
         } else if (gives_up(c, err)) {
-            resp_error_of(&c->out, err);
+            resp_error_of(resp_client_answer(c), err);
             resp_client_gate(c, 0);
             resp_block_end(c);
         } else if (err != OXBOW_ETIMEDOUT && err != OXBOW_EVOLATILE) {

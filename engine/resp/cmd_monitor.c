@@ -74,7 +74,7 @@ static void send_line(struct oxbow_resp *s, const char *line)
         struct oxbow_resp_client *c = LINK_OF(l, struct oxbow_resp_client, monitor);
 
         next = l->next;
-        if (c->killed) {
+        if (c->killed || c->silent) {
             continue;
         }
         if (s->txn != NULL) {

@@ -147,7 +147,7 @@ static enum oxbow_err run_queued(struct resp_call *call)
     const struct oxbow_alloc *alloc = resp_alloc(s);
     size_t pos = 0;
 
-    resp_array(&c->out, c->multi.count);
+    resp_array(call->reply, c->multi.count);
     for (uint32_t n = c->multi.count; n > 0; n--) {
         size_t start = pos;
         uint32_t count = resp_copy_read(&c->multi.queue, &pos, NULL);
@@ -157,7 +157,7 @@ static enum oxbow_err run_queued(struct resp_call *call)
                                    .args = args,
                                    .count = count,
                                    .txn = s->txn,
-                                   .reply = &c->out,
+                                   .reply = call->reply,
                                    .result = &s->result};
         enum oxbow_err err = OXBOW_OK;
 

@@ -218,14 +218,16 @@ static int64_t told_count(const struct oxbow_resp_client *c, enum sort sort)
 static void tell(struct resp_call *call, const char *what, enum sort sort,
                  const struct oxbow_bytes *name)
 {
-    resp_push(call->reply, 3);
-    resp_bulk_text(call->reply, what);
+    struct resp_reply *out = &call->client->out; /* messages: heard also where answers are not */
+
+    resp_push(out, 3);
+    resp_bulk_text(out, what);
     if (name != NULL) {
-        resp_bulk(call->reply, *name);
+        resp_bulk(out, *name);
     } else {
-        resp_null(call->reply);
+        resp_null(out);
     }
-    resp_int(call->reply, told_count(call->client, sort));
+    resp_int(out, told_count(call->client, sort));
 }
 
 static enum oxbow_err subscribe(struct resp_call *call, enum sort sort)
@@ -265,11 +267,11 @@ static enum oxbow_err unsubscribe(struct resp_call *call, enum sort sort)
 
         next = l->next;
         if (sort_of(sub->channel) == sort) {
-            resp_push(call->reply, 3);
-            resp_bulk_text(call->reply, what);
-            resp_bulk(call->reply, name_of(sub->channel));
+            resp_push(&c->out, 3);
+            resp_bulk_text(&c->out, what);
+            resp_bulk(&c->out, name_of(sub->channel));
             leave(c, sub);
-            resp_int(call->reply, told_count(c, sort));
+            resp_int(&c->out, told_count(c, sort));
             any = true;
         }
     }

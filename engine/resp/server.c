@@ -118,6 +118,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     link_init(&s->patterns);
     resp_slow_init(s);
     s->latency.tracking = true;
+    resp_reply_init(&s->unsaid, &port->alloc, 0);
     resp_output_init(s);
     resp_table_init(&s->table);
     resp_sync_look(s);
@@ -163,6 +164,7 @@ void oxbow_resp_close(struct oxbow_resp *s)
     resp_slow_fini(s);
     resp_histograms_forget(s);
     oxbow_result_fini(&s->result);
+    resp_reply_fini(&s->unsaid);
     mem_free(alloc, s->deadlines, s->deadline_cap * sizeof s->deadlines[0]);
     acl_fini(&s->acl);
     buf_fini(&s->required);
@@ -330,9 +332,9 @@ static void batch_failed(struct oxbow_resp *s, enum oxbow_err err)
         }
         if (s->batched == 1) { /* else it was sent messages and nothing else */
             if (first->over_time != 0 && first->over_time == first->request) {
-                resp_error(&first->out, resp_script_over_text);
+                resp_error(resp_client_answer(first), resp_script_over_text);
             } else {
-                resp_error_of(&first->out, err);
+                resp_error_of(resp_client_answer(first), err);
             }
             resp_client_gate(first, 0);
             s->answered = true;
@@ -460,7 +462,7 @@ static bool step(struct oxbow_resp *s, struct oxbow_resp_client *c)
     case RESP_READ_BROKEN:
         resp_batch_join(s, c);
         if (request.error[0] != '\0') {
-            resp_error(&c->out, request.error);
+            resp_error(resp_client_answer(c), request.error);
         }
         if (resp_batch_end(s) == OXBOW_OK) {
             resp_client_end_soon(c);

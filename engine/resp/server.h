@@ -183,6 +183,8 @@ struct oxbow_resp_client {
     uint64_t request;      /* number of the request on its way; one that comes again keeps it */
     size_t request_in;     /* where it begins */
     uint64_t over_time;    /* number of the request whose script was ended last; 0: none */
+    uint64_t skipped;      /* number of the request that is not answered; 0: none (CLIENT REPLY) */
+    bool silent;           /* none is */
     uint64_t batch_begins; /* number of the first one in the batch */
     size_t batch_in;       /* where that begins */
     uint64_t batch_out;
@@ -317,6 +319,9 @@ struct oxbow_resp {
     struct resp_vm *vm;             /* NULL: nobody has wanted any */
     struct resp_script *script;     /* on its way; NULL: none */
     struct resp_reply script_reply; /* to what it called last */
+
+    struct resp_reply unsaid; /* answers that nobody wants to hear */
+    bool unsaid_some;         /* there may be some */
 
     struct resp_backup *backup; /* NULL: none was begun: cmd_oxbow_backup.c */
 
@@ -512,6 +517,11 @@ void resp_client_gate(struct oxbow_resp_client *c, uint64_t lsn);
 void resp_client_open_gates(struct oxbow_resp_client *c, uint64_t durable);
 void resp_client_notice(struct oxbow_resp_client *c);
 void resp_client_wake(struct oxbow_resp_client *c); /* has requests to be carried out */
+/* Where what the client's request on its way is answered goes: its output, or nowhere (CLIENT REPLY).
+ * Messages are no answers: they always go to its output. */
+struct resp_reply *resp_client_answer(struct oxbow_resp_client *c);
+/* Lets go of what went nowhere. Between commands. */
+void resp_client_unsaid(struct oxbow_resp *s);
 /* To be closed when all has left / at once. */
 void resp_client_end_soon(struct oxbow_resp_client *c);
 void resp_client_kill(struct oxbow_resp_client *c);

@@ -106,6 +106,7 @@ void resp_client_reset(struct oxbow_resp_client *c)
     c->database = 0;
     c->name.len = 0;
     c->out.version = 2;
+    c->silent = false;
     resp_login_default(c);
 }
 
@@ -120,6 +121,7 @@ void oxbow_resp_client_close(struct oxbow_resp_client *c)
     resp_pubsub_end(c);
     resp_backup_left(c);
     link_remove(&c->all);
+    c->server->client_count--;
     if (c->server->current == c) {
         c->server->current = NULL;
     }
@@ -129,7 +131,6 @@ void oxbow_resp_client_close(struct oxbow_resp_client *c)
     link_remove(&c->notice);
     link_remove(&c->over);
     link_remove(&c->monitor);
-    c->server->client_count--;
     resp_reader_fini(&c->in);
     resp_reply_fini(&c->out);
     buf_fini(&c->name);
@@ -235,6 +236,27 @@ void resp_client_open_gates(struct oxbow_resp_client *c, uint64_t durable)
         link_remove(&c->gated);
     }
     resp_client_notice(c);
+}
+
+struct resp_reply *resp_client_answer(struct oxbow_resp_client *c)
+{
+    struct resp_reply *unsaid = &c->server->unsaid;
+
+    if (!c->silent && (c->skipped == 0 || c->request != c->skipped)) {
+        return &c->out;
+    }
+    unsaid->version = c->out.version;
+    c->server->unsaid_some = true;
+    return unsaid;
+}
+
+void resp_client_unsaid(struct oxbow_resp *s)
+{
+    if (resp_reply_pending(&s->unsaid) > 0 || resp_reply_failed(&s->unsaid)) {
+        resp_reply_fini(&s->unsaid);
+        resp_reply_init(&s->unsaid, resp_alloc(s), 0);
+    }
+    s->unsaid_some = false;
 }
 
 struct oxbow_bytes oxbow_resp_client_peek(struct oxbow_resp_client *c)

@@ -218,7 +218,7 @@ static const struct resp_command *sub_of(struct oxbow_resp_client *c,
 
     if (sub == NULL) {
         upper_name(row, upper);
-        resp_error_format(&c->out, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+        resp_error_format(resp_client_answer(c), "ERR unknown subcommand '%.*s'. Try %s HELP.",
                           quoted_len(word, QUOTED_MAX), (const char *)word.data, upper);
     }
     return sub;
@@ -228,11 +228,11 @@ static const struct resp_command *sub_of(struct oxbow_resp_client *c,
 static void reject(struct oxbow_resp_client *c, const struct resp_command *row, const char *text)
 {
     if (strcmp(row->name, "exec") == 0) {
-        resp_error_format(&c->out, "EXECABORT Transaction discarded because of: %s",
+        resp_error_format(resp_client_answer(c), "EXECABORT Transaction discarded because of: %s",
                           strncmp(text, "ERR ", 4) == 0 ? text + 4 : text);
         resp_multi_end(c);
     } else {
-        resp_error(&c->out, text);
+        resp_error(resp_client_answer(c), text);
     }
 }
 
@@ -290,14 +290,14 @@ static bool may(struct oxbow_resp_client *c, const struct resp_call *call)
         return false;
     }
     if (c->multi.on && (row->flags & RESP_NO_MULTI) != 0) {
-        resp_error(&c->out, "ERR Command not allowed inside a transaction");
+        resp_error(resp_client_answer(c), "ERR Command not allowed inside a transaction");
         return false;
     }
     if (!allowed(c, call)) {
         return false;
     }
     if (resp_subscribed(c) > 0 && c->out.version == 2 && (row->flags & RESP_SUBSCRIBED) == 0) {
-        resp_error_format(&c->out,
+        resp_error_format(resp_client_answer(c),
                           "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
                           "QUIT / RESET are allowed in this context",
                           row->name);
@@ -318,7 +318,7 @@ static bool row_of(struct oxbow_resp_client *c, struct resp_call *call)
     const struct resp_command *row = resp_find(c, args[0]);
 
     if (row == NULL) {
-        refuse_unknown(&c->out, args, count);
+        refuse_unknown(call->reply, args, count);
         return false;
     }
     if (row->subs != NULL && count >= 2) {
@@ -344,9 +344,9 @@ static enum resp_outcome queue(const struct resp_call *call)
 
     if (err == OXBOW_OK) {
         resp_cache_queued(c, call);
-        resp_simple(&c->out, "QUEUED");
+        resp_simple(call->reply, "QUEUED");
     } else {
-        resp_error_of(&c->out, err);
+        resp_error_of(call->reply, err);
     }
     return told(c);
 }
@@ -377,7 +377,7 @@ static enum resp_outcome run_later(struct resp_call *call)
     }
     err = resp_block_begin(call);
     if (err != OXBOW_OK) {
-        resp_error_of(&c->out, err);
+        resp_error_of(call->reply, err);
         return told(c);
     }
     return RESP_DONE;
@@ -397,7 +397,7 @@ static enum resp_outcome run_in_batch(struct resp_call *call, bool settle)
     call->txn = s->txn;
     err = err == OXBOW_OK ? resp_cache_before(call) : err;
     if (err != OXBOW_OK) {
-        resp_error_of(&c->out, err);
+        resp_error_of(call->reply, err);
     } else {
         bool waits = resp_run(call) == OXBOW_EAGAIN;
 
@@ -420,36 +420,45 @@ static enum resp_outcome run_in_batch(struct resp_call *call, bool settle)
     return RESP_DONE;
 }
 
+static enum resp_outcome execute(struct resp_call *call)
+{
+    struct oxbow_resp_client *c = call->client;
+    const struct resp_command *row = call->row;
+
+    if (c->multi.on && (row->flags & RESP_NOT_QUEUED) == 0) {
+        return queue(call);
+    }
+    if ((row->flags & RESP_ALONE) != 0) {
+        return run_alone(call);
+    }
+    if ((row->flags & RESP_PURE) != 0) {
+        (void)!resp_run(call);
+        return told(c);
+    }
+    return run_in_batch(call, resp_reader_was_inline(&c->in));
+}
+
 enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_bytes *args,
                                uint32_t count)
 {
     struct oxbow_resp *s = c->server;
-    const struct resp_command *row;
     struct resp_call call = {.server = s,
                              .client = c,
                              .args = args,
                              .count = count,
-                             .reply = &c->out,
                              .result = &s->result,
                              .may_wait = true};
 
     s->stats.commands++;
     s->current = c;
+    if (s->unsaid_some) {
+        resp_client_unsaid(s);
+    }
+    call.reply = resp_client_answer(c);
     c->used_us = s->now_us;
     if (!row_of(c, &call)) {
         c->multi.broken = c->multi.on;
         return told(c);
     }
-    row = call.row;
-    if (c->multi.on && (row->flags & RESP_NOT_QUEUED) == 0) {
-        return queue(&call);
-    }
-    if ((row->flags & RESP_ALONE) != 0) {
-        return run_alone(&call);
-    }
-    if ((row->flags & RESP_PURE) != 0) {
-        (void)!resp_run(&call);
-        return told(c);
-    }
-    return run_in_batch(&call, resp_reader_was_inline(&c->in));
+    return execute(&call);
 }

@@ -40,6 +40,8 @@ enum oxbow_err resp_client_help(struct resp_call *call)
         "    Tells what connections are like.",
         "NO-EVICT (ON|OFF)",
         "    Has no effect here.",
+        "PAUSE <milliseconds> [WRITE|ALL]",
+        "    Has commands wait for so long: those that write, or all.",
         "REPLY (ON|OFF|SKIP)",
         "    Answers this connection from now on, or does not, or does not answer its next "
         "command.",
@@ -49,6 +51,8 @@ enum oxbow_err resp_client_help(struct resp_call *call)
         "    Names this connection.",
         "UNBLOCK <id> [TIMEOUT|ERROR]",
         "    Ends the wait of another connection.",
+        "UNPAUSE",
+        "    Ends what PAUSE has begun.",
         "HELP",
         "    Prints this help.",
         NULL,

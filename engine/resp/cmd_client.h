@@ -8,5 +8,8 @@
 /* cmd_client.c */
 OXBOW_MUST_CHECK enum oxbow_err resp_client_reply(struct resp_call *call);
 OXBOW_MUST_CHECK enum oxbow_err resp_client_help(struct resp_call *call);
+/* pause.c */
+OXBOW_MUST_CHECK enum oxbow_err resp_client_pause(struct resp_call *call);
+OXBOW_MUST_CHECK enum oxbow_err resp_client_unpause(struct resp_call *call);
 
 #endif

@@ -152,7 +152,7 @@ static void flags_of(const struct oxbow_resp_client *c, char out[FLAGS_MAX])
     } flags[] = {{'O', !link_alone(&c->monitor)},
                  {'P', resp_subscribed(c) > 0},
                  {'x', c->multi.on},
-                 {'b', c->block.on},
+                 {'b', c->block.on || !link_alone(&c->paused)},
                  {'d', c->multi.dirty},
                  {'c', c->closing}};
     size_t n = 0;
@@ -462,6 +462,10 @@ static const struct resp_command client_subs[] = {
      "Accepted without effect: connections are not evicted", NULL},
     {"client|reply", resp_client_reply, 3, SUB, C, 0, 0, 0, "3.2.0",
      "Answers this connection from now on, or does not, or not its next command", NULL},
+    {"client|pause", resp_client_pause, -3, SUB | RESP_ADMIN, C, 0, 0, 0, "2.9.50",
+     "Has commands wait for a while, all or those that write", NULL},
+    {"client|unpause", resp_client_unpause, 2, SUB | RESP_ADMIN, C, 0, 0, 0, "6.2.0",
+     "Has them wait no longer", NULL},
     {"client|help", resp_client_help, 2, RESP_LOADING | RESP_STALE | RESP_PURE, C, 0, 0, 0, "5.0.0",
      "Says what CLIENT takes", NULL},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},

@@ -72,7 +72,7 @@ static void section_clients(struct info *i)
 
     line(i, "connected_clients:%u", s->client_count);
     line(i, "maxclients:%u", s->config.clients_max);
-    line(i, "blocked_clients:%u", s->blocked);
+    line(i, "blocked_clients:%u", s->blocked + resp_pause_count(s));
 }
 
 /* A size as Redis writes it for people. */

@@ -37,6 +37,7 @@ void resp_multi_end(struct oxbow_resp_client *c)
     c->multi.count = 0;
     c->multi.adds = 0;
     c->multi.changes = false;
+    c->multi.writes = false;
 }
 
 static enum oxbow_err cmd_multi(struct resp_call *call)

@@ -118,6 +118,13 @@ bool resp_reader_was_inline(const struct resp_reader *r)
     return r->given && r->count_want == 0;
 }
 
+bool resp_reader_begins_inline(const struct resp_reader *r)
+{
+    size_t at = resp_reader_mark(r);
+
+    return at < r->len && r->data[at] != '*';
+}
+
 void resp_reader_rewind(struct resp_reader *r, size_t mark)
 {
     r->head = mark;

@@ -106,6 +106,9 @@ void resp_reader_rewind(struct resp_reader *r, size_t mark);
 /* Whether the request that was just given came as a line. */
 bool resp_reader_was_inline(const struct resp_reader *r);
 
+/* Whether what comes next is, or begins as, a line. False also when nothing has come. */
+bool resp_reader_begins_inline(const struct resp_reader *r);
+
 /* Bytes fed that no request given so far has used up. */
 size_t resp_reader_pending(const struct resp_reader *r);
 /* Bytes allocated. */

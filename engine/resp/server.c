@@ -116,6 +116,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     link_init(&s->settling);
     link_init(&s->monitors);
     link_init(&s->patterns);
+    link_init(&s->pause.waiters);
     resp_slow_init(s);
     s->latency.tracking = true;
     resp_reply_init(&s->unsaid, &port->alloc, 0);
@@ -177,6 +178,18 @@ int oxbow_resp_fd(const struct oxbow_resp *s)
     return s->waits != NULL ? oxbow_wait_set_fd(s->waits) : -1;
 }
 
+/* When the server has something to do by itself that nobody waits for in a line. */
+static uint64_t own_due_us(const struct oxbow_resp *s)
+{
+    const uint64_t due[] = {resp_idle_due_us(s), resp_output_due_us(s), resp_pause_due_us(s)};
+    uint64_t first = RESP_NEVER_US;
+
+    for (size_t i = 0; i < sizeof due / sizeof due[0]; i++) {
+        first = due[i] < first ? due[i] : first;
+    }
+    return first;
+}
+
 int64_t oxbow_resp_timeout_ms(const struct oxbow_resp *s)
 {
     uint64_t now = s->port->clock.mono_us(s->port->clock.ctx);
@@ -194,10 +207,8 @@ int64_t oxbow_resp_timeout_ms(const struct oxbow_resp *s)
 
         left = left < 0 || ms < left ? ms : left;
     }
-    if (resp_idle_due_us(s) != RESP_NEVER_US || resp_output_due_us(s) != RESP_NEVER_US) {
-        uint64_t idle = resp_idle_due_us(s);
-        uint64_t over = resp_output_due_us(s);
-        uint64_t until = idle < over ? idle : over;
+    if (own_due_us(s) != RESP_NEVER_US) {
+        uint64_t until = own_due_us(s);
         int64_t ms = until <= now ? 0 : (int64_t)((until - now + 999) / 1000);
 
         left = left < 0 || ms < left ? ms : left;
@@ -290,6 +301,7 @@ static void put_back(struct oxbow_resp *s)
         struct oxbow_resp_client *c = LINK_OF(s->batch.next, struct oxbow_resp_client, batch);
 
         link_remove(&c->batch);
+        link_remove(&c->paused); /* what came before what waits comes again too */
         resp_reader_rewind(&c->in, c->batch_in);
         resp_reply_rewind(&c->out, c->batch_out);
         c->request = c->batch_begins - 1;
@@ -430,6 +442,7 @@ static void finish(struct oxbow_resp *s, struct oxbow_resp_client *c)
     if (c->block.on) {
         resp_block_end(c);
     }
+    link_remove(&c->paused);
     resp_client_end_soon(c);
 }
 
@@ -440,12 +453,17 @@ static bool step(struct oxbow_resp *s, struct oxbow_resp_client *c)
 
     c->put_back = false;
     s->current = c;
-    if (c->ended && c->block.on && !c->closing) {
+    if (c->ended && (c->block.on || !link_alone(&c->paused)) && !c->closing) {
         finish(s, c);
         return false;
     }
-    if (c->closing || c->block.on || resp_reply_pending(&c->out) >= RESP_OUT_PAUSE) {
+    if (c->closing || c->block.on || !link_alone(&c->paused) ||
+        resp_reply_pending(&c->out) >= RESP_OUT_PAUSE) {
         return false;
+    }
+    if (s->pause.mode != RESP_PAUSE_NONE && !c->sentinel && resp_reader_begins_inline(&c->in)) {
+        resp_pause_wait(c);
+        return true;
     }
     c->request_in = resp_reader_mark(&c->in);
     switch (resp_reader_next(&c->in, &request)) {
@@ -555,6 +573,7 @@ static void turn(struct oxbow_resp *s)
     resp_block_woken(s);
     resp_settle_turn(s);
     resp_block_expire(s);
+    resp_pause_turn(s);
     work(s);
     resp_idle_turn(s);
     resp_output_turn(s);

@@ -9,6 +9,7 @@
  *   server_cache.c    databases that are kept in memory, and what goes from them
  *   server_execute.c  from a request to its handler: checks, MULTI's queue, errors
  *   block.c           who waits for keys, and who watches them
+ *   pause.c           commands that wait for a while: CLIENT PAUSE
  *   multi.c           MULTI, EXEC, WATCH
  *   server_expired.c  keys whose time is over
  *   server_reload.c   the store closed and opened again
@@ -123,6 +124,7 @@ struct resp_multi {
     uint32_t database;   /* that what is queued next is for */
     uint32_t adds;       /* databases to which something queued may add, a bit each */
     bool changes;        /* something queued may change keys */
+    bool writes;         /* something queued waits while writes do: pause.c */
     struct link watches; /* struct resp_watch.of_client */
 };
 
@@ -164,6 +166,7 @@ struct oxbow_resp_client {
     bool awaits;         /* counted among those whom the next sync is for */
     struct link notice;  /* `ready` of the configuration is to be called */
     struct link monitor; /* in server->monitors: it is shown what everybody does */
+    struct link paused;  /* in server->pause.waiters */
     struct oxbow_resp *server;
     void *user;
     uint64_t id;
@@ -282,6 +285,15 @@ struct resp_cache {
     bool more; /* there is more to be removed, with the next turn */
 };
 
+/* CLIENT PAUSE: pause.c. What is stricter is greater. */
+enum resp_pause_mode { RESP_PAUSE_NONE, RESP_PAUSE_WRITE, RESP_PAUSE_ALL };
+
+struct resp_pause {
+    enum resp_pause_mode mode;
+    uint64_t until_us;
+    struct link waiters; /* struct oxbow_resp_client.paused, in the order of arrival */
+};
+
 struct oxbow_resp {
     struct oxbow *db; /* NULL: it is closed, and did not open again: server_reload.c */
     const struct oxbow_port *port;
@@ -305,6 +317,7 @@ struct oxbow_resp {
     uint64_t over_due_us; /* when one of them is to be looked at */
     struct resp_own_sync own[OXBOW_RESP_DATABASES];
     struct resp_cache cache;
+    struct resp_pause pause;
     const char *set_why; /* what is wrong with the value that CONFIG SET is given */
     struct link ready;
     struct link gated;
@@ -557,7 +570,7 @@ void resp_denied_text(enum acl_verdict verdict, const struct resp_command *row, 
 
 enum resp_outcome {
     RESP_DONE,    /* replied, queued or blocked */
-    RESP_GIVEN_UP /* the batch failed and this command with it: it comes again */
+    RESP_GIVEN_UP /* the batch failed and this command with it, or it has to wait: it comes again */
 };
 enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_bytes *args,
                                uint32_t count);
@@ -604,6 +617,21 @@ OXBOW_MUST_CHECK enum oxbow_err resp_settle_begin(struct resp_call *call, uint64
 struct resp_interest *resp_interest_get(struct oxbow_resp *s, uint32_t database,
                                         struct oxbow_bytes key, bool make);
 void resp_interest_drop(struct oxbow_resp *s, struct resp_interest *i);
+
+/* ---- pause.c ---- */
+
+/* Whether the command waits while writes do. */
+bool resp_row_writes(const struct resp_command *row);
+/* Whether the command has to wait, and then has its client wait. */
+bool resp_pause_holds(const struct resp_call *call);
+/* Has the client wait with all that it has not given yet. */
+void resp_pause_wait(struct oxbow_resp_client *c);
+/* How many wait so. */
+uint32_t resp_pause_count(const struct oxbow_resp *s);
+/* Ends the pause when its time is over. */
+void resp_pause_turn(struct oxbow_resp *s);
+/* When that is; RESP_NEVER_US: there is none. */
+uint64_t resp_pause_due_us(const struct oxbow_resp *s);
 
 /* ---- cmd_durable.c ---- */
 

@@ -80,6 +80,7 @@ enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server, const struct ox
     link_init(&c->notice);
     link_init(&c->over);
     link_init(&c->monitor);
+    link_init(&c->paused);
     link_init(&c->multi.watches);
     link_init(&c->block.waiting);
     link_init(&c->block.served_link);
@@ -131,6 +132,7 @@ void oxbow_resp_client_close(struct oxbow_resp_client *c)
     link_remove(&c->notice);
     link_remove(&c->over);
     link_remove(&c->monitor);
+    link_remove(&c->paused);
     resp_reader_fini(&c->in);
     resp_reply_fini(&c->out);
     buf_fini(&c->name);

@@ -344,6 +344,7 @@ static enum resp_outcome queue(const struct resp_call *call)
 
     if (err == OXBOW_OK) {
         resp_cache_queued(c, call);
+        c->multi.writes = c->multi.writes || resp_row_writes(call->row);
         resp_simple(call->reply, "QUEUED");
     } else {
         resp_error_of(call->reply, err);
@@ -449,7 +450,6 @@ enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_b
                              .result = &s->result,
                              .may_wait = true};
 
-    s->stats.commands++;
     s->current = c;
     if (s->unsaid_some) {
         resp_client_unsaid(s);
@@ -457,8 +457,13 @@ enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_b
     call.reply = resp_client_answer(c);
     c->used_us = s->now_us;
     if (!row_of(c, &call)) {
+        s->stats.commands++;
         c->multi.broken = c->multi.on;
         return told(c);
     }
+    if (s->pause.mode != RESP_PAUSE_NONE && resp_pause_holds(&call)) {
+        return RESP_GIVEN_UP;
+    }
+    s->stats.commands++;
     return execute(&call);
 }

@@ -28,7 +28,8 @@ uint64_t resp_idle_due_us(const struct oxbow_resp *s)
 
 static bool waits(const struct oxbow_resp_client *c)
 {
-    return c->block.on || resp_subscribed(c) > 0 || !link_alone(&c->monitor);
+    return c->block.on || resp_subscribed(c) > 0 || !link_alone(&c->monitor) ||
+           !link_alone(&c->paused);
 }
 
 /* When there is something to do for the client next. */

@@ -175,12 +175,15 @@ static void requests_come_again_after_a_rewind(void **state)
 
     (void)state;
     resp_reader_init(&r, &oxbow_port_default()->alloc, NULL);
+    assert_false(resp_reader_begins_inline(&r));
     assert_int_equal(resp_reader_room(&r, 100, &buf, &room), OXBOW_OK);
     memcpy(buf, "PING\r\n*1\r\n$2\r\nab\r\n*1\r\n$2\r\ncd\r\n*1\r\n$2", 36);
     resp_reader_fed(&r, 36);
     assert_false(resp_reader_was_inline(&r));
+    assert_true(resp_reader_begins_inline(&r));
     assert_int_equal(resp_reader_next(&r, &q), RESP_READ_REQUEST);
     assert_true(resp_reader_was_inline(&r));
+    assert_false(resp_reader_begins_inline(&r));
     mark = resp_reader_mark(&r);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(resp_reader_next(&r, &q), RESP_READ_REQUEST);

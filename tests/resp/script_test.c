@@ -185,6 +185,25 @@ static void scripts_share_a_batch_and_come_again_when_it_is_too_big(void **state
     assert_string_equal(heard, "");
 }
 
+/* What shares a batch with it comes again, also where a command behind it waits while writes do. */
+static void what_was_read_before_a_script_was_ended_does_not_wait_with_writes(void **state)
+{
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    talk_connect(t, 2);
+    assert_reply(t, 0, "CONFIG SET lua-time-limit 20", "+OK\r\n");
+    assert_reply(t, 0, "CLIENT PAUSE 600000 WRITE", "+OK\r\n");
+    talk_send(t, 1, "GET k");
+    talk_send(t, 1, "INCR n");
+    talk_send(t, 2, "EVAL_RO while(1)do(tonumber)(1)end 0");
+    talk_turn(t);
+    assert_memory_equal(talk_heard(t, 2), "-ERR Script ended", 17);
+    assert_string_equal(talk_heard(t, 1), "$-1\r\n");
+    assert_reply(t, 0, "CLIENT UNPAUSE", "+OK\r\n");
+    assert_string_equal(talk_heard(t, 1), ":1\r\n");
+}
+
 static void a_script_that_is_too_big_for_a_transaction_has_not_happened(void **state)
 {
     struct talk *t = *state;
@@ -365,6 +384,7 @@ int main(void)
         TEST(a_script_may_go_to_another_database_and_the_client_stays),
         TEST(messages_of_a_script_reach_those_who_are_subscribed),
         TEST(scripts_share_a_batch_and_come_again_when_it_is_too_big),
+        TEST(what_was_read_before_a_script_was_ended_does_not_wait_with_writes),
         TEST(a_script_that_is_too_big_for_a_transaction_has_not_happened),
         TEST(what_a_script_did_is_told_when_it_is_durable),
         TEST(memory_that_runs_out_gives_one_error_and_the_next_script_runs),

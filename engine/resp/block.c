@@ -127,6 +127,9 @@ void resp_changed_in(struct resp_call *call, uint32_t database, enum resp_event 
             touch(s, i);
         }
     }
+    if (s->track.clients > 0) {
+        resp_track_changed(s, call->client, key);
+    }
     resp_notify(s, database, kind, event, key);
 }
 
@@ -135,6 +138,9 @@ enum oxbow_err resp_changed_all(struct resp_call *call, uint32_t database, uint3
     struct oxbow_resp *s = call->server;
     const uint32_t places[2] = {database, other};
 
+    if (other == database) {
+        resp_track_all(s); /* two that change places are not told, as in Redis */
+    }
     for (size_t n = 0; s->interest_count > 0 && n < RESP_INTEREST_SLOTS; n++) {
         for (struct resp_interest *i = s->interests[n]; i != NULL; i = i->next) {
             enum oxbow_type type = OXBOW_TYPE_NONE;

@@ -202,6 +202,7 @@ static const struct {
     {"slowlog-log-slower-than", resp_get_slow_time, resp_set_slow_time},
     {"slowlog-max-len", resp_get_slow_count, resp_set_slow_count},
     {"timeout", get_timeout, NULL},
+    {"tracking-table-max-keys", resp_get_track_keys, resp_set_track_keys},
 };
 
 #define SETTINGS (sizeof settings / sizeof settings[0])

@@ -153,6 +153,9 @@ static void flags_of(const struct oxbow_resp_client *c, char out[FLAGS_MAX])
                  {'P', resp_subscribed(c) > 0},
                  {'x', c->multi.on},
                  {'b', c->block.on || !link_alone(&c->paused)},
+                 {'t', c->tracking.on},
+                 {'R', c->tracking.broken},
+                 {'B', c->tracking.bcast},
                  {'d', c->multi.dirty},
                  {'c', c->closing}};
     size_t n = 0;
@@ -182,7 +185,7 @@ enum oxbow_err resp_client_line(const struct oxbow_resp_client *c, struct buf *o
         "id=%llu addr=%s laddr=%s fd=%d name=%.*s age=%llu idle=%llu flags=%s db=%u sub=%u psub=%u "
         "ssub=%u multi=%d qbuf=%zu qbuf-free=0 argv-mem=0 multi-mem=%zu rbs=%zu rbp=0 obl=%zu "
         "oll=0 "
-        "omem=%zu tot-mem=%zu events=r cmd=%s user=%.*s redir=-1 resp=%d lib-name=%.*s "
+        "omem=%zu tot-mem=%zu events=r cmd=%s user=%.*s redir=%lld resp=%d lib-name=%.*s "
         "lib-ver=%.*s\n",
         (unsigned long long)c->id, c->addr, c->laddr, c->fd,
         (int)(c->name.len < 128 ? c->name.len : 128), (const char *)c->name.data,
@@ -193,9 +196,9 @@ enum oxbow_err resp_client_line(const struct oxbow_resp_client *c, struct buf *o
         resp_reply_memory(&c->out),
         sizeof *c + resp_reader_memory(&c->in) + resp_reply_memory(&c->out),
         last != NULL ? last->name : "NULL", (int)(c->who->len < 128 ? c->who->len : 128),
-        (const char *)c->who->name, c->out.version,
-        (int)(c->lib_name.len < 64 ? c->lib_name.len : 64), (const char *)c->lib_name.data,
-        (int)(c->lib_version.len < 64 ? c->lib_version.len : 64),
+        (const char *)c->who->name, c->tracking.on ? (long long)c->tracking.redirect : -1LL,
+        c->out.version, (int)(c->lib_name.len < 64 ? c->lib_name.len : 64),
+        (const char *)c->lib_name.data, (int)(c->lib_version.len < 64 ? c->lib_version.len : 64),
         (const char *)c->lib_version.data);
     return buf_append(out, text, (size_t)len);
 }
@@ -466,6 +469,14 @@ static const struct resp_command client_subs[] = {
      "Has commands wait for a while, all or those that write", NULL},
     {"client|unpause", resp_client_unpause, 2, SUB | RESP_ADMIN, C, 0, 0, 0, "6.2.0",
      "Has them wait no longer", NULL},
+    {"client|tracking", resp_client_tracking, -3, SUB, C, 0, 0, 0, "6.0.0",
+     "Tells this connection, or another, when keys change that it has read", NULL},
+    {"client|caching", resp_client_caching, 3, SUB, C, 0, 0, 0, "6.0.0",
+     "Says whether what the next command reads is tracked", NULL},
+    {"client|getredir", resp_client_getredir, 2, SUB_FREE, C, 0, 0, 0, "6.0.0",
+     "The number of the connection that is told", NULL},
+    {"client|trackinginfo", resp_client_trackinginfo, 2, SUB_FREE, C, 0, 0, 0, "6.2.0",
+     "What is tracked for this connection", NULL},
     {"client|help", resp_client_help, 2, RESP_LOADING | RESP_STALE | RESP_PURE, C, 0, 0, 0, "5.0.0",
      "Says what CLIENT takes", NULL},
     {NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL},

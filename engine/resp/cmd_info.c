@@ -73,6 +73,7 @@ static void section_clients(struct info *i)
     line(i, "connected_clients:%u", s->client_count);
     line(i, "maxclients:%u", s->config.clients_max);
     line(i, "blocked_clients:%u", s->blocked + resp_pause_count(s));
+    line(i, "tracking_clients:%u", s->track.clients);
 }
 
 /* A size as Redis writes it for people. */
@@ -151,6 +152,9 @@ static void section_stats(struct info *i)
     line(i, "pubsub_channels:%u", s->channel_count);
     line(i, "pubsub_patterns:%u", s->pattern_count);
     line(i, "pubsubshard_channels:%u", s->shard_count);
+    line(i, "tracking_total_keys:%llu", ULL(s->track.keys));
+    line(i, "tracking_total_items:%llu", ULL(s->track.items));
+    line(i, "tracking_total_prefixes:%u", s->track.prefixes);
 }
 
 static void section_replication(struct info *i)

@@ -119,6 +119,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     link_init(&s->pause.waiters);
     resp_slow_init(s);
     s->latency.tracking = true;
+    resp_track_init(s);
     resp_reply_init(&s->unsaid, &port->alloc, 0);
     resp_output_init(s);
     resp_table_init(&s->table);
@@ -164,6 +165,7 @@ void oxbow_resp_close(struct oxbow_resp *s)
     resp_script_fini(s);
     resp_slow_fini(s);
     resp_histograms_forget(s);
+    resp_track_fini(s);
     oxbow_result_fini(&s->result);
     resp_reply_fini(&s->unsaid);
     mem_free(alloc, s->deadlines, s->deadline_cap * sizeof s->deadlines[0]);
@@ -412,6 +414,9 @@ enum oxbow_err resp_batch_end(struct oxbow_resp *s)
 
     s->answered = false;
     (void)resp_batch_note(s, NULL);
+    if (s->track.some) {
+        resp_track_tell(s);
+    }
     if (s->txn != NULL) {
         struct oxbow_txn *txn = s->txn;
 
@@ -420,6 +425,9 @@ enum oxbow_err resp_batch_end(struct oxbow_resp *s)
     }
     if (err != OXBOW_OK) {
         batch_failed(s, err);
+    }
+    if (s->track.some) {
+        resp_track_settle(s, err == OXBOW_OK);
     }
     s->batched = 0;
     if (err == OXBOW_OK) {

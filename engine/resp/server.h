@@ -14,6 +14,7 @@
  *   server_expired.c  keys whose time is over
  *   server_reload.c   the store closed and opened again
  *   pubsub.c          channels and patterns
+ *   tracking.c        who is told that what it has read has changed: CLIENT TRACKING
  *   script.c          EVAL and its like, and the commands that scripts call
  *   rules.c           what queues and groups are given by patterns of their names
  *   cmd_oxbow_backup.c  copies of the store, read by a thread
@@ -37,6 +38,7 @@
 #include "engine/resp/reader.h"
 #include "engine/resp/reply.h"
 #include "engine/resp/script.h"
+#include "engine/resp/tracking.h"
 #include "oxbow/cache.h"
 #include "oxbow/resp.h"
 #include "oxbow/wait.h"
@@ -163,10 +165,11 @@ struct oxbow_resp_client {
     struct link ready;
     struct link batch;
     struct link gated;
-    bool awaits;         /* counted among those whom the next sync is for */
-    struct link notice;  /* `ready` of the configuration is to be called */
-    struct link monitor; /* in server->monitors: it is shown what everybody does */
-    struct link paused;  /* in server->pause.waiters */
+    bool awaits;                          /* counted among those whom the next sync is for */
+    struct link notice;                   /* `ready` of the configuration is to be called */
+    struct link monitor;                  /* in server->monitors: it is shown what everybody does */
+    struct link paused;                   /* in server->pause.waiters */
+    struct oxbow_resp_client *next_by_id; /* in its slot of server->by_id */
     struct oxbow_resp *server;
     void *user;
     uint64_t id;
@@ -209,6 +212,7 @@ struct oxbow_resp_client {
     const struct resp_command *last;
     struct resp_multi multi;
     struct resp_block block;
+    struct resp_tracking tracking;
     struct link subscriptions; /* struct resp_subscription.of_client */
     uint32_t channels;
     uint32_t patterns;
@@ -309,6 +313,7 @@ struct oxbow_resp {
     struct acl acl;
     struct buf required; /* requirepass, as CONFIG GET gives it */
     struct link clients;
+    struct oxbow_resp_client *by_id[RESP_INTEREST_SLOTS]; /* the same by their numbers */
     uint32_t client_count;
     uint64_t idle_us; /* when the idle are looked after; 0: nobody has done anything since */
     uint64_t next_id;
@@ -318,6 +323,8 @@ struct oxbow_resp {
     struct resp_own_sync own[OXBOW_RESP_DATABASES];
     struct resp_cache cache;
     struct resp_pause pause;
+    struct resp_track track;
+    bool expired_kept;   /* the store keeps the names of keys that expire */
     const char *set_why; /* what is wrong with the value that CONFIG SET is given */
     struct link ready;
     struct link gated;
@@ -437,11 +444,13 @@ bool resp_set_acl_pubsub(struct oxbow_resp *s, struct oxbow_bytes value);
 
 /* Tells of the keys that have expired since. Outside of batches. */
 void resp_expired_tell(struct oxbow_resp *s);
-/* Sets which notifications are wanted, and has the store keep the names that expired only while they
- * are. False: there is no memory for that, and nothing has changed. */
+/* Sets which notifications are wanted. False: there is no memory for that, and nothing has changed. */
 bool resp_expired_watch(struct oxbow_resp *s, uint32_t notify);
 /* The same of a store that was just opened, as things are set. OXBOW_ENOMEM. */
 OXBOW_MUST_CHECK enum oxbow_err resp_expired_again(struct oxbow_resp *s);
+/* Has the store keep the names that expired only while somebody wants to know: is told, or tracks. False: there
+ * is no memory for that. */
+bool resp_expired_look(struct oxbow_resp *s);
 
 /* ---- server_idle.c ---- */
 
@@ -524,6 +533,8 @@ bool resp_set_output(struct oxbow_resp *s, struct oxbow_bytes value);
 
 /* ---- server_client.c ---- */
 
+/* The client of that number; NULL: there is none. */
+struct oxbow_resp_client *resp_client_find(const struct oxbow_resp *s, uint64_t id);
 /* What was added to the output may leave when `lsn` is durable; 0: at once, but after all before it. */
 void resp_client_gate(struct oxbow_resp_client *c, uint64_t lsn);
 /* Lets go of what is durable now. */

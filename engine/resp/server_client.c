@@ -36,6 +36,44 @@ struct oxbow_bytes oxbow_resp_refusal(enum oxbow_err why)
     }
 }
 
+static struct oxbow_resp_client **slot_of(struct oxbow_resp *s, uint64_t id)
+{
+    return &s->by_id[id % RESP_INTEREST_SLOTS];
+}
+
+struct oxbow_resp_client *resp_client_find(const struct oxbow_resp *s, uint64_t id)
+{
+    struct oxbow_resp_client *c = s->by_id[id % RESP_INTEREST_SLOTS];
+
+    while (c != NULL && c->id != id) {
+        c = c->next_by_id;
+    }
+    return c;
+}
+
+/* In the ring of all and in its slot. */
+static void enlist(struct oxbow_resp_client *c)
+{
+    struct oxbow_resp_client **slot = slot_of(c->server, c->id);
+
+    c->next_by_id = *slot;
+    *slot = c;
+    link_add(&c->server->clients, &c->all);
+    c->server->client_count++;
+}
+
+static void strike(struct oxbow_resp_client *c)
+{
+    struct oxbow_resp_client **at = slot_of(c->server, c->id);
+
+    while (*at != c) {
+        at = &(*at)->next_by_id;
+    }
+    *at = c->next_by_id;
+    link_remove(&c->all);
+    c->server->client_count--;
+}
+
 enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server, const struct oxbow_resp_peer *peer,
                                       void *user, struct oxbow_resp_client **out)
 {
@@ -81,14 +119,14 @@ enum oxbow_err oxbow_resp_client_open(struct oxbow_resp *server, const struct ox
     link_init(&c->over);
     link_init(&c->monitor);
     link_init(&c->paused);
+    resp_track_client_init(c);
     link_init(&c->multi.watches);
     link_init(&c->block.waiting);
     link_init(&c->block.served_link);
     link_init(&c->block.settling);
     link_init(&c->subscriptions);
     resp_output_limit(c);
-    link_add(&server->clients, &c->all);
-    server->client_count++;
+    enlist(c);
     server->stats.connections++;
     c->opened_us = server->port->clock.mono_us(server->port->clock.ctx);
     c->used_us = c->opened_us;
@@ -102,6 +140,7 @@ void resp_client_reset(struct oxbow_resp_client *c)
 {
     resp_multi_end(c);
     resp_pubsub_end(c);
+    resp_track_end(c);
     resp_backup_left(c);
     link_remove(&c->monitor);
     c->database = 0;
@@ -120,9 +159,9 @@ void oxbow_resp_client_close(struct oxbow_resp_client *c)
     }
     resp_multi_end(c);
     resp_pubsub_end(c);
+    resp_track_end(c);
     resp_backup_left(c);
-    link_remove(&c->all);
-    c->server->client_count--;
+    strike(c);
     if (c->server->current == c) {
         c->server->current = NULL;
     }

@@ -144,6 +144,9 @@ static enum oxbow_err carry_out(struct resp_call *call)
 {
     enum oxbow_err err = resp_rules_before(call);
 
+    if (err == OXBOW_OK && call->client->tracking.on) {
+        err = resp_track_read(call);
+    }
     if (err == OXBOW_OK) {
         err = call->row->run(call);
     }
@@ -409,6 +412,9 @@ static enum resp_outcome run_in_batch(struct resp_call *call, bool settle)
         }
         resp_block_serve(s);
     }
+    if (s->track.some) {
+        resp_track_tell(s);
+    }
     s->batched++;
     if (s->singly > 0) {
         s->singly--;
@@ -443,6 +449,7 @@ enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_b
                                uint32_t count)
 {
     struct oxbow_resp *s = c->server;
+    enum resp_outcome outcome;
     struct resp_call call = {.server = s,
                              .client = c,
                              .args = args,
@@ -459,11 +466,16 @@ enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_b
     if (!row_of(c, &call)) {
         s->stats.commands++;
         c->multi.broken = c->multi.on;
+        resp_track_ran(c, NULL);
         return told(c);
     }
     if (s->pause.mode != RESP_PAUSE_NONE && resp_pause_holds(&call)) {
         return RESP_GIVEN_UP;
     }
     s->stats.commands++;
-    return execute(&call);
+    outcome = execute(&call);
+    if (outcome == RESP_DONE) {
+        resp_track_ran(c, call.row);
+    }
+    return outcome;
 }

@@ -8,45 +8,64 @@
 #define EXPIRED_STEP_MAX 1000u             /* names in one turn */
 #define WANTED           (1u << RESP_EVENT_EXPIRED | 1u << RESP_EVENT_HASH | 1u << RESP_EVENT_GENERIC)
 
-bool resp_expired_watch(struct oxbow_resp *s, uint32_t notify)
+/* In the batch's transaction, where one is under way: EXEC may do it. */
+static enum oxbow_err keep(struct oxbow_resp *s, size_t bytes)
 {
-    bool had = (s->notify & WANTED) != 0;
-    bool wants = (notify & WANTED) != 0;
     struct oxbow_txn *txn;
     uint64_t lsn;
-    enum oxbow_err err = OXBOW_OK;
+    enum oxbow_err err;
 
-    if (had != wants) {
-        err = resp_txn_begin(s, 0, &txn);
-        if (err == OXBOW_OK) {
-            err = oxbow_expired_watch(txn, wants ? EXPIRED_BYTES : 0);
-            if (err != OXBOW_OK) {
-                oxbow_txn_abort(txn);
-            } else {
-                err = resp_txn_end(s, txn, &lsn);
-            }
+    if (s->txn != NULL) {
+        return oxbow_expired_watch(s->txn, bytes);
+    }
+    err = resp_txn_begin(s, 0, &txn);
+    if (err != OXBOW_OK) {
+        return err;
+    }
+    err = oxbow_expired_watch(txn, bytes);
+    if (err != OXBOW_OK) {
+        oxbow_txn_abort(txn);
+        return err;
+    }
+    return resp_txn_end(s, txn, &lsn);
+}
+
+bool resp_expired_look(struct oxbow_resp *s)
+{
+    bool wants = (s->notify & WANTED) != 0 || s->track.clients > 0;
+
+    if (wants != s->expired_kept) {
+        if (keep(s, wants ? EXPIRED_BYTES : 0) != OXBOW_OK) {
+            return false;
         }
+        s->expired_kept = wants;
     }
-    if (err == OXBOW_OK) {
-        s->notify = notify;
+    return true;
+}
+
+bool resp_expired_watch(struct oxbow_resp *s, uint32_t notify)
+{
+    uint32_t had = s->notify;
+    bool done;
+
+    s->notify = notify;
+    done = resp_expired_look(s);
+    if (!done) {
+        s->notify = had;
     }
-    return err == OXBOW_OK;
+    return done;
 }
 
 enum oxbow_err resp_expired_again(struct oxbow_resp *s)
 {
-    uint32_t notify = s->notify;
-    bool done;
-
-    s->notify = 0;
-    done = resp_expired_watch(s, notify);
-    s->notify = notify;
-    return done ? OXBOW_OK : OXBOW_ENOMEM;
+    s->expired_kept = false;
+    return resp_expired_look(s) ? OXBOW_OK : OXBOW_ENOMEM;
 }
 
 /* As Redis tells it. */
 static void tell(struct oxbow_resp *s, const struct oxbow_expired *one, struct oxbow_bytes key)
 {
+    resp_track_changed(s, NULL, key);
     if (one->what == OXBOW_EXPIRED_KEY) {
         resp_notify(s, one->database, RESP_EVENT_EXPIRED, "expired", key);
         return;
@@ -63,12 +82,17 @@ void resp_expired_tell(struct oxbow_resp *s)
     uint32_t n = 0;
     enum oxbow_err err;
 
-    if ((s->notify & WANTED) == 0 || resp_txn_begin(s, 0, &s->txn) != OXBOW_OK) {
+    (void)resp_expired_look(
+        s); /* clients that track may be gone; what stays on is looked at again */
+    if (!s->expired_kept || resp_txn_begin(s, 0, &s->txn) != OXBOW_OK) {
         return;
     }
     (void)oxbow_txn_databases(s->txn); /* it has to begin somewhere */
     do { /* messages are part of the batch: they leave when the removal is safe */
         err = oxbow_expired_next(s->txn, &one, &s->result);
+        if ((err == OXBOW_OK || err == OXBOW_ENOENT) && one.lost > 0) {
+            resp_track_all(s); /* who keeps one of those may know no other way */
+        }
         if (err == OXBOW_OK) {
             err = oxbow_txn_select(s->txn, one.database);
         }

@@ -10,7 +10,8 @@
  * 2. An LSN means something to the opening that gave it alone: nobody keeps one over it.
  * 3. Who waits for a key goes on waiting, in the order of arrival, and until the same time.
  * 4. What was set since the start (CONFIG SET) holds on; databases that are kept in memory are empty, and who
- *    watches a key of theirs is told by EXEC.
+ *    watches a key of theirs is told by EXEC. Who tracks is told that everything has changed: so it has there,
+ *    and names of keys that have expired, and that nobody was told of yet, are lost with the old opening.
  * 5. Without a store there is no server: if it does not open all connections are closed, and the program is
  *    told to end (config.shutdown). server->db is NULL then, and turns do nothing any more.
  */
@@ -100,6 +101,7 @@ enum oxbow_err resp_reload(struct oxbow_resp *s)
     oxbow_stat(s->db, &stat);
     let_go(s);
     caches_are_lost(s);
+    resp_track_all(s);
     oxbow_result_fini(&s->result);
     s->db = NULL;
     err = s->config.reopen(s->config.ctx, &db);

@@ -81,12 +81,15 @@ class Rewrite(base.Oxbowd):
             "notify-keyspace-events", "appendfsync")], ["700", "-1", "33", "100", "AKE", "always"])
         client.config_set("slowlog-max-len", 34)
         client.config_set("latency-monitor-threshold", 9)
+        client.config_set("tracking-table-max-keys", 7)
         self.assertTrue(client.config_rewrite())
         self.assertEqual(self.file(), want.replace("max-len 33\n", "max-len 34\n") + HEADER +
-                         "latency-monitor-threshold 9\n")
+                         "latency-monitor-threshold 9\ntracking-table-max-keys 7\n")
         d, client = self.again(d, password='a "b"\\ \n\x01#')
         self.assertEqual(client.config_get("latency-monitor-threshold"),
                          {"latency-monitor-threshold": "9"})
+        self.assertEqual(client.config_get("tracking-table-max-keys"),
+                         {"tracking-table-max-keys": "7"})
         self.assertEqual(d.end(), 0, d.told())
 
     def test_back_to_the_default_is_written_too(self):

@@ -133,6 +133,7 @@ static void help_is_lines(void **state)
 
     assert_int_equal(got[0], '*');
     assert_non_null(strstr(got, "+PAUSE <milliseconds>"));
+    assert_non_null(strstr(got, "+TRACKING (ON|OFF)"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, talk_setup, talk_teardown)

@@ -185,6 +185,72 @@ static void scripts_share_a_batch_and_come_again_when_it_is_too_big(void **state
     assert_string_equal(heard, "");
 }
 
+/* Some of the batches fail, and what was in them comes again: the one that is not answered stays that, and who has
+ * read the key is told at least once, with nothing before it. */
+static void what_comes_again_is_as_silent_and_is_told_all_the_same(void **state)
+{
+    static const char push[] = "return redis.call('rpush', 'q', string.rep('x', 3000))";
+    static const char told[] = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nq\r\n";
+    struct talk *t = *state;
+    const char *heard;
+    int count = 0;
+
+    talk_close(t);
+    t->store.txn_bytes = 128 << 10;
+    t->store.journal = OXBOW_JOURNAL_OFF;
+    talk_open(t);
+    talk_connect(t, 0);
+    talk_connect(t, 1);
+    talk_connect(t, 2);
+    (void)talk(t, 1, "HELLO 3");
+    (void)talk(t, 1, "CLIENT TRACKING ON");
+    (void)talk(t, 2, "HELLO 3");
+    (void)talk(t, 2, "CLIENT TRACKING ON BCAST");
+    assert_reply(t, 1, "LLEN q", ":0\r\n");
+    talk_send(t, 0, "CLIENT REPLY SKIP");
+    for (int i = 0; i < 100; i++) {
+        ask_send(t, 0, push, "0");
+    }
+    talk_turn(t);
+    heard = talk_heard(t, 0);
+    for (int i = 2; i <= 100; i++) {
+        char want[16];
+
+        (void)snprintf(want, sizeof want, ":%d\r\n", i);
+        assert_memory_equal(heard, want, strlen(want));
+        heard += strlen(want);
+    }
+    assert_string_equal(heard, "");
+    for (heard = talk_heard(t, 1); *heard != '\0'; heard += strlen(told)) {
+        assert_memory_equal(heard, told, strlen(told));
+        count++;
+    }
+    assert_in_range(count, 1, 100);
+    count = 0;
+    for (heard = talk_heard(t, 2); (heard = strstr(heard, "$1\r\nq\r\n")) != NULL; heard++) {
+        count++;
+    }
+    assert_in_range(count, 100, 300);
+    assert_reply(t, 1, "LLEN q", ":100\r\n");
+}
+
+/* Of a script all keys count that it was given, when it reads any: as in Redis 7.0. */
+static void what_a_script_reads_and_changes_is_told(void **state)
+{
+    static const char told[] = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n";
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    (void)talk(t, 1, "HELLO 3");
+    (void)talk(t, 1, "CLIENT TRACKING ON");
+    assert_string_equal(ask(t, 1, "return redis.call('get', KEYS[1])", "2 b a"), "_\r\n");
+    (void)ask(t, 0, "redis.call('set', 'a', '1') redis.call('set', 'a', '2')", "0");
+    assert_string_equal(talk_heard(t, 1), told);
+    assert_string_equal(ask(t, 1, "return redis.call('ping')", "1 a"), "+PONG\r\n");
+    (void)talk(t, 0, "SET a 3");
+    assert_string_equal(talk_heard(t, 1), "");
+}
+
 /* What shares a batch with it comes again, also where a command behind it waits while writes do. */
 static void what_was_read_before_a_script_was_ended_does_not_wait_with_writes(void **state)
 {
@@ -384,6 +450,8 @@ int main(void)
         TEST(a_script_may_go_to_another_database_and_the_client_stays),
         TEST(messages_of_a_script_reach_those_who_are_subscribed),
         TEST(scripts_share_a_batch_and_come_again_when_it_is_too_big),
+        TEST(what_comes_again_is_as_silent_and_is_told_all_the_same),
+        TEST(what_a_script_reads_and_changes_is_told),
         TEST(what_was_read_before_a_script_was_ended_does_not_wait_with_writes),
         TEST(a_script_that_is_too_big_for_a_transaction_has_not_happened),
         TEST(what_a_script_did_is_told_when_it_is_durable),

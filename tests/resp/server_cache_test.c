@@ -164,6 +164,26 @@ static void what_is_older_goes_for_what_comes_and_queues_stay(void **state)
     assert_true(number(t, 0, "INFO memory", "used_memory_cache_peak:") >= LIMIT - 4096);
 }
 
+static void what_goes_is_told_to_who_has_read_it(void **state)
+{
+    struct talk *t = *state;
+    const char *got = "";
+
+    policy(t, "allkeys-lru");
+    (void)talk(t, 2, "HELLO 3");
+    (void)talk(t, 2, "CLIENT TRACKING ON");
+    (void)talk(t, 2, "SELECT 3");
+    assert_string_equal(talk_long(t, 0, "SET first", 1024), "+OK\r\n");
+    assert_int_equal(talk(t, 2, "GET first")[0], '$');
+    for (unsigned n = 0; got[0] == '\0' && n < 1000;
+         n++) { /* of those that are drawn the oldest goes */
+        assert_int_equal(fill(t, 0, "k", 300), 300);
+        got = talk_heard(t, 2);
+    }
+    assert_string_equal(got, ">2\r\n$10\r\ninvalidate\r\n*1\r\n$5\r\nfirst\r\n");
+    assert_reply(t, 0, "EXISTS first", ":0\r\n");
+}
+
 static void a_value_that_is_larger_than_what_is_left_has_others_go(void **state)
 {
     struct talk *t = *state;
@@ -535,6 +555,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(without_a_policy_what_adds_is_refused_and_the_rest_goes_on),
         TEST(what_is_older_goes_for_what_comes_and_queues_stay),
+        TEST(what_goes_is_told_to_who_has_read_it),
         TEST(a_value_that_is_larger_than_what_is_left_has_others_go),
         TEST(keys_without_a_deadline_stay_under_volatile_policies),
         TEST(a_lower_limit_is_reached_turn_by_turn),

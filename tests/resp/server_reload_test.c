@@ -122,6 +122,28 @@ static void who_waits_for_the_device_is_told(void **state)
     assert_int_equal(t->server->blocked, 0);
 }
 
+static void who_tracks_is_told_of_everything_and_goes_on(void **state)
+{
+    static const char all[] = ">2\r\n$10\r\ninvalidate\r\n_\r\n";
+    static const char of_k[] = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
+    struct talk *t = *state;
+
+    (void)talk(t, 1, "HELLO 3");
+    (void)talk(t, 1, "CLIENT TRACKING ON");
+    (void)talk(t, 1, "SELECT 3"); /* that is lost */
+    (void)talk(t, 1, "SET k v");
+    (void)talk(t, 1, "GET k");
+    assert_reply(t, 0, "DEBUG RELOAD", "+OK\r\n");
+    assert_string_equal(talk_heard(t, 1), all);
+    assert_reply(t, 1, "GET k", "_\r\n");
+    (void)talk(t, 0, "SET k v");
+    assert_string_equal(talk_heard(t, 1), of_k);
+    (void)talk(t, 1, "SELECT 0");
+    (void)talk(t, 0, "SET k v PX 20");
+    (void)talk(t, 1, "GET k");
+    assert_string_equal(wait_heard(t, 1), of_k);
+}
+
 /* As another thread of the program does. */
 static void push(struct talk *t, const char *key, const char *element)
 {
@@ -357,6 +379,7 @@ int main(void)
         TEST(what_was_written_is_there_and_all_stay_connected),
         TEST(replies_that_waited_for_the_device_leave),
         TEST(who_waits_for_the_device_is_told),
+        TEST(who_tracks_is_told_of_everything_and_goes_on),
         TEST(who_waits_goes_on_waiting_in_the_order_of_arrival),
         TEST(a_wait_ends_when_its_time_is_over),
         TEST(watched_keys_are_watched_on),

@@ -160,6 +160,7 @@ struct config {
     uint64_t slow_max;
     uint64_t latency_ms;
     bool latency_tracking;
+    uint64_t track_keys;
     uint64_t daemonize;
     uint64_t supervised;
     char dir[CONFIG_TEXT_MAX];

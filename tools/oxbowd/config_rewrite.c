@@ -543,6 +543,7 @@ uint32_t config_settings(const struct config *c, struct oxbow_resp_setting out[C
         {"latency-monitor-threshold", (int64_t)c->latency_ms},
         {"slowlog-log-slower-than", c->slow_us},
         {"slowlog-max-len", (int64_t)c->slow_max},
+        {"tracking-table-max-keys", (int64_t)c->track_keys},
     };
     uint32_t n = 0;
 

@@ -140,6 +140,8 @@ const struct config_row config_rows[] = {
      "milliseconds from which on a command is noted in LATENCY; 0: none is"},
     {"latency-tracking", CONFIG_YESNO, AT(latency_tracking), "yes", 0, 0, NULL,
      "how long each command takes is counted for LATENCY HISTOGRAM"},
+    {"tracking-table-max-keys", CONFIG_NUMBER, AT(track_keys), "1000000", 0, INT64_MAX, NULL,
+     "keys that clients have read and are told of (CLIENT TRACKING); 0: no limit but memory's"},
     {"daemonize", CONFIG_WORD, AT(daemonize), "no", 0, 0, no_fork,
      "no: a supervisor starts it and watches it"},
     {"supervised", CONFIG_WORD, AT(supervised), "auto", 0, 0, supervisors,

@@ -83,7 +83,14 @@ class Client:
             self._more()
 
     def reply(self):
-        """The next reply, as it came."""
+        """The next reply, as it came, without what CLIENT TRACKING tells in between: when a key expires is each
+        server's own."""
+        while True:
+            got = self._next()
+            if not got.startswith(b">2\r\n$10\r\ninvalidate\r\n"):
+                return got
+
+    def _next(self):
         pos, left = 0, 1
         while left > 0:
             end = self._line(pos)
@@ -402,7 +409,22 @@ def sort_commands(w):
 
 
 def connection_commands(w):
+    def client():
+        some = w.rng.choice
+        way = some([b"bcast", b"", b"", b"optin", b"optout"])
+        options = [way] * bool(way) + w.maybe(0.1, some([b"OPTIN", b"OPTOUT"])) + w.maybe(0.3, b"NOLOOP") + w.maybe(0.05, b"redirect", some([b"0", b"-1", b"x", b"99999999"]))
+        for _ in range(some([0, 1, 2])) if way == b"bcast" or w.rng.random() < 0.05 else ():
+            options += [b"PREFIX", some([b"l", b"s", b"la", b"", b"z:"])]
+        return some([
+            lambda: [b"TRACKING", b"on", *options], lambda: [b"tracking", b"ON", *options],
+            lambda: [b"TRACKING", b"OFF"], lambda: [b"tracking", some([b"off", b"x"]), *w.maybe(0.3, b"no")],
+            lambda: [b"CACHING", some([b"yes", b"NO", b"x"])], lambda: [b"GETREDIR"], lambda: [b"TRACKINGINFO"],
+            lambda: [b"REPLY", some([b"on", b"ON", b"x"])], lambda: [b"PAUSE", some([b"-1", b"x", b"1.5"]), *w.maybe(
+                0.5, some([b"write", b"ALL", b"x"]))], lambda: [b"UNPAUSE"], lambda: [b"getname"],
+            lambda: [b"SETNAME", some([b"", b"a", b"a b"])]])()
+
     return {
+        "client": client,
         "ping": lambda: w.maybe(0.5, w.value()), "echo": lambda: [w.value()],
         "select": lambda: [w.rng.choice([b"0", b"0", b"0", b"1", b"16", b"x"])],
         "multi": lambda: [], "exec": lambda: [], "discard": lambda: [], "unwatch": lambda: [],

@@ -258,6 +258,31 @@ def server(r):
             assert three.smembers("set2") == {"c", "d"}
 
 
+def kept_near(r):
+    """Client-side caching. redis-py wants a server that says it is 7.4; what it sends is of 6.0."""
+    if MAJOR < 6:
+        return
+    from redis.cache import CacheConfig
+    from redis.connection import CacheProxyConnection
+    CacheProxyConnection.MIN_ALLOWED_VERSION = "7.0.0"
+    r.set("near", "1")
+    with redis.Redis(**WHERE, protocol=3, cache_config=CacheConfig()) as near:
+        assert near.get("near") == "1" and near.get_cache().size == 1
+        assert r.info("clients")["tracking_clients"] == 1
+        before = r.info("stats")["total_commands_processed"]
+        assert [near.get("near") for _ in range(100)] == ["1"] * 100
+        assert r.info("stats")["total_commands_processed"] - before < 100
+        for value in ("2", "3"):
+            r.set("near", value)
+            wait_until(lambda: near.get("near") == value)
+        r.delete("near")
+        wait_until(lambda: near.get("near") is None)
+        r.set("near", "4", px=50)
+        wait_until(lambda: near.get("near") == "4")
+        wait_until(lambda: near.get("near") is None)
+    wait_until(lambda: r.info("clients")["tracking_clients"] == 0)
+
+
 async def asynchronous():
     r = aio.Redis(**WHERE)
     assert await r.set("async", "1") is True
@@ -298,7 +323,8 @@ def main():
     r = redis.Redis(**WHERE)
     assert r.ping() is True
     for part in (strings, times, collections, lists, pipelines, streams,
-                 streams_of_later_versions, fields_that_expire, blocking, subscribers, server):
+                 streams_of_later_versions, fields_that_expire, blocking, subscribers, server,
+                 kept_near):
         part(r)
     r.close()
     asyncio.run(asynchronous())

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # tests/golden/make.sh TEST FORMAT: keeps the store that build/PRESET/bin/TEST writes (golden_test: 1,
-# level_2_test: 1.2, level_2_more_test: 1.2b) as tests/golden/format-FORMAT.tar.gz. A version that was released is never made
+# level_2_test: 1.2, level_2_more_test: 1.2b, level_2_members_test: 1.2c) as tests/golden/format-FORMAT.tar.gz. A version that was released is never made
 # anew: a new one gets a new archive, and a new test beside the old ones.
 set -eu
 if [ $# -ne 2 ]; then

@@ -86,8 +86,7 @@ uint32_t cache_often(struct oxbow_txn *txn, const struct mem_entry *e)
     return sunk(e->often, cache_idle(txn, e));
 }
 
-/* xorshift64: who goes is not worth more. */
-static uint64_t roll(struct cache *c)
+uint64_t cache_roll(struct cache *c)
 {
     c->dice ^= c->dice << 13;
     c->dice ^= c->dice >> 7;
@@ -104,14 +103,14 @@ static void use(struct oxbow *db, struct mem_entry *e)
 
     e->used_at = now;
     e->often = (uint8_t)often;
-    if (often < UINT8_MAX && roll(c) % (1 + above * OFTEN_FACTOR) == 0) {
+    if (often < UINT8_MAX && cache_roll(c) % (1 + above * OFTEN_FACTOR) == 0) {
         e->often++;
     }
 }
 
 /* ---- reading ---- */
 
-static bool is_name(struct oxbow_bytes key)
+bool cache_is_name(struct oxbow_bytes key)
 {
     const uint8_t *p = key.data;
 
@@ -127,7 +126,7 @@ enum oxbow_err cache_get(struct oxbow_txn *txn, struct oxbow_bytes key, struct o
     if (e == NULL || e->state != MEM_VALUE) {
         return OXBOW_ENOENT;
     }
-    if (!c->unseen && is_name(key)) {
+    if (!c->unseen && cache_is_name(key)) {
         use(txn->db, e);
     }
     *value = (struct oxbow_bytes){e->data, e->len};

@@ -84,5 +84,9 @@ uint64_t cache_bytes(const struct cache *c);
 /* How long an entry was not used, in units of 10 ms, and how often it is. */
 uint32_t cache_idle(struct oxbow_txn *txn, const struct mem_entry *e);
 uint32_t cache_often(struct oxbow_txn *txn, const struct mem_entry *e);
+/* Whether it is the key of a name in a cache's catalog. */
+bool cache_is_name(struct oxbow_bytes key);
+/* xorshift64: who goes is not worth more. */
+uint64_t cache_roll(struct cache *c);
 
 #endif

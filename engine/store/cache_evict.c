@@ -4,7 +4,8 @@
  * candidates among them kept for the next time (the pool of Redis' approximated LRU, antirez.com/news/109),
  * so that what goes is nearer to the least used of all than the best of a few would be.
  *
- * Names are chosen by a chance hash: the next one from there on. Where few keys may go, those of a
+ * Names are chosen by a chance bucket of the hash table, and where that has much else, as the fields of large
+ * hashes, by a chance hash: the next one from there on. Where few keys may go, those of a
  * deadline are chosen through the order of time as well, and a walk over all names, a bounded piece each
  * time, finds what chance does not.
  *
@@ -17,30 +18,27 @@
 
 #include <string.h>
 
-#define SAMPLES     5u
-#define SWEEP_NAMES 512u
-#define EARLY_STEPS 4096u
-#define REAP_STEPS  8u
-#define NAME_PREFIX 10u /* of the names of a database */
-#define GRACE_PART  8u  /* of the limit, by which what is begun after it may pass it */
-#define EXPIRE_KEY  34u
+#define SAMPLES      5u
+#define SWEEP_NAMES  512u
+#define EARLY_STEPS  4096u
+#define REAP_STEPS   8u
+#define BUCKETS_LOOK 32u
+#define NAME_PREFIX  10u /* of the names of a database */
+#define GRACE_PART   8u  /* of the limit, by which what is begun after it may pass it */
+#define EXPIRE_KEY   34u
 
 /* The caches that have names. */
+struct home {
+    uint32_t number;
+    uint64_t id;
+    uint64_t names;
+};
+
 struct homes {
-    uint32_t number[CATALOG_DATABASES];
-    uint64_t id[CATALOG_DATABASES];
-    uint64_t names[CATALOG_DATABASES];
+    struct home of[CATALOG_DATABASES];
     size_t count;
     uint64_t total;
 };
-
-static uint64_t roll(struct cache *c)
-{
-    c->dice ^= c->dice << 13;
-    c->dice ^= c->dice >> 7;
-    c->dice ^= c->dice << 17;
-    return c->dice;
-}
 
 static enum oxbow_err homes_read(struct oxbow_txn *txn, struct homes *h)
 {
@@ -59,10 +57,7 @@ static enum oxbow_err homes_read(struct oxbow_txn *txn, struct homes *h)
             return err;
         }
         if (pair[1] > 0) {
-            h->number[h->count] = i;
-            h->id[h->count] = pair[0];
-            h->names[h->count] = pair[1];
-            h->count++;
+            h->of[h->count++] = (struct home){.number = i, .id = pair[0], .names = pair[1]};
             h->total += pair[1];
         }
     }
@@ -72,34 +67,30 @@ static enum oxbow_err homes_read(struct oxbow_txn *txn, struct homes *h)
 /* One of them, the more likely the more names it has. */
 static uint64_t home_by_chance(struct cache *c, const struct homes *h)
 {
-    uint64_t at = roll(c) % h->total;
+    uint64_t at = cache_roll(c) % h->total;
     size_t i = 0;
 
-    while (at >= h->names[i]) {
-        at -= h->names[i++];
+    while (at >= h->of[i].names) {
+        at -= h->of[i++].names;
     }
-    return h->id[i];
+    return h->of[i].id;
 }
 
 /* ---- candidates ---- */
 
 static bool is_name(const struct mem_entry *e)
 {
-    const uint8_t *key = mem_key(e);
-
-    return e->key_len == CATALOG_NAME_KEY && key[0] == (KV_SPACE_CATALOG | KV_CACHE) &&
-           key[1] == CATALOG_NAME;
+    return cache_is_name((struct oxbow_bytes){mem_key(e), e->key_len});
 }
 
-static bool number_of(const struct homes *h, uint64_t id, uint32_t *number)
+static const struct home *home_of(const struct homes *h, uint64_t id)
 {
     for (size_t i = 0; i < h->count; i++) {
-        if (h->id[i] == id) {
-            *number = h->number[i];
-            return true;
+        if (h->of[i].id == id) {
+            return &h->of[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 /* Whether the policy lets a name's record go. Those of a database that was flushed are the reaper's: they
@@ -107,10 +98,8 @@ static bool number_of(const struct homes *h, uint64_t id, uint32_t *number)
 static bool may_go(const struct cache *c, const struct homes *h, const struct mem_entry *e,
                    struct catalog_name *record)
 {
-    uint32_t number;
-
     if (e == NULL || e->state != MEM_VALUE || !is_name(e) ||
-        !number_of(h, get_be64(mem_key(e) + 2), &number) ||
+        home_of(h, get_be64(mem_key(e) + 2)) == NULL ||
         catalog_name_decode((struct oxbow_bytes){e->data, e->len}, record) != OXBOW_OK) {
         return false;
     }
@@ -136,7 +125,7 @@ static uint64_t score_of(struct oxbow_txn *txn, const struct mem_entry *e,
     case OXBOW_EVICT_NONE:
         break;
     }
-    return roll(&txn->db->cache);
+    return cache_roll(&txn->db->cache);
 }
 
 /* Puts it into the pool, if it may go and is better than the worst there. */
@@ -173,11 +162,39 @@ static struct mem_entry *find(const struct cache *c, const void *key, size_t len
     return mem_find(&c->table, k, mem_hash(k));
 }
 
+/* One of the names in a bucket's chain, each as likely as the others. NULL: it has none. */
+static const struct mem_entry *name_in_chain(struct cache *c, const struct mem_entry *e)
+{
+    const struct mem_entry *chosen = NULL;
+    uint64_t seen = 0;
+
+    for (; e != NULL; e = e->hash_next) {
+        if (e->state == MEM_VALUE && is_name(e) && cache_roll(c) % ++seen == 0) {
+            chosen = e;
+        }
+    }
+    return chosen;
+}
+
+/* A name of any cache, by chance: a bucket or two are looked at, where the ordered index would be at each
+ * level. NULL: names are few among much else. */
+static const struct mem_entry *name_in_buckets(struct cache *c)
+{
+    size_t mask = c->table.bucket_count - 1;
+    size_t at = (size_t)cache_roll(c);
+    const struct mem_entry *e = NULL;
+
+    for (unsigned i = 0; i < BUCKETS_LOOK && e == NULL; i++) {
+        e = name_in_chain(c, c->table.buckets[(at + i) & mask]);
+    }
+    return e;
+}
+
 /* A name of that database, by chance. NULL: it has none. */
-static const struct mem_entry *name_by_chance(struct cache *c, uint64_t database)
+static const struct mem_entry *name_in_order(struct cache *c, uint64_t database)
 {
     uint8_t key[CATALOG_NAME_KEY];
-    struct oxbow_bytes from = catalog_name_key(key, database, roll(c), 0);
+    struct oxbow_bytes from = catalog_name_key(key, database, cache_roll(c), 0);
     const struct mem_entry *e = mem_seek(&c->table, from, MEM_GE);
 
     if (e == NULL || !is_name(e) || memcmp(mem_key(e), key, NAME_PREFIX) != 0) {
@@ -257,7 +274,7 @@ static void sample_deadline(struct oxbow_txn *txn, const struct homes *h)
     }
     from = get_be64(mem_key(first) + 2);
     span = deadline_last(c) - from + 1;
-    e = place_from(c, from + roll(c) % span, home_by_chance(c, h), roll(c));
+    e = place_from(c, from + cache_roll(c) % span, home_by_chance(c, h), cache_roll(c));
     consider_place(txn, h, e != NULL ? e : first);
 }
 
@@ -290,7 +307,9 @@ static void sample(struct oxbow_txn *txn, const struct homes *h)
         if (c->limit.evict > OXBOW_EVICT_ALLKEYS_RANDOM && i % 2 == 0) {
             sample_deadline(txn, h);
         } else {
-            const struct mem_entry *e = name_by_chance(c, home_by_chance(c, h));
+            const struct mem_entry *e = name_in_buckets(c);
+
+            e = e != NULL ? e : name_in_order(c, home_by_chance(c, h));
 
             if (e != NULL) {
                 consider(txn, h, e);
@@ -387,22 +406,22 @@ static enum oxbow_err remove_in(struct oxbow_txn *txn, struct oxbow_bytes name,
 }
 
 static enum oxbow_err
-remove_entry(struct oxbow_txn *txn, const struct homes *h, const struct mem_entry *e,
+remove_entry(struct oxbow_txn *txn, struct homes *h, const struct mem_entry *e,
              enum oxbow_err (*gone)(void *ctx, struct oxbow_txn *txn, struct oxbow_bytes name),
              void *ctx)
 {
     const struct oxbow_alloc *alloc = &txn->db->port->alloc;
     uint32_t own = txn->database;
     struct catalog_name record;
-    uint32_t number;
+    struct home *home;
     uint8_t *name;
     size_t len;
     enum oxbow_err err;
 
-    if (!may_go(&txn->db->cache, h, e, &record) ||
-        !number_of(h, get_be64(mem_key(e) + 2), &number)) {
+    if (!may_go(&txn->db->cache, h, e, &record)) {
         return txn_fail(txn, OXBOW_ECORRUPT);
     }
+    home = &h->of[home_of(h, get_be64(mem_key(e) + 2)) - h->of];
     len = record.name.len;
     name = mem_new(alloc, len + 1);
     if (name == NULL) {
@@ -411,7 +430,9 @@ remove_entry(struct oxbow_txn *txn, const struct homes *h, const struct mem_entr
     if (len > 0) {
         memcpy(name, record.name.data, len);
     }
-    err = oxbow_txn_select(txn, number);
+    err = oxbow_txn_select(txn, home->number);
+    home->names--;
+    h->total--;
     if (err == OXBOW_OK) {
         err = remove_in(txn, (struct oxbow_bytes){name, len}, gone, ctx);
     }
@@ -445,18 +466,19 @@ enum oxbow_err catalog_evict(struct oxbow_txn *txn, size_t max,
 {
     struct cache *c = &txn->db->cache;
     enum oxbow_err err;
+    struct homes h;
     size_t done = 0;
     bool reaps;
 
     *more = false;
     err = reap_first(txn, &reaps);
     c->unseen = true;
-    while (err == OXBOW_OK && done < max && over(c) && c->limit.evict != OXBOW_EVICT_NONE) {
-        const struct mem_entry *e;
-        struct homes h;
-
+    if (err == OXBOW_OK) {
         err = homes_read(txn, &h);
-        e = err == OXBOW_OK ? choose(txn, &h) : NULL;
+    }
+    while (err == OXBOW_OK && done < max && over(c) && c->limit.evict != OXBOW_EVICT_NONE) {
+        const struct mem_entry *e = choose(txn, &h);
+
         if (e == NULL) {
             break;
         }

@@ -165,7 +165,6 @@ struct oxbow_resp_client {
     struct link ready;
     struct link batch;
     struct link gated;
-    bool awaits;                          /* counted among those whom the next sync is for */
     struct link notice;                   /* `ready` of the configuration is to be called */
     struct link monitor;                  /* in server->monitors: it is shown what everybody does */
     struct link paused;                   /* in server->pause.waiters */
@@ -190,7 +189,6 @@ struct oxbow_resp_client {
     size_t request_in;     /* where it begins */
     uint64_t over_time;    /* number of the request whose script was ended last; 0: none */
     uint64_t skipped;      /* number of the request that is not answered; 0: none (CLIENT REPLY) */
-    bool silent;           /* none is */
     uint64_t batch_begins; /* number of the first one in the batch */
     size_t batch_in;       /* where that begins */
     uint64_t batch_out;
@@ -201,6 +199,8 @@ struct oxbow_resp_client {
     bool authenticated; /* as `who`, or it needed not */
     bool closing;       /* nothing more is carried out; closed when all has left */
     bool killed;        /* closed at once */
+    bool silent;        /* no request is answered (CLIENT REPLY) */
+    bool awaits;        /* counted among those whom the next sync is for */
     bool ended; /* nothing more comes from the peer: closing when all that came is carried out */
     uint32_t database;
     struct buf name; /* of CLIENT SETNAME */
@@ -324,7 +324,6 @@ struct oxbow_resp {
     struct resp_cache cache;
     struct resp_pause pause;
     struct resp_track track;
-    bool expired_kept;   /* the store keeps the names of keys that expire */
     const char *set_why; /* what is wrong with the value that CONFIG SET is given */
     struct link ready;
     struct link gated;
@@ -341,7 +340,6 @@ struct oxbow_resp {
     struct resp_reply script_reply; /* to what it called last */
 
     struct resp_reply unsaid; /* answers that nobody wants to hear */
-    bool unsaid_some;         /* there may be some */
 
     struct resp_backup *backup; /* NULL: none was begun: cmd_oxbow_backup.c */
 
@@ -366,8 +364,10 @@ struct oxbow_resp {
     struct link waiting;  /* struct resp_block.waiting: for keys, in the order of arrival */
     struct link settling; /* struct resp_block.settling */
     bool serving;
-    bool begun;      /* what is set now comes from clients */
-    bool rules_told; /* that a rule of the configuration could not be kept: rules.c */
+    bool begun;        /* what is set now comes from clients */
+    bool rules_told;   /* that a rule of the configuration could not be kept: rules.c */
+    bool expired_kept; /* the store keeps the names of keys that expire */
+    bool unsaid_some;  /* there may be something in `unsaid` */
     uint32_t blocked;
     struct oxbow_resp_client **deadlines; /* a heap by block.until_us */
     uint32_t deadline_count;

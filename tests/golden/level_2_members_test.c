@@ -10,27 +10,20 @@
  */
 #include "engine/keyval/btree.h"
 #include "engine/store/kv.h"
-#include "oxbow/check.h"
 #include "oxbow/hash_expire.h"
 #include "oxbow/key.h"
 #include "oxbow/set.h"
 #include "oxbow/string.h"
 #include "oxbow/zset.h"
+#include "tests/golden/archive.h"
 #include "tests/golden/level_2.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define assert_ok(expr) assert_string_equal(oxbow_err_name(expr), "OXBOW_OK")
 
 #define LARGE  600u /* fields of `large`, 0 to 599; of them those that are 3 modulo 7 were deleted */
 #define TIMED  300u /* fields of `timed`, of which the first 200 expire, an hour apart */
@@ -552,35 +545,6 @@ static void work_on(struct device *d)
 }
 
 /* ---- */
-
-static void run(const char *const argv[])
-{
-    pid_t pid = fork();
-    int status;
-
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        union {
-            const char *const *in;
-            char *const *out;
-        } args = {argv};
-
-        (void)execvp(argv[0], args.out);
-        _exit(127);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-}
-
-static void check_sound(const char *dir)
-{
-    struct oxbow_check_report report;
-
-    assert_ok(oxbow_check(dir, NULL, &report));
-    assert_int_equal(report.damage, 0);
-    assert_int_equal(report.values_bad, 0);
-    assert_int_equal(report.recovery.lost_from, 0);
-}
 
 static void a_store_with_members_is_sound_and_serves_them(void **state)
 {

@@ -9,27 +9,20 @@
  */
 #include "engine/base/codec.h"
 #include "engine/store/kv.h"
-#include "oxbow/check.h"
 #include "oxbow/delay.h"
 #include "oxbow/expire.h"
 #include "oxbow/group_options.h"
 #include "oxbow/list.h"
 #include "oxbow/policy.h"
 #include "oxbow/stream.h"
+#include "tests/golden/archive.h"
 #include "tests/golden/level_2.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define assert_ok(expr) assert_string_equal(oxbow_err_name(expr), "OXBOW_OK")
 
 static struct oxbow_result result;
 
@@ -324,35 +317,6 @@ static void serve(struct device *d)
 }
 
 /* ---- */
-
-static void run(const char *const argv[])
-{
-    pid_t pid = fork();
-    int status;
-
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        union {
-            const char *const *in;
-            char *const *out;
-        } args = {argv};
-
-        (void)execvp(argv[0], args.out);
-        _exit(127);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-}
-
-static void check_sound(const char *dir)
-{
-    struct oxbow_check_report report;
-
-    assert_ok(oxbow_check(dir, NULL, &report));
-    assert_int_equal(report.damage, 0);
-    assert_int_equal(report.values_bad, 0);
-    assert_int_equal(report.recovery.lost_from, 0);
-}
 
 static void a_store_with_what_came_later_is_sound_and_serves_it(void **state)
 {

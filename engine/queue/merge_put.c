@@ -114,7 +114,8 @@ enum oxbow_err merge_read(struct merge *m, struct merge_unit *u, size_t *count)
         break;
     case MERGE_LIST:
         err = oxbow_list_peek(txn, u->key, OXBOW_LEFT, u->most, MERGE_BATCH_BYTES, &m->batch);
-        *count = m->batch.item_count;
+        *count = err == OXBOW_OK ? m->batch.item_count : 0;
+        err = err == OXBOW_ENOENT ? OXBOW_OK : err; /* it has expired */
         break;
     case MERGE_STRING:
         err = oxbow_string_get(txn, u->key, &m->batch);
@@ -403,13 +404,31 @@ static enum oxbow_err take_delays(const struct merge_mark *mark, struct oxbow_tx
     return err == OXBOW_ENOENT ? OXBOW_ECORRUPT : err;
 }
 
+/* Whether the queue that the mark names has expired since, with all that was in it. */
+static enum oxbow_err queue_gone(const struct merge_mark *mark, struct oxbow_bytes key,
+                                 struct oxbow_txn *from, bool *gone)
+{
+    enum oxbow_type type = OXBOW_TYPE_LIST;
+    enum oxbow_err err = OXBOW_OK;
+
+    if (mark->kind == MERGE_STREAM || mark->kind == MERGE_LIST) {
+        err = oxbow_key_type(from, key, &type);
+    }
+    *gone = type == OXBOW_TYPE_NONE;
+    return err;
+}
+
 enum oxbow_err merge_take(struct merge *m, const struct merge_mark *mark, struct oxbow_txn *from)
 {
     const struct oxbow_bytes key = {mark->key.data, mark->key.len};
     bool existed;
-    enum oxbow_err err = merge_names_take(m, mark, from);
+    bool gone = false;
+    enum oxbow_err err = queue_gone(mark, key, from, &gone);
 
-    if (err != OXBOW_OK) {
+    if (err == OXBOW_OK && !gone) {
+        err = merge_names_take(m, mark, from);
+    }
+    if (err != OXBOW_OK || gone) {
         return err;
     }
     switch (mark->kind) {

@@ -263,6 +263,42 @@ static void what_is_put_off_stays_put_off(void **state)
     rig_free(&rig);
 }
 
+/* The state after a batch was appended and before it was taken out; by then the key has expired. */
+static void what_expires_in_the_middle_of_a_merge_does_not_stop_it(void **state)
+{
+    const struct timespec nap = {2, 100000000};
+    char command[256];
+
+    (void)state;
+    for (int list = 0; list < 2; list++) {
+        enum oxbow_expire_done done;
+        struct oxbow_txn *txn;
+
+        rig_make(&rig);
+        rig_open_store(&rig);
+        list ? push_numbers(&rig, "k", 0, 3) : add_numbers(&rig, "k", 0, 3);
+        rig_close(&rig);
+        begin_stand_in();
+        list ? push_numbers(&rig, "k", 3, 5) : add_numbers(&rig, "k", 3, 5);
+        txn = rig_txn(&rig);
+        assert_int_equal(oxbow_key_expire(txn, bytes_of("k"), 2000, 0, &done), OXBOW_OK);
+        rig_commit(&rig, txn);
+        rig_close(&rig);
+        snprintf(command, sizeof command, "cp -a '%s' '%s/kept'", rig.memory, rig.base);
+        assert_int_equal(system(command), 0);
+        device_back(&rig);
+        rig_open_store(&rig);
+        rig_close(&rig);
+        snprintf(command, sizeof command, "rm -rf '%s' && mv '%s/kept' '%s'", rig.memory, rig.base,
+                 rig.memory);
+        assert_int_equal(system(command), 0);
+        nanosleep(&nap, NULL);
+        rig_open_store(&rig);
+        assert_numbers(&rig, "k", list, 0, recovery_of().merged == 0 ? 8 : -1);
+        rig_free(&rig);
+    }
+}
+
 /* ---- groups and bindings ---- */
 
 static void read_and_ack(const char *name, size_t read, size_t ack)
@@ -585,6 +621,7 @@ int main(void)
         cmocka_unit_test(an_entry_keeps_its_fields_and_its_id_if_that_comes_after_what_is_there),
         cmocka_unit_test(priorities_and_times_to_live_go_over),
         cmocka_unit_test(what_is_put_off_stays_put_off),
+        cmocka_unit_test(what_expires_in_the_middle_of_a_merge_does_not_stop_it),
         cmocka_unit_test(what_all_groups_have_acked_does_not_come_again),
         cmocka_unit_test(bindings_lead_each_entry_on_once),
         cmocka_unit_test(a_stand_in_that_is_used_later_is_merged_later),

@@ -217,6 +217,7 @@ enum oxbow_err merge_names_take(struct merge *m, const struct merge_mark *mark,
     const struct oxbow_stream_range range = {
         .from = OXBOW_ID_MIN, .to = mark->last, .count = mark->count, .expired = true};
     struct merge_names *n = &m->entries;
+    size_t count = mark->count;
     size_t i;
     bool last;
     enum oxbow_err err;
@@ -228,9 +229,9 @@ enum oxbow_err merge_names_take(struct merge *m, const struct merge_mark *mark,
     err = entries_of(n, mark->kind, key);
     if (err == OXBOW_OK && mark->kind == MERGE_STREAM) {
         err = oxbow_stream_range(from, key, &range, &m->batch);
-        err = err == OXBOW_OK && m->batch.entry_count != mark->count ? OXBOW_ECORRUPT : err;
+        count = err == OXBOW_OK ? m->batch.entry_count : 0; /* others have expired since */
     }
-    for (i = 0; i < mark->count && err == OXBOW_OK; i++) {
+    for (i = 0; i < count && err == OXBOW_OK; i++) {
         const struct once_place place = place_of(m, mark->kind, i);
 
         err = name_at(m, &place, &last);

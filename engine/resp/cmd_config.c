@@ -265,30 +265,63 @@ bool resp_setting_set(struct oxbow_resp *s, struct oxbow_bytes name, struct oxbo
     return i < SETTINGS && settings[i].set != NULL && settings[i].set(s, value);
 }
 
-static enum oxbow_err config_set(struct resp_call *call)
+static size_t setting_of(struct oxbow_bytes name)
 {
-    if (call->count % 2 != 0) {
-        return resp_refuse_arity(call);
-    }
-    for (uint32_t a = 2; a < call->count; a += 2) {
-        size_t i = 0;
+    size_t i = 0;
 
-        while (i < SETTINGS && !resp_arg_is(call->args[a], settings[i].name)) {
-            i++;
-        }
+    while (i < SETTINGS && !resp_arg_is(name, settings[i].name)) {
+        i++;
+    }
+    return i;
+}
+
+static void refuse_setting(struct resp_call *call, size_t i, const char *why)
+{
+    resp_error_format(call->reply, "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
+                      settings[i].name, why);
+}
+
+/* Whether all that are named are there, may be set, and each once; else that is said. */
+static bool settings_known(struct resp_call *call)
+{
+    for (uint32_t a = 2; a < call->count; a += 2) {
+        size_t i = setting_of(call->args[a]);
+
         if (i == SETTINGS) {
             resp_error_format(call->reply,
                               "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
                               (int)(call->args[a].len < 64 ? call->args[a].len : 64),
                               (const char *)call->args[a].data);
-            return OXBOW_OK;
+            return false;
         }
-        call->server->set_why =
-            settings[i].set == NULL ? "can't set immutable config" : "argument couldn't be parsed";
-        if (settings[i].set == NULL || !settings[i].set(call->server, call->args[a + 1])) {
-            resp_error_format(call->reply,
-                              "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
-                              settings[i].name, call->server->set_why);
+        if (settings[i].set == NULL) {
+            refuse_setting(call, i, "can't set immutable config");
+            return false;
+        }
+        for (uint32_t before = 2; before < a; before += 2) {
+            if (setting_of(call->args[before]) == i) {
+                refuse_setting(call, i, "duplicate parameter");
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static enum oxbow_err config_set(struct resp_call *call)
+{
+    if (call->count % 2 != 0) {
+        return resp_refuse_syntax(call);
+    }
+    if (!settings_known(call)) {
+        return OXBOW_OK;
+    }
+    for (uint32_t a = 2; a < call->count; a += 2) {
+        size_t i = setting_of(call->args[a]);
+
+        call->server->set_why = "argument couldn't be parsed";
+        if (!settings[i].set(call->server, call->args[a + 1])) {
+            refuse_setting(call, i, call->server->set_why);
             return OXBOW_OK;
         }
     }

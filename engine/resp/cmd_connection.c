@@ -157,7 +157,9 @@ static void flags_of(const struct oxbow_resp_client *c, char out[FLAGS_MAX])
                  {'R', c->tracking.broken},
                  {'B', c->tracking.bcast},
                  {'d', c->multi.dirty},
-                 {'c', c->closing}};
+                 {'c', c->closing},
+                 {'U', c->addr[0] == '/'}, /* the path of a Unix socket */
+                 {'e', c->no_evict}};
     size_t n = 0;
 
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
@@ -169,6 +171,12 @@ static void flags_of(const struct oxbow_resp_client *c, char out[FLAGS_MAX])
         out[n++] = 'N';
     }
     out[n] = '\0';
+}
+
+static void refuse_type(struct resp_call *call, struct oxbow_bytes type)
+{
+    resp_error_format(call->reply, "ERR Unknown client type '%.*s'",
+                      (int)(type.len < 64 ? type.len : 64), (const char *)type.data);
 }
 
 enum oxbow_err resp_client_line(const struct oxbow_resp_client *c, struct buf *out)
@@ -259,9 +267,7 @@ static enum oxbow_err client_list(struct resp_call *call)
         return resp_refuse_syntax(call);
     }
     if (by_type && !type_known(call->args[3])) {
-        resp_error_format(call->reply, "ERR Unknown client type '%.*s'",
-                          (int)(call->args[3].len < 64 ? call->args[3].len : 64),
-                          (const char *)call->args[3].data);
+        refuse_type(call, call->args[3]);
         return OXBOW_OK;
     }
     for (uint32_t i = 3; by_id && i < call->count; i++) {
@@ -357,7 +363,8 @@ static const char *kill_options(struct resp_call *call, struct kill *k)
             k->id = (uint64_t)id;
         } else if (resp_arg_is(call->args[i], "type")) {
             if (!type_known(*v)) {
-                return "ERR Unknown client type";
+                refuse_type(call, *v);
+                return "";
             }
             k->type = v;
         } else if (resp_arg_is(call->args[i], "addr")) {
@@ -407,8 +414,10 @@ static enum oxbow_err client_unblock(struct resp_call *call)
     bool as_error = call->count == 4 && resp_arg_is(call->args[3], "error");
     int64_t id;
 
-    if (call->count > 4 ||
-        (call->count == 4 && !as_error && !resp_arg_is(call->args[3], "timeout"))) {
+    if (call->count > 4) {
+        return resp_refuse_subcommand(call);
+    }
+    if (call->count == 4 && !as_error && !resp_arg_is(call->args[3], "timeout")) {
         return resp_refuse(call, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     }
     if (!resp_arg_int(call->args[2], &id)) {
@@ -433,11 +442,14 @@ static enum oxbow_err client_unblock(struct resp_call *call)
     return OXBOW_OK;
 }
 
-static enum oxbow_err client_on_off(struct resp_call *call)
+static enum oxbow_err client_no_evict(struct resp_call *call)
 {
-    if (!resp_arg_is(call->args[2], "on") && !resp_arg_is(call->args[2], "off")) {
+    bool on = resp_arg_is(call->args[2], "on");
+
+    if (!on && !resp_arg_is(call->args[2], "off")) {
         return resp_refuse_syntax(call);
     }
+    call->client->no_evict = on;
     resp_ok(call->reply);
     return OXBOW_OK;
 }
@@ -461,7 +473,7 @@ static const struct resp_command client_subs[] = {
      NULL},
     {"client|unblock", client_unblock, -3, SUB | RESP_ADMIN | RESP_NO_MULTI, C, 0, 0, 0, "5.0.0",
      "Ends another connection's wait", NULL},
-    {"client|no-evict", client_on_off, 3, SUB | RESP_ADMIN, C, 0, 0, 0, "7.0.0",
+    {"client|no-evict", client_no_evict, 3, SUB | RESP_ADMIN, C, 0, 0, 0, "7.0.0",
      "Accepted without effect: connections are not evicted", NULL},
     {"client|reply", resp_client_reply, 3, SUB, C, 0, 0, 0, "3.2.0",
      "Answers this connection from now on, or does not, or not its next command", NULL},

@@ -296,10 +296,14 @@ static enum oxbow_err cmd_hrandfield(struct resp_call *call)
     if (call->count >= 3 && !resp_arg_int(call->args[2], &count)) {
         return resp_refuse_integer(call);
     }
+    if (count == INT64_MIN) {
+        return resp_refuse(call, "ERR value is out of range, value must between "
+                                 "-9223372036854775807 and 9223372036854775807");
+    }
     if (call->count > 4 || (call->count == 4 && !values)) {
         return resp_refuse_syntax(call);
     }
-    if (count < -(INT64_MAX / 2) || count > INT64_MAX / 2) {
+    if (values && (count < -(INT64_MAX / 2) || count > INT64_MAX / 2)) {
         return resp_refuse(call, "ERR value is out of range");
     }
     if (count > OXBOW_HASH_RANDOM_MAX) {

@@ -180,39 +180,42 @@ static bool end_of(struct oxbow_bytes arg, enum oxbow_end *end)
     return *end == OXBOW_LEFT || resp_arg_is(arg, "right");
 }
 
-/* numkeys key ... LEFT|RIGHT [COUNT n], from argument `at` on. */
-static enum oxbow_err pop_many(struct resp_call *call, uint32_t at, struct resp_wait *wait,
-                               bool blocking)
+/* numkeys key ... LEFT|RIGHT [COUNT n], from argument `at` on. The text of what is wrong, or NULL. */
+static const char *many_of(const struct resp_call *call, uint32_t at, struct resp_wait *wait,
+                           struct oxbow_list_pop_options *opt)
 {
-    struct oxbow_list_pop_options opt = {.count = 1};
     int64_t keys;
     int64_t count;
-    uint32_t which;
-    enum oxbow_err err;
 
     if (!resp_arg_int(call->args[at], &keys) || keys <= 0) {
-        return resp_refuse(call, "ERR numkeys should be greater than 0");
+        return "ERR numkeys should be greater than 0";
     }
     if (keys >= (int64_t)(call->count - at - 1) ||
-        !end_of(call->args[at + 1 + (uint32_t)keys], &opt.end)) {
-        return resp_refuse_syntax(call);
+        !end_of(call->args[at + 1 + (uint32_t)keys], &opt->end)) {
+        return "ERR syntax error";
     }
     wait->keys = call->args + at + 1;
     wait->key_count = (uint32_t)keys;
     at += (uint32_t)keys + 2;
-    if (at < call->count) {
-        if (at + 1 == call->count || !resp_arg_is(call->args[at], "count")) {
-            return resp_refuse_syntax(call);
-        }
-        if (!resp_arg_int(call->args[at + 1], &count) || count <= 0) {
-            return resp_refuse(call, "ERR count should be greater than 0");
-        }
-        if (at + 2 != call->count) {
-            return resp_refuse_syntax(call);
-        }
-        opt.count = (size_t)count;
+    if (at == call->count) {
+        return NULL;
     }
-    err = pop_first(call, wait->keys, wait->key_count, opt, &which);
+    if (at + 1 == call->count || !resp_arg_is(call->args[at], "count")) {
+        return "ERR syntax error";
+    }
+    if (!resp_arg_int(call->args[at + 1], &count) || count <= 0) {
+        return "ERR count should be greater than 0";
+    }
+    opt->count = (size_t)count;
+    return at + 2 != call->count ? "ERR syntax error" : NULL;
+}
+
+static enum oxbow_err pop_many(struct resp_call *call, struct resp_wait *wait,
+                               struct oxbow_list_pop_options opt, bool blocking)
+{
+    uint32_t which;
+    enum oxbow_err err = pop_first(call, wait->keys, wait->key_count, opt, &which);
+
     if (err == OXBOW_ENOENT) {
         if (blocking) {
             return resp_wait_for(call, wait);
@@ -231,17 +234,23 @@ static enum oxbow_err pop_many(struct resp_call *call, uint32_t at, struct resp_
 
 static enum oxbow_err cmd_lmpop(struct resp_call *call)
 {
+    struct oxbow_list_pop_options opt = {.count = 1};
     struct resp_wait wait = {.keys = NULL};
+    const char *bad = many_of(call, 1, &wait, &opt);
 
-    return pop_many(call, 1, &wait, false);
+    return bad != NULL ? resp_refuse(call, bad) : pop_many(call, &wait, opt, false);
 }
 
 static enum oxbow_err cmd_blmpop(struct resp_call *call)
 {
+    struct oxbow_list_pop_options opt = {.count = 1};
     struct resp_wait wait = {.keys = NULL};
-    const char *bad = resp_arg_timeout(call->args[1], &wait.timeout_us);
+    const char *bad = many_of(call, 2, &wait, &opt);
 
-    return bad != NULL ? resp_refuse(call, bad) : pop_many(call, 2, &wait, true);
+    if (bad == NULL) {
+        bad = resp_arg_timeout(call->args[1], &wait.timeout_us);
+    }
+    return bad != NULL ? resp_refuse(call, bad) : pop_many(call, &wait, opt, true);
 }
 
 /* ---- move ---- */

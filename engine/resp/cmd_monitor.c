@@ -93,7 +93,8 @@ void resp_monitor_show(const struct resp_call *call)
     struct buf line;
     enum oxbow_err err;
 
-    if (link_alone(&s->monitors) || call->again || (call->row->flags & RESP_ADMIN) != 0) {
+    if (link_alone(&s->monitors) || call->again || (call->row->flags & RESP_ADMIN) != 0 ||
+        strcmp(call->row->name, "quit") == 0) {
         return;
     }
     buf_init(&line, resp_alloc(s), LINE_MAX_BYTES);

@@ -185,8 +185,9 @@ static enum oxbow_err cmd_srandmember(struct resp_call *call)
     if (call->count == 3 && !resp_arg_int(call->args[2], &count)) {
         return resp_refuse_integer(call);
     }
-    if (count < -(INT64_MAX / 2) || count > INT64_MAX / 2) {
-        return resp_refuse(call, "ERR value is out of range");
+    if (count == INT64_MIN) {
+        return resp_refuse(call, "ERR value is out of range, value must between "
+                                 "-9223372036854775807 and 9223372036854775807");
     }
     if (count > OXBOW_SET_RANDOM_MAX) {
         count = OXBOW_SET_RANDOM_MAX;

@@ -387,9 +387,11 @@ static enum oxbow_err read_all(struct resp_call *call, struct read *q)
 
     for (uint32_t i = 0; i < q->streams; i++) {
         bool any = false;
-        enum oxbow_err err =
-            q->of_group ? read_group(call, q, i, &any) : read_stream(call, q, i, &any);
+        enum oxbow_err err = OXBOW_OK;
 
+        if (resp_call_may(call, key_of(call, q, i))) {
+            err = q->of_group ? read_group(call, q, i, &any) : read_stream(call, q, i, &any);
+        }
         if (err != OXBOW_OK) {
             return err;
         }

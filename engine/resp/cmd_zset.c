@@ -453,11 +453,11 @@ static enum oxbow_err cmd_bzmpop(struct resp_call *call)
 {
     struct resp_wait wait = {.keys = NULL};
     struct many m;
-    const char *bad = resp_arg_timeout(call->args[1], &wait.timeout_us);
+    const char *bad = many_of(call, 2, &wait, &m);
     enum oxbow_err err;
 
     if (bad == NULL) {
-        bad = many_of(call, 2, &wait, &m);
+        bad = resp_arg_timeout(call->args[1], &wait.timeout_us);
     }
     if (bad != NULL) {
         return resp_refuse(call, bad);

@@ -204,6 +204,7 @@ struct oxbow_resp_client {
     bool ended; /* nothing more comes from the peer: closing when all that came is carried out */
     uint32_t database;
     struct buf name; /* of CLIENT SETNAME */
+    bool no_evict;   /* CLIENT NO-EVICT: shown, and nothing more, for no client is evicted */
     struct buf lib_name;
     struct buf lib_version;
     uint64_t opened_us;

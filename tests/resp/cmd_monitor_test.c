@@ -64,6 +64,16 @@ static void a_transaction_is_shown_when_it_is_carried_out(void **state)
     assert_reply(t, 0, "EXEC", "*1\r\n-ERR MONITOR isn't allowed for DENY BLOCKING client\r\n");
 }
 
+static void an_end_is_not_shown(void **state)
+{
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    assert_reply(t, 1, "MONITOR", "+OK\r\n");
+    assert_reply(t, 0, "QUIT", "+OK\r\n");
+    assert_string_equal(talk_heard(t, 1), "");
+}
+
 static void who_waits_is_shown_once(void **state)
 {
     struct talk *t = *state;
@@ -174,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(commands_of_all_are_shown),
         TEST(a_transaction_is_shown_when_it_is_carried_out),
+        TEST(an_end_is_not_shown),
         TEST(who_waits_is_shown_once),
         TEST(passwords_are_hidden_and_bytes_are_spelled),
         TEST(who_monitors_does_nothing_else_with_keys),

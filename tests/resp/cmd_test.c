@@ -129,6 +129,10 @@ static void keys_can_be_found_renamed_and_deleted(void **state)
     assert_reply(t, 0, "SCAN 0 MATCH c COUNT 100 TYPE string",
                  "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nc\r\n");
     assert_reply(t, 0, "SCAN x", "-ERR invalid cursor\r\n");
+    assert_reply(t, 0, "SCAN -", "-ERR invalid cursor\r\n");
+    assert_reply(t, 0, "SCAN 18446744073709551616", "-ERR invalid cursor\r\n");
+    assert_reply(t, 0, "SCAN 18446744073709551615", "*2\r\n$1\r\n0\r\n*0\r\n");
+    assert_reply(t, 0, "SSCAN nothing -1 COUNT x", "*2\r\n$1\r\n0\r\n*0\r\n");
     assert_reply(t, 0, "SCAN 0 COUNT 0", "-ERR syntax error\r\n");
     assert_reply(t, 0, "RENAME a d", "+OK\r\n");
     assert_reply(t, 0, "RENAME none d", "-ERR no such key\r\n");
@@ -267,6 +271,53 @@ static void the_server_tells_of_itself(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, talk_setup, talk_teardown)
 
+/* Cases from a redis-server 7.0. */
+static void of_several_faults_the_one_that_redis_tells_is_told(void **state)
+{
+    static const char *const rows[][2] = {
+        {"BLMPOP -1 0 k LEFT", "-ERR numkeys should be greater than 0\r\n"},
+        {"BLMPOP x 1 k LEFT COUNT 0", "-ERR count should be greater than 0\r\n"},
+        {"BLMPOP -1 1 k up", "-ERR syntax error\r\n"},
+        {"BLMPOP -1 1 k LEFT", "-ERR timeout is negative\r\n"},
+        {"BZMPOP x 1 k no", "-ERR syntax error\r\n"},
+        {"BZMPOP x 1 k MIN", "-ERR timeout is not a float or out of range\r\n"},
+        {"SRANDMEMBER k -9223372036854775808",
+         "-ERR value is out of range, value must between -9223372036854775807 and "
+         "9223372036854775807\r\n"},
+        {"SRANDMEMBER k 9223372036854775807", "*0\r\n"},
+        {"HRANDFIELD k -9223372036854775808 no",
+         "-ERR value is out of range, value must between -9223372036854775807 and "
+         "9223372036854775807\r\n"},
+        {"HRANDFIELD k 9223372036854775807", "*0\r\n"},
+        {"HRANDFIELD k 9223372036854775807 WITHVALUES", "-ERR value is out of range\r\n"},
+        {"HSCAN text 0 COUNT 0",
+         "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"},
+        {"SSCAN set 0 COUNT 0", "-ERR syntax error\r\n"},
+        {"SSCAN set 0 MATCH *", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nm\r\n"},
+        {"CONFIG SET slowlog-max-len 1 acllog-max-len", "-ERR syntax error\r\n"},
+        {"CONFIG SET slowlog-max-len 1 slowlog-max-len 2",
+         "-ERR CONFIG SET failed (possibly related to argument 'slowlog-max-len') - duplicate "
+         "parameter\r\n"},
+        {"CONFIG GET slowlog-max-len", "*2\r\n$15\r\nslowlog-max-len\r\n$3\r\n128\r\n"},
+        {"CLIENT KILL TYPE no", "-ERR Unknown client type 'no'\r\n"},
+        {"CLIENT UNBLOCK 7 no x",
+         "-ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT "
+         "HELP.\r\n"},
+        {"CLIENT NO-EVICT x", "-ERR syntax error\r\n"},
+    };
+    struct talk *t = *state;
+
+    (void)talk(t, 0, "SADD set m");
+    (void)talk(t, 0, "SET text x");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(talk(t, 0, rows[i][0]), rows[i][1]) != 0) {
+            fail_msg("%s: %s", rows[i][0], t->text);
+        }
+    }
+    assert_reply(t, 0, "CLIENT NO-EVICT on", "+OK\r\n");
+    assert_non_null(strstr(talk(t, 0, "CLIENT INFO"), " flags=e "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +329,7 @@ int main(void)
         TEST(a_string_can_be_worked_on_in_every_way),
         TEST(keys_end_when_their_time_is_over),
         TEST(the_server_tells_of_itself),
+        TEST(of_several_faults_the_one_that_redis_tells_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,20 @@ static void what_leaves_a_watched_key_as_it_is_does_not(void **state)
     }
 }
 
+static void who_reads_several_streams_is_given_the_one_that_came_first(void **state)
+{
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    (void)talk(t, 1, "XREAD BLOCK 0 STREAMS b a $ $");
+    (void)talk(t, 0, "MULTI");
+    (void)talk(t, 0, "XADD a 1-1 f v");
+    (void)talk(t, 0, "XADD b 2-1 f v");
+    (void)talk(t, 0, "EXEC");
+    assert_string_equal(talk_heard(t, 1), "*1\r\n*2\r\n$1\r\na\r\n*1\r\n*2\r\n$3\r\n1-1\r\n"
+                                          "*2\r\n$1\r\nf\r\n$1\r\nv\r\n");
+}
+
 static void a_blocking_command_within_does_not_wait(void **state)
 {
     struct talk *t = *state;
@@ -163,6 +177,7 @@ int main(void)
         TEST(what_cannot_be_queued_spoils_the_transaction),
         TEST(a_watched_key_that_changed_undoes_it),
         TEST(what_leaves_a_watched_key_as_it_is_does_not),
+        TEST(who_reads_several_streams_is_given_the_one_that_came_first),
         TEST(a_blocking_command_within_does_not_wait),
         TEST(a_transaction_that_is_too_large_does_not_happen_at_all),
     };

@@ -6,7 +6,7 @@ users look like afterwards, what each may do (ACL DRYRUN, and as the user itself
     differ_acl.py OXBOWD [--rounds N] [--seed S]
 
 The rules about commands that GETUSER and LIST show are left out: Redis 7.0 makes other ones of the same
-effect (docs/RESP.md); that the effect is the same is what the dry runs show, over every command that
+effect (`rules` in the list of docs/RESP.md, with `unknown` and `selector`); that the effect is the same is what the dry runs show, over every command that
 both have.
 """
 import argparse
@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+import differ_alike
+import differences
 from differ import FAMILIES, Client, Server, Words, text
 
 USERS = [b"u1", b"u2", b"default2"]
@@ -194,7 +196,7 @@ class Differ:
 
     def command(self):
         name = self.rng.choice(self.names)
-        return [name.encode(), *self.table[name]()]
+        return [*(word.encode() for word in name.split("|")), *self.table[name]()]
 
     def user(self, user):
         """Who is on is let in, and may do the same in both."""
@@ -209,7 +211,8 @@ class Differ:
         for _ in range(6 if a[:1] == b"+" else 0):
             sent = self.command()
             if sent[0] in (b"subscribe", b"psubscribe", b"blpop", b"bzpopmin", b"blmpop", b"multi",
-                           b"auth", b"exec", b"client", b"acl", b"config", b"swapdb"):
+                           b"auth", b"exec", b"client", b"acl", b"config", b"swapdb", b"hello", b"reset",
+                           b"shutdown"):
                 continue
             for c in (ours, theirs):
                 c.send([sent])
@@ -258,6 +261,7 @@ def main():
     if not redis:
         print("differ_acl: skipped: no redis-server")
         return 77
+    differences.check(differ_alike.named())
     print(f"OXBOW_SEED={args.seed}")
     where = tempfile.mkdtemp(prefix="oxbow-differ-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     servers = [Server("ours", lambda path, home: [args.oxbowd, "--port", "0", "--unixsocket", path,

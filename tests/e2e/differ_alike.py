@@ -129,7 +129,7 @@ def clients(a, b):
 def client(a, b):
     """The line of who asks: what does not depend on the machine. In EXEC Redis shows a transaction that is still open."""
     bare = lambda raw: re.sub(rb" flags=x", b" flags=", raw)
-    shown = [re.findall(rb" ((?:name|flags|db|sub|psub|ssub|cmd|user|redir|resp|events)=[^ \n\r]*)", bare(raw)) for raw in (a, b)]
+    shown = [re.findall(rb" ((?:name|flags|db|sub|psub|ssub|cmd|user|redir|resp)=[^ \n\r]*)", bare(raw)) for raw in (a, b)]
     return clients(a, b) and shown[0] == shown[1]
 
 

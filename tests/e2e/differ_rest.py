@@ -13,7 +13,7 @@ def some_commands(w):
     count = lambda: w.maybe(0.6, w.number(-3, 6))
     # All at once, since cursors are each server's own.
     scan = lambda: [b"0", b"COUNT", b"100000", *w.maybe(0.3, b"MATCH", w.rng.choice([b"*", b"v*", b"[a-m]?", b"l*", b"x"]))] \
-        if w.rng.random() < 0.9 else w.rng.choice([[b"x"], [b"0", b"COUNT", b"0"], [b"0", b"MATCH"], [b"0", b"no", b"x"]])
+        if w.rng.random() < 0.9 else w.rng.choice([[b"x"], [b"0", b"COUNT", b"0"], [b"0", b"COUNT", b"1000", b"MATCH"], [b"0", b"no", b"x"]])
     return {
         "_lex": lambda: [b"ZADD", b"q%d" % w.rng.randrange(3), b"0", m(), b"0", m()],
         "_lex_range": lambda: [b"ZRANGE", q(), edge(), edge(), b"BYLEX", *w.maybe(0.4, b"REV"), *limit()],

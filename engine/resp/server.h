@@ -201,15 +201,15 @@ struct oxbow_resp_client {
     bool killed;        /* closed at once */
     bool silent;        /* no request is answered (CLIENT REPLY) */
     bool awaits;        /* counted among those whom the next sync is for */
-    bool ended; /* nothing more comes from the peer: closing when all that came is carried out */
+    bool ended;    /* nothing more comes from the peer: closing when all that came is carried out */
+    bool no_evict; /* CLIENT NO-EVICT: shown, and nothing more, for no client is evicted */
+    bool lean;     /* its memory was given back since it did something */
     uint32_t database;
     struct buf name; /* of CLIENT SETNAME */
-    bool no_evict;   /* CLIENT NO-EVICT: shown, and nothing more, for no client is evicted */
     struct buf lib_name;
     struct buf lib_version;
     uint64_t opened_us;
     uint64_t used_us; /* when it did something last */
-    bool lean;        /* and its memory was given back since */
     const struct resp_command *last;
     struct resp_multi multi;
     struct resp_block block;

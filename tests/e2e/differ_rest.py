@@ -6,7 +6,8 @@ users, settings, and what the server says of itself."""
 def some_commands(w):
     """What is drawn by chance or comes in pieces, and ranges by bytes of members with one score."""
     k = lambda kind: w.key(kind)
-    q = lambda: b"l0" if w.rng.random() < 0.03 else b"q%d" % w.rng.randrange(3)
+    # A set is of another type, and never becomes a sorted set of several scores.
+    q = lambda: b"one0" if w.rng.random() < 0.03 else b"q%d" % w.rng.randrange(3)
     m = lambda: w.rng.choice([b"", b"a", b"aa", b"b", b"c\xff", b"\x00", b"z%d" % w.rng.randrange(6)])
     edge = lambda: w.rng.choice([b"-", b"+", b"[" + m(), b"(" + m()] + [b"", b"x"] * (w.rng.random() < 0.1))
     limit = lambda: w.maybe(0.3, b"LIMIT", w.number(-1, 4), w.number(-1, 6))

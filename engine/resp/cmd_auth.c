@@ -68,7 +68,7 @@ static bool login(struct resp_call *call, struct oxbow_bytes name, struct oxbow_
     bool fits = acl_password_fits(user != NULL ? user : c->server->acl.standard, password);
 
     if (user == NULL || !fits) {
-        note(c, ACL_DENIED_AUTH, c->multi.on ? "multi" : "toplevel", call->args[0], name);
+        note(c, ACL_DENIED_AUTH, call->txn != NULL ? "multi" : "toplevel", call->args[0], name);
         return false;
     }
     c->who = user;

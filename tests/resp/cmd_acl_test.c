@@ -146,6 +146,11 @@ static void rights_count_when_a_command_is_queued_and_when_it_runs(void **state)
         "call. This command is no longer allowed for the following reason: no permission to "
         "access one of the channels used as arguments to the command\r\n");
     assert_has(talk(t, 0, "ACL LOG"), "$7\r\ncontext\r\n$5\r\nmulti\r\n");
+    assert_reply(t, 0, "ACL LOG RESET", "+OK\r\n");
+    assert_reply(t, 1, "MULTI", "+OK\r\n");
+    assert_reply(t, 1, "AUTH absent x", "+QUEUED\r\n");
+    (void)talk(t, 1, "EXEC");
+    assert_has(talk(t, 0, "ACL LOG"), "$7\r\ncontext\r\n$5\r\nmulti\r\n");
     assert_reply(t, 1, "MULTI", "+OK\r\n");
     assert_reply(t, 0, "ACL SETUSER u -exec", "+OK\r\n");
     assert_reply(t, 1, "EXEC",

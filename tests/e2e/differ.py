@@ -193,10 +193,10 @@ def blocked(client, who, history):
 
 
 class Differ:
-    def __init__(self, servers, rng, names, table, known):
+    def __init__(self, servers, rng, names, table, known, memory):
         self.servers = servers
         self.pair = [Client(s) for s in servers]
-        self.rng, self.names, self.table, self.known = rng, names, table, known
+        self.rng, self.names, self.table, self.known, self.memory = rng, names, table, known, memory
         self.history = collections.deque(maxlen=HISTORY)
         self.good = collections.Counter()
         self.all = collections.Counter()
@@ -239,7 +239,8 @@ class Differ:
     def left_out(self, c, full, queueing):
         if is_open(c):
             return True
-        return queueing and (full in ALONE or [word.upper() for word in c[:2]] == [b"DEBUG", b"RELOAD"])
+        reload = [word.upper() for word in c] == [b"DEBUG", b"RELOAD"]
+        return reload and self.memory or queueing and (full in ALONE or reload)
 
     def round(self):
         batch = [command(self.rng, self.table, self.names) for _ in range(PIPELINE)]
@@ -517,7 +518,7 @@ def main():
             for name in ("command|getkeys", "command|getkeysandflags"):
                 table[name] = lambda: command(rng, table, others)
                 names.append(name)
-        differ = Differ((ours, theirs), rng, names, table, {name.decode() for name in known})
+        differ = Differ((ours, theirs), rng, names, table, {name.decode() for name in known}, args.memory)
         start = time.time()
         while sum(differ.all.values()) < args.commands:
             differ.round()

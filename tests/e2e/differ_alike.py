@@ -243,4 +243,4 @@ def why_alike(full, a, b):
     if rule is not None and rule(a, b):
         return names
     # Sorted sets, and what has them in it: EXEC and EVAL.
-    return ZERO if full[0] in "ze" and zeros(a) == zeros(b) else None
+    return ZERO if full.startswith(("z", "bz", "e")) and zeros(a) == zeros(b) else None

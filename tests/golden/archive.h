@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of level 2 do with an archive: unpack it, and look whether the store in it is sound. */
+/* What the tests of golden stores do with an archive: unpack it, and look whether the store in it is sound. */
 #ifndef OXBOW_TESTS_GOLDEN_ARCHIVE_H
 #define OXBOW_TESTS_GOLDEN_ARCHIVE_H
 

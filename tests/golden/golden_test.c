@@ -16,16 +16,11 @@
 #include "oxbow/policy.h"
 #include "oxbow/stream.h"
 #include "oxbow/upgrade.h"
+#include "tests/golden/archive.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define IN_TREE    40u /* elements and entries that are in a checkpoint */
@@ -236,25 +231,6 @@ static void check(struct oxbow *db)
     check_group(txn);
     check_forward(txn);
     assert_int_equal(oxbow_txn_commit(txn, NULL), OXBOW_OK);
-}
-
-static void run(const char *const argv[])
-{
-    pid_t pid = fork();
-    int status;
-
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        union {
-            const char *const *in;
-            char *const *out;
-        } args = {argv};
-
-        (void)execvp(argv[0], args.out);
-        _exit(127);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
 }
 
 static void a_store_of_format_1_opens_with_everything_in_it(void **state)

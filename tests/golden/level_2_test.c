@@ -7,11 +7,8 @@
  *   level_2_test             checks the archive that it is told of at build time
  *   level_2_test --make DIR  writes such a store (make.sh)
  */
-#include "tests/golden/level_2.h"
-
 #include "engine/store/kv.h"
 #include "oxbow/binding.h"
-#include "oxbow/check.h"
 #include "oxbow/delay.h"
 #include "oxbow/expire.h"
 #include "oxbow/forward.h"
@@ -26,19 +23,13 @@
 #include "oxbow/string.h"
 #include "oxbow/time.h"
 #include "oxbow/upgrade.h"
+#include "tests/golden/archive.h"
+#include "tests/golden/level_2.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#define assert_ok(expr) assert_string_equal(oxbow_err_name(expr), "OXBOW_OK")
 
 static struct oxbow_result result;
 
@@ -528,36 +519,6 @@ static void serve(struct device *d)
 }
 
 /* ---- */
-
-static void run(const char *const argv[])
-{
-    pid_t pid = fork();
-    int status;
-
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        union {
-            const char *const *in;
-            char *const *out;
-        } args = {argv};
-
-        (void)execvp(argv[0], args.out);
-        _exit(127);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-}
-
-static void check_sound(const char *dir)
-{
-    struct oxbow_check_report report;
-
-    assert_ok(oxbow_check(dir, NULL, &report));
-    assert_int_equal(report.damage, 0);
-    assert_int_equal(report.values_bad, 0);
-    assert_int_equal(report.recovery.lost_from, 0);
-    assert_int_equal(report.recovery.doubt_from, 0);
-}
 
 static void a_store_of_level_2_is_sound_and_serves_all_that_is_in_it(void **state)
 {

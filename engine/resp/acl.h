@@ -174,6 +174,8 @@ enum acl_taken {
 };
 /* Applies one rule to the draft: a whole selector if it begins with a parenthesis. */
 enum acl_taken acl_take(struct acl *acl, struct acl_user *draft, struct oxbow_bytes rule);
+/* Whether it cannot be a user's name, or part of a pattern: a blank or a zero byte is in it. */
+bool acl_has_blanks(struct oxbow_bytes b);
 /* What Redis says of it ("Syntax error"). Not for ACL_TAKEN. */
 const char *acl_taken_text(enum acl_taken taken);
 /* The rule at which a selector begins that is not closed; `count`: all are. */

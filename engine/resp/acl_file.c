@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All users from lines of text, and to them: "user NAME RULE...", words apart by blanks. All lines are
- * looked at and all complaints collected, in Redis' words; with any of them nothing changes.
+ * All users from lines of text, and to them: "user NAME RULE...", one space between two words, as in Redis: between two
+ * spaces is an empty word, which is a name as others are, and as a rule says nothing. All lines are looked
+ * at and all complaints collected, in Redis' words; with any of them nothing changes.
  */
 #include "engine/resp/acl.h"
 
@@ -46,34 +47,44 @@ static void complain(struct reading *r, const char *format, ...)
     r->why_len += len > 0 ? (size_t)len : 0;
 }
 
-static bool is_blank(char c)
+/* Without what is of `margin` at both ends. */
+static struct oxbow_bytes trimmed(struct oxbow_bytes b, const char *margin)
 {
-    return c == ' ' || (c >= '\t' && c <= '\r');
+    size_t size = strlen(margin);
+    const char *p = b.data;
+
+    while (b.len > 0 && memchr(margin, p[0], size) != NULL) {
+        p++;
+        b.len--;
+    }
+    while (b.len > 0 && memchr(margin, p[b.len - 1], size) != NULL) {
+        b.len--;
+    }
+    b.data = p;
+    return b;
 }
 
 /* Splits a line; UINT32_MAX: too many words. */
-static uint32_t split(struct reading *r, const char *p, size_t len)
+static uint32_t split(struct reading *r, struct oxbow_bytes line)
 {
     uint32_t count = 0;
-    size_t at = 0;
 
+    if (line.len == 0) {
+        return 0;
+    }
     for (;;) {
-        size_t from;
+        const char *p = line.data;
+        const char *end = memchr(p, ' ', line.len);
+        size_t len = end != NULL ? (size_t)(end - p) : line.len;
 
-        while (at < len && is_blank(p[at])) {
-            at++;
-        }
-        if (at == len) {
-            return count;
-        }
         if (count == WORDS_MAX) {
             return UINT32_MAX;
         }
-        from = at;
-        while (at < len && !is_blank(p[at])) {
-            at++;
+        r->words[count++] = (struct oxbow_bytes){p, len};
+        if (end == NULL) {
+            return count;
         }
-        r->words[count++] = (struct oxbow_bytes){p + from, at - from};
+        line = (struct oxbow_bytes){end + 1, line.len - len - 1};
     }
 }
 
@@ -97,6 +108,7 @@ static void take_rules(struct reading *r, struct acl_user *draft, uint32_t count
 
         buf_init(&joined, &r->acl->port->alloc, ACL_LIST_MAX);
         if (acl_join(r->words, count, &i, &joined, &rule) == OXBOW_OK) {
+            rule = trimmed(rule, "\t\r\n");
             taken = acl_take(r->acl, draft, rule);
         } else {
             taken = ACL_NO_MEMORY;
@@ -124,9 +136,9 @@ static struct acl_user *find(const struct link *users, struct oxbow_bytes name)
     return NULL;
 }
 
-static void take_line(struct reading *r, const char *p, size_t len)
+static void take_line(struct reading *r, struct oxbow_bytes line)
 {
-    uint32_t count = split(r, p, len);
+    uint32_t count = split(r, trimmed(line, " \t\r\n"));
     struct acl_user *draft;
 
     if (count == 0) {
@@ -143,6 +155,11 @@ static void take_line(struct reading *r, const char *p, size_t len)
     }
     if (memchr(r->words[1].data, 0, r->words[1].len) != NULL) {
         complain(r, "%s:%u: the username has a zero byte. ", r->name, r->line);
+        return;
+    }
+    if (acl_has_blanks(r->words[1])) {
+        complain(r, "'%s:%u: username '%.*s' contains invalid characters. ", r->name, r->line,
+                 shown(r->words[1]), (const char *)r->words[1].data);
         return;
     }
     if (find(&r->users, r->words[1]) != NULL) {
@@ -237,7 +254,7 @@ bool acl_load(struct acl *acl, const char *name, struct oxbow_bytes text, bool k
         size_t len = end != NULL ? (size_t)(end - (p + at)) : text.len - at;
 
         r->line++;
-        take_line(r, p + at, len);
+        take_line(r, (struct oxbow_bytes){p + at, len});
         at += len + 1;
     }
     if (!r->broken && add_standard(r)) {

@@ -39,7 +39,7 @@ static struct oxbow_bytes behind(struct oxbow_bytes b, size_t n)
     return (struct oxbow_bytes){(const char *)b.data + n, b.len - n};
 }
 
-static bool has_blanks(struct oxbow_bytes b)
+bool acl_has_blanks(struct oxbow_bytes b)
 {
     const char *p = b.data;
 
@@ -82,7 +82,7 @@ static enum acl_taken take_key(struct acl_selector *s, struct oxbow_bytes rule)
         rights |= right;
     }
     pattern = behind(rule, at);
-    if (rights == 0 || has_blanks(pattern)) {
+    if (rights == 0 || acl_has_blanks(pattern)) {
         return ACL_BAD_SYNTAX;
     }
     if (acl_item_find(&s->keys, pattern, &item)) {
@@ -100,7 +100,7 @@ static enum acl_taken take_channel(struct acl_selector *s, struct oxbow_bytes ru
     if (s->all_channels) {
         return ACL_BEHIND_ALL_CHANNELS;
     }
-    if (has_blanks(pattern)) {
+    if (acl_has_blanks(pattern)) {
         return ACL_BAD_SYNTAX;
     }
     if (acl_item_find(&s->channels, pattern, &item)) {

@@ -176,18 +176,6 @@ static enum oxbow_err acl_getuser(struct resp_call *call)
 
 /* ---- changes ---- */
 
-static bool name_is_fit(struct oxbow_bytes name)
-{
-    const char *p = name.data;
-
-    for (size_t i = 0; i < name.len; i++) {
-        if (p[i] == '\0' || p[i] == ' ' || (p[i] >= '\t' && p[i] <= '\r')) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static enum oxbow_err acl_setuser(struct resp_call *call)
 {
     struct acl *acl = &call->server->acl;
@@ -196,7 +184,7 @@ static enum oxbow_err acl_setuser(struct resp_call *call)
     struct acl_user *draft;
     enum oxbow_err err;
 
-    if (!name_is_fit(call->args[2])) {
+    if (acl_has_blanks(call->args[2])) {
         return resp_refuse(call, "ERR Usernames can't contain spaces or null characters");
     }
     err = user != NULL ? acl_draft_of(acl, user, &draft) : acl_draft(acl, call->args[2], &draft);

@@ -56,6 +56,18 @@ static bool may_hear_all(const struct oxbow_resp_client *c)
     return true;
 }
 
+/* Who needs no password any more is no guest. */
+static void welcome(struct oxbow_resp *s)
+{
+    for (struct link *l = s->clients.next; l != &s->clients; l = l->next) {
+        struct oxbow_resp_client *c = LINK_OF(l, struct oxbow_resp_client, all);
+
+        if (!c->authenticated) {
+            resp_client_limits(c);
+        }
+    }
+}
+
 void resp_users_changed(struct oxbow_resp *s, const struct acl_user *user)
 {
     for (struct link *l = s->clients.next; l != &s->clients; l = l->next) {
@@ -64,10 +76,8 @@ void resp_users_changed(struct oxbow_resp *s, const struct acl_user *user)
         if (c->who == user && !c->closing && !may_hear_all(c)) {
             hang_up(c);
         }
-        if (!c->authenticated) {
-            resp_client_limits(c);
-        }
     }
+    welcome(s);
 }
 
 /* ---- from files and to them ---- */
@@ -98,7 +108,7 @@ bool resp_users_load(struct oxbow_resp *s, struct acl_why *why)
     buf_fini(&text);
     if (ok) {
         resp_users_gone(s, &old);
-        resp_users_changed(s, s->acl.standard);
+        welcome(s); /* the default user's connections stay, as in Redis, whatever they listen to */
     }
     return ok;
 }

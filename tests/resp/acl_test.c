@@ -503,8 +503,8 @@ static void files_of_users_are_read_and_written(void **state)
 {
     struct world *w = *state;
 
-    load(w, "user b on nopass +@all\n\n  \nuser a off ~x\t(+get ~y)\r\nuser default off\n", false,
-         "");
+    load(w, "user b on nopass +@all\n\n  \n\t user a off  ~x\t (+get ~y) \r\nuser default off\n",
+         false, "");
     assert_string_equal(saved(w),
                         "user a off ~x resetchannels -@all (~y resetchannels -@all +get)\n"
                         "user b on nopass resetchannels +@all\n"
@@ -516,13 +516,32 @@ static void files_of_users_are_read_and_written(void **state)
     assert_string_equal(saved(w), "user default on nopass ~* &* +@all\n");
 }
 
+static void between_two_spaces_of_a_file_is_an_empty_word(void **state)
+{
+    static const char three[] = "user  on nopass resetchannels -@all\n"
+                                "user a on resetchannels -@all\n"
+                                "user default on nopass ~* &* +@all\n";
+    struct world *w = *state;
+
+    /* The name, then: what Redis takes a file to say is what it says here. */
+    load(w, "user  on nopass\nuser a   on", false, "");
+    assert_string_equal(saved(w), three);
+    load(w, three, false, "");
+    assert_string_equal(saved(w), three);
+    load(w, "user  a on", false, "f:1: Syntax error. " NOTHING_CHANGED);
+    load(w, "user a ~x\t~y", false, "f:1: Syntax error. " NOTHING_CHANGED);
+    load(w, "user a\ton ~y", false,
+         "'f:1: username 'a\ton' contains invalid characters. " NOTHING_CHANGED);
+    assert_string_equal(saved(w), three);
+}
+
 static void a_file_with_faults_changes_nothing_and_all_are_told(void **state)
 {
     struct world *w = *state;
 
     assert_string_equal(set_user(w, "u", "on"), "");
     load(w,
-         "user q on +bogus\nuser r\nuser  s  on   ~x\nfoo bar\nuser q on\n\n  \n"
+         "user q on +bogus\nuser r\nuser s  on   ~x\nfoo bar\nuser q on\n\n  \n"
          "user w on bogus ~x off +nope",
          false,
          "f:1: Error in applying operation '+bogus': Unknown command or category name in ACL. "
@@ -730,6 +749,7 @@ int main(void)
         TEST(the_keys_of_every_command_can_be_found),
         TEST(passwords_fit_by_their_digest),
         TEST(files_of_users_are_read_and_written),
+        TEST(between_two_spaces_of_a_file_is_an_empty_word),
         TEST(a_file_with_faults_changes_nothing_and_all_are_told),
         TEST(files_of_noise_do_no_harm),
         TEST(without_memory_users_stay_as_they_are),

@@ -402,6 +402,30 @@ static void users_are_kept_in_a_file(void **state)
     assert_has(talk(t, 0, "ACL SAVE"), "-ERR There was an error trying to save the ACLs");
 }
 
+static void reading_the_file_ends_all_users_connections_but_the_default_users(void **state)
+{
+    static const char text[] = "user default on nopass ~* resetchannels &d +@all\n"
+                               "user u on nopass +@all\n";
+    struct file file = {.text = "user u on nopass +@all\n"};
+    struct talk *t = *state;
+
+    talk_close(t);
+    t->config.users_file = (struct oxbow_resp_users){"users.acl", &file, file_read, file_write};
+    talk_open(t);
+    talk_connect(t, 0);
+    talk_connect(t, 1);
+    talk_connect(t, 2);
+    assert_has(talk(t, 1, "SUBSCRIBE c"), "subscribe");
+    assert_reply(t, 2, "AUTH u x", "+OK\r\n");
+    memcpy(file.text, text, sizeof text);
+    assert_reply(t, 0, "ACL LOAD", "+OK\r\n");
+    assert_true(oxbow_resp_client_done(t->clients[2]));
+    /* As in Redis it has what it had, and gets no more. */
+    assert_false(oxbow_resp_client_done(t->clients[1]));
+    assert_has(talk(t, 1, "SUBSCRIBE c"), "-NOPERM");
+    assert_reply(t, 1, "UNSUBSCRIBE c", "*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n");
+}
+
 static void users_of_the_configuration_are_there_from_the_first_moment(void **state)
 {
     struct oxbow_resp_why why;
@@ -444,6 +468,7 @@ int main(void)
         TEST(the_required_password_is_the_default_users),
         TEST(protected_mode_lets_in_this_machine_alone),
         TEST(users_are_kept_in_a_file),
+        TEST(reading_the_file_ends_all_users_connections_but_the_default_users),
         TEST(users_of_the_configuration_are_there_from_the_first_moment),
     };
 

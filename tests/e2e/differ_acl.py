@@ -20,7 +20,9 @@ import time
 
 import differ_alike
 import differences
-from differ import FAMILIES, Client, Server, Words, text
+from differ import FAMILIES
+from differ_commands import Words
+from differ_server import Client, Server, text
 
 USERS = [b"u1", b"u2", b"default2"]
 PATTERNS = [b"*", b"l*", b"s1", b"[hz]?", b"e*", b"x", b"", b"a b", b"z[1-2]"]
@@ -253,7 +255,7 @@ class Differ:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("oxbowd")
+    parser.add_argument("oxbowd", type=os.path.abspath)
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=int(os.environ.get("OXBOW_SEED", time.time())))
     args = parser.parse_args()

@@ -217,6 +217,8 @@ RULES = {
     "save": (("snapshot",), snapshots), "bgsave": (("snapshot",), snapshots), "bgrewriteaof": (("snapshot",), snapshots),
     "config|set": (("settings",), settings),
     "command|count": (("commands",), numbers), "command|list": (("commands",), KNOWN.listed), "acl|cat": (("commands",), KNOWN.listed),
+    # Not as COMMAND itself, for which a subcommand without a rule would pass.
+    "command|getkeys": ((), None), "command|getkeysandflags": ((), None), "command": (("commands",), KNOWN.described),
     "command|info": (("commands",), KNOWN.described), "command|docs": (("commands",), KNOWN.described),
 }
 HELP = (("help",), helped)

@@ -112,7 +112,7 @@ def script_commands(w):
     count = itertools.count()
 
     def new():
-        # No text comes twice: ours forgets what it has not seen for 500 scripts.
+        # EVALSHA asks for the last text alone: ours forgets what it has not seen for 500 scripts. So none comes twice.
         last[0] = scripts.program() + b" --%d" % next(count)
         return last[0]
 

@@ -7,8 +7,8 @@
  *                                                        the deadline was given
  *   KV_SPACE_EXPIRE 'e' be64 deadline be64 object id  -> u8 database, the name
  *
- * The first is found by the entry and goes with its object, the second by time. An entry that goes
- * otherwise leaves both until the deadline.
+ * The first is found by the entry, the second by time (entry_due.h). Both go with their entry, however it
+ * goes, and with its object.
  *
  * Invariants: (1) Each 'e' key whose entry's record has another deadline, or none, means nothing. (2)
  * `first` in memory is never above the earliest deadline in the store.
@@ -20,13 +20,12 @@
 #include "engine/queue/policy.h"
 #include "engine/queue/stream.h"
 #include "engine/store/credit.h"
+#include "engine/store/entry_due.h"
 
 #include <string.h>
 
-#define KEY_BYTES     34u
-#define VALUE_MAX     (1u + OXBOW_TTL_NAME_MAX)
-#define STEP_ENTRIES  64u
-#define KIND_DEADLINE 0x30u
+#define VALUE_MAX    (1u + OXBOW_TTL_NAME_MAX)
+#define STEP_ENTRIES 64u
 
 /* Hangs on the store. */
 struct expire_state {
@@ -39,27 +38,6 @@ struct expire_state {
 static void state_close(struct oxbow *db, void *p)
 {
     mem_free(&oxbow_port_of(db)->alloc, p, sizeof(struct expire_state));
-}
-
-/* ---- keys ---- */
-
-static struct oxbow_bytes time_key(uint8_t out[KEY_BYTES], uint64_t deadline, uint64_t object,
-                                   struct oxbow_id id)
-{
-    out[0] = KV_SPACE_EXPIRE;
-    out[1] = 'e';
-    put_be64(out + 2, deadline);
-    put_be64(out + 10, object);
-    id_to_key(out + 18, id);
-    return (struct oxbow_bytes){out, KEY_BYTES};
-}
-
-static struct oxbow_bytes entry_key(uint8_t out[KV_KEY_MAX], uint64_t object, struct oxbow_id id)
-{
-    uint8_t tail[ID_KEY_LEN];
-
-    id_to_key(tail, id);
-    return (struct oxbow_bytes){out, object_key(out, object, KIND_DEADLINE, tail, sizeof tail)};
 }
 
 /* As it is stored, and when it truly is: later, if the clock was credited with time before it was
@@ -75,7 +53,7 @@ static enum oxbow_err deadline_get(struct oxbow_txn *txn, uint64_t object, struc
     uint8_t key[KV_KEY_MAX];
     struct oxbow_bytes value;
     uint64_t early = 0;
-    enum oxbow_err err = kv_get(txn, entry_key(key, object, id), &value);
+    enum oxbow_err err = kv_get(txn, entry_due_key(key, object, id), &value);
 
     *d = (struct deadline){UINT64_MAX, UINT64_MAX};
     if (err == OXBOW_OK && value.len != 8 && value.len != 16) {
@@ -123,7 +101,7 @@ static enum oxbow_err first_due(struct oxbow_txn *txn, uint64_t low, struct due 
         err = OXBOW_OK;
     }
     p = key.data;
-    if (err == OXBOW_OK && (key.len != KEY_BYTES || p[0] != want[0] || p[1] != want[1])) {
+    if (err == OXBOW_OK && (key.len != ENTRY_SPOT_KEY || p[0] != want[0] || p[1] != want[1])) {
         err = OXBOW_ENOENT;
     }
     if (err == OXBOW_OK) {
@@ -216,18 +194,17 @@ enum oxbow_err expire_check(struct oxbow_txn *txn, struct oxbow_bytes name, uint
     return txn_feature_require(txn, STORE_FEATURE_TTL);
 }
 
-/* Takes away what it has. */
-static enum oxbow_err clear(struct oxbow_txn *txn, uint64_t object, struct oxbow_id id)
+enum oxbow_err expire_forget(struct oxbow_txn *txn, uint64_t object, struct oxbow_id from,
+                             struct oxbow_id to)
 {
-    uint8_t key[KV_KEY_MAX];
-    struct deadline d;
-    enum oxbow_err err = deadline_get(txn, object, id, &d);
+    struct expire_state *s;
+    bool more;
+    enum oxbow_err err = state_get(txn, &s);
 
-    if (err != OXBOW_OK || d.stored == UINT64_MAX) {
+    if (err != OXBOW_OK || s->first == UINT64_MAX) {
         return err;
     }
-    err = kv_del(txn, time_key(key, d.stored, object, id));
-    return err == OXBOW_OK ? kv_del(txn, entry_key(key, object, id)) : err;
+    return entry_due_forget(txn, object, from, to, SIZE_MAX, &more);
 }
 
 /* Gives one that has none a deadline; made_ms not 0: it may be early. */
@@ -240,7 +217,7 @@ static enum oxbow_err deadline_put(struct oxbow_txn *txn, const struct expire_en
 
     put_le64(value, deadline);
     put_le64(value + 8, made_ms);
-    err = kv_put(txn, entry_key(key, e->object, e->id),
+    err = kv_put(txn, entry_due_key(key, e->object, e->id),
                  (struct oxbow_bytes){value, made_ms > 0 ? 16 : 8});
     if (err != OXBOW_OK) {
         return err;
@@ -249,7 +226,7 @@ static enum oxbow_err deadline_put(struct oxbow_txn *txn, const struct expire_en
     if (e->name.len > 0) {
         memcpy(value + 1, e->name.data, e->name.len);
     }
-    return kv_put(txn, time_key(key, deadline, e->object, e->id),
+    return kv_put(txn, entry_due_spot(key, deadline, e->object, e->id),
                   (struct oxbow_bytes){value, 1 + e->name.len});
 }
 
@@ -261,7 +238,7 @@ enum oxbow_err expire_set(struct oxbow_txn *txn, const struct expire_entry *e, u
     enum oxbow_err err = state_get(txn, &s);
 
     if (err == OXBOW_OK) {
-        err = clear(txn, e->object, e->id);
+        err = expire_forget(txn, e->object, e->id, e->id);
     }
     if (err != OXBOW_OK || ttl_ms == 0) {
         return err;
@@ -397,7 +374,7 @@ static enum oxbow_err settle(struct oxbow_txn *txn, const struct due *d, uint64_
         return deadline_put(txn, &e, due_ms, 0);
     }
     err = entry_remove(txn, d);
-    return err == OXBOW_OK ? kv_del(txn, entry_key(key, d->object, d->id)) : err;
+    return err == OXBOW_OK ? kv_del(txn, entry_due_key(key, d->object, d->id)) : err;
 }
 
 static enum oxbow_err one(struct oxbow_txn *txn, const struct due *d)
@@ -421,7 +398,7 @@ static enum oxbow_err one(struct oxbow_txn *txn, const struct due *d)
         log->line(log->ctx, OXBOW_LOG_ERROR, "queue: an entry that has expired cannot be removed");
         err = OXBOW_OK;
     }
-    return err == OXBOW_OK ? kv_del(txn, time_key(key, d->deadline, d->object, d->id)) : err;
+    return err == OXBOW_OK ? kv_del(txn, entry_due_spot(key, d->deadline, d->object, d->id)) : err;
 }
 
 enum oxbow_err expire_step(struct oxbow_txn *txn, bool *more)

@@ -25,6 +25,10 @@ OXBOW_MUST_CHECK enum oxbow_err expire_set(struct oxbow_txn *txn, const struct e
  * has no time to live. OXBOW_ETOOBIG, OXBOW_EQUOTA. */
 OXBOW_MUST_CHECK enum oxbow_err expire_inherit(struct oxbow_txn *txn, uint64_t from,
                                                const struct expire_entry *to);
+/* Takes them away from the object's entries from..to, which are gone. One comparison while nothing has a
+ * time to live. */
+OXBOW_MUST_CHECK enum oxbow_err expire_forget(struct oxbow_txn *txn, uint64_t object,
+                                              struct oxbow_id from, struct oxbow_id to);
 /* Whether some entry of the store has expired and is not gone yet: only then reads ask
  * expire_hides. One comparison while nothing has a time to live. */
 OXBOW_MUST_CHECK enum oxbow_err expire_late(struct oxbow_txn *txn, bool *late);

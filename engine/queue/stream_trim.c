@@ -4,10 +4,11 @@
  * its chunk; a chunk without live entries is deleted with its key.
  *
  * 1. `length`, `bytes`, `chunks`, `first` and `tail` are right after every function here.
- * 2. What lies outside of a chunk goes with its entry.
+ * 2. What lies outside of a chunk goes with its entry, and so does its deadline.
  * 3. Entries above a forward's edge stay, unless the transaction is forced.
  */
 #include "engine/base/codec.h"
+#include "engine/queue/expire.h"
 #include "engine/queue/forward.h"
 #include "engine/queue/priority.h"
 #include "engine/queue/rate.h"
@@ -22,15 +23,17 @@ struct plan {
     struct oxbow_id base;
     uint16_t pos[CHUNK_ENTRIES];
     size_t count;
-    size_t kept;                     /* live entries that stay */
-    uint64_t bytes;                  /* of those removed */
-    bool outside;                    /* some are kept outside of the chunk */
-    struct oxbow_id last;            /* of those removed */
+    size_t kept;           /* live entries that stay */
+    uint64_t bytes;        /* of those removed */
+    bool outside;          /* some are kept outside of the chunk */
+    struct oxbow_id first; /* of those removed; none between it and the last stays */
+    struct oxbow_id last;
     uint64_t priorities[PRIORITIES]; /* how many of each */
 };
 
 static void plan_add(struct plan *p, const struct stream_entry *entry)
 {
+    p->first = p->count == 0 ? entry->id : p->first;
     p->pos[p->count++] = (uint16_t)entry->pos;
     p->bytes += entry->next - entry->pos;
     p->last = entry->id;
@@ -108,6 +111,9 @@ static enum oxbow_err plan_apply(struct stream *s, const struct plan *p)
     uint8_t key[KV_KEY_MAX];
     enum oxbow_err err = outside_delete(s, p);
 
+    if (err == OXBOW_OK) {
+        err = expire_forget(s->txn, s->object.id, p->first, p->last);
+    }
     if (err != OXBOW_OK) {
         return err;
     }

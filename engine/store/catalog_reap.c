@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Deletes what objects and databases left behind, a bounded step at a time, and the keys that every
- * object has. It knows nothing of lists or streams: an object's keys share a prefix, and its blobs
- * are written down under OBJECT_KIND_BLOB, its place in the order of time under OBJECT_KIND_DUE.
+ * object has. It knows little of lists or streams: an object's keys share a prefix, its blobs are
+ * written down under OBJECT_KIND_BLOB, its place in the order of time under OBJECT_KIND_DUE, and those
+ * of a stream's entries as entry_due.h says.
  *
  * Invariants:
  *  1. A reap record goes in the transaction that finds nothing left of what it names, never before:
@@ -11,6 +12,7 @@
  *     SMALL_KEYS keys: STEP_KEYS keys, STEP_BLOBS blobs or STEP_NAMES names.
  */
 #include "engine/store/catalog_record.h"
+#include "engine/store/entry_due.h"
 
 #include <string.h>
 
@@ -120,6 +122,21 @@ static enum oxbow_err reap_blobs(struct oxbow_txn *txn, struct kv_cursor *c, uin
     return OXBOW_OK;
 }
 
+/* Deletes what leads to the object from elsewhere, some at a time; *more says whether any is left. */
+static enum oxbow_err reap_outside(struct oxbow_txn *txn, struct kv_cursor *c, uint64_t id,
+                                   uint8_t type, bool *more)
+{
+    enum oxbow_err err = reap_blobs(txn, c, id, more);
+
+    if (err == OXBOW_OK && !*more) {
+        err = catalog_due_reaped(txn, id);
+    }
+    if (err == OXBOW_OK && !*more && type == OXBOW_TYPE_STREAM) {
+        err = entry_due_forget(txn, id, OXBOW_ID_MIN, OXBOW_ID_MAX, STEP_KEYS, more);
+    }
+    return err;
+}
+
 /* Deletes at most `max` of the object's keys; *more says whether any is left. */
 static enum oxbow_err keys_some(struct oxbow_txn *txn, uint64_t id, size_t max, bool *more)
 {
@@ -135,21 +152,18 @@ static enum oxbow_err keys_some(struct oxbow_txn *txn, uint64_t id, size_t max, 
 
 /* Deletes some of the object's keys; *whole says whether the object is gone. */
 static enum oxbow_err reap_object(struct oxbow_txn *txn, struct kv_cursor *c, uint64_t id,
-                                  bool *whole)
+                                  uint8_t type, bool *whole)
 {
     uint8_t key[REAP_KEY];
     bool big = false;
     bool more;
-    enum oxbow_err err = reap_blobs(txn, c, id, &more);
+    enum oxbow_err err = reap_outside(txn, c, id, type, &more);
 
     *whole = false;
     if (err != OXBOW_OK || more) {
         return err;
     }
-    err = catalog_due_reaped(txn, id);
-    if (err == OXBOW_OK) {
-        err = keys_some(txn, id, SMALL_KEYS, &big);
-    }
+    err = keys_some(txn, id, SMALL_KEYS, &big);
     if (err == OXBOW_OK && big) {
         err = keys_some(txn, id, STEP_KEYS - SMALL_KEYS, &more);
     }
@@ -163,7 +177,7 @@ static enum oxbow_err reap_object(struct oxbow_txn *txn, struct kv_cursor *c, ui
 /* ---- of caches: memory is wanted back now ---- */
 
 /* Deletes what the object has, at most so many blobs and keys as a step may. */
-static enum oxbow_err content_some(struct oxbow_txn *txn, uint64_t id, bool *more)
+static enum oxbow_err content_some(struct oxbow_txn *txn, uint64_t id, uint8_t type, bool *more)
 {
     struct kv_cursor c;
     enum oxbow_err err = kv_cursor_init(&c, txn);
@@ -171,11 +185,8 @@ static enum oxbow_err content_some(struct oxbow_txn *txn, uint64_t id, bool *mor
     if (err != OXBOW_OK) {
         return err;
     }
-    err = reap_blobs(txn, &c, id, more);
+    err = reap_outside(txn, &c, id, type, more);
     kv_cursor_fini(&c);
-    if (err == OXBOW_OK && !*more) {
-        err = catalog_due_reaped(txn, id);
-    }
     return err == OXBOW_OK && !*more ? keys_some(txn, id, STEP_KEYS, more) : err;
 }
 
@@ -185,7 +196,7 @@ enum oxbow_err catalog_object_end(struct oxbow_txn *txn, uint64_t id, uint8_t ty
     enum oxbow_err err = OXBOW_OK;
 
     if ((id & KV_CACHE_ID) != 0) {
-        err = content_some(txn, id, &more);
+        err = content_some(txn, id, type, &more);
     }
     return err == OXBOW_OK && more ? catalog_reap_add(txn, REAP_OBJECT, id, type) : err;
 }
@@ -198,7 +209,7 @@ enum oxbow_err catalog_drop_whole(struct oxbow_txn *txn, const struct catalog_at
     enum oxbow_err err = catalog_drop(txn, at, name);
 
     while (err == OXBOW_OK && more) {
-        err = content_some(txn, at->object.id, &more);
+        err = content_some(txn, at->object.id, (uint8_t)at->object.type, &more);
     }
     if (err == OXBOW_OK) {
         err = kv_del(txn, reap_key(key, REAP_OBJECT, at->object.id));
@@ -274,7 +285,9 @@ static enum oxbow_err reap_one(struct oxbow_txn *txn, struct kv_cursor *c, uint8
     *more = true;
     id = get_be64(p + 2);
     if (p[1] == REAP_OBJECT) {
-        return reap_object(txn, c, id, whole);
+        const uint8_t type = value.len > 0 ? *(const uint8_t *)value.data : 0;
+
+        return reap_object(txn, c, id, type, whole);
     }
     return p[1] == REAP_DATABASE ? reap_database(txn, c, id) : OXBOW_ECORRUPT;
 }

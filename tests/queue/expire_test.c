@@ -3,6 +3,7 @@
 #include "engine/queue/expire.h"
 
 #include "engine/base/id.h"
+#include "engine/store/catalog.h"
 #include "oxbow/forward.h"
 #include "oxbow/policy.h"
 #include "tests/queue/stream_fixture.h"
@@ -216,6 +217,86 @@ static void what_went_otherwise_leaves_nothing_behind(void **state)
     assert_in_range(after.keys, before.keys, before.keys + 5);
 }
 
+/* How many places in the order of time there are, in the store. */
+static size_t spots(struct streams *f)
+{
+    const uint8_t from[] = {KV_SPACE_EXPIRE, 'e'};
+    struct oxbow_bytes key, value;
+    struct kv_cursor c;
+    size_t count = 0;
+    enum oxbow_err err;
+
+    assert_ok(kv_cursor_init(&c, f->txn));
+    for (err = kv_cursor_seek_in(&c, (struct oxbow_bytes){from, 2}, 2, &key, &value);
+         err == OXBOW_OK; err = kv_cursor_next(&c, &key, &value)) {
+        count++;
+    }
+    assert_err(err, OXBOW_ENOENT);
+    kv_cursor_fini(&c);
+    return count;
+}
+
+/* A ring of entries that live for an hour must not fill the store with the deadlines of an hour. */
+static void what_goes_early_takes_its_deadline_along(void **state)
+{
+    struct streams *f = *state;
+    const struct oxbow_stream_trim ring = {.by = OXBOW_TRIM_MAXLEN, .maxlen = 100};
+    const struct oxbow_stream_trim approx = {.by = OXBOW_TRIM_MAXLEN, .maxlen = 50, .approx = true};
+    struct oxbow_id ids[200];
+    uint64_t left, removed;
+    size_t with;
+
+    for (unsigned i = 0; i < 3000; i++) {
+        ids[i % 200] = add(f, "ring", i % 3 == 0 ? 0 : HOUR);
+        (void)add(f, "beside", i % 100 == 0 ? HOUR : 0);
+        if (i % 20 == 19) {
+            assert_ok(oxbow_stream_trim(f->txn, text_bytes("ring"), &ring, &removed));
+        }
+        if (i % 500 == 499) {
+            streams_reopen(f);
+        }
+    }
+    with = spots(f);
+    assert_in_range(with, 66 + 30, 67 + 30); /* two of three in the ring, and those beside */
+    for (unsigned i = 0; i < 200; i += 5) {
+        assert_ok(oxbow_stream_delete(f->txn, text_bytes("ring"), &ids[i], 1, &removed));
+    }
+    assert_ok(oxbow_stream_trim(f->txn, text_bytes("ring"), &approx, &removed));
+    with = 30;
+    for (unsigned i = 0; i < 200; i++) {
+        if (oxbow_stream_ttl(f->txn, text_bytes("ring"), ids[i], &left) == OXBOW_OK) {
+            with += left != UINT64_MAX;
+        }
+    }
+    assert_true(with > 30 && with < 30 + 67);
+    assert_int_equal(spots(f), with);
+    assert_int_equal(len_of(f, "beside"), 3000);
+}
+
+/* More of them than a step of reaping takes; its neighbours' stay. */
+static void a_deleted_stream_takes_its_deadlines_along(void **state)
+{
+    struct streams *f = *state;
+    bool existed;
+    bool more = true;
+
+    (void)add(f, "a", HOUR);
+    for (unsigned i = 0; i < 1500; i++) {
+        (void)add(f, "s", HOUR);
+    }
+    (void)add(f, "z", HOUR);
+    assert_int_equal(spots(f), 1502);
+    assert_ok(oxbow_key_delete(f->txn, text_bytes("s"), &existed));
+    while (more) {
+        assert_ok(catalog_reap(f->txn, &more));
+    }
+    assert_int_equal(spots(f), 2);
+    pass(f, HOUR);
+    sweep(f);
+    assert_int_equal(len_of(f, "a") + len_of(f, "z"), 0);
+    assert_int_equal(spots(f), 0);
+}
+
 static void a_renamed_stream_loses_them_all_the_same(void **state)
 {
     struct streams *f = *state;
@@ -344,6 +425,8 @@ int main(void)
         TEST(a_forward_does_not_keep_it_and_tells_of_the_gap),
         TEST(it_can_be_given_later_and_taken_away),
         TEST(what_went_otherwise_leaves_nothing_behind),
+        TEST(what_goes_early_takes_its_deadline_along),
+        TEST(a_deleted_stream_takes_its_deadlines_along),
         TEST(a_renamed_stream_loses_them_all_the_same),
         TEST(an_abort_takes_back_what_was_given_and_what_went),
         TEST(bad_input_is_refused),

@@ -7,7 +7,8 @@
  * queues which have nothing to give up are not refused for its sake.
  *
  * 1. Never more is dropped than the append takes, or twice that while the store lies above the line
- *    where this begins: so it comes back under it.
+ *    where this begins and what was dropped beyond the appends since does not make up for it: so it
+ *    comes back under it, and a ring does not shrink for as long as a checkpoint takes.
  * 2. Nothing is dropped for an append that then finds no room, but for what is delivered.
  */
 #include "engine/queue/forward.h"
@@ -82,6 +83,9 @@ enum oxbow_err policy_reserve(struct oxbow_txn *txn, const struct policy_ask *as
         return txn_reserve_bytes(txn, ask->bytes);
     }
     err = give_up(txn, ask, row, bytes, &done);
+    if (done) {
+        txn_quota_spare(txn, bytes - ask->bytes);
+    }
     *dropped = err == OXBOW_OK;
     return err == OXBOW_OK && !done ? txn_reserve_bytes(txn, ask->bytes) : err;
 }

@@ -188,9 +188,12 @@ uint64_t txn_store_id(const struct oxbow_txn *txn); /* as in struct oxbow_stat *
 OXBOW_MUST_CHECK enum oxbow_err txn_reserve_bytes(struct oxbow_txn *txn, size_t bytes);
 /* Whether `bytes` more would leave less of the quota free than is kept for those who have nothing to
  * give up: a queue that makes room by itself does so then. *free_bytes: how much it is to give up for
- * them, more than `bytes` while the store as it lies on the device is above that line. Not while the
- * store is in memory. */
+ * them, more than `bytes` while the store will be above that line after the next checkpoint too. Not
+ * while the store is in memory. */
 bool txn_quota_tight(const struct oxbow_txn *txn, size_t bytes, uint64_t *free_bytes);
+/* So many bytes more than were added have been given up: they need not be given up again before the
+ * checkpoint that frees them. */
+void txn_quota_spare(struct oxbow_txn *txn, uint64_t bytes);
 /* txn_reserve_bytes for one that gives up as much in the same transaction: what it gives up comes
  * free with a checkpoint, until then it lives off what lies above the quota. OXBOW_EQUOTA when
  * that is in danger as well. */

@@ -90,6 +90,7 @@ void memtable_reset(struct memtable *t, size_t keep)
     t->cost = 0;
     t->leaves = 0;
     t->net = 0;
+    t->spared = 0;
     t->clean = 0;
     t->dirty = false;
     t->lsn = 0;

@@ -79,6 +79,7 @@ struct memtable {
     uint64_t cost;       /* estimated dirty pages, in 1/MEM_COST_PAGE; of a loose table, bytes */
     uint64_t leaves;     /* of them, those counted by mem_link */
     uint64_t net;        /* of them, those of keys that are not below */
+    uint64_t spared;     /* bytes given up in it beyond what was added for them (quota.c) */
     size_t clean;        /* bytes in MEM_CLEAN entries */
     bool dirty;          /* something was committed to it */
     uint64_t lsn;        /* newest in it */

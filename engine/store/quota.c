@@ -290,9 +290,15 @@ bool txn_quota_tight(const struct oxbow_txn *txn, size_t bytes, uint64_t *free_b
     const struct oxbow *db = txn->db;
     uint64_t line = band_line(db);
     uint64_t lies = (db->usage.pages - db->usage.free_pages) * TREE_PAGE_BYTES;
+    uint64_t comes = db->active->spared + (db->frozen != NULL ? db->frozen->spared : 0);
 
-    *free_bytes = lies > line ? 2 * (uint64_t)bytes : bytes;
+    *free_bytes = lies > line + comes ? 2 * (uint64_t)bytes : bytes;
     return !db->in_memory && !txn_in_cache(txn) && quota_used(db) + bytes > line;
+}
+
+void txn_quota_spare(struct oxbow_txn *txn, uint64_t bytes)
+{
+    txn->db->active->spared += bytes;
 }
 
 enum oxbow_err txn_reserve_freed(struct oxbow_txn *txn, size_t bytes)

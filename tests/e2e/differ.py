@@ -41,9 +41,9 @@ FAMILIES = {"list": commands.list_commands, "string": commands.string_commands, 
             "key": commands.key_commands, "inside": commands.inside_commands, "sort": commands.sort_commands,
             "connection": commands.connection_commands, "script": differ_script.script_commands,
             "some": differ_rest.some_commands, "waiting": differ_rest.waiting_commands, "server": differ_rest.server_commands}
-# Commands that cannot succeed often, each for an entry of the list: there is no file that could be rewritten (snapshot),
-# a script that runs too long ends by itself (lua). And SHUTDOWN ends the run.
-SELDOM = {"bgrewriteaof", "script|kill", "shutdown"}
+# Commands that cannot succeed, each for an entry of the list: there is no file that could be rewritten (snapshot), and a
+# script that runs too long ends by itself (lua).
+SELDOM = {"bgrewriteaof", "script|kill"}
 # Refused here within MULTI.
 ALONE = {"config|set", "client|unblock"}
 
@@ -56,10 +56,11 @@ def is_open(c):
 
 
 class Differ(Steps, Users):
-    def __init__(self, servers, rng, names, table, known, args):
+    def __init__(self, servers, rng, names, table, known, args, started):
         self.servers = servers
         self.pair = [Client(s) for s in servers]
         self.rng, self.names, self.table, self.known, self.args = rng, names, table, known, args
+        self.started = started  # two more servers
         self.history = collections.deque(maxlen=HISTORY)
         self.good = collections.Counter()
         self.all = collections.Counter()
@@ -70,7 +71,7 @@ class Differ(Steps, Users):
         self.steps = [(self.waits, (), 5), (self.saves, ("bgsave",), 5), (self.looks_on, ("monitor", "quit"), 5),
                       (self.listens, tuple("subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe quit".split()), 5),
                       (self.graphs, ("latency|graph",), 1), (self.files, ("acl|load", "acl|save"), 2),
-                      (self.ends_of_users, ("acl|load",), 2)]
+                      (self.ends_of_users, ("acl|load",), 2), (self.ends, ("shutdown",), 0)]
 
     def choose(self, counting, forms):
         """Which commands are to succeed often, and what helps them to. Each must be sent by something."""
@@ -198,10 +199,14 @@ def main():
     both = ["--enable-debug-command", "yes", "--slowlog-log-slower-than", "-1", "--aclfile", FILE]  # a machine may be slow
     memory = ["--db"] + [word for n in range(16) for word in (str(n), "memory")] if args.memory else []
     files = [("server.conf", b""), (FILE, b"user default on nopass ~* &* +@all\n")]
-    ours = Server("ours", lambda path, home: [args.oxbowd, "server.conf", "--port", "0", "--unixsocket", path, "--dir",
-                                              home, "--appendfsync", "no", *both, *memory], where, files)
-    theirs = Server("theirs", lambda path, home: [redis, "server.conf", "--port", "0", "--unixsocket", path, "--save", "",
-                                                  "--appendonly", "no", "--hz", "500", *both], where, files)
+
+    def started(where):
+        return (Server("ours", lambda path, home: [args.oxbowd, "server.conf", "--port", "0", "--unixsocket", path, "--dir",
+                                                   home, "--appendfsync", "no", *both, *memory], where, files),
+                Server("theirs", lambda path, home: [redis, "server.conf", "--port", "0", "--unixsocket", path, "--save", "",
+                                                     "--appendonly", "no", "--hz", "500", *both], where, files))
+
+    ours, theirs = started(where)
     try:
         lists = [listed(s) for s in (ours, theirs)]
         known = differ_alike.KNOWN.names = lists[0] & lists[1]
@@ -211,13 +216,13 @@ def main():
             for name in ("command|getkeys", "command|getkeysandflags"):
                 table[name] = lambda: command(rng, table, others)
                 names.append(name)
-        differ = Differ((ours, theirs), rng, names, table, {name.decode() for name in known}, args)
+        differ = Differ((ours, theirs), rng, names, table, {name.decode() for name in known}, args,
+                        lambda: started(tempfile.mkdtemp(dir=where)))
         counting = counted({name.decode() for name in known} if args.families == ",".join(FAMILIES) else names)
         differ.choose(counting, differ_forms.forms(words, table))
         start = time.time()
         while sum(differ.all.values()) < args.commands:
             differ.step()
-        differ.ends()
         report(differ, args, counting, time.time() - start)
     finally:
         ours.stop()

@@ -22,14 +22,14 @@ class Server:
         self.log = open(os.path.join(where, name + ".log"), "wb")
         self.process = subprocess.Popen(command(self.path, os.path.join(self.home, "store")), cwd=self.home,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        for _ in range(1200):
+        for _ in range(PATIENCE * 200):
             if self.process.poll() is not None:
                 sys.exit(f"differ: {name} ended at once: see {self.log.name}")
             try:
                 Client(self).close()
                 return
             except OSError:
-                time.sleep(0.05)
+                time.sleep(0.005)
         sys.exit(f"differ: {name} does not answer")
 
     def write(self, file, content):
@@ -39,6 +39,12 @@ class Server:
     def read(self, file):
         with open(os.path.join(self.home, file), "rb") as content:
             return content.read()
+
+    def ended(self):
+        """How it has ended by itself."""
+        status = self.process.wait(PATIENCE)
+        self.log.close()
+        return status
 
     def stop(self):
         self.process.terminate()

@@ -2,7 +2,9 @@
 """Steps of differ.py that take more than one client, or cannot be compared as they come: clients that wait, listen, look
 on and leave, what is saved, dumped and drawn, and the end."""
 import itertools
+import os
 import re
+import shutil
 import sys
 import time
 
@@ -157,14 +159,7 @@ class Steps:
         said = []
         for c in clients:
             c.send([[b"QUIT"]])
-            seen = []
-            try:
-                while True:
-                    seen.append(c.reply())
-            except (EOFError, ConnectionResetError):
-                pass
-            said.append(seen)
-            c.close()
+            said.append(self.rest(c))
         if said[0] != said[1]:
             self.differs([b"QUIT"], *said)
         self.all["quit"] += 1
@@ -194,19 +189,50 @@ class Steps:
             c.reply()
 
     def ends(self):
-        """The servers end by SHUTDOWN, and say nothing."""
-        for c in self.pair:
-            c.send([[b"SHUTDOWN", b"NOSAVE"]])
-        said = []
-        for c in self.pair:
-            try:
-                said.append(c.reply())
-            except (EOFError, OSError):
-                said.append(None)
-        if said != [None, None]:
-            self.differs([b"SHUTDOWN", b"NOSAVE"], *said)
+        """Two other servers end by SHUTDOWN while somebody listens, waits or is in a transaction: what each is told, and how
+        the servers end."""
+        rng = self.rng
+        there = rng.choice([[], [[b"SUBSCRIBE", b"c1"]], [[b"BLPOP", b"l1", b"0"]], [[b"MULTI"], [b"SET", b"s1", b"v"]]])
+        sent = [b"SHUTDOWN", *rng.choice([[], [b"NOSAVE"], [b"nosave"], [b"SAVE"], [b"NOW"], [b"FORCE"], [b"NOSAVE", b"now"],
+                                          [b"save", b"FORCE", b"NOW"]])]
+        servers = self.started()
+        seen = []
+        for server in servers:
+            one = Client(server)
+            other = self.comes(one, b"default", there, 0 if there and there[0][0] == b"BLPOP" else len(there))
+            one.send([[b"SET", b"s1", b"v"]])
+            one.reply()
+            one.send([sent])
+            seen.append([self.rest(one), self.rest(other), server.ended()])
+        self.history.append(f"there is {there!r}; {text(sent)} -> {seen[0]!r}")
+        if seen[0] != seen[1]:
+            self.differs(sent, *seen)
+        shutil.rmtree(os.path.dirname(servers[0].home))
         self.all["shutdown"] += 1
         self.good["shutdown"] += 1
+
+    def rest(self, client):
+        """All that comes to a client up to the end of its connection."""
+        seen = []
+        try:
+            while True:
+                seen.append(client.reply())
+        except (EOFError, ConnectionError):
+            client.close()
+        return seen
+
+    def comes(self, seer, user, sent, answered):
+        """One more client of a server, by this user, who sends this, of which so much is answered at once; `seer` sees
+        that it waits if not all is."""
+        client = Client(seer.server)
+        client.send([[b"AUTH", user, b"x"], [b"CLIENT", b"ID"], *sent])
+        client.reply()
+        who = client.reply()[1:-2]
+        for _ in range(answered):
+            client.reply()
+        if answered < len(sent):
+            blocked(seer, who, self.history)
+        return client
 
     def dumps(self):
         """What DUMP gives is each server's own: it is restored there, and what came of it is compared."""

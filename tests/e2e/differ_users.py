@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steps of differ.py about the file of users: files by chance, good and bad, that are read (ACL LOAD) and written (ACL
 SAVE), and whose connections end when users are read again, change or go."""
-from differ_server import Client, text
-from differ_steps import blocked
+from differ_server import text
 
 FILE = "users.acl"
 ALL = b"on nopass ~* &* +@all"
@@ -49,18 +48,6 @@ class Users:
             server.write(FILE, content)
         self.both([[b"ACL", b"LOAD"], [b"ACL", b"LIST"]])
 
-    def comes(self, server, user, sent, answered):
-        """One who is let in and sends this, of which so much is answered at once."""
-        client = Client(server)
-        client.send([[b"AUTH", user, b"x"], [b"CLIENT", b"ID"], *sent])
-        client.reply()
-        who = client.reply()[1:-2]
-        for _ in range(answered):
-            client.reply()
-        if answered < len(sent):
-            blocked(self.pair[self.servers.index(server)], who, self.history)
-        return client
-
     def change(self):
         """What may end connections."""
         rng = self.rng
@@ -100,7 +87,7 @@ class Users:
         kinds = [rng.choice([([], 0), ([[b"SUBSCRIBE", b"c1"]], 1), ([[b"PSUBSCRIBE", b"c*"]], 1), ([[b"SSUBSCRIBE", b"c2"]], 1),
                              ([[b"MULTI"], [b"SET", b"s1", b"v"]], 2), ([[b"BLPOP", b"awaited", b"0"]], 0)]) for _ in range(4)]
         who = [rng.choice([b"w1", b"w2", b"default"]) for _ in kinds]
-        groups = [[self.comes(server, user, *kind) for user, kind in zip(who, kinds)] for server in self.servers]
+        groups = [[self.comes(c, user, *kind) for user, kind in zip(who, kinds)] for c in self.pair]
         self.history.append(f"there are {list(zip(who, kinds))!r}")
         sent = self.change()
         idle = [i for i, kind in enumerate(kinds) if kind[0] == []]

@@ -252,8 +252,10 @@ static void connection_begin(struct oxbow_uplink *u, struct oxbow_uplink_next *o
     out->user_timeout_ms = settings_user_timeout_ms(u);
     out->keepalive_idle_s = settings_keepalive_s(u);
     text_add(&target, out->host);
-    text_add(&target, ":");
-    text_u64(&target, out->port);
+    if (strncmp(out->host, "unix:", strlen("unix:")) != 0) { /* a path has no port */
+        text_add(&target, ":");
+        text_u64(&target, out->port);
+    }
     u->status.attempts++;
     connection_set(u, OXBOW_UPLINK_IS_CONNECTING);
 }

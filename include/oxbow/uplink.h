@@ -241,7 +241,7 @@ struct oxbow_uplink_status {
     bool in_memory;   /* the store's device has failed: what is sent now is not durable here */
     bool stand_in;    /* it could not be opened: streams go to keys of their own, lists wait */
     bool device_back; /* and can be now: oxbow_stat.device_back */
-    char target[OXBOW_UPLINK_HOST_MAX + 8]; /* host:port of the present or last connection */
+    char target[OXBOW_UPLINK_HOST_MAX + 8]; /* host:port or unix:path, the present or last */
     char about[96];                         /* what the driver said of it */
     char server[32];                        /* version of the target, "" unknown */
     enum oxbow_uplink_trouble trouble;      /* the newest, of the connection or a forward */

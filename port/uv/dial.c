@@ -36,7 +36,12 @@ static void set_failed(struct dial *a, enum oxbow_err why, const char *text)
 {
     a->failed = why;
     /* The reason comes first in importance: it is short, and the host is cut if one must be. */
-    (void)snprintf(a->text, sizeof a->text, "%.200s:%u: %.170s", a->host, (unsigned)a->port, text);
+    if (unix_path(a) != NULL) {
+        (void)snprintf(a->text, sizeof a->text, "%.200s: %.170s", a->host, text);
+    } else {
+        (void)snprintf(a->text, sizeof a->text, "%.200s:%u: %.170s", a->host, (unsigned)a->port,
+                       text);
+    }
 }
 
 static uint64_t timeout_us(uint32_t ms, uint32_t fallback_ms)

@@ -73,6 +73,7 @@ static void entries_arrive_over_a_unix_socket(void **state)
     world_add(&w, 300);
     world_begin(&w);
     assert_true(world_run(&w, world_arrived, PATIENCE_MS));
+    assert_string_equal(world_status(&w).target, path);
     world_check(&w);
     world_end(&w);
 }
@@ -97,6 +98,7 @@ static void a_unix_socket_that_is_not_there_is_told(void **state)
     go_plain("unix:/nowhere/redis.sock", 0);
     world_begin(&w);
     assert_true(world_run(&w, world_troubled, PATIENCE_MS));
+    world_told(&w, OXBOW_TROUBLE_LINK, "unix:/nowhere/redis.sock: ");
     world_told(&w, OXBOW_TROUBLE_LINK, "no such file");
     world_end(&w);
 }

@@ -219,6 +219,37 @@ static enum oxbow_err setting_reply(struct resp_call *call, size_t i)
     return OXBOW_OK;
 }
 
+static size_t setting_of(struct oxbow_bytes name)
+{
+    size_t i = 0;
+
+    while (i < SETTINGS && !resp_arg_is(name, settings[i].name)) {
+        i++;
+    }
+    return i;
+}
+
+/* What the program has told of itself; NULL: no such name. */
+static const struct oxbow_resp_setting *told_of(const struct oxbow_resp *s, struct oxbow_bytes name)
+{
+    for (uint32_t i = 0; i < s->config.told_count; i++) {
+        if (resp_arg_is(name, s->config.told[i].name)) {
+            return &s->config.told[i];
+        }
+    }
+    return NULL;
+}
+
+static bool name_asked(const struct resp_call *call, struct oxbow_bytes name)
+{
+    bool takes = false;
+
+    for (uint32_t a = 2; !takes && a < call->count; a++) {
+        takes = resp_glob(call->args[a], name, true);
+    }
+    return takes;
+}
+
 static enum oxbow_err config_get(struct resp_call *call)
 {
     struct resp_later later = resp_map_later(call->reply);
@@ -227,14 +258,20 @@ static enum oxbow_err config_get(struct resp_call *call)
 
     for (size_t i = 0; err == OXBOW_OK && i < SETTINGS; i++) {
         const struct oxbow_bytes name = {settings[i].name, strlen(settings[i].name)};
-        bool takes = false;
 
-        for (uint32_t a = 2; !takes && a < call->count; a++) {
-            takes = resp_glob(call->args[a], name, true);
-        }
-        if (takes) {
+        if (name_asked(call, name)) {
             resp_bulk(call->reply, name);
             err = setting_reply(call, i);
+            n++;
+        }
+    }
+    for (uint32_t i = 0; err == OXBOW_OK && i < call->server->config.told_count; i++) {
+        const struct oxbow_resp_setting *told = &call->server->config.told[i];
+        const struct oxbow_bytes name = {told->name, strlen(told->name)};
+
+        if (setting_of(name) == SETTINGS && name_asked(call, name)) {
+            resp_bulk(call->reply, name);
+            resp_bulk_text(call->reply, told->value);
             n++;
         }
     }
@@ -265,20 +302,10 @@ bool resp_setting_set(struct oxbow_resp *s, struct oxbow_bytes name, struct oxbo
     return i < SETTINGS && settings[i].set != NULL && settings[i].set(s, value);
 }
 
-static size_t setting_of(struct oxbow_bytes name)
-{
-    size_t i = 0;
-
-    while (i < SETTINGS && !resp_arg_is(name, settings[i].name)) {
-        i++;
-    }
-    return i;
-}
-
-static void refuse_setting(struct resp_call *call, size_t i, const char *why)
+static void refuse_setting(struct resp_call *call, const char *name, const char *why)
 {
     resp_error_format(call->reply, "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
-                      settings[i].name, why);
+                      name, why);
 }
 
 /* Whether all that are named are there, may be set, and each once; else that is said. */
@@ -286,7 +313,12 @@ static bool settings_known(struct resp_call *call)
 {
     for (uint32_t a = 2; a < call->count; a += 2) {
         size_t i = setting_of(call->args[a]);
+        const struct oxbow_resp_setting *told = told_of(call->server, call->args[a]);
 
+        if (i == SETTINGS && told != NULL) {
+            refuse_setting(call, told->name, "can't set immutable config");
+            return false;
+        }
         if (i == SETTINGS) {
             resp_error_format(call->reply,
                               "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
@@ -295,12 +327,12 @@ static bool settings_known(struct resp_call *call)
             return false;
         }
         if (settings[i].set == NULL) {
-            refuse_setting(call, i, "can't set immutable config");
+            refuse_setting(call, settings[i].name, "can't set immutable config");
             return false;
         }
         for (uint32_t before = 2; before < a; before += 2) {
             if (setting_of(call->args[before]) == i) {
-                refuse_setting(call, i, "duplicate parameter");
+                refuse_setting(call, settings[i].name, "duplicate parameter");
                 return false;
             }
         }
@@ -321,7 +353,7 @@ static enum oxbow_err config_set(struct resp_call *call)
 
         call->server->set_why = "argument couldn't be parsed";
         if (!settings[i].set(call->server, call->args[a + 1])) {
-            refuse_setting(call, i, call->server->set_why);
+            refuse_setting(call, settings[i].name, call->server->set_why);
             return OXBOW_OK;
         }
     }

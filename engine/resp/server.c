@@ -90,6 +90,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
 
     if (config == NULL || config->db == NULL || out == NULL ||
         (config->uplink != NULL) != (config->uplink_ops != NULL) ||
+        (config->told_count > 0 && config->told == NULL) ||
         (config->queue_rule_count > 0 && config->queue_rules == NULL) ||
         (config->group_rule_count > 0 && config->group_rules == NULL)) {
         return OXBOW_EINVAL;

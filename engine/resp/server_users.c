@@ -100,7 +100,7 @@ bool resp_users_load(struct oxbow_resp *s, struct acl_why *why)
     err = file->read(file->ctx, take, &text);
     if (err != OXBOW_OK) {
         (void)snprintf(why->text, sizeof why->text, "Error loading ACLs, reading file '%s': %s",
-                       file->name, oxbow_err_text(err));
+                       file->name, err == OXBOW_ENOENT ? "no such file" : oxbow_err_text(err));
     } else {
         ok = acl_load(&s->acl, file->name, (struct oxbow_bytes){text.data, text.len}, false, &old,
                       why);

@@ -144,6 +144,10 @@ struct oxbow_resp_config {
     struct oxbow_resp_rewrite rewrite;         /* `write` NULL: there is no file */
     const struct oxbow_resp_setting *settings; /* set at first, as by CONFIG SET */
     uint32_t setting_count;
+    uint32_t told_count;
+    /* What CONFIG GET tells beside the server's own settings, which stand before them, and CONFIG SET
+     * refuses. Borrowed: they outlive the server. */
+    const struct oxbow_resp_setting *told;
     const struct oxbow_scripting *scripting; /* NULL: EVAL and its like are refused */
     uint32_t script_ms_max;    /* a script that runs longer is ended, and has not happened:
                                lua-time-limit; 0: 5000; UINT32_MAX: never */

@@ -246,8 +246,36 @@ class Oxbowd(unittest.TestCase):
         self.assertIn("'+nonsense': Unknown command", refused(bad, "--port", str(free_port()),
                                                                "--dir", self.path("bad-store")))
         self.assertIn("does not go with user", refused(file, "--aclfile", "x"))
-        self.assertIn("does not go with requirepass",
-                      refused("--requirepass", "x", "--aclfile", "x"))
+        self.assertEqual(refused("--requirepass", "x", "--aclfile", "x").split(" with ")[0],
+                         "oxbowd: aclfile: does not go")
+        missing = self.path("missing.acl")
+        self.assertIn(f"reading file '{missing}': no such file",
+                      refused("--aclfile", missing, "--port", str(free_port()), "--dir",
+                              self.path("bad-store")))
+
+    def test_options_are_told_by_config_get_and_passwords_of_keys_are_not(self):
+        file = self.write("told.conf", "loglevel verbose\nquota 64mb\ntls-key-file-pass hidden\n"
+                                       "unixsocketperm 700\nsupervised systemd\n")
+        d, client = self.start("--bind", "127.0.0.1", "-::1", "--pidfile", self.path("told.pid"),
+                               "--maxclients", "77", config=file)
+        told = client.config_get("*")
+        self.assertEqual({name: told.get(name) for name in (
+            "bind", "tls-port", "tls-cert-file", "tls-auth-clients", "unixsocketperm", "pidfile",
+            "quota", "proto-max-bulk-len", "loglevel", "supervised", "tcp-keepalive", "journal",
+            "maxclients", "uplink-link")},
+            {"bind": "127.0.0.1 -::1", "tls-port": "0", "tls-cert-file": "",
+             "tls-auth-clients": "yes", "unixsocketperm": "700", "pidfile": self.path("told.pid"),
+             "quota": str(64 << 20), "proto-max-bulk-len": str(512 << 20), "loglevel": "notice",
+             "supervised": "systemd", "tcp-keepalive": "300", "journal": "yes",
+             "maxclients": "77", "uplink-link": "lan"})
+        self.assertEqual(os.path.realpath(os.path.join(self.top, told["dir"])),
+                         os.path.realpath(self.path("store")))
+        self.assertNotIn("hidden", told.values())
+        self.assertNotIn("tls-key-file-pass", told)
+        with self.assertRaisesRegex(redis.exceptions.ResponseError,
+                                    "'dir'.*can't set immutable config"):
+            client.config_set("dir", self.top)
+        self.assertEqual(d.end(), 0, d.told())
 
     def test_users_are_kept_in_a_file(self):
         users = self.write("users.acl", "user worker on >secret ~jobs:* +@list\n")

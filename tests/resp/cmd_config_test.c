@@ -187,6 +187,34 @@ static void settings_are_there_from_the_start(void **state)
                  "*2\r\n$22\r\nnotify-keyspace-events\r\n$2\r\nxK\r\n");
 }
 
+static void what_the_program_tells_of_itself_is_shown_and_cannot_be_set(void **state)
+{
+    static const struct oxbow_resp_setting told[] = {
+        {"dir", "/data/queue"}, {"slowlog-max-len", "999999"}, {"tls-port", "0"}};
+    struct talk *t = *state;
+    struct oxbow_resp_config config = {.db = t->db, .told_count = 1};
+    struct oxbow_resp *server;
+
+    assert_int_equal(oxbow_resp_open(&config, &server), OXBOW_EINVAL);
+    assert_reply(t, 0, "CONFIG GET dir", "*0\r\n");
+    t->config.told = told;
+    t->config.told_count = 3;
+    talk_again(t);
+    talk_connect(t, 0);
+    assert_reply(t, 0, "CONFIG GET D?R", "*2\r\n$3\r\ndir\r\n$11\r\n/data/queue\r\n");
+    assert_reply(t, 0, "CONFIG GET dir dir tls-port",
+                 "*4\r\n$3\r\ndir\r\n$11\r\n/data/queue\r\n$8\r\ntls-port\r\n$1\r\n0\r\n");
+    /* What the server knows itself it tells itself. */
+    assert_reply(t, 0, "CONFIG GET slowlog-max-len",
+                 "*2\r\n$15\r\nslowlog-max-len\r\n$3\r\n128\r\n");
+    assert_reply(
+        t, 0, "CONFIG SET Dir /tmp",
+        "-ERR CONFIG SET failed (possibly related to argument 'dir') - can't set immutable "
+        "config\r\n");
+    assert_reply(t, 0, "CONFIG SET dirs /tmp",
+                 "-ERR Unknown option or number of arguments for CONFIG SET - 'dirs'\r\n");
+}
+
 static void without_a_database_in_memory_nothing_is_evicted_and_no_more_can_be_set(void **state)
 {
 #define FAILED(name) "-ERR CONFIG SET failed (possibly related to argument '" name "') - "
@@ -230,6 +258,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(everything_that_can_be_changed_is_handed_over_as_it_is),
+        T(what_the_program_tells_of_itself_is_shown_and_cannot_be_set),
         T(users_are_handed_over_and_the_default_one_if_it_says_more_than_requirepass),
         T(a_failure_is_told_and_repeated_attempts_are_made),
         T(within_a_transaction_it_is_done_by_exec),

@@ -297,6 +297,22 @@ uint32_t config_databases_memory(const struct config_databases *all);
 /* All that were said, as config_databases_take reads them. */
 void config_databases_text(const struct config_databases *all, char *out, size_t len);
 
+/* ---- config_told.c ---- */
+
+#define CONFIG_ROWS_MAX    128u
+#define CONFIG_TOLD_NUMBER 24u
+
+/* What CONFIG GET tells beside what the server knows itself: one value each, none of them secret. */
+struct config_told {
+    struct oxbow_resp_setting at[CONFIG_ROWS_MAX];
+    uint32_t count;
+    char numbers[CONFIG_ROWS_MAX][CONFIG_TOLD_NUMBER];
+    char addresses[OXBOW_RESP_UV_BINDS_MAX * CONFIG_TEXT_MAX];
+};
+
+/* Borrows from `c`. */
+void config_told(const struct config *c, struct config_told *out);
+
 /* Bytes as redis.conf has them: k is 1000, kb 1024. */
 bool config_size_of(const char *text, uint64_t *n);
 

@@ -52,7 +52,7 @@ static const struct config_word modes[] = {{"auto", OXBOW_UPLINK_AUTO},
                                            {"multi", OXBOW_UPLINK_MULTI},
                                            {NULL, 0}};
 static const struct config_word no_fork[] = {{"no", 0}, {NULL, 0}};
-static const struct config_word supervisors[] = {{"no", 0}, {"auto", 0}, {"systemd", 0}, {NULL, 0}};
+static const struct config_word supervisors[] = {{"no", 0}, {"auto", 1}, {"systemd", 2}, {NULL, 0}};
 
 /* clang-format off: a table is read by its columns */
 const struct config_row config_rows[] = {
@@ -233,6 +233,9 @@ const struct config_row config_rows[] = {
     {NULL, CONFIG_TEXT, 0, NULL, 0, 0, NULL, NULL},
 };
 /* clang-format on */
+
+_Static_assert(sizeof config_rows / sizeof config_rows[0] <= CONFIG_ROWS_MAX,
+               "config_told has room for all of them");
 
 /* Of Redis' files, its memory, its threads, its replicas and its cluster: there is nothing here that
  * they could change. What would change something that clients rely on is not in this list, and an

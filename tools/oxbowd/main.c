@@ -28,6 +28,7 @@ struct daemon {
     struct config config;
     struct config_command_line command_line;
     struct config_origin origin;
+    struct config_told told;
     struct daemon_log log;
     struct oxbow_port port;
     struct oxbow *db; /* NULL: not open */
@@ -135,7 +136,8 @@ static bool read_arguments(struct daemon *d, int argc, char **argv, bool *test, 
         }
     }
     if (!config_check(c, &why)) {
-        *code = refuse(why.text);
+        fprintf(stderr, "%s\n", why.text); /* it names the program, having no file and line */
+        *code = 1;
         return false;
     }
     return true;
@@ -303,7 +305,6 @@ static bool server_open(struct daemon *d)
     const char *binds[OXBOW_RESP_UV_BINDS_MAX];
     struct oxbow_resp_setting settings[CONFIG_SETTINGS_MAX];
     char room[CONFIG_SETTINGS_MAX][CONFIG_SETTING_TEXT];
-    const uint32_t setting_count = config_settings(c, settings, room);
     const uint32_t clients = clients_max(d);
     struct oxbow_resp_uv_why why = {.text = ""};
     const struct oxbow_resp_uv_config config = {
@@ -326,7 +327,9 @@ static bool server_open(struct daemon *d)
                 .config_file = text_or_null(c->file),
                 .rewrite = config_rewriting(&d->origin),
                 .settings = settings,
-                .setting_count = setting_count,
+                .setting_count = config_settings(c, settings, room),
+                .told = d->told.at,
+                .told_count = d->told.count,
                 .scripting = OXBOWD_SCRIPTING,
                 .script_ms_max = c->script_ms != 0 ? (uint32_t)c->script_ms : UINT32_MAX,
                 .script_bytes_max = c->script_memory,
@@ -569,6 +572,7 @@ int main(int argc, char **argv)
         return code;
     }
     d.origin = (struct config_origin){.path = d.config.file, .command_line = &d.command_line};
+    config_told(&d.config, &d.told);
     if (test) {
         puts("oxbowd: the configuration is right");
         return 0;

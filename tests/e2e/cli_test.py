@@ -97,6 +97,9 @@ class Cli(unittest.TestCase):
 
     def test_wrong_words_are_told(self):
         self.assertIn("no such command", self.error("psuh", "k", "v", code=2))
+        self.assertIn("uplink stat: no such command, oxbow uplink --help lists them",
+                      self.error("uplink", "stat", code=2))
+        self.assertIn("uplink: which command?", self.error("uplink", code=2))
         self.assertIn("--nonsense", self.error("push", "--nonsense", "k", "v", code=2))
         self.assertIn("too few", self.error("push", code=2))
         self.assertIn("too many", self.error("len", "a", "b", code=2))

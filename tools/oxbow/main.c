@@ -581,6 +581,10 @@ static int take_arguments(struct cli *cli, poptContext context)
             help(family ? words[0] : NULL);
             return count == 0 && !cli->opt.help ? EXIT_USAGE : EXIT_DONE;
         }
+        if (family && count > 1) {
+            return cli_usage(cli, "%s %s: no such command, oxbow %s --help lists them", words[0],
+                             words[1], words[0]);
+        }
         if (family) {
             return cli_usage(cli, "%s: which command? oxbow %s --help lists them", words[0],
                              words[0]);

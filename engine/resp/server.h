@@ -353,6 +353,7 @@ struct oxbow_resp {
     uint32_t batch_databases; /* that the batch was in, likewise */
     uint32_t batched;         /* commands in it */
     struct oxbow_resp_client *current; /* whose command is on its way */
+    bool browser_told;                 /* that a browser seems to be used to send commands */
     bool answered;   /* the batch of one command that ended last failed, and its client was told */
     uint32_t singly; /* so many commands are still to be carried out one to a transaction */
     struct link batch; /* clients that are in it */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a request to its handler: the checks that all commands share, MULTI's queue, errors. */
+#include "engine/resp/args.h"
 #include "engine/resp/rules.h"
 #include "engine/resp/server.h"
 
@@ -313,6 +314,25 @@ static bool may(struct oxbow_resp_client *c, const struct resp_call *call)
     return true;
 }
 
+/* A browser that was made to POST to this port: the request's body would be commands. Its connection is closed at
+ * the first line that shows it, without an answer, as Redis does; told once, for anybody can send such lines. */
+static bool is_of_a_browser(struct oxbow_resp_client *c, struct oxbow_bytes name)
+{
+    struct oxbow_resp *s = c->server;
+
+    if (!resp_arg_is(name, "post") && !resp_arg_is(name, "host:")) {
+        return false;
+    }
+    if (!s->browser_told && s->port->log.line != NULL) {
+        s->port->log.line(s->port->log.ctx, OXBOW_LOG_WARN,
+                          "a client has sent POST or Host: and was closed: somebody may be using a "
+                          "browser to send commands");
+    }
+    s->browser_told = true;
+    resp_client_end_soon(c);
+    return true;
+}
+
 /* Fills in the row, with everything checked that does not depend on the command. False: refused. */
 static bool row_of(struct oxbow_resp_client *c, struct resp_call *call)
 {
@@ -320,6 +340,9 @@ static bool row_of(struct oxbow_resp_client *c, struct resp_call *call)
     uint32_t count = call->count;
     const struct resp_command *row = resp_find(c, args[0]);
 
+    if (row == NULL && is_of_a_browser(c, args[0])) {
+        return false;
+    }
     if (row == NULL) {
         refuse_unknown(call->reply, args, count);
         return false;

@@ -250,6 +250,28 @@ static void a_malformed_request_ends_the_connection_after_what_came_before(void 
     assert_true(oxbow_resp_client_done(t->clients[0]));
 }
 
+static void a_browser_that_is_made_to_send_commands_is_closed_before_them(void **state)
+{
+    static const char *const requests[] = {
+        "PING\r\nPOST / HTTP/1.1\r\nSET a b\r\n",
+        "PING\r\nhost: localhost:6379\r\nSET a b\r\n",
+        "PING\r\n*1\r\n$4\r\npost\r\nSET a b\r\n",
+    };
+    struct talk *t = *state;
+
+    for (uint32_t i = 0; i < 3; i++) {
+        if (i > 0) {
+            talk_connect(t, i);
+        }
+        talk_feed(t, i, requests[i], strlen(requests[i]));
+        talk_turn(t);
+        assert_string_equal(talk_heard(t, i), "+PONG\r\n");
+        assert_true(oxbow_resp_client_done(t->clients[i]));
+    }
+    talk_connect(t, 3);
+    assert_reply(t, 3, "EXISTS a", ":0\r\n");
+}
+
 static void more_clients_than_allowed_are_refused(void **state)
 {
     const struct oxbow_resp_peer peer = {.addr = "", .fd = -1};
@@ -278,6 +300,7 @@ int main(void)
         TEST(memory_that_runs_out_gives_one_error_and_nothing_is_doubled),
         TEST(a_client_that_does_not_read_is_not_carried_out_for_ever),
         TEST(a_malformed_request_ends_the_connection_after_what_came_before),
+        TEST(a_browser_that_is_made_to_send_commands_is_closed_before_them),
         TEST(more_clients_than_allowed_are_refused),
     };
 

@@ -245,6 +245,7 @@ static void section_oxbow(struct info *i)
     line(i, "store_written_bytes:%llu", ULL(t->device_bytes));
     line(i, "store_payload_bytes:%llu", ULL(t->payload_bytes));
     line(i, "store_values_bad:%llu", ULL(t->values_bad));
+    line(i, "store_losses:%lld", (long long)i->call->server->losses); /* -1: cannot be read */
 }
 
 /* A text of a peer's has a line of its own, whatever is in it. */

@@ -10,6 +10,7 @@
  *   cmd_oxbow_bind.c    BIND
  *   cmd_oxbow_schedule.c SCHEDULE
  *   cmd_oxbow_backup.c  BACKUP
+ *   cmd_oxbow_losses.c  LOSSES
  */
 #ifndef OXBOW_RESP_CMD_OXBOW_H
 #define OXBOW_RESP_CMD_OXBOW_H
@@ -57,5 +58,6 @@ enum oxbow_err cmd_oxbow_delay(struct resp_call *call);
 enum oxbow_err cmd_oxbow_bind(struct resp_call *call);
 enum oxbow_err cmd_oxbow_schedule(struct resp_call *call);
 enum oxbow_err cmd_oxbow_backup(struct resp_call *call);
+enum oxbow_err cmd_oxbow_losses(struct resp_call *call);
 
 #endif

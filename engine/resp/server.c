@@ -79,6 +79,7 @@ enum oxbow_err resp_store_begin(struct oxbow_resp *s)
 {
     enum oxbow_err err = fields_begin(s);
 
+    err = err == OXBOW_OK ? resp_losses_look(s) : err;
     return err == OXBOW_OK ? oxbow_wait_set_open(s->db, &s->waits) : err;
 }
 

@@ -348,6 +348,7 @@ struct oxbow_resp {
     struct oxbow_txn *txn;
     uint64_t committed_lsn;   /* of the newest one that was committed */
     uint64_t unasked_lsn;     /* newest under `always` that no sync was asked for; 0: none */
+    uint64_t losses;          /* on record in the store; UINT64_MAX: they cannot be read */
     uint64_t saved_s;         /* of the wall clock: everything was on the device then; LASTSAVE */
     uint32_t always;          /* databases under that policy, a bit each */
     uint32_t batch_databases; /* that the batch was in, likewise */
@@ -408,6 +409,8 @@ OXBOW_MUST_CHECK enum oxbow_err resp_txn_end(struct oxbow_resp *s, struct oxbow_
 
 /* What the server has in the store for as long as that is open. */
 OXBOW_MUST_CHECK enum oxbow_err resp_store_begin(struct oxbow_resp *s);
+/* Counts the losses that it has on record: cmd_oxbow_losses.c. */
+OXBOW_MUST_CHECK enum oxbow_err resp_losses_look(struct oxbow_resp *s);
 
 /* ---- server_reload.c ---- */
 

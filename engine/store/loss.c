@@ -29,7 +29,7 @@
 #define LOSS_AT_BOOT   56u /* from here to the lengths: when it was found */
 #define LOSS_AT_LENGTH 72u
 #define LOSS_BYTES_MAX (LOSS_FIXED + 2u * LOSS_NAME_MAX)
-#define LOSSES_MAX     4096u /* beyond that they are only counted: in the last one */
+#define LOSSES_MAX     4096u /* those beyond are in the log alone, and in what the first one counts */
 #define FORGET_KEYS    256u
 
 struct oxbow_bytes loss_state_key(uint8_t out[LOSS_STATE_KEY_BYTES])
@@ -293,6 +293,13 @@ static enum oxbow_err losses_walk(struct oxbow_txn *txn,
     return err == OXBOW_ENOENT ? OXBOW_OK : err;
 }
 
+enum oxbow_err oxbow_txn_losses(struct oxbow_txn *txn,
+                                enum oxbow_err (*each)(void *ctx, const struct oxbow_loss *loss),
+                                void *ctx)
+{
+    return losses_walk(txn, each, ctx);
+}
+
 enum oxbow_err oxbow_losses(struct oxbow *db,
                             enum oxbow_err (*each)(void *ctx, const struct oxbow_loss *loss),
                             void *ctx)
@@ -308,22 +315,36 @@ enum oxbow_err oxbow_losses(struct oxbow *db,
     return err;
 }
 
+static enum oxbow_err losses_forget(struct oxbow_txn *txn, size_t max, bool *more)
+{
+    uint8_t from[LOSS_RANGE_KEY_BYTES];
+    uint8_t to[LOSS_RANGE_KEY_BYTES];
+
+    return kv_del_range(txn, numbered_key(from, KEY_LOSS, 0), numbered_key(to, KEY_LOSS + 1, 0),
+                        max, more);
+}
+
+enum oxbow_err oxbow_txn_losses_forget(struct oxbow_txn *txn)
+{
+    bool more;
+    enum oxbow_err err = txn_readonly(txn) ? OXBOW_EREADONLY : losses_forget(txn, SIZE_MAX, &more);
+
+    return err == OXBOW_OK || err == OXBOW_EREADONLY ? err : txn_fail(txn, err);
+}
+
 enum oxbow_err oxbow_losses_forget(struct oxbow *db)
 {
     bool more = true;
     enum oxbow_err err = OXBOW_OK;
 
     while (err == OXBOW_OK && more) {
-        uint8_t from[LOSS_RANGE_KEY_BYTES];
-        uint8_t to[LOSS_RANGE_KEY_BYTES];
         struct oxbow_txn *txn;
 
         err = oxbow_txn_begin(db, NULL, &txn);
         if (err != OXBOW_OK) {
             return err;
         }
-        err = kv_del_range(txn, numbered_key(from, KEY_LOSS, 0), numbered_key(to, KEY_LOSS + 1, 0),
-                           FORGET_KEYS, &more);
+        err = losses_forget(txn, FORGET_KEYS, &more);
         if (err != OXBOW_OK) {
             oxbow_txn_abort(txn);
         } else {

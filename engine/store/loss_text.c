@@ -162,3 +162,13 @@ size_t oxbow_loss_text(const struct oxbow_loss *loss, char *out, size_t cap)
     }
     return len < 0 ? 0 : (size_t)len < cap ? (size_t)len : cap - 1;
 }
+
+const char *oxbow_loss_kind_name(enum oxbow_loss_kind kind)
+{
+    static const char *const names[] = {"?",        "rebuilt", "commit",  "entries",
+                                        "key",      "names",   "orphan",  "group",
+                                        "consumer", "pending", "forward", "database"};
+    const size_t at = (size_t)kind;
+
+    return at < sizeof names / sizeof names[0] ? names[at] : names[0];
+}

@@ -69,8 +69,18 @@ OXBOW_MUST_CHECK enum oxbow_err
 oxbow_losses(struct oxbow *db, enum oxbow_err (*each)(void *ctx, const struct oxbow_loss *loss),
              void *ctx);
 
+/* The same in a transaction, whose own changes are seen. */
+OXBOW_MUST_CHECK enum oxbow_err
+oxbow_txn_losses(struct oxbow_txn *txn,
+                 enum oxbow_err (*each)(void *ctx, const struct oxbow_loss *loss), void *ctx);
+
 /* Takes all losses off the record. Errors as oxbow_txn_begin and oxbow_txn_commit. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_losses_forget(struct oxbow *db);
+/* The same in a transaction, all at once: at most 4096 are on record. OXBOW_EREADONLY, OXBOW_ENOMEM. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_txn_losses_forget(struct oxbow_txn *txn);
+
+/* One word for a kind, lower case; "?" for a number that is none. Static. */
+const char *oxbow_loss_kind_name(enum oxbow_loss_kind kind);
 
 /* One line of words for a loss, zero-closed, cut off at `cap`; bytes that are no plain text are
  * written as \xHH. Returns its length. */

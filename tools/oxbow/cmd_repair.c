@@ -24,16 +24,6 @@ struct lister {
     uint64_t count;
 };
 
-static const char *kind_name(enum oxbow_loss_kind kind)
-{
-    static const char *const names[] = {"?",        "rebuilt", "commit",  "entries",
-                                        "key",      "names",   "orphan",  "group",
-                                        "consumer", "pending", "forward", "database"};
-    size_t at = (size_t)kind;
-
-    return at < sizeof names / sizeof names[0] ? names[at] : names[0];
-}
-
 static void out_count(struct out *out, uint64_t n)
 {
     if (n == UINT64_MAX) {
@@ -49,7 +39,7 @@ static enum oxbow_err print_loss(void *ctx, const struct oxbow_loss *l)
     char line[LINE_BYTES];
 
     (void)oxbow_loss_text(l, line, sizeof line);
-    out_text(list->out, kind_name(l->kind));
+    out_text(list->out, oxbow_loss_kind_name(l->kind));
     out_number(list->out, l->database);
     out_bytes(list->out, l->key);
     out_bytes(list->out, l->group);

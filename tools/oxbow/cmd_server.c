@@ -147,6 +147,7 @@ static const struct info_row stat_rows[] = {
     {"checkpoints", "store_checkpoints", INFO_NUMBER},
     {"journal_syncs", "store_journal_syncs", INFO_NUMBER},
     {"values_bad", "store_values_bad", INFO_NUMBER},
+    {"losses", "store_losses", INFO_NUMBER},
     {"written", "store_written_bytes", INFO_SIZE},
     {"payload", "store_payload_bytes", INFO_SIZE},
     {"in_memory", "store_in_memory", INFO_FLAG},

@@ -84,7 +84,8 @@ static bool notify_parse(struct oxbow_bytes text, uint32_t *flags)
     return true;
 }
 
-#define VALUE_MAX RESP_VALUE_MAX
+#define VALUE_MAX  RESP_VALUE_MAX
+#define BULK_LEAST ((uint64_t)1 << 20) /* proto-max-bulk-len, as in Redis */
 
 static void get_notify(struct oxbow_resp *s, char out[VALUE_MAX])
 {
@@ -120,6 +121,39 @@ static bool set_clients(struct oxbow_resp *s, struct oxbow_bytes value)
 static void get_timeout(struct oxbow_resp *s, char out[VALUE_MAX])
 {
     (void)snprintf(out, VALUE_MAX, "%u", s->config.timeout_s);
+}
+
+static bool set_timeout(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    int64_t n;
+
+    if (!resp_arg_int(value, &n) || n < 0 || n > INT32_MAX) {
+        return false;
+    }
+    s->config.timeout_s = (uint32_t)n;
+    resp_idle_again(s);
+    return true;
+}
+
+static void get_bulk(struct oxbow_resp *s, char out[VALUE_MAX])
+{
+    const uint64_t max = s->config.bulk_bytes_max;
+
+    (void)snprintf(out, VALUE_MAX, "%llu", (unsigned long long)(max != 0 ? max : RESP_BULK_MAX));
+}
+
+static bool set_bulk(struct oxbow_resp *s, struct oxbow_bytes value)
+{
+    uint64_t max;
+
+    if (!word_size(value, &max) || max < BULK_LEAST) {
+        return false;
+    }
+    s->config.bulk_bytes_max = max;
+    for (struct link *l = s->clients.next; l != &s->clients; l = l->next) {
+        resp_client_limits(LINK_OF(l, struct oxbow_resp_client, all));
+    }
+    return true;
 }
 
 /* 0 is none, as in Redis. */
@@ -191,6 +225,7 @@ static const struct {
     {"maxmemory-samples", resp_get_samples, resp_set_samples},
     {"notify-keyspace-events", get_notify, set_notify},
     {"port", get_port, NULL},
+    {"proto-max-bulk-len", get_bulk, set_bulk},
     {"protected-mode", resp_get_protected, resp_set_protected},
     {"queue", NULL, NULL},
     {"replica-announce-ip", resp_get_announce_host, resp_set_announce_host},
@@ -201,7 +236,7 @@ static const struct {
     {"sentinel-port", resp_get_sentinel_port, NULL},
     {"slowlog-log-slower-than", resp_get_slow_time, resp_set_slow_time},
     {"slowlog-max-len", resp_get_slow_count, resp_set_slow_count},
-    {"timeout", get_timeout, NULL},
+    {"timeout", get_timeout, set_timeout},
     {"tracking-table-max-keys", resp_get_track_keys, resp_set_track_keys},
 };
 
@@ -238,6 +273,17 @@ static const struct oxbow_resp_setting *told_of(const struct oxbow_resp *s, stru
         }
     }
     return NULL;
+}
+
+/* Whether it may be said, and changes nothing. */
+static bool means_nothing(const struct oxbow_resp *s, struct oxbow_bytes name)
+{
+    const char *const *at = s->config.without_meaning;
+
+    while (at != NULL && *at != NULL && !resp_arg_is(name, *at)) {
+        at++;
+    }
+    return at != NULL && *at != NULL;
 }
 
 static bool name_asked(const struct resp_call *call, struct oxbow_bytes name)
@@ -315,6 +361,9 @@ static bool settings_known(struct resp_call *call)
         size_t i = setting_of(call->args[a]);
         const struct oxbow_resp_setting *told = told_of(call->server, call->args[a]);
 
+        if (means_nothing(call->server, call->args[a])) {
+            continue;
+        }
         if (i == SETTINGS && told != NULL) {
             refuse_setting(call, told->name, "can't set immutable config");
             return false;
@@ -352,6 +401,9 @@ static enum oxbow_err config_set(struct resp_call *call)
         size_t i = setting_of(call->args[a]);
 
         call->server->set_why = "argument couldn't be parsed";
+        if (means_nothing(call->server, call->args[a])) {
+            continue;
+        }
         if (!settings[i].set(call->server, call->args[a + 1])) {
             refuse_setting(call, settings[i].name, call->server->set_why);
             return OXBOW_OK;

@@ -461,6 +461,8 @@ bool resp_expired_look(struct oxbow_resp *s);
 
 /* Notes that the client has done something, or was given something: it may be idle later. */
 void resp_idle_touch(struct oxbow_resp_client *c);
+/* The time after which they are closed has changed. */
+void resp_idle_again(struct oxbow_resp *s);
 /* Looks after the idle once in a while: memory of connections that are quiet is given back, and they
  * are closed after the configuration's time. */
 void resp_idle_turn(struct oxbow_resp *s);

@@ -21,6 +21,11 @@ void resp_idle_touch(struct oxbow_resp_client *c)
     }
 }
 
+void resp_idle_again(struct oxbow_resp *s)
+{
+    s->idle_us = s->port->clock.mono_us(s->port->clock.ctx) + QUIET_US;
+}
+
 uint64_t resp_idle_due_us(const struct oxbow_resp *s)
 {
     return s->idle_us != 0 ? s->idle_us : RESP_NEVER_US;

@@ -148,6 +148,9 @@ struct oxbow_resp_config {
     /* What CONFIG GET tells beside the server's own settings, which stand before them, and CONFIG SET
      * refuses. Borrowed: they outlive the server. */
     const struct oxbow_resp_setting *told;
+    /* Names that CONFIG SET takes without anything coming of it, in lower case, closed by NULL: those
+     * that the program's file may have although they mean nothing here. Borrowed; NULL: none. */
+    const char *const *without_meaning;
     const struct oxbow_scripting *scripting; /* NULL: EVAL and its like are refused */
     uint32_t script_ms_max;    /* a script that runs longer is ended, and has not happened:
                                lua-time-limit; 0: 5000; UINT32_MAX: never */

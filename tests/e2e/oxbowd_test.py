@@ -272,6 +272,10 @@ class Oxbowd(unittest.TestCase):
                          os.path.realpath(self.path("store")))
         self.assertNotIn("hidden", told.values())
         self.assertNotIn("tls-key-file-pass", told)
+        self.assertTrue(client.config_set("save", ""))
+        self.assertTrue(client.config_set("hz", 100))
+        self.assertTrue(client.config_set("timeout", 300))
+        self.assertEqual(client.config_get("timeout"), {"timeout": "300"})
         with self.assertRaisesRegex(redis.exceptions.ResponseError,
                                     "'dir'.*can't set immutable config"):
             client.config_set("dir", self.top)

@@ -215,6 +215,43 @@ static void what_the_program_tells_of_itself_is_shown_and_cannot_be_set(void **s
                  "-ERR Unknown option or number of arguments for CONFIG SET - 'dirs'\r\n");
 }
 
+static void what_means_nothing_here_may_be_set(void **state)
+{
+    static const char *const names[] = {"hz", "save", NULL};
+    struct talk *t = *state;
+
+    assert_reply(t, 0, "CONFIG SET hz 100",
+                 "-ERR Unknown option or number of arguments for CONFIG SET - 'hz'\r\n");
+    t->config.without_meaning = names;
+    talk_again(t);
+    talk_connect(t, 0);
+    assert_reply(t, 0, "CONFIG SET hz 100", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG SET Save x slowlog-max-len 7 HZ 10", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG GET slowlog-max-len", "*2\r\n$15\r\nslowlog-max-len\r\n$1\r\n7\r\n");
+    assert_reply(t, 0, "CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n");
+    assert_reply(t, 0, "CONFIG GET hz", "*0\r\n");
+    assert_reply(t, 0, "CONFIG SET hz 10 dirs x",
+                 "-ERR Unknown option or number of arguments for CONFIG SET - 'dirs'\r\n");
+}
+
+static void the_length_of_arguments_can_be_changed(void **state)
+{
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    assert_reply(t, 0, "CONFIG GET proto-max-bulk-len",
+                 "*2\r\n$18\r\nproto-max-bulk-len\r\n$9\r\n536870912\r\n");
+    assert_reply(t, 0, "CONFIG SET proto-max-bulk-len 2mb", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG GET proto-max-bulk-len",
+                 "*2\r\n$18\r\nproto-max-bulk-len\r\n$7\r\n2097152\r\n");
+    talk_feed(t, 1, "*2\r\n$4\r\nECHO\r\n$2097153\r\n", 27); /* who was there before */
+    talk_turn(t);
+    assert_string_equal(talk_heard(t, 1), "-ERR Protocol error: invalid bulk length\r\n");
+    assert_reply(t, 0, "CONFIG SET proto-max-bulk-len 1000",
+                 "-ERR CONFIG SET failed (possibly related to argument 'proto-max-bulk-len') - "
+                 "argument couldn't be parsed\r\n");
+}
+
 static void without_a_database_in_memory_nothing_is_evicted_and_no_more_can_be_set(void **state)
 {
 #define FAILED(name) "-ERR CONFIG SET failed (possibly related to argument '" name "') - "
@@ -265,6 +302,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_file_it_is_refused, talk_setup, talk_teardown),
         T(memory_that_is_out_is_told_or_ends_the_connection),
         T(settings_are_there_from_the_start),
+        T(what_means_nothing_here_may_be_set),
+        T(the_length_of_arguments_can_be_changed),
         T(without_a_database_in_memory_nothing_is_evicted_and_no_more_can_be_set),
     };
 

@@ -71,6 +71,36 @@ static void the_idle_are_closed_but_for_those_who_wait(void **state)
 
 /* ---- whose peer has ended ---- */
 
+static void the_time_can_be_changed_while_they_are_idle(void **state)
+{
+    struct talk *t = *state;
+
+    talk_connect(t, 1);
+    assert_reply(t, 1, "PING", "+PONG\r\n");
+    pass_ms(5000);
+    oxbow_resp_turn(t->server);
+    assert_true(oxbow_resp_timeout_ms(t->server) < 0); /* nobody would be looked at again */
+    assert_reply(t, 0, "CONFIG SET timeout 6", "+OK\r\n");
+    assert_reply(t, 0, "CONFIG GET timeout", "*2\r\n$7\r\ntimeout\r\n$1\r\n6\r\n");
+    pass_ms(1500);
+    assert_reply(t, 0, "PING", "+PONG\r\n");
+    assert_true(oxbow_resp_client_done(t->clients[1]));
+    assert_false(oxbow_resp_client_done(t->clients[0]));
+    assert_reply(t, 0, "CONFIG SET timeout 0", "+OK\r\n");
+    pass_ms(60000);
+    oxbow_resp_turn(t->server);
+    assert_false(oxbow_resp_client_done(t->clients[0]));
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const bad[] = {"-1", "2147483648", "soon"};
+        char words[64];
+
+        (void)snprintf(words, sizeof words, "CONFIG SET timeout %s", bad[i]);
+        assert_reply(t, 0, words,
+                     "-ERR CONFIG SET failed (possibly related to argument 'timeout') - argument "
+                     "couldn't be parsed\r\n");
+    }
+}
+
 static void who_has_ended_gets_what_is_owed_and_is_done(void **state)
 {
     struct talk *t = *state;
@@ -119,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(memory_of_the_quiet_is_given_back_and_nobody_is_woken_for_it_again),
         TEST(the_idle_are_closed_but_for_those_who_wait),
+        TEST(the_time_can_be_changed_while_they_are_idle),
         TEST(who_has_ended_gets_what_is_owed_and_is_done),
         TEST(who_waits_and_has_ended_is_done_and_takes_nothing),
     };

@@ -330,6 +330,7 @@ static bool server_open(struct daemon *d)
                 .setting_count = config_settings(c, settings, room),
                 .told = d->told.at,
                 .told_count = d->told.count,
+                .without_meaning = config_without_meaning,
                 .scripting = OXBOWD_SCRIPTING,
                 .script_ms_max = c->script_ms != 0 ? (uint32_t)c->script_ms : UINT32_MAX,
                 .script_bytes_max = c->script_memory,

@@ -389,28 +389,102 @@ static bool settings_known(struct resp_call *call)
     return true;
 }
 
+/* What settings were before they were set, for the case that a later one is refused. */
+struct before {
+    struct buf texts; /* of those that were set, in their order, a zero behind each */
+    struct resp_own_sync own[OXBOW_RESP_DATABASES];
+};
+
+/* The password goes last, when nothing else is left that could be refused: the text of the old one does not
+ * say what the default user may have beside it, and so cannot bring it back. */
+static bool goes_last(size_t setting)
+{
+    return settings[setting].set == resp_set_requirepass;
+}
+
+static void settings_one_back(struct oxbow_resp *s, size_t i, const char *was,
+                              const struct before *before)
+{
+    bool back = true;
+
+    if (settings[i].set == resp_set_own_sync) { /* its text does not tell of what has none */
+        resp_own_sync_back(s, before->own);
+    } else {
+        back = settings[i].set(s, (struct oxbow_bytes){was, strlen(was)});
+    }
+    if (!back) {
+        char line[160];
+
+        (void)snprintf(line, sizeof line, "resp: CONFIG SET: %s cannot be put back: %s",
+                       settings[i].name, s->set_why);
+        s->port->log.line(s->port->log.ctx, OXBOW_LOG_ERROR, line);
+    }
+}
+
+/* Sets those that are named, the last ones or the others. OXBOW_EINVAL: one of them was refused, and told. */
+static enum oxbow_err settings_set(struct resp_call *call, bool last, struct before *before)
+{
+    struct oxbow_resp *s = call->server;
+    enum oxbow_err err = OXBOW_OK;
+
+    for (uint32_t a = 2; err == OXBOW_OK && a < call->count; a += 2) {
+        size_t i = setting_of(call->args[a]);
+        char was[VALUE_MAX];
+
+        if (means_nothing(s, call->args[a]) || goes_last(i) != last) {
+            continue;
+        }
+        settings[i].get(s, was);
+        s->set_why = "argument couldn't be parsed";
+        if (!settings[i].set(s, call->args[a + 1])) {
+            refuse_setting(call, settings[i].name, s->set_why);
+            err = OXBOW_EINVAL;
+        } else if (!last && (err = buf_append(&before->texts, was, strlen(was) + 1)) != OXBOW_OK) {
+            settings_one_back(s, i, was, before);
+        }
+    }
+    return err;
+}
+
+/* All that were set are as they were. */
+static void settings_back(struct resp_call *call, const struct before *before)
+{
+    const char *was = (const char *)before->texts.data;
+    const char *end = was + before->texts.len;
+
+    for (uint32_t a = 2; was != end && a < call->count; a += 2) {
+        size_t i = setting_of(call->args[a]);
+
+        if (!means_nothing(call->server, call->args[a]) && !goes_last(i)) {
+            settings_one_back(call->server, i, was, before);
+            was += strlen(was) + 1;
+        }
+    }
+}
+
+/* All or nothing, as Redis since 7.0 does. */
 static enum oxbow_err config_set(struct resp_call *call)
 {
+    struct before before;
+    enum oxbow_err err;
+
     if (call->count % 2 != 0) {
         return resp_refuse_syntax(call);
     }
     if (!settings_known(call)) {
         return OXBOW_OK;
     }
-    for (uint32_t a = 2; a < call->count; a += 2) {
-        size_t i = setting_of(call->args[a]);
-
-        call->server->set_why = "argument couldn't be parsed";
-        if (means_nothing(call->server, call->args[a])) {
-            continue;
-        }
-        if (!settings[i].set(call->server, call->args[a + 1])) {
-            refuse_setting(call, settings[i].name, call->server->set_why);
-            return OXBOW_OK;
-        }
+    buf_init(&before.texts, resp_alloc(call->server), SETTINGS * VALUE_MAX);
+    memcpy(before.own, call->server->own, sizeof before.own);
+    err = settings_set(call, false, &before);
+    err = err == OXBOW_OK ? settings_set(call, true, &before) : err;
+    if (err == OXBOW_OK) {
+        resp_ok(call->reply);
+    } else {
+        settings_back(call, &before);
     }
-    resp_ok(call->reply);
-    return OXBOW_OK;
+    buf_fini(&before.texts);
+    return err == OXBOW_EINVAL ? OXBOW_OK : err;
 }
 
 static enum oxbow_err config_resetstat(struct resp_call *call)

@@ -484,6 +484,8 @@ void resp_get_sync(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
 bool resp_set_sync(struct oxbow_resp *s, struct oxbow_bytes value);
 void resp_get_own_sync(struct oxbow_resp *s, char out[RESP_VALUE_MAX]);
 bool resp_set_own_sync(struct oxbow_resp *s, struct oxbow_bytes value);
+/* Databases have those policies again that they had. */
+void resp_own_sync_back(struct oxbow_resp *s, const struct resp_own_sync own[OXBOW_RESP_DATABASES]);
 
 /* ---- server_cache.c ---- */
 

@@ -200,6 +200,15 @@ bool resp_set_own_sync(struct oxbow_resp *s, struct oxbow_bytes value)
     return wrong == NULL;
 }
 
+void resp_own_sync_back(struct oxbow_resp *s, const struct resp_own_sync own[OXBOW_RESP_DATABASES])
+{
+    const char *wrong = apply(s, own);
+
+    if (wrong != NULL) { /* it was so a moment ago */
+        s->port->log.line(s->port->log.ctx, OXBOW_LOG_ERROR, wrong);
+    }
+}
+
 size_t resp_own_sync_text(const struct resp_own_sync *own, char *out, size_t len)
 {
     if (own->sync == OXBOW_SYNC_INTERVAL && own->interval_ms != 0) {

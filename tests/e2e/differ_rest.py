@@ -51,7 +51,7 @@ def waiting_commands(w):
 
 
 SETTINGS = [b"maxmemory", b"timeout", b"databases", b"slowlog*", b"notify-keyspace-events", b"maxclients", b"nosuch", b"acllog-max-len",
-            b"client-output-buffer-limit", b"maxmemory-policy", b"busy-reply-threshold"]
+            b"client-output-buffer-limit", b"maxmemory-policy", b"busy-reply-threshold", b"proto-max-bulk-len"]
 RULES = [b"on", b"off", b"nopass", b">x", b"<x", b"~a*", b"allkeys", b"resetkeys", b"&n*", b"+@all", b"-@all", b"reset", b"junk", b"~",
          b"%R~b", b"(+get ~c)", b"clearselectors"]
 
@@ -78,7 +78,11 @@ def server_commands(w):
         "config|get": lambda: [c(SETTINGS), *w.maybe(0.2, c(SETTINGS))],
         "config|set": lambda: c([[b"slowlog-max-len", b"128"], [b"notify-keyspace-events", b""], [b"latency-monitor-threshold", b"0"],
                                  [b"acllog-max-len", b"128"], [b"slowlog-max-len", b"x"], [b"nosuch", b"1"], [b"slowlog-max-len"],
-                                 [b"notify-keyspace-events", b"q"], [b"slowlog-max-len", b"128", b"acllog-max-len", b"128"]]),
+                                 [b"notify-keyspace-events", b"q"], [b"slowlog-max-len", b"128", b"acllog-max-len", b"128"],
+                                 # All or nothing: CONFIG GET tells.
+                                 [b"timeout", b"%d" % w.rng.randrange(3600, 7200), b"slowlog-max-len", c([b"127", b"x"])],
+                                 [b"slowlog-max-len", b"126", b"nosuch", b"1"], [b"proto-max-bulk-len", c([b"512mb", b"1gb", b"1", b"x"])],
+                                 [b"hz", c([b"10", b"50"])], [b"save", b"", b"slowlog-max-len", b"125", b"notify-keyspace-events", c([b"", b"q"])]]),
         "config|resetstat": lambda: [], "config|rewrite": lambda: [],
         "acl|whoami": lambda: [], "acl|users": lambda: [], "acl|list": lambda: [],
         "acl|cat": lambda: w.maybe(0.6, c([b"hash", b"list", b"no", b"admin"])),

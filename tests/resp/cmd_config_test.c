@@ -236,6 +236,7 @@ static void what_means_nothing_here_may_be_set(void **state)
 
 static void the_length_of_arguments_can_be_changed(void **state)
 {
+    static const char longer[] = "*2\r\n$4\r\nECHO\r\n$2097153\r\n";
     struct talk *t = *state;
 
     talk_connect(t, 1);
@@ -244,12 +245,84 @@ static void the_length_of_arguments_can_be_changed(void **state)
     assert_reply(t, 0, "CONFIG SET proto-max-bulk-len 2mb", "+OK\r\n");
     assert_reply(t, 0, "CONFIG GET proto-max-bulk-len",
                  "*2\r\n$18\r\nproto-max-bulk-len\r\n$7\r\n2097152\r\n");
-    talk_feed(t, 1, "*2\r\n$4\r\nECHO\r\n$2097153\r\n", 27); /* who was there before */
+    talk_feed(t, 1, longer, strlen(longer)); /* who was there before */
     talk_turn(t);
     assert_string_equal(talk_heard(t, 1), "-ERR Protocol error: invalid bulk length\r\n");
     assert_reply(t, 0, "CONFIG SET proto-max-bulk-len 1000",
                  "-ERR CONFIG SET failed (possibly related to argument 'proto-max-bulk-len') - "
                  "argument couldn't be parsed\r\n");
+}
+
+/* Each setting with a value that is not the one it has. */
+static const char *const others[] = {
+    "acl-pubsub-default allchannels",
+    "acllog-max-len 3",
+    "appendfsync no",
+    "busy-reply-threshold 7",
+    "client-output-buffer-limit \"normal 9999999 8888888 7\"",
+    "db \"3 sync no 5 sync everysec\"",
+    "latency-monitor-threshold 77",
+    "latency-tracking no",
+    "lua-time-limit 8",
+    "maxclients 77",
+    "maxmemory-samples 7",
+    "notify-keyspace-events KEA",
+    "proto-max-bulk-len 2mb",
+    "protected-mode yes",
+    "replica-announce-ip 10.1.2.3",
+    "replica-announce-port 777",
+    "slowlog-log-slower-than 7",
+    "slowlog-max-len 7",
+    "timeout 7",
+    "tracking-table-max-keys 7",
+};
+
+/* The line as it is typed: with quotes. */
+static const char *typed(struct talk *t, const char *line)
+{
+    talk_feed(t, 0, line, strlen(line));
+    talk_feed(t, 0, "\r\n", 2);
+    talk_turn(t);
+    return talk_heard(t, 0);
+}
+
+static void ask(struct talk *t, const char *line, char *out, size_t cap)
+{
+    assert_true(snprintf(out, cap, "%s", typed(t, line)) < (int)cap);
+}
+
+static void of_several_settings_all_are_set_or_none(void **state)
+{
+    struct talk *t = *state;
+    static char before[16384];
+    static char now[16384];
+    char line[256];
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        ask(t, "CONFIG GET *", before, sizeof before);
+        (void)snprintf(line, sizeof line, "CONFIG SET %s hash 1", others[i]);
+        assert_string_equal(
+            typed(t, line),
+            "-ERR Unknown option or number of arguments for CONFIG SET - 'hash'\r\n");
+        (void)snprintf(line, sizeof line, "CONFIG SET %s requirepass \"a\\x00b\"", others[i]);
+        assert_non_null(strstr(typed(t, line), "argument 'requirepass'"));
+        ask(t, "CONFIG GET *", now, sizeof now);
+        assert_string_equal(now, before);
+        (void)snprintf(line, sizeof line, "CONFIG SET %s",
+                       others[i]); /* it would have changed something */
+        assert_string_equal(typed(t, line), "+OK\r\n");
+        ask(t, "CONFIG GET *", now, sizeof now);
+        assert_string_not_equal(now, before);
+    }
+    ask(t, "CONFIG GET *", before, sizeof before);
+    assert_non_null(strstr(
+        talk(t, 0, "CONFIG SET requirepass secret appendfsync always timeout -1 slowlog-max-len 9"),
+        "argument 'timeout'"));
+    ask(t, "CONFIG GET *", now, sizeof now);
+    assert_string_equal(now, before);
+    assert_reply(t, 0, "CONFIG SET requirepass secret appendfsync everysec", "+OK\r\n");
+    ask(t, "CONFIG GET requirepass", now, sizeof now);
+    assert_non_null(strstr(now, "secret"));
 }
 
 static void without_a_database_in_memory_nothing_is_evicted_and_no_more_can_be_set(void **state)
@@ -304,6 +377,7 @@ int main(void)
         T(settings_are_there_from_the_start),
         T(what_means_nothing_here_may_be_set),
         T(the_length_of_arguments_can_be_changed),
+        T(of_several_settings_all_are_set_or_none),
         T(without_a_database_in_memory_nothing_is_evicted_and_no_more_can_be_set),
     };
 

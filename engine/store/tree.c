@@ -33,6 +33,7 @@ struct tree {
     MDB_dbi dbi;
     MDB_txn *read; /* the snapshot: reset only while it is renewed */
     MDB_txn *write;
+    MDB_cursor *at;      /* of the write, which ends it: the next key is mostly in the same leaf */
     MDB_txn *count;      /* the writer's, for counting free pages; reset between */
     const uint8_t *base; /* where page 0 is mapped */
     uint64_t map_bytes;
@@ -512,11 +513,6 @@ void tree_cursor_close(struct tree_cursor *c)
     mem_free(&c->tree->port->alloc, c, sizeof *c);
 }
 
-static int get_at(struct tree_cursor *c, MDB_val *key, MDB_val *data, MDB_cursor_op op)
-{
-    return mdb_cursor_get(c->cursor, key, data, op);
-}
-
 static enum oxbow_err item_of(int rc, MDB_val key, MDB_val data, struct tree_item *out)
 {
     if (rc == MDB_SUCCESS) {
@@ -541,12 +537,12 @@ enum oxbow_err tree_cursor_seek(struct tree_cursor *c, struct oxbow_bytes key, e
         }
         c->snapshot = c->tree->snapshot;
     }
-    rc = get_at(c, &at, &data, MDB_SET_RANGE);
+    rc = mdb_cursor_get(c->cursor, &at, &data, MDB_SET_RANGE);
     hit = rc == MDB_SUCCESS && at.mv_size == key.len && memcmp(at.mv_data, key.data, key.len) == 0;
     if (how == TREE_GT && hit) {
-        rc = get_at(c, &at, &data, MDB_NEXT);
+        rc = mdb_cursor_get(c->cursor, &at, &data, MDB_NEXT);
     } else if (how == TREE_LT || (how == TREE_LE && !hit)) {
-        rc = get_at(c, &at, &data, rc == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
+        rc = mdb_cursor_get(c->cursor, &at, &data, rc == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
     }
     return item_of(rc, at, data, out);
 }
@@ -555,7 +551,7 @@ enum oxbow_err tree_cursor_step(struct tree_cursor *c, bool back, struct tree_it
 {
     MDB_val at = {0, NULL};
     MDB_val data = {0, NULL};
-    int rc = get_at(c, &at, &data, back ? MDB_PREV : MDB_NEXT);
+    int rc = mdb_cursor_get(c->cursor, &at, &data, back ? MDB_PREV : MDB_NEXT);
 
     return item_of(rc, at, data, out);
 }
@@ -656,7 +652,7 @@ static enum oxbow_err old_get(struct tree *t, struct oxbow_bytes key, struct oxb
 {
     MDB_val k = val_of(key);
     MDB_val data;
-    int rc = mdb_get(t->write, t->dbi, &k, &data);
+    int rc = mdb_cursor_get(t->at, &k, &data, MDB_SET);
 
     if (rc != MDB_SUCCESS) {
         if (rc != MDB_NOTFOUND) {
@@ -672,6 +668,12 @@ enum oxbow_err tree_write_begin(struct tree *t)
 {
     int rc = mdb_txn_begin(t->env, NULL, 0, &t->write);
 
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_cursor_open(t->write, t->dbi, &t->at);
+        if (rc != MDB_SUCCESS) {
+            mdb_txn_abort(t->write);
+        }
+    }
     if (rc != MDB_SUCCESS) {
         t->write = NULL;
         complain(t, "a write transaction cannot begin", rc);
@@ -687,7 +689,7 @@ static enum oxbow_err put_room(struct tree *t, struct oxbow_bytes key, size_t le
 {
     MDB_val k = val_of(key);
     MDB_val room = {len, NULL};
-    int rc = mdb_put(t->write, t->dbi, &k, &room, MDB_RESERVE);
+    int rc = mdb_cursor_put(t->at, &k, &room, MDB_RESERVE);
 
     if (rc != MDB_SUCCESS) {
         complain(t, "a value cannot be written", rc);
@@ -745,7 +747,6 @@ enum oxbow_err tree_write_extend(struct tree *t, struct oxbow_bytes key, size_t 
 
 enum oxbow_err tree_write_del(struct tree *t, struct oxbow_bytes key)
 {
-    MDB_val k = val_of(key);
     struct oxbow_bytes raw;
     enum oxbow_err err = old_get(t, key, &raw);
     int rc;
@@ -753,7 +754,7 @@ enum oxbow_err tree_write_del(struct tree *t, struct oxbow_bytes key)
     if (err != OXBOW_OK) {
         return err == OXBOW_ENOENT ? OXBOW_OK : err;
     }
-    rc = mdb_del(t->write, t->dbi, &k, NULL);
+    rc = mdb_cursor_del(t->at, 0);
     if (rc != MDB_SUCCESS) {
         complain(t, "a value cannot be deleted", rc);
         return translate(rc);
@@ -768,7 +769,7 @@ enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *heade
     struct tree_header h = *header;
     uint8_t raw[HEADER_BYTES];
     enum oxbow_err err;
-    MDB_txn *txn;
+    MDB_txn *txn = t->write;
     int rc;
 
     h.digest = t->digest;
@@ -782,7 +783,6 @@ enum oxbow_err tree_write_commit(struct tree *t, const struct tree_header *heade
         tree_write_abort(t);
         return err;
     }
-    txn = t->write;
     t->write = NULL;
     rc = mdb_txn_commit(txn);
     if (rc != MDB_SUCCESS) {

@@ -100,7 +100,9 @@ OXBOW_MUST_CHECK enum oxbow_err tree_view_step(struct tree_view *v, struct tree_
 
 /* ---- writing ---- */
 
-/* After an error from any of these the transaction must be aborted. */
+/* After an error from any of these the transaction must be aborted. It puts no key twice: LMDB leaves
+ * a long value that the same transaction wrote all its pages when a shorter one replaces it, which
+ * the next write would take for damage. In the order of the keys it is fastest. */
 OXBOW_MUST_CHECK enum oxbow_err tree_write_begin(struct tree *t);
 OXBOW_MUST_CHECK enum oxbow_err tree_write_put(struct tree *t, struct oxbow_bytes key,
                                                struct oxbow_bytes value);

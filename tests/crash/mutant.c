@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Breaks the real store from outside: by lies of the recorder; by standing between the store and
- * LMDB, since these definitions of mdb_put and mdb_txn_commit are found before the library's; and by
- * standing between the files of the journal, since the linker sends their calls of each other here
- * (--wrap in CMakeLists.txt).
+ * LMDB, since these definitions of mdb_cursor_put and mdb_txn_commit are found before the
+ * library's; and by standing between the files of the journal, since the linker sends their calls
+ * of each other here (--wrap in CMakeLists.txt).
  */
 #include "tests/crash/mutant.h"
 
@@ -76,12 +76,12 @@ static void *real(const char *name)
     return fn;
 }
 
-static int real_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned flags)
+static int real_put(MDB_cursor *cursor, MDB_val *key, MDB_val *data, unsigned flags)
 {
-    int (*put)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *, unsigned);
-    void *fn = real("mdb_put");
+    int (*put)(MDB_cursor *, MDB_val *, MDB_val *, unsigned);
+    void *fn = real("mdb_cursor_put");
     memcpy(&put, &fn, sizeof put);
-    return put(txn, dbi, key, data, flags);
+    return put(cursor, key, data, flags);
 }
 
 static int real_commit(MDB_txn *txn)
@@ -94,15 +94,17 @@ static int real_commit(MDB_txn *txn)
 
 static uint8_t lsn_key[2] = {KV_SPACE_STORE, 'h'};
 
-int mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned flags)
+static bool putting_back; /* the header, in a transaction of its own */
+
+int mdb_cursor_put(MDB_cursor *cursor, MDB_val *key, MDB_val *data, unsigned flags)
 {
-    if (!broken(BREAK_LSN) || key->mv_size != sizeof lsn_key ||
+    if (putting_back || !broken(BREAK_LSN) || key->mv_size != sizeof lsn_key ||
         memcmp(key->mv_data, lsn_key, sizeof lsn_key) != 0)
-        return real_put(txn, dbi, key, data, flags);
+        return real_put(cursor, key, data, flags);
     if (data->mv_size > sizeof header)
         lab_die("the header", "is too long to hold back");
     header_len = data->mv_size;
-    header_dbi = dbi;
+    header_dbi = mdb_cursor_dbi(cursor);
     if ((flags & MDB_RESERVE) != 0)
         data->mv_data = header;
     else
@@ -121,8 +123,11 @@ int mdb_txn_commit(MDB_txn *txn)
     MDB_val data = {.mv_size = header_len, .mv_data = header};
     header_len = 0;
     rc = mdb_txn_begin(env, NULL, 0, &second);
-    if (rc == MDB_SUCCESS)
-        rc = real_put(second, header_dbi, &key, &data, 0);
+    if (rc == MDB_SUCCESS) {
+        putting_back = true; /* mdb_put may come by mdb_cursor_put */
+        rc = mdb_put(second, header_dbi, &key, &data, 0);
+        putting_back = false;
+    }
     return rc == MDB_SUCCESS ? real_commit(second) : rc;
 }
 

@@ -1,87 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree on disk by itself: snapshots, the header and its digest, cursors, aborts. */
-#include "engine/store/envelope.h"
-#include "engine/store/store.h"
-#include "engine/store/tree.h"
-#include "tests/support/rig.h"
+#include "tests/store/tree_fixture.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
-
-struct world {
-    struct rig rig; /* its directory and port; no store is opened */
-    struct tree *tree;
-};
-
-static struct world world;
-
-static void tree_up(void)
-{
-    const struct tree_config config = {
-        .port = &world.rig.port, .dir = world.rig.dir, .map_bytes = 64u << 20};
-
-    assert_int_equal(tree_open(&config, &world.tree), OXBOW_OK);
-}
-
-static void tree_again(void)
-{
-    tree_close(world.tree);
-    tree_up();
-}
-
-static int set_up(void **state)
-{
-    static uint8_t meta[META_BYTES];
-    char path[300];
-    FILE *f;
-
-    (void)state;
-    rig_init(&world.rig, OXBOW_SYNC_ALWAYS);
-    format_meta(meta, 64u << 20);
-    snprintf(path, sizeof path, "%s/" TREE_FILE, world.rig.dir);
-    f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(meta, 1, sizeof meta, f), sizeof meta);
-    assert_int_equal(fclose(f), 0);
-    tree_up();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tree_close(world.tree);
-    rig_fini(&world.rig);
-    return 0;
-}
-
-static struct oxbow_bytes text(const char *s)
-{
-    return (struct oxbow_bytes){s, strlen(s)};
-}
 
 static void write_put(const char *key, const char *value)
 {
     assert_int_equal(tree_write_put(world.tree, text(key), text(value)), OXBOW_OK);
-}
-
-static void begin(void)
-{
-    assert_int_equal(tree_write_begin(world.tree), OXBOW_OK);
-}
-
-static void commit(uint64_t lsn)
-{
-    struct tree_header h = *tree_header(world.tree);
-
-    h.lsn = lsn;
-    assert_int_equal(tree_write_commit(world.tree, &h), OXBOW_OK);
 }
 
 static void says(const char *key, const char *want)
@@ -168,7 +93,7 @@ static void the_header_is_found_again(void **state)
     write_put("b", "2");
     assert_int_equal(tree_write_commit(world.tree, &h), OXBOW_OK);
     got = *tree_header(world.tree);
-    tree_again();
+    tree_again(MAP_BYTES);
     assert_memory_equal(tree_header(world.tree), &got, sizeof got);
     assert_int_equal(got.lsn, h.lsn);
     assert_int_equal(got.store_id, h.store_id);

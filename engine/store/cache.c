@@ -55,7 +55,7 @@ uint64_t cache_id(struct cache *c)
 
 uint64_t cache_bytes(const struct cache *c)
 {
-    return c->databases == 0 ? 0 : c->table.cost + c->table.bucket_cap * sizeof(struct mem_entry *);
+    return c->databases == 0 ? 0 : c->table.cost + mem_bucket_bytes(&c->table, c->table.bucket_cap);
 }
 
 /* ---- use ---- */

@@ -3,9 +3,14 @@
  * Hash chains over a bucket array that doubles with the entries, and a skip list over the same
  * entries. It knows keys and bytes, nothing of transactions or of what lies below.
  *
+ * Most look-ups find nothing: the key is in a table below. So a byte for each bucket says which
+ * eighths of the hashes it has, and a search that these rule out touches neither bucket nor entry.
+ * A loose table has none below and goes without: what finds its keys counts in its limit.
+ *
  * Invariants: (1) Each key has at most one entry. (2) An entry is in the skip list exactly when
  * `linked`. (3) The table's cost is the sum of
- * all entries' cost and of the leaf pages that mem_link counted.
+ * all entries' cost and of the leaf pages that mem_link counted. (4) The mark of each entry's hash is
+ * set in its bucket's byte, if there are marks.
  */
 #include "engine/store/memtable.h"
 
@@ -31,32 +36,47 @@ static size_t head_bytes(void)
     return sizeof(struct mem_entry) + MEM_HEIGHT_MAX * sizeof(struct mem_entry *);
 }
 
-enum oxbow_err memtable_init(struct memtable *t, const struct oxbow_alloc *alloc)
+size_t mem_bucket_bytes(const struct memtable *t, size_t count)
 {
-    memset(t, 0, sizeof *t);
-    arena_init(&t->arena, alloc);
+    return count * (sizeof *t->buckets + (t->arena.loose ? 0 : sizeof *t->marks));
+}
+
+static void marks_place(struct memtable *t)
+{
+    t->marks = t->arena.loose ? NULL : (uint8_t *)(t->buckets + t->bucket_cap);
+}
+
+/* With the arena as it is. */
+static enum oxbow_err init(struct memtable *t)
+{
+    const struct oxbow_alloc *alloc = t->arena.alloc;
+
     t->head = mem_new(alloc, head_bytes());
-    t->buckets = mem_new(alloc, BUCKETS_MIN * sizeof *t->buckets);
+    t->buckets = mem_new(alloc, mem_bucket_bytes(t, BUCKETS_MIN));
+    t->bucket_cap = t->bucket_count = BUCKETS_MIN;
     if (t->head == NULL || t->buckets == NULL) {
-        t->bucket_cap = BUCKETS_MIN;
         memtable_fini(t);
         return OXBOW_ENOMEM;
     }
     t->head->height = MEM_HEIGHT_MAX;
-    t->bucket_cap = t->bucket_count = BUCKETS_MIN;
+    marks_place(t);
     t->height = 1;
     t->dice = 2463534242u;
     return OXBOW_OK;
 }
 
+enum oxbow_err memtable_init(struct memtable *t, const struct oxbow_alloc *alloc)
+{
+    memset(t, 0, sizeof *t);
+    arena_init(&t->arena, alloc);
+    return init(t);
+}
+
 enum oxbow_err memtable_init_loose(struct memtable *t, const struct oxbow_alloc *alloc)
 {
-    enum oxbow_err err = memtable_init(t, alloc);
-
-    if (err == OXBOW_OK) {
-        arena_init_loose(&t->arena, alloc);
-    }
-    return err;
+    memset(t, 0, sizeof *t);
+    arena_init_loose(&t->arena, alloc);
+    return init(t);
 }
 
 void memtable_fini(struct memtable *t)
@@ -74,15 +94,23 @@ void memtable_fini(struct memtable *t)
         mem_free(alloc, t->head, head_bytes());
     }
     if (t->buckets != NULL) {
-        mem_free(alloc, t->buckets, t->bucket_cap * sizeof *t->buckets);
+        mem_free(alloc, t->buckets, mem_bucket_bytes(t, t->bucket_cap));
     }
     memset(t, 0, sizeof *t);
+}
+
+static void marks_clear(struct memtable *t, size_t buckets)
+{
+    if (t->marks != NULL) {
+        memset(t->marks, 0, buckets);
+    }
 }
 
 void memtable_reset(struct memtable *t, size_t keep)
 {
     arena_reset(&t->arena, keep);
     memset(t->buckets, 0, t->bucket_count * sizeof *t->buckets);
+    marks_clear(t, t->bucket_count);
     memset(t->head->next, 0, MEM_HEIGHT_MAX * sizeof t->head->next[0]);
     t->bucket_count = BUCKETS_MIN;
     t->count = 0;
@@ -161,10 +189,27 @@ static bool key_is(const struct mem_entry *e, struct oxbow_bytes key)
     return get_le64(a + key.len - 8) == get_le64(b + key.len - 8);
 }
 
+static uint8_t mark_of(uint32_t hash)
+{
+    return (uint8_t)(1u << (hash >> 29)); /* the bits that choose a bucket come from below */
+}
+
+static void mark_set(struct memtable *t, size_t bucket, uint32_t hash)
+{
+    if (t->marks != NULL) {
+        t->marks[bucket] |= mark_of(hash);
+    }
+}
+
 struct mem_entry *mem_find(const struct memtable *t, struct oxbow_bytes key, uint32_t hash)
 {
-    struct mem_entry *e = t->buckets[hash & (t->bucket_count - 1)];
+    size_t at = hash & (t->bucket_count - 1);
+    struct mem_entry *e;
 
+    if (t->marks != NULL && (t->marks[at] & mark_of(hash)) == 0) {
+        return NULL;
+    }
+    e = t->buckets[at];
     while (e != NULL && (e->hash != hash || !key_is(e, key))) {
         e = e->hash_next;
     }
@@ -180,15 +225,17 @@ static void buckets_grow(struct memtable *t)
     if (want > t->bucket_cap) {
         const struct oxbow_alloc *alloc = t->arena.alloc;
         struct mem_entry **more = alloc->resize(
-            alloc->ctx, t->buckets, t->bucket_cap * sizeof *t->buckets, want * sizeof *t->buckets);
+            alloc->ctx, t->buckets, mem_bucket_bytes(t, t->bucket_cap), mem_bucket_bytes(t, want));
 
         if (more == NULL) {
             return;
         }
         t->buckets = more;
         t->bucket_cap = want;
+        marks_place(t);
     }
     memset(t->buckets + t->bucket_count, 0, t->bucket_count * sizeof *t->buckets);
+    marks_clear(t, want);
     for (i = 0; i < t->bucket_count; i++) {
         struct mem_entry **low = &t->buckets[i];
         struct mem_entry **high = &t->buckets[i + t->bucket_count];
@@ -199,6 +246,7 @@ static void buckets_grow(struct memtable *t)
 
             **to = e;
             *to = &e->hash_next;
+            mark_set(t, e->hash & (want - 1), e->hash);
             e = e->hash_next;
         }
         *low = NULL;
@@ -223,8 +271,8 @@ static void buckets_shrink(struct memtable *t)
         *end = t->buckets[i + want];
     }
     t->bucket_count = want;
-    less = alloc->resize(alloc->ctx, t->buckets, t->bucket_cap * sizeof *t->buckets,
-                         want * sizeof *t->buckets);
+    less = alloc->resize(alloc->ctx, t->buckets, mem_bucket_bytes(t, t->bucket_cap),
+                         mem_bucket_bytes(t, want));
     if (less != NULL) { /* else it keeps what it has */
         t->buckets = less;
         t->bucket_cap = want;
@@ -265,6 +313,7 @@ struct mem_entry *mem_make(struct memtable *t, struct oxbow_bytes key, uint32_t 
     uint8_t height = dice_height(t);
     struct mem_entry *e = entry_new(t, entry_bytes(height, key.len));
     struct mem_entry **bucket;
+    size_t at;
 
     if (e == NULL) {
         return NULL;
@@ -278,9 +327,11 @@ struct mem_entry *mem_make(struct memtable *t, struct oxbow_bytes key, uint32_t 
     e->key_len = (uint8_t)key.len;
     e->height = height;
     memcpy((uint8_t *)(e->next + height), key.data, key.len);
-    bucket = &t->buckets[hash & (t->bucket_count - 1)];
+    at = hash & (t->bucket_count - 1);
+    bucket = &t->buckets[at];
     e->hash_next = *bucket;
     *bucket = e;
+    mark_set(t, at, hash);
     t->count++;
     return e;
 }

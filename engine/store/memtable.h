@@ -38,38 +38,41 @@ struct mem_patch {
     uint8_t bytes[MEM_PATCH_MAX];
 };
 
+/* What a search reads stands at the end, beside the links and the key: one or two lines of the
+ * processor's cache. */
 struct mem_entry {
-    struct mem_entry *hash_next;
     uint8_t *data;           /* `cap` bytes: the value from `base` on; NULL when there is none */
     struct mem_piece *front; /* what is in front of `data`; NULL: see below */
     struct mem_patch *patch; /* within what the tables below have of it; NULL: none */
     uint32_t len;            /* of the whole value */
     uint32_t base;           /* without `front`, so many bytes are as in the tables below */
     uint32_t cap;
-    uint32_t hash;
     uint32_t cost; /* its value's share of the table's cost */
-    union {
-        uint32_t note_txn; /* the transaction in the journal's stage that changed it last */
-        uint32_t used_at;  /* of a cache: when it was used last; see cache.h */
-    };
     union {
         uint32_t
             notes[2]; /* where its last two effects stand there, the newer first; see journal.c */
         struct mem_entry *listed; /* of a cache: the next of those that may have to go */
     };
+    union {
+        uint32_t note_txn; /* the transaction in the journal's stage that changed it last */
+        uint32_t used_at;  /* of a cache: when it was used last; see cache.h */
+    };
+    uint8_t often; /* of a cache: how often it is used */
+    bool on_list;  /* of a cache: `listed` counts */
+    bool linked;   /* in the ordered index */
+    bool known;    /* the key is below already: its value replaces one */
+    struct mem_entry *hash_next;
+    uint32_t hash;
     uint8_t state; /* enum mem_state */
     uint8_t key_len;
     uint8_t height;
-    bool linked;              /* in the ordered index */
-    bool known;               /* the key is below already: its value replaces one */
-    bool on_list;             /* of a cache: `listed` counts */
-    uint8_t often;            /* of a cache: how often it is used */
     struct mem_entry *next[]; /* `height` links, then the key */
 };
 
 struct memtable {
     struct arena arena;
     struct mem_entry **buckets;
+    uint8_t *marks;      /* behind the buckets, a byte each; NULL: none. See memtable.c */
     size_t bucket_count; /* in use, a power of two */
     size_t bucket_cap;
     size_t count;           /* entries of any state */
@@ -96,6 +99,8 @@ OXBOW_MUST_CHECK enum oxbow_err memtable_init(struct memtable *t, const struct o
  * with them, and its cost is in bytes. */
 OXBOW_MUST_CHECK enum oxbow_err memtable_init_loose(struct memtable *t,
                                                     const struct oxbow_alloc *alloc);
+/* What so many buckets of it take. */
+size_t mem_bucket_bytes(const struct memtable *t, size_t count);
 void memtable_fini(struct memtable *t);
 /* Empties it, keeping at most `keep` bytes of its memory. */
 void memtable_reset(struct memtable *t, size_t keep);

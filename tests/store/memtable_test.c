@@ -156,6 +156,24 @@ static void many_keys_in_any_order_are_found_and_walked_in_theirs(void **state)
     free(order);
 }
 
+/* Whether each bucket has the marks of its entries, and no others. A loose table has none. */
+static void assert_marks(const struct memtable *t)
+{
+    size_t entries = 0;
+
+    assert_true((t->marks == NULL) == t->arena.loose);
+    for (size_t i = 0; i < t->bucket_count; i++) {
+        uint8_t marks = 0;
+
+        for (const struct mem_entry *e = t->buckets[i]; e != NULL; e = e->hash_next) {
+            marks |= (uint8_t)(1u << (e->hash >> 29));
+            entries++;
+        }
+        assert_true(t->marks == NULL || t->marks[i] == marks);
+    }
+    assert_int_equal(entries, t->count);
+}
+
 static void a_reset_leaves_an_empty_table(void **state)
 {
     unsigned i;
@@ -184,6 +202,7 @@ static void a_reset_leaves_an_empty_table(void **state)
     assert_int_equal(table.oldest_us, 0);
     assert_false(table.dirty);
     assert_null(mem_first(&table));
+    assert_marks(&table);
     assert_null(find(text("1")));
     assert_null(mem_seek(&table, text("2999"), MEM_LE));
     assert_int_equal(table.arena.held, 65536);
@@ -239,6 +258,159 @@ static void neighbours_of_one_object_share_a_leaf(void **state)
     assert_int_equal(table.cost, 3 * MEM_COST_PAGE);
 }
 
+/* Hashes that the test chooses: all of one bucket, of all marks, and three keys to each hash. */
+#define COLLIDING 72u
+
+static void collide(struct memtable *t, struct mem_entry *made[COLLIDING])
+{
+    for (uint32_t i = 0; i < COLLIDING; i++) {
+        /* In between lie bits that choose a bucket only when there are more of them. */
+        uint32_t hash = (i / 3 % 8) << 29 | (i / 24) << 20 | 5;
+        struct oxbow_bytes key = {&i, sizeof i};
+
+        assert_null(mem_find(t, key, hash));
+        made[i] = mem_make(t, key, hash);
+        assert_non_null(made[i]);
+        assert_null(mem_find(t, text("other"), hash));
+        assert_null(mem_find(t, key, hash ^ 6));
+        assert_marks(t);
+    }
+    assert_true(t->marks == NULL || t->marks[5] == 0xff);
+}
+
+static void assert_made(const struct memtable *t, struct mem_entry *const made[COLLIDING])
+{
+    for (uint32_t i = 0; i < COLLIDING; i++) {
+        uint32_t hash = (i / 3 % 8) << 29 | (i / 24) << 20 | 5;
+
+        assert_ptr_equal(mem_find(t, (struct oxbow_bytes){&i, sizeof i}, hash), made[i]);
+    }
+}
+
+static void keys_of_one_bucket_are_told_apart_whatever_their_marks(void **state)
+{
+    struct mem_entry *made[COLLIDING];
+    struct memtable loose;
+
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        collide(&table, made);
+        assert_made(&table, made);
+        memtable_reset(&table, 65536);
+    }
+    assert_int_equal(memtable_init_loose(&loose, &fault.port.alloc), OXBOW_OK);
+    collide(&loose, made);
+    for (uint32_t i = 0; i < COLLIDING; i++) {
+        uint32_t gone = i * 29 % COLLIDING; /* in another order than made */
+
+        assert_made(&loose, made);
+        mem_drop(&loose, made[gone]);
+        made[gone] = NULL;
+    }
+    assert_made(&loose, made);
+    memtable_fini(&loose);
+}
+
+static void assert_has(const struct memtable *t, const bool *there, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct oxbow_bytes key = {&i, sizeof i};
+
+        assert_true((mem_find(t, key, mem_hash(key)) != NULL) == there[i]);
+    }
+    assert_marks(t);
+}
+
+/* Without memory for it, growing and shrinking leave the buckets as they are. */
+static void grow_and_shrink(struct memtable *t, uint64_t *rng, bool may_fail)
+{
+    static bool there[MANY];
+    size_t most = 0;
+
+    memset(there, 0, sizeof there);
+    for (uint32_t step = 0; step < 6 * MANY; step++) {
+        bool more = step < 3 * MANY;
+        uint32_t i = (uint32_t)(rig_random(rng) % MANY);
+        struct oxbow_bytes key = {&i, sizeof i};
+
+        if (may_fail) {
+            fault_arm_alloc(&fault, 1 + rig_random(rng) % 3, 1);
+        }
+        if (there[i] && (!more || rig_random(rng) % 4 == 0)) {
+            mem_drop(t, mem_find(t, key, mem_hash(key)));
+            there[i] = false;
+        } else if (!there[i] && (more || rig_random(rng) % 8 == 0)) {
+            struct mem_entry *e = mem_make(t, key, mem_hash(key));
+
+            assert_true(e != NULL || may_fail);
+            there[i] = e != NULL;
+            if (e != NULL) {
+                mem_link(t, e);
+            }
+        }
+        fault_disarm(&fault);
+        most = t->bucket_count > most ? t->bucket_count : most;
+        if (step % 997 == 0) {
+            assert_has(t, there, MANY);
+        }
+    }
+    assert_has(t, there, MANY);
+    assert_true(most > 1024);
+    while (mem_first(t) != NULL) {
+        mem_drop(t, mem_first(t));
+    }
+    assert_int_equal(t->count, 0);
+    assert_marks(t);
+    assert_int_equal(t->bucket_count, 1024);
+}
+
+static void what_is_left_is_found_when_buckets_come_and_go(void **state)
+{
+    uint64_t rng = rig_seed("memtable buckets");
+    struct memtable loose;
+
+    (void)state;
+    for (int may_fail = 0; may_fail < 2; may_fail++) {
+        assert_int_equal(memtable_init_loose(&loose, &fault.port.alloc), OXBOW_OK);
+        grow_and_shrink(&loose, &rng, may_fail != 0);
+        grow_and_shrink(&loose, &rng, may_fail != 0);
+        memtable_fini(&loose);
+    }
+}
+
+/* As many buckets as there were before a reset are filled again; growing may fail in between. */
+static void marks_come_along_when_buckets_do(void **state)
+{
+    uint64_t rng = rig_seed("memtable marks");
+    static bool there[MANY];
+    size_t most = 0;
+
+    (void)state;
+    for (unsigned round = 0; round < 12; round++) {
+        uint32_t part = 1 + (uint32_t)(rig_random(&rng) % 3);
+
+        memset(there, 0, sizeof there);
+        for (uint32_t i = 0; i < MANY; i++) {
+            struct oxbow_bytes key = {&i, sizeof i};
+
+            if (rig_random(&rng) % part != 0) {
+                continue;
+            }
+            if (round % 2 == 1) {
+                fault_arm_alloc(&fault, 1 + rig_random(&rng) % 3, 1);
+            }
+            there[i] = mem_make(&table, key, mem_hash(key)) != NULL;
+            assert_true(there[i] || round % 2 == 1);
+            fault_disarm(&fault);
+        }
+        assert_has(&table, there, MANY);
+        most = table.bucket_count > most ? table.bucket_count : most;
+        memtable_reset(&table, 65536);
+        assert_marks(&table);
+    }
+    assert_true(most > 1024);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     struct memtable t;
@@ -289,6 +461,9 @@ int main(void)
         TEST(a_reset_leaves_an_empty_table),
         TEST(long_values_cost_pages_and_what_is_gone_costs_nothing),
         TEST(neighbours_of_one_object_share_a_leaf),
+        TEST(keys_of_one_bucket_are_told_apart_whatever_their_marks),
+        TEST(what_is_left_is_found_when_buckets_come_and_go),
+        TEST(marks_come_along_when_buckets_do),
         TEST(every_allocation_may_fail),
     };
 

@@ -165,7 +165,7 @@ enum oxbow_err catalog_attach(struct oxbow_txn *txn)
         return OXBOW_ENOMEM;
     }
     *cat = (struct catalog){.seed = meta[1], .mask = UINT64_MAX};
-    name_cache_init(&cat->names, &port->alloc);
+    name_cache_init(&cat->names, &port->alloc, txn_names_max(txn));
     store_slot_set(txn_store(txn), STORE_SLOT_CATALOG, cat, catalog_close);
     store_set_idle_hook(txn_store(txn), STORE_IDLE_REAP, catalog_reap);
     return OXBOW_OK;
@@ -306,6 +306,17 @@ static void name_forget(struct oxbow_txn *txn, const struct catalog_at *at, stru
 
     names_touch(txn, cat);
     name_cache_drop(&cat->names, txn_database(txn), at->hash, name);
+}
+
+/* A name just made is soon asked for. The change is noted: should it be taken back, all is forgotten. */
+static void name_remember(struct oxbow_txn *txn, const struct catalog_at *at,
+                          struct oxbow_bytes name)
+{
+    struct catalog *cat = store_slot_get(txn_store(txn), STORE_SLOT_CATALOG);
+
+    if (!txn_in_cache(txn)) {
+        name_cache_put(&cat->names, txn_database(txn), at->hash, name, &at->object);
+    }
 }
 
 void catalog_names_forget(struct oxbow_txn *txn)
@@ -551,6 +562,7 @@ enum oxbow_err catalog_open(struct oxbow_txn *txn, struct oxbow_bytes name, enum
         if (err != OXBOW_OK) {
             return txn_fail(txn, err);
         }
+        name_remember(txn, &at, name);
     }
     *made = !at.found;
     *out = at.object;

@@ -154,6 +154,7 @@ bool txn_waits(struct oxbow_txn *txn);
 bool txn_forced(const struct oxbow_txn *txn); /* OXBOW_TXN_FORCE */
 bool txn_readonly(const struct oxbow_txn *txn);
 uint32_t txn_entry_bytes_max(const struct oxbow_txn *txn);
+uint32_t txn_names_max(const struct oxbow_txn *txn);
 uint32_t txn_bytes_max(const struct oxbow_txn *txn); /* of all that it changes */
 /* Wall time in ms, read once per transaction, and the boot number and uptime beside it. */
 uint64_t txn_wall_ms(struct oxbow_txn *txn);

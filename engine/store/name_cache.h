@@ -11,9 +11,9 @@
 
 #include "engine/store/catalog.h"
 
-#define NAME_CACHE_MAX   2048u /* names, of 64 bytes each */
-#define NAME_CACHE_NAME  45u   /* longer names are not remembered */
-#define NAME_CACHE_TIMED 37u   /* nor longer ones of keys that expire */
+#define NAME_CACHE_MIN   32u /* names, of 64 bytes each */
+#define NAME_CACHE_NAME  45u /* longer names are not remembered */
+#define NAME_CACHE_TIMED 37u /* nor longer ones of keys that expire */
 
 struct name_slot;
 
@@ -21,9 +21,12 @@ struct name_cache {
     const struct oxbow_alloc *alloc;
     struct name_slot *slots; /* NULL: nothing was put in yet */
     size_t count;            /* of slots, a power of two */
+    size_t max;
+    uint64_t salt; /* what is of another one is forgotten */
 };
 
-void name_cache_init(struct name_cache *c, const struct oxbow_alloc *alloc);
+/* At most `max` names, from NAME_CACHE_MIN on. */
+void name_cache_init(struct name_cache *c, const struct oxbow_alloc *alloc, size_t max);
 void name_cache_fini(struct name_cache *c);
 /* Sets id, type and deadline. `hash` is the name's in the catalog. False: not in it. */
 bool name_cache_get(const struct name_cache *c, uint32_t database, uint64_t hash,

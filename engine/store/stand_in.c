@@ -90,6 +90,7 @@ void stand_in_config(const struct oxbow_config *config, uint32_t n, char dir[STA
         .dirty_pages = DIRTY_PAGES, /* the room above the quota follows from these two */
         .txn_bytes = txn < quota ? txn : (uint32_t)quota,
         .memtable_bytes = config->memtable_bytes,
+        .names_max = config->names_max,
         .checkpoint_ms = config->checkpoint_ms,
         .entry_bytes = config->entry_bytes,
         .journal_bytes = JOURNAL_BYTES,

@@ -23,6 +23,9 @@
 #define MEMTABLE_DEFAULT   (4u << 20)
 #define MEMTABLE_MIN       (64u << 10)
 #define MEMTABLE_MAX       (256u << 20)
+#define NAMES_DEFAULT      2048u
+#define NAMES_MIN          32u
+#define NAMES_MAX          (1u << 20)
 #define CHECKPOINT_DEFAULT 60000u
 #define TXN_DEFAULT        (16u << 20)
 #define TXN_MIN            (64u << 10)
@@ -56,6 +59,7 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
     c->interval_ms = or_default(c->interval_ms, INTERVAL_DEFAULT);
     c->dirty_pages = or_default(c->dirty_pages, DIRTY_DEFAULT);
     c->memtable_bytes = or_default(c->memtable_bytes, MEMTABLE_DEFAULT);
+    c->names_max = or_default(c->names_max, NAMES_DEFAULT);
     c->checkpoint_ms = or_default(c->checkpoint_ms, CHECKPOINT_DEFAULT);
     c->txn_bytes = or_default(c->txn_bytes, TXN_DEFAULT);
     c->entry_bytes = or_default(c->entry_bytes, ENTRY_DEFAULT);
@@ -79,7 +83,8 @@ static enum oxbow_err fill_config(struct oxbow_config *c)
         outside(c->interval_ms, 1, STORE_INTERVAL_MAX) ||
         outside(c->quota_bytes, QUOTA_MIN, map_max / 4) || c->map_bytes > map_max ||
         !quota_fits(c) || outside(c->dirty_pages, DIRTY_MIN, DIRTY_MAX) ||
-        outside(c->memtable_bytes, MEMTABLE_MIN, MEMTABLE_MAX) || c->journal > OXBOW_JOURNAL_OFF ||
+        outside(c->memtable_bytes, MEMTABLE_MIN, MEMTABLE_MAX) ||
+        outside(c->names_max, NAMES_MIN, NAMES_MAX) || c->journal > OXBOW_JOURNAL_OFF ||
         (c->journal_segments != 0 && outside(c->journal_segments, 2, RING_SEGMENTS)) ||
         (c->journal_bytes != 0 && outside(c->journal_bytes, RING_BYTES_MIN, RING_BYTES_MAX)) ||
         outside(c->txn_bytes, TXN_MIN, TXN_MAX) || outside(c->entry_bytes, 1, ENTRY_MAX) ||

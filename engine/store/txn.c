@@ -354,6 +354,11 @@ uint32_t txn_entry_bytes_max(const struct oxbow_txn *txn)
     return txn->db->config.entry_bytes;
 }
 
+uint32_t txn_names_max(const struct oxbow_txn *txn)
+{
+    return txn->db->config.names_max;
+}
+
 uint32_t txn_bytes_max(const struct oxbow_txn *txn)
 {
     return txn->db->config.txn_bytes;

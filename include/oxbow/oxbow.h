@@ -112,6 +112,8 @@ struct oxbow_config {
     uint64_t map_bytes;            /* LMDB's map; 0: max(4 x quota, 1 GiB), 32-bit: 512 MiB */
     uint32_t dirty_pages;          /* estimated pages that start a checkpoint; 0: 3072 */
     uint32_t memtable_bytes;       /* bytes that start a checkpoint; 0: 4 MiB */
+    uint32_t names_max;            /* names of keys that are remembered, 64 bytes each; 32 to
+                                      1,048,576; 0: 2048 */
     uint32_t checkpoint_ms;        /* age that starts a checkpoint; 0: 60,000 */
     uint32_t txn_bytes;            /* hard cap on one transaction; 0: 16 MiB */
     uint32_t entry_bytes;          /* hard cap on one value or entry; at most 256 MiB; 0: 64 MiB */

@@ -125,6 +125,16 @@ class Limits(base.Oxbowd):
             self.assertIn(says, base.refused(path, cwd=self.top), line)
         self.assertEqual(os.listdir(self.top), ["wrong.conf"])
 
+    def test_names_max_has_a_least_and_a_most(self):
+        for number in (1, 31, 1048577):
+            path = self.write("wrong.conf", f"port 0\nunixsocket s\nnames-max {number}\n")
+            self.assertIn("names-max: ", base.refused(path, cwd=self.top))
+        self.assertEqual(os.listdir(self.top), ["wrong.conf"])
+        for number in (0, 32, 1048576):
+            d, _ = self.start("--names-max", str(number))
+            self.assertEqual(d.client().config_get("names-max"), {"names-max": str(number)})
+            self.assertEqual(d.end(), 0)
+
     def test_file_and_command_line_say_it_class_by_class(self):
         d, client = self.start(
             "--client-output-buffer-limit", "pubsub", "3mb", "1k", "5",

@@ -3,6 +3,7 @@
 
 #include "engine/base/scan.h"
 #include "engine/store/catalog.h"
+#include "tests/support/fault.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -148,11 +149,13 @@ static void an_abort_leaves_no_trace(void **state)
     assert_ok(catalog_remove(f->txn, bytes_of("a")));
     make(f, "b", OXBOW_TYPE_LIST, &o);
     assert_ok(catalog_rename(f->txn, bytes_of("b"), bytes_of("c"), false, &o));
+    make(f, "d", OXBOW_TYPE_LIST, &o); /* remembered for having been made */
     fixture_abort(f);
     fixture_begin(f);
     assert_ok(catalog_find(f->txn, bytes_of("a"), &o));
     assert_err(catalog_find(f->txn, bytes_of("b"), &o), OXBOW_ENOENT);
     assert_err(catalog_find(f->txn, bytes_of("c"), &o), OXBOW_ENOENT);
+    assert_err(catalog_find(f->txn, bytes_of("d"), &o), OXBOW_ENOENT);
     assert_ok(catalog_count(f->txn, &count));
     assert_int_equal(count, 1);
 }
@@ -372,6 +375,108 @@ static void names_that_collide_are_told_apart(void **state)
     run_random(64);
 }
 
+/* ---- what is remembered ---- */
+
+#define NAMES_MANY 4000u
+
+static struct oxbow_bytes many_name(unsigned i, char out[16])
+{
+    snprintf(out, 16, "name-%u", i);
+    return bytes_of(out);
+}
+
+static void make_many(struct fixture *f, uint64_t ids[NAMES_MANY])
+{
+    struct object o;
+    char name[16];
+
+    for (unsigned i = 0; i < NAMES_MANY; i++) {
+        if (i % 500 == 0) {
+            fixture_begin(f);
+        }
+        (void)many_name(i, name);
+        make(f, name, OXBOW_TYPE_LIST, &o);
+        ids[i] = o.id;
+        if (i % 500 == 499) {
+            fixture_commit(f);
+        }
+    }
+}
+
+/* What a store has allocated once it has as many names. */
+static int64_t bytes_with_many(uint32_t names_max)
+{
+    static uint64_t ids[NAMES_MANY];
+    struct fixture f;
+    struct fault fault;
+    int64_t bytes;
+
+    fault_init(&fault, oxbow_port_default());
+    fixture_init(&f, &(struct oxbow_config){.port = &fault.port,
+                                            .sync = OXBOW_SYNC_INTERVAL,
+                                            .journal = OXBOW_JOURNAL_OFF,
+                                            .names_max = names_max});
+    make_many(&f, ids);
+    bytes = fault.live_bytes;
+    fixture_fini(&f);
+    assert_int_equal(fault.live_bytes, 0);
+    return bytes;
+}
+
+/* Of 64 bytes each; a table grows by a factor of four, and never beyond its bound. */
+static void names_max_bounds_what_is_remembered(void **state)
+{
+    int64_t least = bytes_with_many(32);
+
+    (void)state;
+    assert_int_equal(bytes_with_many(127), least);
+    assert_int_equal(bytes_with_many(128) - least, (128 - 32) * 64);
+    assert_int_equal(bytes_with_many(0) - least, (2048 - 32) * 64);
+    assert_int_equal(bytes_with_many(8191) - least, (2048 - 32) * 64);
+    assert_int_equal(bytes_with_many(8192) - least, (8192 - 32) * 64);
+}
+
+/* Whether name i is what it was before everything that was taken back. */
+static void all_are_as_made(struct fixture *f, const uint64_t ids[NAMES_MANY])
+{
+    struct object o;
+    char name[16];
+
+    for (unsigned i = 0; i < NAMES_MANY; i++) {
+        assert_ok(catalog_find(f->txn, many_name(i, name), &o));
+        assert_int_equal(o.id, ids[i]);
+    }
+}
+
+static void what_an_abort_takes_back_is_forgotten_by_a_large_table_too(void **state)
+{
+    static uint64_t ids[NAMES_MANY];
+    struct fixture f;
+    struct object o;
+    char name[16];
+
+    (void)state;
+    fixture_init(&f, &(struct oxbow_config){.sync = OXBOW_SYNC_INTERVAL, .names_max = 1u << 15});
+    make_many(&f, ids);
+    for (unsigned round = 0; round < 3; round++) {
+        fixture_begin(&f);
+        all_are_as_made(&f, ids);
+        for (unsigned i = round; i < NAMES_MANY; i += 7) {
+            assert_ok(catalog_remove(f.txn, many_name(i, name)));
+            if (i % 2 == 0) {
+                make(&f, name, OXBOW_TYPE_STREAM, &o);
+            }
+        }
+        make(&f, "new", OXBOW_TYPE_LIST, &o);
+        fixture_abort(&f);
+        fixture_begin(&f);
+        assert_err(catalog_find(f.txn, bytes_of("new"), &o), OXBOW_ENOENT);
+        all_are_as_made(&f, ids);
+        fixture_commit(&f);
+    }
+    fixture_fini(&f);
+}
+
 /* ---- scan ---- */
 
 struct seen {
@@ -544,6 +649,8 @@ int main(void)
         TEST(databases_are_apart_until_they_are_swapped),
         TEST(flush_forgets_everything_in_its_database_alone),
         cmocka_unit_test(names_that_collide_are_told_apart),
+        cmocka_unit_test(names_max_bounds_what_is_remembered),
+        cmocka_unit_test(what_an_abort_takes_back_is_forgotten_by_a_large_table_too),
         cmocka_unit_test(a_scan_gives_all_that_stays_whatever_else_changes),
         TEST(scan_steps_are_bounded),
         TEST(what_a_name_leaves_behind_is_reaped),

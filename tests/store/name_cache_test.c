@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAX 2048u
+
 static struct fault fault;
 static struct name_cache cache;
 
@@ -18,7 +20,7 @@ static int set_up(void **state)
 {
     (void)state;
     fault_init(&fault, oxbow_port_default());
-    name_cache_init(&cache, &fault.port.alloc);
+    name_cache_init(&cache, &fault.port.alloc, MAX);
     return 0;
 }
 
@@ -93,16 +95,86 @@ static void a_full_set_gives_its_oldest_away_when_it_may_not_grow(void **state)
         put(0, 9, name, i);
         assert_int_equal(id_of(0, 9, name), i);
     }
-    assert_true(cache.count <= NAME_CACHE_MAX);
+    assert_true(cache.count <= MAX);
     for (i = 1; i <= 32; i++) {
         (void)snprintf(name, sizeof name, "m%u", (unsigned)i);
         put(0, 9, name, i);
     }
-    assert_int_equal(cache.count, NAME_CACHE_MAX);
+    assert_int_equal(cache.count, MAX);
     assert_int_equal(id_of(0, 9, "m32"), 32);
     assert_int_equal(id_of(0, 9, "m29"), 29);
     assert_int_equal(id_of(0, 9, "m28"), 0);
-    assert_true(fault.live_bytes >= NAME_CACHE_MAX * 64);
+    assert_true(fault.live_bytes >= MAX * 64);
+}
+
+/* From there on all are forgotten without a walk through the table. */
+static void a_large_table_is_cleared_as_a_small_one_is(void **state)
+{
+    enum { LARGE = 8192, ROUNDS = 5, NAMES = 3000 };
+    char name[16];
+
+    (void)state;
+    name_cache_init(&cache, &fault.port.alloc, LARGE);
+    for (uint64_t i = 1; i <= 40; i++) { /* of one set */
+        (void)snprintf(name, sizeof name, "m%u", (unsigned)i);
+        put(0, 9, name, i);
+    }
+    assert_int_equal(cache.count, LARGE);
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        unsigned kept = 0;
+
+        for (uint64_t i = 1; i <= NAMES; i++) {
+            (void)snprintf(name, sizeof name, "n%u", (unsigned)i);
+            assert_int_equal(id_of(0, i << 33, name), 0);
+            if ((i + round) % 2 == 0) { /* half of them are of the round before */
+                put(0, i << 33, name, i + round * NAMES);
+            }
+        }
+        for (uint64_t i = 1; i <= NAMES; i++) {
+            bool put_now = (i + round) % 2 == 0;
+            uint64_t id;
+
+            (void)snprintf(name, sizeof name, "n%u", (unsigned)i);
+            id = id_of(0, i << 33, name);
+            assert_true(id == 0 || (put_now && id == i + round * NAMES));
+            kept += id != 0;
+        }
+        assert_int_equal(kept, NAMES / 2);
+        name_cache_clear(&cache);
+    }
+}
+
+/* The table grows by a factor of four: a limit between two sizes is the lower one. */
+static void a_limit_is_never_passed(void **state)
+{
+    static const struct {
+        size_t max;
+        size_t count;
+    } limits[] = {{NAME_CACHE_MIN, 32},
+                  {NAME_CACHE_MIN + 1, 32},
+                  {127, 32},
+                  {128, 128},
+                  {129, 128},
+                  {2047, 512},
+                  {MAX, MAX},
+                  {8191, MAX},
+                  {(size_t)1 << 20, 524288u}};
+    char name[16];
+
+    (void)state;
+    for (size_t n = 0; n < sizeof limits / sizeof limits[0]; n++) {
+        name_cache_init(&cache, &fault.port.alloc, limits[n].max);
+        for (uint64_t i = 1; i <= 60; i++) { /* of one set */
+            (void)snprintf(name, sizeof name, "m%u", (unsigned)i);
+            put(0, 9, name, i);
+            assert_int_equal(id_of(0, 9, name), i);
+            assert_true(cache.count <= limits[n].max);
+        }
+        assert_int_equal(cache.count, limits[n].count);
+        assert_int_equal(fault.live_bytes, limits[n].count * 64);
+        name_cache_fini(&cache);
+        assert_int_equal(fault.live_bytes, 0);
+    }
 }
 
 static void a_name_that_is_too_long_is_looked_for_each_time(void **state)
@@ -138,6 +210,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_full_set_gives_its_oldest_away_when_it_may_not_grow,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_large_table_is_cleared_as_a_small_one_is, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_limit_is_never_passed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_name_that_is_too_long_is_looked_for_each_time, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(without_memory_it_remembers_nothing_or_what_it_had, set_up,

@@ -159,10 +159,13 @@ static void fields_out_of_their_range_are_refused(void **state)
         {.quota_bytes = 8 << 20, .map_bytes = 8 << 20},
         {.dirty_pages = 15},
         {.memtable_bytes = 65535},
+        {.names_max = 31},
+        {.names_max = (1u << 20) + 1},
         {.txn_bytes = 65535},
         {.entry_bytes = (256u << 20) + 1},
         {.sync = 4},
     };
+    static const uint32_t names[] = {32, 1u << 20};
     struct oxbow *db = NULL;
 
     (void)state;
@@ -171,6 +174,11 @@ static void fields_out_of_their_range_are_refused(void **state)
 
         config.dir = dir;
         assert_int_equal(oxbow_open(&config, &db), OXBOW_EINVAL);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        db = open_with((struct oxbow_config){.names_max = names[i]});
+        assert_int_equal(oxbow_close(db), OXBOW_OK);
+        db = NULL;
     }
     assert_int_equal(oxbow_open(&(struct oxbow_config){.dir = ""}, &db), OXBOW_EINVAL);
     assert_int_equal(oxbow_open(&(struct oxbow_config){.dir = dir,

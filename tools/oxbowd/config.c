@@ -435,6 +435,12 @@ static bool memory_check(const struct config *c, struct config_why *why)
            refuse(why, "oxbowd", "maxmemory-policy", none);
 }
 
+static bool names_check(const struct config *c, struct config_why *why)
+{
+    return c->names == 0 || c->names >= CONFIG_NAMES_MIN ||
+           refuse(why, "oxbowd", "names-max", "is 0 or from %u", CONFIG_NAMES_MIN);
+}
+
 bool config_check(const struct config *c, struct config_why *why)
 {
     struct config_why wrong;
@@ -456,7 +462,7 @@ bool config_check(const struct config *c, struct config_why *why)
     if (c->port == 0 && c->tls_port == 0 && c->unixsocket[0] == '\0') {
         return refuse(why, "oxbowd", "port", "is 0 and there is no unixsocket: nobody could come");
     }
-    if (!sentinel_check(c, why) || !memory_check(c, why)) {
+    if (!sentinel_check(c, why) || !memory_check(c, why) || !names_check(c, why)) {
         return false;
     }
     if (c->keyspace_events[strspn(c->keyspace_events, "KEg$lshzxetdmnA")] != '\0') {

@@ -27,6 +27,7 @@
 #define CONFIG_FORWARDS_MAX 65536u
 #define CONFIG_RULES_MAX    256u /* of queues, and of groups */
 #define CONFIG_RULES_BYTES  65536u
+#define CONFIG_NAMES_MIN    32u /* of names-max, but for 0 */
 
 struct config_binds {
     char text[OXBOW_RESP_UV_BINDS_MAX][CONFIG_TEXT_MAX];
@@ -174,6 +175,7 @@ struct config {
     uint64_t journal_segment_size;
     uint64_t dirty_pages;
     uint64_t memtable;
+    uint64_t names;
     uint64_t checkpoint_ms;
     uint64_t entry_max;
     uint64_t endurance;

@@ -169,6 +169,9 @@ const struct config_row config_rows[] = {
      "changed pages that start a checkpoint; 0: by the quota, 3072 to 16384; 256 for 64 MB boards"},
     {"checkpoint-memory", CONFIG_SIZE, AT(memtable), "0", 0, 256 * MIB, NULL,
      "changed bytes that start one; 0: 8 MiB from a quota of 1 GiB on, below it 4 MiB"},
+    {"names-max", CONFIG_NUMBER, AT(names), "0", 0, 1048576, NULL,
+     "names of keys remembered, 64 bytes each, from 32; 0: 131072 from a quota of 1 GiB on, below "
+     "it 2048"},
     {"checkpoint-ms", CONFIG_NUMBER, AT(checkpoint_ms), "0", 0, 3600000, NULL,
      "age that starts one; 0: 60000"},
     {"entry-max", CONFIG_SIZE, AT(entry_max), "0", 0, 256 * MIB, NULL,

@@ -10,6 +10,7 @@
 #define GATHER_PAGES_MIN 3072u /* the library's default */
 #define GATHER_PAGES_MAX 16384u
 #define GATHER_BYTES     (8u << 20)
+#define GATHER_NAMES     (128u << 10)
 
 static const char *store_error(const struct daemon_log *log, enum oxbow_err err, char *text,
                                size_t len)
@@ -53,6 +54,9 @@ static void gather(const struct config *c, struct oxbow_config *out)
     if (out->memtable_bytes == 0 && quota >= QUOTA_DEFAULT) {
         out->memtable_bytes = GATHER_BYTES;
     }
+    if (out->names_max == 0 && quota >= QUOTA_DEFAULT) {
+        out->names_max = GATHER_NAMES;
+    }
     /* A checkpoint begins, too, when a part of the ring as long as a segment is written. */
     if (out->journal_bytes == 0 && quota >= QUOTA_DEFAULT) {
         out->journal_bytes = GATHER_BYTES;
@@ -71,6 +75,7 @@ enum oxbow_err daemon_store_open(const struct config *c, const struct oxbow_port
         .disk_bytes = c->disk_limit,
         .dirty_pages = (uint32_t)c->dirty_pages,
         .memtable_bytes = (uint32_t)c->memtable,
+        .names_max = (uint32_t)c->names,
         .checkpoint_ms = (uint32_t)c->checkpoint_ms,
         .entry_bytes = (uint32_t)c->entry_max,
         .endurance_bytes = c->endurance,

@@ -298,6 +298,50 @@ static struct oxbow_resp_sentinel sentinel_of(const struct config *c)
     };
 }
 
+static struct oxbow_resp_config session_of(struct daemon *d,
+                                           const struct oxbow_resp_setting *settings,
+                                           uint32_t setting_count, uint32_t clients)
+{
+    const struct config *c = &d->config;
+
+    return (struct oxbow_resp_config){
+        .db = d->db,
+        .password = text_or_null(c->requirepass),
+        .users = text_or_null(c->users),
+        .users_file = users_file(c->aclfile),
+        .all_channels = c->acl_pubsub != 0,
+        .debug = (enum oxbow_resp_debug)c->debug,
+        .acl_log_max = c->acllog_max != 0 ? (uint32_t)c->acllog_max : UINT32_MAX,
+        .protected_mode = c->protected_mode,
+        .clients_max = clients,
+        .query_bytes_max = c->query_limit,
+        .bulk_bytes_max = c->bulk_max,
+        .reply_bytes_max = c->reply_limit,
+        .timeout_s = (uint32_t)c->timeout,
+        .pid = (uint32_t)getpid(),
+        .config_file = text_or_null(c->file),
+        .rewrite = config_rewriting(&d->origin),
+        .settings = settings,
+        .setting_count = setting_count,
+        .told = d->told.at,
+        .told_count = d->told.count,
+        .without_meaning = config_without_meaning,
+        .scripting = OXBOWD_SCRIPTING,
+        .script_ms_max = c->script_ms != 0 ? (uint32_t)c->script_ms : UINT32_MAX,
+        .script_bytes_max = c->script_memory,
+        .queue_rules = c->rules.queues,
+        .queue_rule_count = c->rules.queue_count,
+        .group_rules = c->rules.groups,
+        .group_rule_count = c->rules.group_count,
+        .uplink = uplink_session(d->uplink),
+        .uplink_ops = uplink_session_ops(d->uplink),
+        .sentinel = sentinel_of(c),
+        .shutdown = on_shutdown,
+        .reopen = on_reopen,
+        .ctx = d,
+    };
+}
+
 static bool server_open(struct daemon *d)
 {
     const struct config *c = &d->config;
@@ -308,43 +352,7 @@ static bool server_open(struct daemon *d)
     const uint32_t clients = clients_max(d);
     struct oxbow_resp_uv_why why = {.text = ""};
     const struct oxbow_resp_uv_config config = {
-        .resp =
-            {
-                .db = d->db,
-                .password = text_or_null(c->requirepass),
-                .users = text_or_null(c->users),
-                .users_file = users_file(c->aclfile),
-                .all_channels = c->acl_pubsub != 0,
-                .debug = (enum oxbow_resp_debug)c->debug,
-                .acl_log_max = c->acllog_max != 0 ? (uint32_t)c->acllog_max : UINT32_MAX,
-                .protected_mode = c->protected_mode,
-                .clients_max = clients,
-                .query_bytes_max = c->query_limit,
-                .bulk_bytes_max = c->bulk_max,
-                .reply_bytes_max = c->reply_limit,
-                .timeout_s = (uint32_t)c->timeout,
-                .pid = (uint32_t)getpid(),
-                .config_file = text_or_null(c->file),
-                .rewrite = config_rewriting(&d->origin),
-                .settings = settings,
-                .setting_count = config_settings(c, settings, room),
-                .told = d->told.at,
-                .told_count = d->told.count,
-                .without_meaning = config_without_meaning,
-                .scripting = OXBOWD_SCRIPTING,
-                .script_ms_max = c->script_ms != 0 ? (uint32_t)c->script_ms : UINT32_MAX,
-                .script_bytes_max = c->script_memory,
-                .queue_rules = c->rules.queues,
-                .queue_rule_count = c->rules.queue_count,
-                .group_rules = c->rules.groups,
-                .group_rule_count = c->rules.group_count,
-                .uplink = uplink_session(d->uplink),
-                .uplink_ops = uplink_session_ops(d->uplink),
-                .sentinel = sentinel_of(c),
-                .shutdown = on_shutdown,
-                .reopen = on_reopen,
-                .ctx = d,
-            },
+        .resp = session_of(d, settings, config_settings(c, settings, room), clients),
         .binds = binds,
         .bind_count = c->bind.count,
         .port = (uint16_t)c->port,

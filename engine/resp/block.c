@@ -514,7 +514,7 @@ void resp_block_woken(struct oxbow_resp *s)
     struct oxbow_waiter *waiter;
     void *user;
 
-    while (oxbow_wait_next(s->waits, &waiter, &user) == OXBOW_OK) {
+    while (resp_room(s) && oxbow_wait_next(s->waits, &waiter, &user) == OXBOW_OK) {
         struct oxbow_resp_client *c = user;
 
         if (c->killed) {

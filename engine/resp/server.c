@@ -109,6 +109,7 @@ enum oxbow_err oxbow_resp_open(const struct oxbow_resp_config *config, struct ox
     }
     link_init(&s->clients);
     link_init(&s->ready);
+    link_init(&s->stuck);
     link_init(&s->gated);
     link_init(&s->notice);
     link_init(&s->batch);
@@ -185,7 +186,8 @@ int oxbow_resp_fd(const struct oxbow_resp *s)
 /* When the server has something to do by itself that nobody waits for in a line. */
 static uint64_t own_due_us(const struct oxbow_resp *s)
 {
-    const uint64_t due[] = {resp_idle_due_us(s), resp_output_due_us(s), resp_pause_due_us(s)};
+    const uint64_t due[] = {resp_idle_due_us(s), resp_output_due_us(s), resp_pause_due_us(s),
+                            resp_room_due_us(s)};
     uint64_t first = RESP_NEVER_US;
 
     for (size_t i = 0; i < sizeof due / sizeof due[0]; i++) {
@@ -197,12 +199,13 @@ static uint64_t own_due_us(const struct oxbow_resp *s)
 int64_t oxbow_resp_timeout_ms(const struct oxbow_resp *s)
 {
     uint64_t now = s->port->clock.mono_us(s->port->clock.ctx);
-    int64_t left = s->waits != NULL ? oxbow_wait_set_timeout(s->waits) : OXBOW_WAIT_FOREVER;
+    int64_t left =
+        s->waits != NULL && !s->no_room ? oxbow_wait_set_timeout(s->waits) : OXBOW_WAIT_FOREVER;
 
     if (s->db == NULL) {
         return OXBOW_WAIT_FOREVER;
     }
-    if (!link_alone(&s->ready) || s->cache.more) {
+    if (!link_alone(&s->ready) || (s->cache.more && !s->no_room)) {
         return 0;
     }
     if (s->deadline_count > 0) {
@@ -460,6 +463,7 @@ static void finish(struct oxbow_resp *s, struct oxbow_resp_client *c)
 static bool step(struct oxbow_resp *s, struct oxbow_resp_client *c)
 {
     struct resp_request request;
+    enum resp_outcome outcome;
 
     c->put_back = false;
     s->current = c;
@@ -475,11 +479,22 @@ static bool step(struct oxbow_resp *s, struct oxbow_resp_client *c)
         resp_pause_wait(c);
         return true;
     }
+    if (resp_reader_begins_inline(&c->in) && !resp_room(s)) { /* a line cannot be put back */
+        resp_room_wait(c);
+        return false;
+    }
     c->request_in = resp_reader_mark(&c->in);
     switch (resp_reader_next(&c->in, &request)) {
     case RESP_READ_REQUEST:
         c->request++;
-        if (resp_execute(c, request.args, (uint32_t)request.count) == RESP_GIVEN_UP) {
+        outcome = resp_execute(c, request.args, (uint32_t)request.count);
+        if (outcome == RESP_NO_ROOM) {
+            resp_reader_rewind(&c->in, c->request_in);
+            c->request--;
+            resp_room_wait(c);
+            return false;
+        }
+        if (outcome == RESP_GIVEN_UP) {
             if (!c->put_back) {
                 resp_reader_rewind(&c->in, c->request_in);
                 c->request--;
@@ -578,6 +593,7 @@ static void ask_for_gates(struct oxbow_resp *s)
 static void turn(struct oxbow_resp *s)
 {
     open_gates(s);
+    resp_room_turn(s);
     resp_expired_tell(s);
     resp_cache_turn(s);
     resp_block_woken(s);

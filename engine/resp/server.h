@@ -195,6 +195,7 @@ struct oxbow_resp_client {
     uint32_t batch_databases; /* that its commands in the batch were in, a bit each */
     bool batch_told;          /* it was told of others' commands in the batch */
     bool put_back;            /* by a batch that failed */
+    bool stuck;               /* in server->stuck */
     struct acl_user *who;
     bool authenticated; /* as `who`, or it needed not */
     bool closing;       /* nothing more is carried out; closed when all has left */
@@ -327,6 +328,8 @@ struct oxbow_resp {
     struct resp_track track;
     const char *set_why; /* what is wrong with the value that CONFIG SET is given */
     struct link ready;
+    struct link stuck; /* those that would be ready if there was room: server_room.c */
+    uint64_t room_us;  /* when it is asked again all the same */
     struct link gated;
     struct link notice;
     struct resp_stats stats;
@@ -370,6 +373,7 @@ struct oxbow_resp {
     bool begun;        /* what is set now comes from clients */
     bool rules_told;   /* that a rule of the configuration could not be kept: rules.c */
     bool expired_kept; /* the store keeps the names of keys that expire */
+    bool no_room;      /* the store has said so, and will tell when there is: server_room.c */
     bool unsaid_some;  /* there may be something in `unsaid` */
     uint32_t blocked;
     struct oxbow_resp_client **deadlines; /* a heap by block.until_us */
@@ -487,6 +491,16 @@ bool resp_set_own_sync(struct oxbow_resp *s, struct oxbow_bytes value);
 /* Databases have those policies again that they had. */
 void resp_own_sync_back(struct oxbow_resp *s, const struct resp_own_sync own[OXBOW_RESP_DATABASES]);
 
+/* ---- server_room.c ---- */
+
+/* Whether a transaction can begin without waiting for the device. */
+bool resp_room(struct oxbow_resp *s);
+/* The client's next request waits until one can. */
+void resp_room_wait(struct oxbow_resp_client *c);
+/* Lets them go on if so. */
+void resp_room_turn(struct oxbow_resp *s);
+uint64_t resp_room_due_us(const struct oxbow_resp *s);
+
 /* ---- server_cache.c ---- */
 
 /* Asks the store which databases are kept in memory, and how much they may take. */
@@ -589,8 +603,9 @@ void resp_denied_text(enum acl_verdict verdict, const struct resp_command *row, 
                       size_t len);
 
 enum resp_outcome {
-    RESP_DONE,    /* replied, queued or blocked */
-    RESP_GIVEN_UP /* the batch failed and this command with it, or it has to wait: it comes again */
+    RESP_DONE,     /* replied, queued or blocked */
+    RESP_GIVEN_UP, /* the batch failed and this command with it, or it has to wait: it comes again */
+    RESP_NO_ROOM   /* the store has no room yet: likewise */
 };
 enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_bytes *args,
                                uint32_t count);

@@ -190,7 +190,7 @@ void resp_cache_queued(struct oxbow_resp_client *c, const struct resp_call *call
 
 void resp_cache_turn(struct oxbow_resp *s)
 {
-    if (s->cache.more) {
+    if (s->cache.more && resp_room(s)) {
         if (has_limit(s)) {
             evict_now(s, TURN_STEPS);
         } else {

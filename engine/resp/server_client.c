@@ -221,7 +221,7 @@ void resp_client_wake(struct oxbow_resp_client *c)
 
 bool oxbow_resp_client_wants(const struct oxbow_resp_client *c)
 {
-    return !c->closing && !c->killed && resp_reply_pending(&c->out) < RESP_OUT_PAUSE;
+    return !c->closing && !c->killed && !c->stuck && resp_reply_pending(&c->out) < RESP_OUT_PAUSE;
 }
 
 /* ---- out ---- */

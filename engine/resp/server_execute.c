@@ -450,6 +450,17 @@ static enum resp_outcome run_in_batch(struct resp_call *call, bool settle)
     return RESP_DONE;
 }
 
+/* Whether it would begin a transaction, and no line of others' is on its way that it joins. */
+static bool needs_room(const struct resp_call *call)
+{
+    const uint32_t flags = call->row->flags;
+
+    if ((flags & RESP_PURE) != 0 || (call->client->multi.on && (flags & RESP_NOT_QUEUED) == 0)) {
+        return false;
+    }
+    return call->server->txn == NULL || (flags & RESP_ALONE) != 0;
+}
+
 static enum resp_outcome execute(struct resp_call *call)
 {
     struct oxbow_resp_client *c = call->client;
@@ -494,6 +505,9 @@ enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_b
     }
     if (s->pause.mode != RESP_PAUSE_NONE && resp_pause_holds(&call)) {
         return RESP_GIVEN_UP;
+    }
+    if (!resp_reader_was_inline(&c->in) && needs_room(&call) && !resp_room(s)) {
+        return RESP_NO_ROOM;
     }
     s->stats.commands++;
     outcome = execute(&call);

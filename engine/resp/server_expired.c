@@ -84,7 +84,7 @@ void resp_expired_tell(struct oxbow_resp *s)
 
     (void)resp_expired_look(
         s); /* clients that track may be gone; what stays on is looked at again */
-    if (!s->expired_kept || resp_txn_begin(s, 0, &s->txn) != OXBOW_OK) {
+    if (!s->expired_kept || !resp_room(s) || resp_txn_begin(s, 0, &s->txn) != OXBOW_OK) {
         return;
     }
     (void)oxbow_txn_databases(s->txn); /* it has to begin somewhere */

@@ -329,7 +329,7 @@ static void settle(struct oxbow *db)
         threads->event_set(db->event);
     }
     threads->cond_broadcast(db->settled);
-    threads->cond_broadcast(db->room);
+    turn_room(db);
     threads->cond_signal(db->journal_work);
 }
 

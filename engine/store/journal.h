@@ -42,16 +42,17 @@ struct journal {
     struct journal_age wait; /* M: of those that no sync is under way for */
     struct journal_age sync; /* M: of those that one is */
     bool writing;            /* M */
-    bool syncing;            /* M */
-    bool gathering;          /* M: a sync waits for others who want it */
-    uint64_t lsn_gather;     /* M: newest that is wanted by such as let it wait */
-    uint32_t came;           /* M: who wait for a sync, and came since the last one was taken */
-    uint32_t expected;       /* M: so many came for that one, or while it was under way */
-    uint64_t gather_us;      /* M: the next one waits so long for as many, at most */
-    bool sync_next;          /* M: a sync waits until nobody writes: nobody begins to */
-    uint32_t writers;        /* M: that wait for their turn to write, or for having been written */
-    uint64_t lsn_written;    /* M: newest in the ring, by what was written to it */
-    uint64_t lsn_synced;     /* M: likewise on the device */
+    bool segment_waits;    /* M: who writes waits until the tree has what the next segment holds */
+    bool syncing;          /* M */
+    bool gathering;        /* M: a sync waits for others who want it */
+    uint64_t lsn_gather;   /* M: newest that is wanted by such as let it wait */
+    uint32_t came;         /* M: who wait for a sync, and came since the last one was taken */
+    uint32_t expected;     /* M: so many came for that one, or while it was under way */
+    uint64_t gather_us;    /* M: the next one waits so long for as many, at most */
+    bool sync_next;        /* M: a sync waits until nobody writes: nobody begins to */
+    uint32_t writers;      /* M: that wait for their turn to write, or for having been written */
+    uint64_t lsn_written;  /* M: newest in the ring, by what was written to it */
+    uint64_t lsn_synced;   /* M: likewise on the device */
     uint64_t gap_first;    /* M: oldest and newest LSN that is not in the journal and not yet in */
     uint64_t gap_last;     /* M: the tree; 0: none */
     uint64_t since_freeze; /* M: bytes written since a table was frozen */
@@ -91,6 +92,9 @@ void journal_commit(struct oxbow *db, uint64_t lsn, enum oxbow_sync sync, uint32
 
 /* Whether enough waits to be written that no more should be begun. */
 bool journal_full(const struct oxbow *db);
+/* Whether a commit, or who begins a transaction, may have to wait until the tree has what the ring's next
+ * segment holds: which is asked for. */
+bool journal_waits(struct oxbow *db);
 /* Whether so much was written since a table was frozen that another should be. */
 bool journal_wants_freeze(const struct oxbow *db);
 /* Writes what is filled, or waits a while for who does. A failure fails the store. */

@@ -34,6 +34,18 @@ bool journal_full(const struct oxbow *db)
     return j->on && j->fill.len >= j->fill_bytes;
 }
 
+bool journal_waits(struct oxbow *db)
+{
+    const struct journal *j = &db->journal;
+    uint64_t next = j->on ? j->last[(j->segment + 1) % j->ring.count] : 0;
+
+    if (next > db->lsn_tree && j->pos + j->fill.len + j->fill_bytes > j->ring.bytes) {
+        journal_ask_tree(db, next); /* whoever writes the next frame waits for that segment */
+        return true;
+    }
+    return j->segment_waits;
+}
+
 bool journal_wants_freeze(const struct oxbow *db)
 {
     const struct journal *j = &db->journal;
@@ -116,7 +128,9 @@ static enum oxbow_err next_segment(struct oxbow *db)
             return OXBOW_EFAILED; /* told already */
         }
         journal_ask_tree(db, j->last[next]);
+        j->segment_waits = true;
         db->port->threads.cond_wait(db->settled, db->mutex, UINT64_MAX);
+        j->segment_waits = false;
     }
     j->segment = next;
     j->generation++;
@@ -200,6 +214,9 @@ static void write_out(struct oxbow *db, bool pad)
     }
     if (j->writers > 0) {
         db->port->threads.cond_broadcast(db->settled);
+    }
+    if (db->room_asked) {
+        turn_room(db);
     }
     if (journal_full(db)) {
         db->port->threads.cond_signal(db->journal_work);
@@ -364,8 +381,7 @@ void journal_sync(struct oxbow *db, bool gathers)
     settle_ages(db, applied);
     if (!store_halted(db)) {
         journal_publish(db);
-        db->port->threads.cond_broadcast(
-            db->room); /* who waits for a device that does not keep up */
+        turn_room(db); /* who waits for a device that does not keep up */
     }
 }
 

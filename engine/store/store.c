@@ -479,7 +479,7 @@ enum oxbow_err oxbow_close(struct oxbow *db)
     store_lock(db);
     db->closing = true;
     threads->cond_broadcast(db->turn_free);
-    threads->cond_broadcast(db->room);
+    turn_room(db);
     for (tries = 0; db->busy && tries < CLOSE_TRIES; tries++) {
         threads->cond_wait(db->turn_free, db->mutex, CLOSE_TRY_US); /* a blocked reader's attempt */
     }

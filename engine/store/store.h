@@ -165,19 +165,20 @@ struct oxbow {
     struct store_clock clock;    /* T */
     struct expired_ring expired; /* T */
     struct oxbow_recovery recovery;
-    bool cut_off;              /* the opening before this one was not closed */
-    bool commit_doubt;         /* a meta page was destroyed: the last checkpoint may be missing */
-    bool reap;                 /* M: there may be blobs to reap */
-    uint32_t idle_more;        /* M: the hooks that want another step, a bit each */
-    uint32_t idle_failed;      /* M: steps, since the store is closing */
-    bool quota_tight;          /* M: something was refused for lack of room since the last retire */
-    uint64_t largest_txn;      /* M */
-    uint64_t payload_bytes;    /* M */
-    struct wear wear;          /* M */
-    struct tree_usage usage;   /* M: as of the last retire */
-    uint64_t keys;             /* M: likewise */
-    uint64_t used_bytes;       /* M: of the quota, as of the last transaction */
-    uint64_t table_bytes;      /* M: likewise */
+    bool cut_off;            /* the opening before this one was not closed */
+    bool commit_doubt;       /* a meta page was destroyed: the last checkpoint may be missing */
+    bool reap;               /* M: there may be blobs to reap */
+    uint32_t idle_more;      /* M: the hooks that want another step, a bit each */
+    uint32_t idle_failed;    /* M: steps, since the store is closing */
+    bool quota_tight;        /* M: something was refused for lack of room since the last retire */
+    bool room_asked;         /* M: somebody was told that there is no room, and sleeps on `event` */
+    uint64_t largest_txn;    /* M */
+    uint64_t payload_bytes;  /* M */
+    struct wear wear;        /* M */
+    struct tree_usage usage; /* M: as of the last retire */
+    uint64_t keys;           /* M: likewise */
+    uint64_t used_bytes;     /* M: of the quota, as of the last transaction */
+    uint64_t table_bytes;    /* M: likewise */
     struct blob_job *blob_job; /* M: not begun; its owner has the turn. NULL: none */
     uint8_t *front;            /* C: FRONT_BYTES and PIECES_MAX */
     unsigned idle_next;        /* C: the hook whose turn it is */
@@ -221,6 +222,8 @@ void store_log(const struct oxbow *db, enum oxbow_log_level level, const char *t
 
 /* ---- turn.c: all with the mutex held ---- */
 
+/* There may be room for writers that there was not. With the mutex held. */
+void turn_room(struct oxbow *db);
 /* Takes the turn. For a writer, waits while there is no room. OXBOW_ECLOSED, OXBOW_EFAILED. */
 OXBOW_MUST_CHECK enum oxbow_err turn_take(struct oxbow *db, bool writer, bool interval);
 /* Gives it back, after doing what waited for that: retiring, freezing; or hands it to idle work that

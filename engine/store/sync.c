@@ -194,7 +194,7 @@ static void policies_changed(struct oxbow *db)
 {
     db->port->threads.cond_signal(db->work);
     db->port->threads.cond_signal(db->journal_work);
-    db->port->threads.cond_broadcast(db->room); /* it may be late no more */
+    turn_room(db); /* it may be late no more */
 }
 
 enum oxbow_err oxbow_set_sync(struct oxbow *db, enum oxbow_sync sync, uint32_t interval_ms)

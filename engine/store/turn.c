@@ -28,6 +28,15 @@ static bool device_over(const struct oxbow *db, const struct memtable *t, uint64
     return db->device_full && t->dirty && t->cost * 8 >= quota_device_cost(db) * eighths;
 }
 
+void turn_room(struct oxbow *db)
+{
+    db->port->threads.cond_broadcast(db->room);
+    if (db->room_asked && db->event != NULL) {
+        db->room_asked = false;
+        db->port->threads.event_set(db->event);
+    }
+}
+
 bool table_full(const struct oxbow *db, const struct memtable *t)
 {
     if (db->hold.why != OXBOW_OK) {
@@ -135,6 +144,18 @@ enum oxbow_err turn_take(struct oxbow *db, bool writer, bool interval)
     return err;
 }
 
+enum oxbow_err oxbow_room(struct oxbow *db)
+{
+    bool room;
+
+    store_lock(db);
+    room = db->closing || db->failed != OXBOW_OK ||
+           (!journal_waits(db) && has_room(db, sync_any_interval(db)));
+    db->room_asked = !room;
+    store_unlock(db);
+    return room ? OXBOW_OK : OXBOW_EAGAIN;
+}
+
 void turn_freeze(struct oxbow *db)
 {
     struct memtable *full = db->active;
@@ -145,7 +166,7 @@ void turn_freeze(struct oxbow *db)
     db->freeze_wanted = false;
     db->journal.since_freeze = 0;
     db->port->threads.cond_signal(db->work);
-    db->port->threads.cond_broadcast(db->room);
+    turn_room(db);
 }
 
 void turn_retire(struct oxbow *db)
@@ -163,7 +184,7 @@ void turn_retire(struct oxbow *db)
     space_publish(db);
     db->keys = tree_header(db->tree)->keys;
     db->port->threads.cond_signal(db->work);
-    db->port->threads.cond_broadcast(db->room);
+    turn_room(db);
 }
 
 bool idle_wanted(const struct oxbow *db)
@@ -227,7 +248,7 @@ void store_fail(struct oxbow *db, enum oxbow_err err)
     }
     db->port->threads.cond_signal(db->work);
     db->port->threads.cond_broadcast(db->turn_free);
-    db->port->threads.cond_broadcast(db->room);
+    turn_room(db);
     db->port->threads.cond_broadcast(db->settled);
     db->port->threads.cond_signal(db->journal_work);
     if (db->event != NULL) {

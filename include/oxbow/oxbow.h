@@ -255,6 +255,12 @@ uint64_t oxbow_settled_lsn(struct oxbow *db);
  * OXBOW_EAGAIN, it is back (oxbow_stat.device_back). OXBOW_ECLOSED, OXBOW_EFAILED. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_return(struct oxbow *db);
 
+/* Whether a transaction that writes can begin without waiting for the device. OXBOW_EAGAIN: it cannot,
+ * what is in memory fills the tables, or an interval is late; oxbow_durable_fd becomes readable when that may
+ * have changed. For a program that has other things to do than to wait in oxbow_txn_begin, and that has the
+ * store for itself: others may take the room. A store that has failed or closes has room: to tell that. */
+OXBOW_MUST_CHECK enum oxbow_err oxbow_room(struct oxbow *db);
+
 /* Asks for a sync of everything up to `lsn` without waiting for it. */
 void oxbow_sync_start(struct oxbow *db, uint64_t lsn);
 
@@ -269,7 +275,8 @@ void oxbow_sync_start(struct oxbow *db, uint64_t lsn);
  * OXBOW_ECLOSED; OXBOW_EVOLATILE while the store is in memory. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_sync_gather(struct oxbow *db, uint64_t lsn, uint32_t waiters);
 
-/* A descriptor that becomes readable whenever the durable LSN has advanced, or the store failed;
+/* A descriptor that becomes readable whenever the durable LSN has advanced, or the store failed, and
+ * when there may be room again after oxbow_room said that there is none;
  * call oxbow_durable_clear, then look at oxbow_durable_lsn. Owned by the store. -1: the port has
  * none. One loop per store may use it. */
 int oxbow_durable_fd(struct oxbow *db);

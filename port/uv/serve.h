@@ -44,6 +44,7 @@ struct serve_conn {
     int fd;
     int events;                 /* of uv_poll that are asked for; 0: none */
     bool stuffed;               /* the socket takes no more for now */
+    bool held;                  /* there was something to read that was not wanted */
     bool ended;                 /* nothing more comes from there */
     bool closed;                /* waits for libuv alone */
     struct oxbow_tls_conn *tls; /* NULL: bytes as they are */

@@ -139,6 +139,7 @@ static enum fed feed(struct serve_conn *c)
     ssize_t n;
 
     if (!oxbow_resp_client_wants(c->client)) {
+        c->held = true;
         return FED_NONE;
     }
     if (oxbow_resp_client_room(c->client, READ_BYTES, &buf, &len) != OXBOW_OK) {
@@ -208,7 +209,7 @@ static void broken(struct serve_conn *c)
 
 void uvserve_conn_flush(struct serve_conn *c)
 {
-    bool wanted = oxbow_resp_client_wants(c->client);
+    bool wanted = !c->held && oxbow_resp_client_wants(c->client);
     size_t total = 0;
 
     c->stuffed = !uvserve_wire_push(c);
@@ -238,6 +239,7 @@ void uvserve_conn_flush(struct serve_conn *c)
         return;
     }
     if (!wanted && oxbow_resp_client_wants(c->client)) {
+        c->held = false;
         uvserve_wake(c->server); /* there may be requests that waited for room */
         if (c->tls != NULL && !c->ended) {
             receive(c); /* and some that TLS has already */

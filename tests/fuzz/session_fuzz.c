@@ -10,6 +10,7 @@
  * one connection alone has sent is sent to a second server over a second store, with a turn after
  * each byte: commands that shared a transaction and commands that had one each must answer alike.
  */
+#include "engine/resp/server.h"
 #include "oxbow/check.h"
 #include "oxbow/lua.h"
 #include "oxbow/resp.h"
@@ -279,7 +280,13 @@ static void rest(struct stage *g)
                 connect_again(g, n);
             }
         }
-        if (oxbow_resp_timeout_ms(g->server) == 0 || poll(&wait, 1, 0) > 0) {
+        if (g->server->no_room) { /* a checkpoint is under way */
+            struct pollfd room = {.fd = oxbow_durable_fd(g->db), .events = POLLIN};
+
+            (void)poll(&room, 1, 10);
+            oxbow_durable_clear(g->db);
+        }
+        if (g->server->no_room || oxbow_resp_timeout_ms(g->server) == 0 || poll(&wait, 1, 0) > 0) {
             quiet = -1;
         }
         must(++turns < TURNS_MAX);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/resp/talk.h"
 
+#include "engine/resp/server.h"
 #include "tests/store/scratch.h"
 
 #include <poll.h>
@@ -115,7 +116,13 @@ void talk_turn(struct talk *t)
         oxbow_resp_turn(t->server);
         (void)!oxbow_flush(t->db);
         oxbow_resp_turn(t->server);
-        if (oxbow_resp_timeout_ms(t->server) == 0 || poll(&wait, 1, 0) > 0) {
+        if (t->server->no_room) {
+            struct pollfd room = {.fd = oxbow_durable_fd(t->db), .events = POLLIN};
+
+            (void)poll(&room, 1, 10);
+            oxbow_durable_clear(t->db);
+        }
+        if (t->server->no_room || oxbow_resp_timeout_ms(t->server) == 0 || poll(&wait, 1, 0) > 0) {
             quiet = -1;
         }
     }

@@ -479,7 +479,8 @@ static bool step(struct oxbow_resp *s, struct oxbow_resp_client *c)
         resp_pause_wait(c);
         return true;
     }
-    if (resp_reader_begins_inline(&c->in) && !resp_room(s)) { /* a line cannot be put back */
+    if (s->txn == NULL && resp_reader_begins_inline(&c->in) &&
+        !resp_room(s)) { /* a line cannot be put back */
         resp_room_wait(c);
         return false;
     }

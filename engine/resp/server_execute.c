@@ -450,7 +450,15 @@ static enum resp_outcome run_in_batch(struct resp_call *call, bool settle)
     return RESP_DONE;
 }
 
-/* Whether it would begin a transaction, and no line of others' is on its way that it joins. */
+/* Whether the batch has to be settled first; there may be room for that and none afterwards. */
+static bool begins_alone(const struct resp_call *call)
+{
+    const bool queued = call->client->multi.on && (call->row->flags & RESP_NOT_QUEUED) == 0;
+
+    return call->server->txn != NULL && !queued && (call->row->flags & RESP_ALONE) != 0;
+}
+
+/* Whether it would begin a transaction: there is none that it joins. */
 static bool needs_room(const struct resp_call *call)
 {
     const uint32_t flags = call->row->flags;
@@ -458,7 +466,7 @@ static bool needs_room(const struct resp_call *call)
     if ((flags & RESP_PURE) != 0 || (call->client->multi.on && (flags & RESP_NOT_QUEUED) == 0)) {
         return false;
     }
-    return call->server->txn == NULL || (flags & RESP_ALONE) != 0;
+    return call->server->txn == NULL;
 }
 
 static enum resp_outcome execute(struct resp_call *call)
@@ -504,6 +512,9 @@ enum resp_outcome resp_execute(struct oxbow_resp_client *c, const struct oxbow_b
         return told(c);
     }
     if (s->pause.mode != RESP_PAUSE_NONE && resp_pause_holds(&call)) {
+        return RESP_GIVEN_UP;
+    }
+    if (begins_alone(&call) && resp_batch_end(s) != OXBOW_OK) {
         return RESP_GIVEN_UP;
     }
     if (!resp_reader_was_inline(&c->in) && needs_room(&call) && !resp_room(s)) {

@@ -149,9 +149,20 @@ enum oxbow_err oxbow_room(struct oxbow *db)
     bool room;
 
     store_lock(db);
+    while (db->busy && !db->closing && db->failed == OXBOW_OK) { /* the tables are its owner's */
+        db->waiting++;
+        db->port->threads.cond_wait(db->turn_free, db->mutex, UINT64_MAX);
+        db->waiting--;
+    }
     room = db->closing || db->failed != OXBOW_OK ||
            (!journal_waits(db) && has_room(db, sync_any_interval(db)));
     db->room_asked = !room;
+    if (!db->busy) {
+        db->port->threads.cond_signal(db->turn_free); /* it may have been meant for another */
+    }
+    if (db->closing) {
+        db->port->threads.cond_signal(db->work); /* close waits until nobody waits */
+    }
     store_unlock(db);
     return room ? OXBOW_OK : OXBOW_EAGAIN;
 }

@@ -258,7 +258,8 @@ OXBOW_MUST_CHECK enum oxbow_err oxbow_return(struct oxbow *db);
 /* Whether a transaction that writes can begin without waiting for the device. OXBOW_EAGAIN: it cannot,
  * what is in memory fills the tables, or an interval is late; oxbow_durable_fd becomes readable when that may
  * have changed. For a program that has other things to do than to wait in oxbow_txn_begin, and that has the
- * store for itself: others may take the room. A store that has failed or closes has room: to tell that. */
+ * store for itself: others may take the room. A store that has failed or closes has room: to tell that.
+ * Not while the calling thread has a transaction open; another thread's is waited for. */
 OXBOW_MUST_CHECK enum oxbow_err oxbow_room(struct oxbow *db);
 
 /* Asks for a sync of everything up to `lsn` without waiting for it. */

@@ -449,15 +449,16 @@ static enum oxbow_err settings_set(struct resp_call *call, bool last, struct bef
 /* All that were set are as they were. */
 static void settings_back(struct resp_call *call, const struct before *before)
 {
-    const char *was = (const char *)before->texts.data;
-    const char *end = was + before->texts.len;
+    size_t at = 0;
 
-    for (uint32_t a = 2; was != end && a < call->count; a += 2) {
+    for (uint32_t a = 2; at < before->texts.len && a < call->count; a += 2) {
         size_t i = setting_of(call->args[a]);
 
         if (!means_nothing(call->server, call->args[a]) && !goes_last(i)) {
+            const char *was = (const char *)before->texts.data + at;
+
             settings_one_back(call->server, i, was, before);
-            was += strlen(was) + 1;
+            at += strlen(was) + 1;
         }
     }
 }
